@@ -1,0 +1,43 @@
+# `make` lists the targets. Everything lives in .venv and MILLRACE_HOME; nothing is installed on the system.
+PYTHON ?= python3
+BIN := .venv/bin
+UV := $(BIN)/uv
+UV_VERSION := 0.13.9
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test quick lint generate lock clean
+
+help: ## this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+
+.venv/.ready: requirements-dev.lock pyproject.toml $(wildcard models/kernel/*.c models/kernel/*.h)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Millrace needs Python 3.11 or newer; set PYTHON=python3.x")'
+	@test -x $(UV) || { $(PYTHON) -m venv .venv && $(BIN)/python -m pip install --quiet uv==$(UV_VERSION); }
+	$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements-dev.lock
+	$(UV) pip install --quiet --python $(BIN)/python --no-deps --editable .
+	@touch $@
+
+setup: .venv/.ready ## install everything into .venv
+
+demo: setup ## Kafka, a simulated shop and plant, workers and API, from nothing
+	$(BIN)/millrace demo
+
+test: setup ## all tests, with a real Kafka and a real PostgreSQL
+	$(BIN)/python -m pytest
+
+quick: setup ## the tests that need no Kafka
+	$(BIN)/python -m pytest -m "not kafka"
+
+lint: setup ## ruff, mypy, import-linter
+	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports
+
+generate: setup ## JSON Schemas, AsyncAPI and OpenAPI from the code
+	$(BIN)/python -m millrace.generate
+
+lock: setup ## resolve the dependencies anew
+	$(UV) lock --upgrade --quiet
+	$(UV) export --quiet --no-emit-project --no-header --no-annotate --no-dev -o requirements.lock
+	$(UV) export --quiet --no-emit-project --no-header --no-annotate --all-groups -o requirements-dev.lock
+
+clean: ## remove .venv and what was built (MILLRACE_HOME stays)
+	rm -rf .venv build models/kernel/*.so *.egg-info

@@ -1,0 +1,70 @@
+"""What crosses a boundary: events, topics, settings, model manifests, API bodies. pydantic only, no I/O."""
+
+from schemas.asset_class import AssetClass, FailureTarget, PolicyLevel, RulTarget, parse_asset_class
+from schemas.errors import MillraceError, ModelError, SettingsError, UnavailableError
+from schemas.events import (
+    INPUTS,
+    OUTPUTS,
+    Alert,
+    CatalogueEntry,
+    Cause,
+    Click,
+    Evidence,
+    InputEvent,
+    Item,
+    Maintenance,
+    ModelRef,
+    OutputEvent,
+    Recommendation,
+    Score,
+    ScoredItem,
+    Telemetry,
+    rfc3339,
+)
+from schemas.manifest import Alias, Aliases, Manifest, PackFile, Training
+from schemas.profile import PROFILES, RecommenderProfile
+from schemas.settings import Settings, load_settings
+from schemas.topics import TOPICS, Topic, dead_letters_of, partition_count, topic_name
+
+__all__ = [
+    "INPUTS",
+    "OUTPUTS",
+    "PROFILES",
+    "TOPICS",
+    "Alert",
+    "Alias",
+    "Aliases",
+    "AssetClass",
+    "CatalogueEntry",
+    "Cause",
+    "Click",
+    "Evidence",
+    "FailureTarget",
+    "InputEvent",
+    "Item",
+    "Maintenance",
+    "Manifest",
+    "MillraceError",
+    "ModelError",
+    "ModelRef",
+    "OutputEvent",
+    "PackFile",
+    "PolicyLevel",
+    "Recommendation",
+    "RecommenderProfile",
+    "RulTarget",
+    "Score",
+    "ScoredItem",
+    "Settings",
+    "SettingsError",
+    "Telemetry",
+    "Topic",
+    "Training",
+    "UnavailableError",
+    "dead_letters_of",
+    "load_settings",
+    "parse_asset_class",
+    "partition_count",
+    "rfc3339",
+    "topic_name",
+]

@@ -1,0 +1,95 @@
+"""Asset class: the one small file that a person writes for a kind of machine; everything else is learned by `train`."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import PurePath
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from schemas.errors import SettingsError
+from schemas.events import Name, Severity
+
+
+class Frozen(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class RulTarget(Frozen):
+    """Remaining useful life until the next failure, in the unit of the class, no more than `cap`."""
+
+    kind: Literal["rul"]
+    cap: float = Field(gt=0, description="beyond this the remaining life is only known to be `cap` or more")
+
+
+class FailureTarget(Frozen):
+    """Probability, for each component, that it fails within the horizon."""
+
+    kind: Literal["failure_probability"]
+    components: list[Name] = Field(min_length=1, max_length=16)
+    horizon: float = Field(gt=0, description="in the unit of the class")
+
+
+class PolicyLevel(Frozen):
+    """One severity: raised at `on` for `on_delay` readings, cleared beyond `clear` for `off_delay` (deadband between)."""
+
+    severity: Severity
+    on: float
+    clear: float
+    on_delay: int = Field(1, ge=1)
+    off_delay: int = Field(1, ge=1)
+
+
+class AssetClass(Frozen):
+    """A kind of machine with its sensors, target and alert policy."""
+
+    name: Name
+    sensors: list[Name] = Field(min_length=1, max_length=256, description="readings that may tell of wear")
+    regime: list[Name] = Field(
+        default_factory=list, max_length=16, description="readings that tell how the asset is run"
+    )
+    constants: list[Name] = Field(
+        default_factory=list, max_length=16, description="readings used as they are, such as a type"
+    )
+    errors: list[Name] = Field(default_factory=list, max_length=32, description="error codes in the maintenance log")
+    unit: str = Field("hour", description="unit of time of this class, such as `cycle` or `hour`")
+    unit_seconds: float = Field(3600.0, gt=0, description="length of that unit in event time")
+    target: Annotated[RulTarget | FailureTarget, Field(discriminator="kind")]
+    policy: list[PolicyLevel] = Field(default_factory=list, max_length=3, description="empty: learned with the model")
+
+    @model_validator(mode="after")
+    def _names_are_distinct(self) -> Self:
+        names = [*self.sensors, *self.regime, *self.constants]
+        twice = sorted({n for n in names if names.count(n) > 1})
+        if twice:
+            raise ValueError(f"readings named twice among sensors, regime and constants: {', '.join(twice)}")
+        return self
+
+    @model_validator(mode="after")
+    def _deadbands_are_open(self) -> Self:
+        for level in self.policy:
+            falling = self.target.kind == "rul"
+            if (level.clear <= level.on) if falling else (level.clear >= level.on):
+                side = "above" if falling else "below"
+                raise ValueError(f"policy {level.severity}: clear = {level.clear} must be {side} on = {level.on}")
+        return self
+
+
+def parse_asset_class(text: str, source: PurePath | str = "asset class") -> AssetClass:
+    """An asset class from TOML.
+
+    Raises:
+        SettingsError: with each field that cannot be used.
+    """
+    try:
+        return AssetClass.model_validate(tomllib.loads(text))
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(
+            f"{source} is not TOML: {error}.", "Correct the file; docs/train.md has an example."
+        ) from error
+    except ValidationError as error:
+        lines = [f"{'.'.join(str(p) for p in e['loc'])}: {e['msg']}" for e in error.errors()]
+        raise SettingsError(
+            f"{source}: {'; '.join(lines)}.", "Correct the file; docs/train.md has an example."
+        ) from error

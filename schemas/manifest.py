@@ -1,0 +1,65 @@
+"""Model folders: the manifest beside the packs, and the aliases that say which version serves."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from schemas.asset_class import AssetClass
+from schemas.events import Name, Time
+from schemas.profile import RecommenderProfile
+
+Version = Annotated[str, Field(pattern=r"^[0-9A-Za-z][0-9A-Za-z.\-]{0,63}$")]
+Alias = Literal["champion", "challenger"]
+
+
+class Frozen(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class PackFile(Frozen):
+    """One compiled forest of the model."""
+
+    file: str = Field(pattern=r"^[A-Za-z0-9_.\-]+\.pack$")
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    bytes: int
+    trees: int
+    features: int
+
+
+class Training(Frozen):
+    """What the model was learned from."""
+
+    first_event: Time
+    last_event: Time
+    events: int
+    rows: int
+    seconds: float
+
+
+class Manifest(Frozen):
+    """Everything a worker needs besides the packs; JSON, written once."""
+
+    format: Literal[1] = 1
+    name: Name
+    version: Version
+    kind: Literal["recommender", "rul", "failure_probability"]
+    created_at: Time
+    features: list[str] = Field(description="names in the order of a feature row")
+    packs: dict[str, PackFile] = Field(description="by role, such as `score`, `low`, `high`")
+    asset_class: AssetClass | None = None
+    profile: RecommenderProfile | None = None
+    learned: dict[str, Any] = Field(default_factory=dict, description="normalisation and whatever else was learned")
+    training: Training
+    metrics: dict[str, float] = Field(description="measured on held-out events while training")
+    libraries: dict[str, str]
+    signature: str | None = None
+
+
+class Aliases(Frozen):
+    """`aliases.json`: model name -> alias -> version, and the versions each alias had before, newest first."""
+
+    format: Literal[1] = 1
+    models: dict[str, dict[Alias, str]] = Field(default_factory=dict)
+    history: dict[str, dict[Alias, list[str]]] = Field(default_factory=dict)

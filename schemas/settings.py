@@ -1,0 +1,77 @@
+"""Settings: everything that can be set from outside, one table. Environment variables with the prefix `MILLRACE_`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from schemas.errors import SettingsError
+
+
+class Settings(BaseSettings):
+    model_config = SettingsConfigDict(env_prefix="MILLRACE_", frozen=True, extra="ignore")
+
+    home: Path = Field(Path(".millrace"), description="folder of models, embedded Kafka, SQLite, logs and snapshots")
+    # Kafka
+    kafka: str = Field("", description="`host:port[,host:port]` of an existing Kafka; empty: the embedded one")
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
+    kafka_sasl_username: str = ""
+    kafka_sasl_password: SecretStr = SecretStr("")
+    kafka_ca_file: Path | None = Field(None, description="certificates of the authority that signed the brokers' ones")
+    kafka_port: int = Field(
+        0, ge=0, le=65535, description="port of the embedded Kafka; 0: a free one, kept from then on"
+    )
+    kafka_replication: int = Field(1, ge=1, le=9, description="replication factor of the topics that are created")
+    partitions: int = Field(4, ge=1, le=1000, description="partitions of the keyed topics; fixed at first creation")
+    topic_prefix: str = Field("", pattern=r"^[a-zA-Z0-9._-]*$", description="prefix of all topics and consumer groups")
+    # streams
+    checkpoint_interval_s: float = Field(1.0, gt=0, le=60, description="time between two checkpoints of a partition")
+    session_timeout_s: float = Field(
+        10.0, ge=1, le=300, description="silence after which a worker loses its partitions"
+    )
+    max_batch_records: int = Field(1000, ge=1, le=10_000, description="records handled at once")
+    max_event_bytes: int = Field(1_000_000, ge=1000, le=10_000_000, description="larger events are quarantined")
+    max_future_s: float = Field(86_400, ge=0, description="events further ahead of the clock are quarantined")
+    allowed_lateness_s: float = Field(
+        7 * 86_400, ge=0, description="readings older than the asset's newest by more are ignored"
+    )
+    metrics_port: int = Field(0, ge=0, le=65535, description="port of a worker's /metrics on `metrics_host`; 0: none")
+    metrics_host: str = Field("127.0.0.1", description="address of a worker's /metrics")
+    # models
+    profile: str = Field(
+        "shop", description="recommender profile without a trained model: `shop`, `portal` or a TOML file"
+    )
+    # storage
+    database_url: str = Field("", description="SQLAlchemy URL; empty: SQLite in `home`")
+    retention_scores_days: float = Field(30, gt=0, description="older scores are deleted from the database")
+    # API
+    api_host: str = Field("127.0.0.1", description="address of the API; beyond loopback only with keys")
+    api_port: int = Field(8000, ge=0, le=65535, description="port of the API; 0: a free one")
+    api_keys_file: Path | None = Field(None, description="file of hashed API keys; none: no keys, loopback only")
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    def database(self) -> str:
+        """The SQLAlchemy URL in force."""
+        return self.database_url or f"sqlite:///{(self.home / 'millrace.db').absolute()}"
+
+
+def load_settings() -> Settings:
+    """Settings from the environment.
+
+    Raises:
+        SettingsError: a variable has a value that cannot be used; the message names each of them.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        lines = [
+            f"MILLRACE_{'_'.join(str(part) for part in e['loc']).upper()}={e['input']!r}: {e['msg']}"
+            for e in error.errors()
+        ]
+        raise SettingsError(
+            "; ".join(lines) + ".", "Nothing was started. Correct the environment and start again."
+        ) from error
