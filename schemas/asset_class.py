@@ -32,7 +32,7 @@ class FailureTarget(Frozen):
 
 
 class PolicyLevel(Frozen):
-    """One severity: raised at `on` for `on_delay` readings, cleared beyond `clear` for `off_delay` (deadband between)."""
+    """One severity: raised at `on` for `on_delay` readings, cleared beyond `clear` for `off_delay`."""
 
     severity: Severity
     on: float
