@@ -6,7 +6,6 @@ event (dict or bytes) ─► JSON ─► topic, key ─► acknowledgement
 from __future__ import annotations
 
 import asyncio
-from types import TracebackType
 from typing import Any, Self
 
 import orjson
@@ -43,9 +42,7 @@ class EventProducer:
             ) from error
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *exception: object) -> None:
         await self._producer.stop()
 
     async def push(self, topic: str, event: dict[str, Any]) -> asyncio.Future[Any]:
