@@ -1,0 +1,176 @@
+"""Outbox: outputs leave at once, with deterministic ids; they must be acknowledged before the next checkpoint.
+
+outputs of a batch ─► one record batch per topic and partition ─► acknowledgements that the checkpoint waits for
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from functools import partial
+from typing import Any
+
+import structlog
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import MessageSizeTooLargeError
+
+from schemas import MillraceError, Settings, UnavailableError, dead_letters_of, topic_name
+from streams.deadletters import dead_letter_output
+from streams.handler import DeadLetter, Output
+from streams.kafka import client_options
+from streams.metrics import DEAD_LETTERS, OUTPUTS
+
+log = structlog.get_logger(__name__)
+NAMESPACE = uuid.UUID("8a0b5f2c-52f5-5d0e-9f7e-3f1f2f6d9c11")
+BATCH_BYTES = 900_000  # the broker's default limit of a batch is 1,048,588
+MOST_BYTES = 1_000_000  # of an output
+MOST_DEAD_BYTES = 12_500_000  # dead letters keep events that are too large: max.message.bytes of their topics is 12 MiB
+RECORD_OVERHEAD = 100  # bytes at most of a batch and a record besides key, value and headers
+DEAD_LETTERS_SUFFIX = dead_letters_of("")
+STOP_S = 5.0
+
+
+class OutputTooLargeError(MillraceError):
+    title = "A decision is too large for its topic"
+
+
+def output_id(topic: str, partition: int, offset: int, kind: str) -> str:
+    """Id of what the input record at (topic, partition, offset) led to: UUIDv5, the same whenever it is repeated."""
+    return str(uuid.uuid5(NAMESPACE, f"{topic}/{partition}/{offset}/{kind}"))
+
+
+def cloud_event_headers(
+    ce_id: str, ce_type: str, ce_source: str, ce_time: str, traceparent: bytes | None = None
+) -> list[tuple[str, bytes]]:
+    """Headers of a CloudEvents 1.0 record in binary mode; `ce_time` is RFC 3339.
+
+    Source: https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/kafka-protocol-binding.md
+    """
+    headers = [
+        ("ce_specversion", b"1.0"),
+        ("ce_id", ce_id.encode()),
+        ("ce_type", ce_type.encode()),
+        ("ce_source", ce_source.encode()),
+        ("ce_time", ce_time.encode()),
+        ("content-type", b"application/json"),
+    ]
+    if traceparent is not None:
+        headers.append(("traceparent", traceparent))
+    return headers
+
+
+class Outbox:
+    """The idempotent producer of one agent."""
+
+    def __init__(self, settings: Settings, agent: str) -> None:
+        self._settings, self._agent = settings, agent
+        self._producer: Any = None
+        self._is_broken = False
+        self._most: dict[str, int] = {}  # topic -> bytes of a record that the broker takes, once it has refused one
+        self._batch: dict[str, int] = {}  # topic -> bytes of a batch, likewise
+
+    async def start(self) -> None:
+        options = client_options(self._settings)
+        self._producer = AIOKafkaProducer(
+            **options, acks="all", enable_idempotence=True, linger_ms=0, max_batch_size=BATCH_BYTES + 50_000
+        )
+        await self._producer.start()
+        self._is_broken = False
+
+    async def stop(self) -> None:
+        """Send what is left and close, within 5 s."""
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            try:
+                await asyncio.wait_for(producer.stop(), STOP_S)
+            except Exception as error:  # unsent outputs are repeated after the next start
+                log.warning("outputs are still unsent; they will be sent again", agent=self._agent, error=repr(error))
+
+    async def send(
+        self, outputs: Sequence[Output], dead: Iterable[DeadLetter], partition: int
+    ) -> list[asyncio.Future[Any]]:
+        """Hand outputs and dead letters to the producer; the futures are done when the broker has them.
+
+        Raises:
+            OutputTooLargeError: an output is larger than its topic takes. Nothing was sent.
+            UnavailableError: an output topic lacks the partition.
+            KafkaError: the broker is away.
+        """
+        if self._is_broken:  # after a refused batch the sequence numbers have a gap: only a new producer goes on
+            await self.stop()
+        if self._producer is None:
+            await self.start()
+        groups: dict[tuple[str, int], list[Output]] = defaultdict(list)
+        for output in outputs:
+            self._check_size(output)
+            groups[output.topic, partition if output.partition is None else output.partition].append(output)
+        for letter in dead:
+            output = self._quarantine(letter)
+            groups[output.topic, letter.record.partition].append(output)
+        return [future for at, group in groups.items() for future in await self._send_group(*at, group)]
+
+    def _check_size(self, output: Output) -> None:
+        size, most = size_of(output), self._most.get(output.topic, MOST_BYTES)
+        if size > most:
+            raise OutputTooLargeError(
+                f"A record of {size:,} bytes for {output.topic}, which takes {most:,}.",
+                "Raise max.message.bytes of the topic, or make the decision smaller.",
+            )
+
+    def _quarantine(self, letter: DeadLetter) -> Output:
+        topic = letter.record.topic.removeprefix(self._settings.topic_prefix)
+        output = dead_letter_output(letter, topic)
+        surplus = size_of(output) - self._most.get(output.topic, MOST_DEAD_BYTES)
+        return dead_letter_output(letter, topic, surplus) if surplus > 0 else output
+
+    async def _send_group(self, topic: str, partition: int, outputs: Sequence[Output]) -> list[asyncio.Future[Any]]:
+        name, now_ms = topic_name(self._settings, topic), int(time.time() * 1000)
+        if partition not in await self._producer.partitions_for(name):
+            raise UnavailableError(
+                f"{name} has no partition {partition}, so its outputs cannot be sent.",
+                "It needs as many partitions as the input topics: `millrace topics list` shows them.",
+            )
+        futures, batch, batch_bytes = [], self._producer.create_batch(), 0
+        for output in outputs:
+            size = size_of(output)
+            if batch_bytes and batch_bytes + size > self._batch.get(topic, BATCH_BYTES):
+                futures.append(await self._submit(batch, batch_bytes, topic, partition))
+                batch, batch_bytes = self._producer.create_batch(), 0
+            added = batch.append(key=output.key, value=output.value, timestamp=now_ms, headers=list(output.headers))
+            assert added is not None, "sizes are estimated too low"
+            batch_bytes += size
+        futures.append(await self._submit(batch, batch_bytes, topic, partition))
+        return futures
+
+    async def _submit(self, batch: Any, batch_bytes: int, topic: str, partition: int) -> asyncio.Future[Any]:
+        records = batch.record_count()
+        name = topic_name(self._settings, topic)
+        future: asyncio.Future[Any] = await self._producer.send_batch(batch, name, partition=partition)
+        future.add_done_callback(partial(self._delivered, topic, records, batch_bytes))
+        return future
+
+    def _delivered(self, topic: str, records: int, size: int, future: asyncio.Future[Any]) -> None:
+        if future.cancelled():
+            return
+        error = future.exception()
+        if error is None:
+            is_dead = topic.endswith(DEAD_LETTERS_SUFFIX)
+            counter = DEAD_LETTERS if is_dead else OUTPUTS
+            counter.labels(self._agent, topic.removesuffix(DEAD_LETTERS_SUFFIX)).inc(records)
+            return
+        self._is_broken = True
+        if isinstance(error, MessageSizeTooLargeError):  # smaller ones next time, until the record is known
+            if records == 1:
+                self._most[topic] = min(size - 1, self._most.get(topic, size))
+            else:
+                self._batch[topic] = size // 2
+            log.warning("the broker refused outputs for their size", topic=topic, records=records, bytes=size)
+
+
+def size_of(output: Output) -> int:
+    """Bytes of a record in a batch of its own, a little more than they really are."""
+    headers = sum(len(name) + len(value) + 8 for name, value in output.headers)
+    return RECORD_OVERHEAD + len(output.key or b"") + len(output.value or b"") + headers

@@ -1,0 +1,308 @@
+"""Runtime: the life of an agent's partitions: open, apply, checkpoint, release, stop.
+
+assign ─► open ─► apply batches ⟳ checkpoint beside them ─► release ─► stop
+
+Invariants, with their numbers in the code:
+
+1. `state` is the result of all input below `positions`. Both change together; both are saved in one Kafka transaction
+   with the group's offsets.
+2. A batch is applied only if it starts at `positions`, otherwise the partition seeks back.
+3. Opening fences first, then reads offsets and changelog, and refuses if they disagree.
+4. Whatever is doubtful (handler failure, unknown commit, cancelled batch) drops the memory and opens again.
+5. Only the fetch loop moves the consumer. Outputs and dead letters are acknowledged before the checkpoint that
+   covers them.
+6. Handlers are deterministic in (rows, records), so a stale owner can only repeat a decision, never contradict it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Sequence
+from typing import Any
+
+import structlog
+from aiokafka.errors import KafkaError
+
+from schemas import Settings, UnavailableError
+from streams.changelog import Changelog, FencedError, Snapshot, take_snapshot
+from streams.deadletters import failure_reason
+from streams.handler import ConsumerRecord, DeadLetter, Handler, Outcome
+from streams.metrics import BATCHES, CHECKPOINT_ROWS, CHECKPOINTS, HANDLING, OPENINGS, RECORDS, ROWS
+from streams.outbox import Outbox
+from streams.ownership import Batch, Partition, Positions
+from streams.partition import empty_state
+
+log = structlog.get_logger(__name__)
+RELEASE_S = 4.0  # of the 10 s that a worker may take to end
+CLOSE_S = 1.0
+SAVE_S = 30.0
+FIRST_RETRY_S, LAST_RETRY_S = 0.1, 30.0
+PASSING = (KafkaError, UnavailableError, OSError, TimeoutError)  # of a send: trying again may help
+
+
+class Interrupted(Exception):  # noqa: N818 - not an error: the partition went elsewhere while a batch was applied
+    """The batch in hand became stale."""
+
+
+class Runtime:
+    """The partitions that this worker owns, of one agent."""
+
+    def __init__(self, settings: Settings, handler: Handler) -> None:
+        self.handler = handler
+        self.changelog = Changelog(settings, handler)
+        self.outbox = Outbox(settings, handler.name)
+        self.parts: dict[int, Partition] = {}
+        self._fence_wait_s = settings.session_timeout_s
+        self._release_s = min(RELEASE_S, settings.session_timeout_s / 2)
+        self._is_released = False
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    # assignment
+
+    def assign(self, numbers: set[int]) -> None:
+        """These partitions are ours now. Returns at once: no heartbeats are sent while the group waits for it."""
+        self._is_released = False
+        for number in set(self.parts) - numbers:
+            self._spawn(self._close(self.parts.pop(number)))
+            for name in self.handler.layouts():
+                ROWS.labels(self.handler.name, name, number).set(0)
+        for number in numbers:
+            part = self.parts.get(number)
+            if part is None or part.is_fenced or not part.is_whole or part.applying.locked():
+                self._reopen(number, "assigned")
+            elif part.is_opened:
+                part.resume()  # kept through the rebalance: nothing to load
+            self.parts[number].is_assigned = True
+
+    async def release(self) -> None:
+        """Deliver nothing more and checkpoint, within a few seconds; rows are kept in case the partitions come back."""
+        for number, part in list(self.parts.items()):
+            part.is_assigned = False
+            part.suspend()
+            if not part.is_opened:
+                del self.parts[number]  # opening it now would fence its next owner
+        if self._is_released:
+            return
+        self._is_released = True
+        task = asyncio.ensure_future(self.checkpoint())
+        if not (await asyncio.wait({task}, timeout=self._release_s))[0]:
+            task.cancel()
+            log.warning("released without a checkpoint; work since the last one is repeated", agent=self.handler.name)
+
+    async def stop(self) -> None:
+        """Close everything, after `release`."""
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=CLOSE_S)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*map(self.changelog.close, self.parts.values()), return_exceptions=True)
+        self.parts.clear()
+        await self.outbox.stop()
+
+    async def skip(self, part: Partition, topic: str, at: int, to: int) -> bool:
+        """Go on at another offset, once all that was fetched below `at` is applied: what lies between is lost."""
+        async with part.applying:
+            if not (part.is_ready and part.is_whole) or part.positions[topic] != at:
+                return False
+            part.positions = {**part.positions, topic: to}
+            part.resume()
+            return True
+
+    # opening
+
+    def _reopen(self, number: int, cause: str) -> None:
+        old = self.parts.get(number)
+        part = self.parts[number] = Partition(number, empty_state(number, {}))
+        if old is not None:
+            old.suspend()
+            part.inherit(old)
+        OPENINGS.labels(self.handler.name, cause).inc()
+        self._spawn(self._open(part, old))
+
+    async def _open(self, part: Partition, old: Partition | None) -> None:
+        if old is not None:
+            await self._close(old)
+        if part.failures:
+            await asyncio.sleep(_retry_after_s(part.failures))
+        attempts = 0
+        while self.parts.get(part.number) is part:
+            try:
+                await self.changelog.open(part)  # (3)
+            except Exception as error:  # told and tried again, whatever it is
+                attempts += 1
+                wait_s = _retry_after_s(attempts + 2)
+                log.warning(
+                    "a partition did not open; it is tried again",
+                    **self._names(part),
+                    error=str(error) or repr(error),
+                    wait_s=wait_s,
+                )
+                await self.changelog.close(part)
+                await asyncio.sleep(wait_s)
+            else:
+                break
+        if self.parts.get(part.number) is not part:
+            await self.changelog.close(part)
+            return
+        part.is_opened = True
+        rows = {name: len(table) for name, table in part.state.tables.items()}
+        log.info("a partition is open", **self._names(part), rows=rows, positions=part.positions)
+        if part.is_assigned:
+            part.resume()
+
+    async def _close(self, part: Partition) -> None:
+        async with part.saving:  # a producer that is stopped in mid-transaction never answers
+            await self.changelog.close(part)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    # applying
+
+    async def process(self, batch: Batch) -> None:
+        """Apply a batch. Never raises for what handler, data or broker do."""
+        part = batch.part
+        async with part.applying:
+            if batch.epoch != part.epoch or not part.is_ready:
+                return  # stale
+            if not part.is_whole:  # (4) a cancelled batch left half its work
+                self._reopen(part.number, "cancelled")
+                return
+            if batch.starts != part.positions:  # (2)
+                log.error("a batch does not follow", **self._names(part), starts=batch.starts, at=part.positions)
+                part.resume()
+                return
+            must_save = await self._try(part, batch)
+        if must_save:
+            await self._checkpoint(part)
+
+    async def _try(self, part: Partition, batch: Batch) -> bool:
+        """Apply, and open the partition again if that fails (4). True when a checkpoint is due at once."""
+        try:
+            if part.must_be_careful(batch):
+                return await self._apply_one_by_one(part, batch)
+            await self._apply(part, batch.records, batch.ends)
+        except Interrupted:
+            pass  # `is_whole` is false: whoever touches the partition next opens it again
+        except UnavailableError as error:
+            self._failed(part, "unavailable", error)
+        except Exception as error:  # a bug of the handler, which must not stop the partition
+            part.careful_until = {
+                topic: max(end, part.careful_until.get(topic, 0)) for topic, end in batch.ends.items()
+            }
+            self._failed(part, "handler", error)
+        return False
+
+    def _failed(self, part: Partition, cause: str, error: BaseException) -> None:
+        part.failures += 1
+        log.warning(
+            "a partition goes back to its last checkpoint",
+            **self._names(part),
+            cause=cause,
+            error=repr(error),
+            positions=part.positions,
+            exc_info=error if cause == "handler" else None,
+        )
+        if self.parts.get(part.number) is part:
+            self._reopen(part.number, cause)
+
+    async def _apply(self, part: Partition, records: Sequence[ConsumerRecord], ends: Positions) -> None:
+        part.is_whole = False
+        if records:
+            with HANDLING.labels(self.handler.name).time():
+                outcome = self.handler.handle(part.state, records)
+            await self._emit(part, outcome)
+        part.positions = ends  # (1)
+        part.is_whole = True
+        BATCHES.labels(self.handler.name).inc()
+        for topic in ends:
+            count = len(records) if len(ends) == 1 else sum(record.topic == topic for record in records)
+            RECORDS.labels(self.handler.name, topic).inc(count)
+
+    async def _apply_one_by_one(self, part: Partition, batch: Batch) -> bool:
+        for record in batch.records:
+            at, ends = (record.topic, record.offset), {**part.positions, record.topic: record.offset + 1}
+            if at in part.poison:
+                letter = DeadLetter(record, part.poison[at], "HandlerFailure")
+                await self._emit(part, Outcome(dead=[letter]))
+                part.positions = ends
+                part.resume()  # the rest is fetched again after a checkpoint, so that failures need not repeat all
+                return True
+            try:
+                await self._apply(part, [record], ends)
+            except (Interrupted, UnavailableError):
+                raise
+            except Exception as error:
+                part.poison[at] = failure_reason(error)
+                log.warning("a record fails its handler again and is quarantined", **self._names(part), at=at)
+                raise
+        part.positions = batch.ends
+        return False
+
+    async def _emit(self, part: Partition, outcome: Outcome) -> None:
+        """Hand outputs over; while the broker is away nothing is fetched, as the agent waits here (5)."""
+        epoch, attempts = part.epoch, 0
+        while outcome.outputs or outcome.dead:
+            try:
+                part.pending += await self.outbox.send(outcome.outputs, outcome.dead, part.number)
+            except PASSING as error:
+                attempts += 1
+                wait_s = _retry_after_s(attempts)
+                log.warning("outputs wait", **self._names(part), error=str(error) or repr(error), wait_s=wait_s)
+                await asyncio.sleep(wait_s)
+                if part.epoch != epoch:
+                    raise Interrupted from error
+            else:
+                return
+
+    # checkpoint
+
+    async def checkpoint(self) -> None:
+        """Save what changed, partition by partition at the same time. Failures are handled, not raised."""
+        await asyncio.gather(*map(self._checkpoint, list(self.parts.values())))
+
+    async def _checkpoint(self, part: Partition) -> None:
+        async with part.saving:
+            async with part.applying:  # between two batches
+                may_save = part.is_opened and part.is_whole and not part.is_fenced and part.producer is not None
+                if not may_save or part.positions == part.saved:
+                    return
+                snapshot, pending, part.pending = take_snapshot(part), part.pending, []
+                for name, table in part.state.tables.items():
+                    ROWS.labels(self.handler.name, name, part.number).set(len(table))
+            try:  # batches go on meanwhile
+                with CHECKPOINTS.labels(self.handler.name).time():
+                    await asyncio.wait_for(self._save(part, snapshot, pending), SAVE_S)
+            except FencedError:
+                log.warning("a partition belongs to another worker now", **self._names(part))
+                part.is_fenced = True
+                part.suspend()
+                self._spawn(self._reopen_if_still_mine(part))
+            except Exception as error:  # (4) the outcome is unknown: ask the broker
+                self._failed(part, "checkpoint", error)
+            except BaseException:
+                part.is_whole = False  # (4) cancelled: the changes in the snapshot are forgotten
+                raise
+            else:
+                part.was_saved_at(snapshot.positions)
+                CHECKPOINT_ROWS.labels(self.handler.name).inc(snapshot.rows)
+
+    async def _save(self, part: Partition, snapshot: Snapshot, pending: list[asyncio.Future[Any]]) -> None:
+        await asyncio.gather(*pending)  # (5)
+        await self.changelog.commit(part, snapshot)  # (1)
+
+    async def _reopen_if_still_mine(self, part: Partition) -> None:
+        """Two workers must not fence each other in turn: a rebalance normally settles it long before."""
+        await asyncio.sleep(self._fence_wait_s)
+        if self.parts.get(part.number) is part:
+            self._reopen(part.number, "fenced")
+
+    def _names(self, part: Partition) -> dict[str, Any]:
+        return {"agent": self.handler.name, "partition": part.number}
+
+
+def _retry_after_s(attempts: int) -> float:
+    """0.1 s, doubled each time, up to 30 s."""
+    return min(LAST_RETRY_S, FIRST_RETRY_S * 2.0 ** min(attempts - 1, 16))

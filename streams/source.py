@@ -1,0 +1,245 @@
+"""Source: an agent's own aiokafka consumer, which feeds its Faust channel one event per fetched partition batch.
+
+consumer group ─► fetch ─► merge the topics ─► channel ─► agent ─► Runtime.process; every second Runtime.checkpoint
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import structlog
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka.coordinator.assignors.range import RangePartitionAssignor
+from aiokafka.errors import ConsumerStoppedError, IllegalStateError, KafkaError, OffsetOutOfRangeError
+from mode import Service
+
+from schemas import Settings, SettingsError, UnavailableError
+from streams.kafka import client_options, partition_counts
+from streams.merge import Lane
+from streams.metrics import LAG, LOST_RECORDS
+from streams.runtime import Runtime
+
+log = structlog.get_logger(__name__)
+FETCH_WAIT_MS = 50  # a fetch returns at once when there is something; without it a new partition waits this long
+POLL_MS = 200
+PAUSE_S = 0.02
+BROKER_PATIENCE_S = 60.0  # at start; later the clients retry for ever
+REQUEST_TIMEOUT_MS = 20_000
+LEAVE_S = 2.0  # leaving the group waits for the broker
+BeforeReady = Callable[[], Awaitable[None]]
+
+
+class Source(Service, ConsumerRebalanceListener):
+    """Faust starts it last and stops it first (`app.service`)."""
+
+    def __init__(
+        self, app: Any, settings: Settings, runtime: Runtime, channel: Any, before_ready: BeforeReady | None = None
+    ) -> None:
+        super().__init__()
+        self.app, self.settings, self.runtime, self.channel = app, settings, runtime, channel
+        self.before_ready = before_ready
+        self.topics: list[str] = runtime.changelog.topics
+        self._consumer: Any = None
+        self._lanes: dict[int, Lane] = {}
+        self._flowing: set[TopicPartition] = set()
+
+    # life cycle
+
+    async def on_start(self) -> None:
+        self.app.flow_control.resume()  # an app whose agents read channels only never does it itself
+
+    @Service.task
+    async def _run(self) -> None:
+        if self.before_ready is not None:
+            await self.before_ready()
+        await self._connect()
+        while not self.should_stop:
+            try:
+                await self._turn()
+            except ConsumerStoppedError:
+                return
+
+    @Service.task
+    async def _checkpoints(self) -> None:
+        async for _ in self.itertimer(self.settings.checkpoint_interval_s, name="checkpoint"):
+            self._measure_lag()
+            await self.runtime.checkpoint()
+
+    async def on_stop(self) -> None:
+        await self.runtime.release()
+        if self._consumer is not None:
+            try:
+                await asyncio.wait_for(self._consumer.stop(), LEAVE_S)
+            except TimeoutError:
+                log.warning("the group was not left in time", agent=self.runtime.handler.name)
+        await self.runtime.stop()
+
+    async def _connect(self) -> None:
+        """Wait for the broker, check the topics, join the group.
+
+        Raises:
+            UnavailableError: no broker within a minute, or topics are missing.
+            SettingsError: the topics have different partition counts.
+        """
+        deadline = self.loop.time() + BROKER_PATIENCE_S
+        while True:
+            try:
+                await self._check_topics()
+                await self.runtime.outbox.start()
+                return await self._join()
+            except (KafkaError, OSError) as error:
+                await self.runtime.outbox.stop()
+                if self.loop.time() > deadline:
+                    raise UnavailableError(
+                        f"Kafka at {self.settings.kafka} did not answer for {BROKER_PATIENCE_S:.0f} s: {error!r}.",
+                        "Check that it runs and that MILLRACE_KAFKA is right; `millrace doctor` tells more.",
+                    ) from error
+                log.warning("the broker does not answer", kafka=self.settings.kafka, error=repr(error))
+                await asyncio.sleep(1.0)
+
+    async def _join(self) -> None:
+        consumer = AIOKafkaConsumer(
+            **client_options(self.settings),
+            group_id=self.runtime.changelog.group,
+            enable_auto_commit=False,
+            auto_offset_reset="none",  # an offset that is out of range is told, not passed over
+            isolation_level="read_committed",
+            partition_assignment_strategy=(RangePartitionAssignor,),  # the same numbers of all topics
+            fetch_max_wait_ms=FETCH_WAIT_MS,
+            session_timeout_ms=int(self.settings.session_timeout_s * 1000),
+            heartbeat_interval_ms=int(min(3.0, self.settings.session_timeout_s / 4) * 1000),
+            request_timeout_ms=REQUEST_TIMEOUT_MS,
+        )
+        try:
+            await consumer.start()
+        except BaseException:
+            await consumer.stop()
+            raise
+        self._consumer = consumer
+        consumer.subscribe(self.topics, listener=self)
+        log.info("an agent joins its group", agent=self.runtime.handler.name, topics=self.topics)
+
+    async def _check_topics(self) -> None:
+        counts = await partition_counts(self.settings, [*self.topics, self.runtime.changelog.topic])
+        if len(set(counts.values())) > 1:
+            raise SettingsError(
+                f"The agent {self.runtime.handler.name} needs equal partition counts, but Kafka has "
+                + ", ".join(f"{topic}: {count}" for topic, count in sorted(counts.items()))
+                + ". Events of one key would meet the state of another partition.",
+                "Bring all of them to the highest count with Kafka's own tools, before there is state, or start afresh "
+                "with another MILLRACE_TOPIC_PREFIX.",
+            )
+
+    # group
+
+    async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:  # noqa: ARG002 - aiokafka's interface
+        await self.runtime.release()
+
+    async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
+        self._flowing.clear()
+        self._consumer.pause(*assigned)  # until they are open: what was fetched before would be dropped
+        numbers = {
+            n for n in {tp.partition for tp in assigned} if assigned >= {TopicPartition(t, n) for t in self.topics}
+        }
+        self._lanes = {number: lane for number, lane in self._lanes.items() if number in numbers}
+        log.info("partitions are assigned", agent=self.runtime.handler.name, partitions=sorted(numbers))
+        self.runtime.assign(numbers)
+
+    # fetching
+
+    async def _turn(self) -> None:
+        """Move the consumer where partitions want it, fetch, deliver."""
+        try:
+            self._seek()
+            wanted = [
+                TopicPartition(topic, number)
+                for number, lane in self._ready_lanes()
+                for topic in self.topics
+                if lane.wants(topic, self.settings.max_batch_records)
+            ]
+            if wanted:
+                await self._fetch(wanted)
+            else:
+                await asyncio.sleep(PAUSE_S)
+        except IllegalStateError:  # revoked in the meantime
+            await asyncio.sleep(PAUSE_S)
+        for _, lane in self._ready_lanes():
+            batch = lane.take(self.settings.max_batch_records)
+            if batch is not None:
+                await self.channel.put(batch)  # waits while the agent has eight batches to do: fetching stops
+
+    def _ready_lanes(self) -> list[tuple[int, Lane]]:
+        parts = self.runtime.parts
+        return [
+            (number, lane)
+            for number, lane in self._lanes.items()
+            if lane.part is parts.get(number) and lane.part.is_ready and lane.epoch == lane.part.epoch
+        ]
+
+    def _seek(self) -> None:
+        """Only here the consumer is moved (invariant 5), so a seek and a fetch cannot race."""
+        for number, part in self.runtime.parts.items():
+            tps = [TopicPartition(topic, number) for topic in self.topics]
+            if part.is_ready and part.must_seek:
+                for tp in tps:
+                    self._consumer.seek(tp, part.positions[tp.topic])
+                self._lanes[number], part.must_seek = Lane(part), False
+            if part.is_ready and not self._flowing.issuperset(tps):
+                self._consumer.resume(*tps)
+                self._flowing.update(tps)
+            elif not part.is_ready and not self._flowing.isdisjoint(tps):
+                self._consumer.pause(*tps)
+                self._flowing.difference_update(tps)
+
+    async def _fetch(self, wanted: list[TopicPartition]) -> None:
+        lanes = dict(self._ready_lanes())
+        try:
+            fetched = await self._consumer.getmany(
+                *wanted, timeout_ms=POLL_MS, max_records=self.settings.max_batch_records
+            )
+        except OffsetOutOfRangeError as error:
+            for tp, offset in error.args[0].items():
+                await self._go_on_from_earliest(tp, offset)
+            return
+        except (ConsumerStoppedError, IllegalStateError):
+            raise
+        except KafkaError as error:
+            log.warning("fetching failed; it is tried again", agent=self.runtime.handler.name, error=repr(error))
+            await asyncio.sleep(1.0)
+            return
+        for tp in wanted:
+            lane = lanes[tp.partition]
+            if lane.epoch == lane.part.epoch and self._consumer.assignment() >= {tp}:
+                position = await self._consumer.position(tp)
+                lane.add(tp.topic, fetched.get(tp, ()), position, self._consumer.last_stable_offset(tp))
+
+    async def _go_on_from_earliest(self, tp: TopicPartition, offset: int) -> None:
+        """Retention was faster than this agent, or the topic was made anew: told, counted, and on it goes."""
+        part = self.runtime.parts.get(tp.partition)
+        earliest = (await self._consumer.beginning_offsets([tp]))[tp]
+        if part is None or not await self.runtime.skip(part, tp.topic, offset, earliest):
+            await asyncio.sleep(PAUSE_S)  # batches on their way are applied first; the next fetch says it again
+            return
+        LOST_RECORDS.labels(self.runtime.handler.name, tp.topic).inc(max(0, earliest - offset))
+        log.error(
+            "the next offset is not on the broker any more; going on from the earliest. Events between them are lost: "
+            "give the topic a longer retention, or the agent more workers",
+            agent=self.runtime.handler.name,
+            topic=tp.topic,
+            partition=tp.partition,
+            next_offset=offset,
+            earliest_offset=earliest,
+        )
+
+    def _measure_lag(self) -> None:
+        if self._consumer is None:
+            return
+        assigned = self._consumer.assignment()
+        for number, part in self.runtime.parts.items():
+            for topic, position in part.positions.items():
+                tp = TopicPartition(topic, number)
+                end = self._consumer.last_stable_offset(tp) if tp in assigned else None
+                if end is not None and end >= 0:
+                    LAG.labels(self.runtime.handler.name, topic, number).set(max(0, end - position))
