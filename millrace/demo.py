@@ -1,0 +1,242 @@
+"""`millrace demo`: everything from nothing, with a simulated shop and plant.
+
+history ─► train (the user's own commands) ║ Kafka, sink, API ─► edge ─► live events ─► what happened, told
+
+The history goes to files under MILLRACE_HOME/demo; the clicks of its end are pushed to Kafka as well, so that the
+catalogue view is not empty when the first visitor comes. A second start finds models, topics and database and goes on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import shutil
+import sys
+import time
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from itertools import takewhile
+from pathlib import Path
+from typing import Any
+
+import httpx
+import orjson
+
+from millrace.part import StartError
+from millrace.simulate import ASSET_CLASSES, Event, Plant, Shop
+from millrace.supervisor import Supervisor, Tell, stop_signals, until_stopped
+from schemas import Settings
+from schemas.topics import CLICKS, ITEMS
+
+HISTORY_SHOP_S = 1800.0  # about 18,000 clicks
+WARM_UP_CLICKS = 3000
+HISTORY_PLANT_CYCLES = 700
+HISTORY_PUMPS, HISTORY_PRESSES = 24, 16
+OWN_FOLDERS = ("kafka", "models", "demo", "snapshots", "logs")
+Push = Callable[[Event], Awaitable[object]]
+
+
+def forget(home: Path) -> None:
+    """`--fresh`: remove what Millrace keeps in its home, and nothing else."""
+    for name in OWN_FOLDERS:
+        shutil.rmtree(home / name, ignore_errors=True)
+    for file in home.glob("millrace.db*"):
+        file.unlink()
+
+
+class Demo:
+    """One run of the demo on top of a supervisor."""
+
+    def __init__(self, settings: Settings, tell: Tell) -> None:
+        self.began = time.monotonic()
+        self._tell = tell
+        self.supervisor = Supervisor(settings, self.tell)
+        self.folder = self.supervisor.home / "demo"
+        self.visitor = ""
+        self.first_raised: dict[str, float] = {}
+
+    def tell(self, line: str) -> None:
+        self._tell(f"[{time.monotonic() - self.began:5.1f} s] {line}")
+
+    async def run(self) -> None:
+        supervisor = self.supervisor
+        with stop_signals(supervisor.stopping):
+            try:
+                shop = Shop(seed=7).events(time.time() - HISTORY_SHOP_S)
+                past = list(takewhile(lambda event: event.time < time.time(), shop))
+                is_first = not (supervisor.home / "models" / "aliases.json").exists()
+                training = await self._start_training(past) if is_first else []
+                supervisor.start_broker()
+                await supervisor.prepare()
+                await supervisor.start_sink_and_api()
+                if await until_stopped(supervisor, self._until_trained(training)):
+                    await supervisor.start_edge()
+                    if await until_stopped(supervisor, supervisor.wait_ready()):
+                        await self._live(past if is_first else [], shop)
+            finally:
+                self.tell("Stopping.")
+                await supervisor.stop()
+
+    # -- training
+
+    async def _start_training(self, past: list[Event]) -> list[asyncio.subprocess.Process]:
+        self.tell("Simulating the history of a shop and a plant")
+        self.folder.mkdir(parents=True, exist_ok=True)
+        write_lines(self.folder / "shop.jsonl", past)
+        plant = Plant(seed=11, pumps=HISTORY_PUMPS, presses=HISTORY_PRESSES, name="old-")
+        start = time.time() - HISTORY_PLANT_CYCLES
+        write_lines(self.folder / "plant.jsonl", takewhile(lambda event: event.time < time.time(), plant.events(start)))
+        for name, text in ASSET_CLASSES.items():
+            (self.folder / f"{name}.toml").write_text(text)
+        commands = [["recommender", "--profile", "shop", "shop.jsonl"]]
+        commands += [["maintenance", f"{name}.toml", "--events", "plant.jsonl"] for name in ASSET_CLASSES]
+        return [await self._train(arguments) for arguments in commands]
+
+    async def _train(self, arguments: list[str]) -> asyncio.subprocess.Process:
+        self.tell(f"millrace train {' '.join(arguments)}")
+        log = self.supervisor.home / "logs" / f"train-{arguments[0]}-{Path(arguments[1]).stem}.log"
+        log.parent.mkdir(exist_ok=True)
+        with log.open("wb") as output:
+            return await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "millrace", "train", *arguments, "--promote",
+                stdin=asyncio.subprocess.DEVNULL, stdout=output, stderr=output, cwd=self.folder,
+                env={**os.environ, "MILLRACE_HOME": str(self.supervisor.home)}, start_new_session=True,
+            )  # fmt: skip
+
+    async def _until_trained(self, training: list[asyncio.subprocess.Process]) -> None:
+        try:
+            for process in training:
+                if await process.wait():
+                    raise StartError(
+                        f"A training command ended with {process.returncode}.",
+                        f"Its words are in {self.supervisor.home / 'logs'}, in the file named train-….",
+                    )
+        finally:
+            for process in training:
+                if process.returncode is None:
+                    process.terminate()
+        if training:
+            self.tell("The models are trained; they serve as champions")
+
+    # -- live
+
+    async def _live(self, past: list[Event], shop: Iterator[Event]) -> None:
+        from streams.producer import EventProducer
+
+        supervisor = self.supervisor
+        supervisor.tell_addresses()
+        async with EventProducer(supervisor.settings) as producer:
+
+            async def push(event: Event) -> None:
+                await producer.push(event.topic, event.value)
+
+            for event in warm_up(past):
+                await push(event)
+            await producer.flush()
+            plant = Plant(seed=int(time.time())).events(time.time())
+            self.tell("The shop and the plant are live: about 10 clicks and 12 readings a second")
+            work = [self._paced(shop, push), self._paced(plant, push), self._narrate(), supervisor.watch()]
+            tasks = [asyncio.create_task(each) for each in work]
+            try:
+                await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for task in tasks:
+                    task.cancel()
+                results = await asyncio.gather(*tasks, return_exceptions=True)
+        for result in results:
+            if isinstance(result, Exception):
+                raise result
+
+    async def _paced(self, events: Iterator[Event], push: Push) -> None:
+        """Push each event when its time has come."""
+        for event in events:
+            wait_s = event.time - time.time()
+            if wait_s > 0:
+                await asyncio.sleep(wait_s)
+            self.visitor = self.visitor or event.value.get("user_id", "")
+            if event.value.get("kind") == "failure":
+                self._tell_failure(event)
+            await push(event)
+
+    def _tell_failure(self, event: Event) -> None:
+        mode = f"{event.key} {event.value.get('component', '')}".strip()
+        raised = self.first_raised.pop(mode, None)
+        lead = "no alert was open" if raised is None else f"the alert came {event.time - raised:.0f} cycles before"
+        self.tell(f"{mode} failed: {lead}")
+
+    async def _narrate(self) -> None:
+        """Tell the first decisions, then every alert, as any consumer of the API would see them."""
+        async with httpx.AsyncClient(base_url=self.supervisor.api, timeout=httpx.Timeout(5, read=None)) as client:
+            await self._first_decisions(client)
+            while True:
+                try:
+                    await self._follow_alerts(client)
+                except httpx.HTTPError:
+                    await asyncio.sleep(1)  # the API is being started again
+
+    async def _first_decisions(self, client: httpx.AsyncClient) -> None:
+        assets = await until(client, lambda: "/v1/assets?limit=1", lambda answer: answer["items"])
+        self.tell(f"The first scores are in the API: {self.supervisor.api}/v1/assets/{assets['items'][0]['asset_id']}")
+        answer = await until(
+            client,
+            lambda: f"/v1/users/{self.visitor}/recommendations",
+            lambda answer: answer["strategy"] != "trending",
+        )
+        names = ", ".join(item["item_id"] for item in answer["items"][:4])
+        self.tell(f"Recommended to {self.visitor} by the {answer['strategy']}: {names}, ...")
+        self._tell_what_to_try()
+
+    async def _follow_alerts(self, client: httpx.AsyncClient) -> None:
+        async with client.stream("GET", "/v1/alerts/stream") as response:
+            async for line in response.aiter_lines():
+                if line.startswith("data:"):
+                    self._tell_alert(json.loads(line.removeprefix("data:")))
+
+    def _tell_alert(self, alert: dict[str, object]) -> None:
+        asset, mode = str(alert["asset_id"]), str(alert["failure_mode"])
+        name = asset if alert["asset_class"] == "pump" else f"{asset} {mode}"
+        if alert["state"] == "raised":
+            self.first_raised.setdefault(name, time.time())
+        evidence = alert["evidence"]
+        assert isinstance(evidence, dict)
+        self.tell(f"Alert {alert['state']}: {name}, {alert['severity']}. {evidence['reason']}")
+
+    def _tell_what_to_try(self) -> None:
+        api = self.supervisor.api
+        home = "" if self.supervisor.home == Path(".millrace").absolute() else f"MILLRACE_HOME={self.supervisor.home} "
+        self.tell(f"Try    curl {api}/v1/users/{self.visitor}/recommendations")
+        self.tell(f"       curl {api}/v1/alerts")
+        self.tell(f"       {home}millrace send click --user me --item books-003")
+        self.tell("Ctrl-C ends everything; the next start goes on from here")
+
+
+def warm_up(past: list[Event]) -> Iterable[Event]:
+    """All items, and the last clicks."""
+    clicks = [event for event in past if event.topic == CLICKS]
+    items = [event for event in past if event.topic == ITEMS]
+    return [*items, *clicks[-WARM_UP_CLICKS:]]
+
+
+def write_lines(file: Path, events: Iterable[Event]) -> None:
+    with file.open("wb") as lines:
+        lines.writelines(orjson.dumps(event.value, option=orjson.OPT_APPEND_NEWLINE) for event in events)
+
+
+async def until(
+    client: httpx.AsyncClient, path: Callable[[], str], is_wanted: Callable[[dict[str, Any]], object]
+) -> dict[str, Any]:
+    """Ask the API again and again until the answer is what is wanted."""
+    while True:
+        with contextlib.suppress(httpx.HTTPError):
+            response = await client.get(path())
+            if response.is_success and is_wanted(answer := response.json()):
+                return dict(answer)
+        await asyncio.sleep(0.2)
+
+
+async def run_demo(settings: Settings, tell: Tell, *, fresh: bool) -> None:
+    """`millrace demo`, until Ctrl-C or SIGTERM. With `fresh`, what earlier demos left in MILLRACE_HOME is removed."""
+    if fresh:
+        forget(settings.home)
+    await Demo(settings, tell).run()
