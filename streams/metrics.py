@@ -25,3 +25,7 @@ OPENINGS = Counter("millrace_openings", "Times that a partition was loaded, by c
 LOST_RECORDS = Counter(
     "millrace_lost_records", "Offsets that the broker deleted before they were applied", ["agent", "topic"]
 )
+FEED_EVENTS = Counter("millrace_feed_events", "Clicks and item changes of the feed applied to the catalogue view")
+FEED_LAG = Gauge("millrace_feed_lag", "Records of the click feed that the catalogue view has not seen")
+SKIPPED = Counter("millrace_skipped", "Input events without a decision of their own, by reason", ["agent", "reason"])
+READY = Gauge("millrace_worker_ready", "1 when all agents of the worker hold open partitions")
