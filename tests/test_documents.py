@@ -1,0 +1,80 @@
+"""A document that can be wrong is tested: reference tables, links, README commands, settings named in the text."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+ROOT = Path(__file__).parents[1]
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+IDS = [str(document.relative_to(ROOT)) for document in DOCUMENTS]
+
+
+def test_reference_is_what_the_code_says() -> None:
+    from millrace.reference import reference
+
+    assert (ROOT / "docs" / "reference.md").read_text() == reference(), "run `make generate`"
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=IDS)
+def test_links_lead_somewhere(document: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+)[^)]*\)", document.read_text()):
+        if "://" not in target:
+            assert (document.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=IDS)
+def test_settings_topics_and_files_that_are_named_exist(document: Path) -> None:
+    from schemas import TOPICS, Settings
+
+    text = document.read_text()
+    outside = {"MILLRACE_HOME"}
+    for name in set(re.findall(r"MILLRACE_[A-Z_]+[A-Z]", text)) - outside:
+        assert name.removeprefix("MILLRACE_").lower() in Settings.model_fields, name
+    topics = {topic.name for topic in TOPICS}
+    for name in re.findall(r"`([a-z.]+\.v1(?:\.dlq)?)`", text):
+        assert name in topics, name
+    for name in re.findall(r"`((?:schemas|models|storage|streams|api|millrace|benchmarks|deploy|docs)/[\w./]+)`", text):
+        assert (ROOT / name).exists(), name
+
+
+def commands() -> list[str]:
+    """Lines of shell blocks that call millrace."""
+    found = set()
+    for document in DOCUMENTS:
+        for block in re.findall(r"```(?:sh|shell|console|bash)\n(.*?)```", document.read_text(), re.DOTALL):
+            for line in block.replace("\\\n", " ").splitlines():
+                bare = re.sub(r"^(?:\$ )?(?:[A-Z_]+=\S+ )*(?:\.venv/bin/)?", "", line.strip())
+                if bare.startswith("millrace "):
+                    found.add(re.split(r" [|&>#] ?| #", bare)[0].strip())
+    return sorted(found)
+
+
+@pytest.mark.parametrize("command", commands())
+def test_commands_in_documents_parse(command: str) -> None:
+    """Every command and option that a document shows is one that the command line knows."""
+    from millrace.cli import app
+
+    words = [word for word in shlex.split(command)[1:] if not word.startswith("<")]
+    path = []
+    for word in words:
+        if word.startswith("-") or "/" in word or "." in word:
+            break
+        if CliRunner().invoke(app, [*path, word, "--help"]).exit_code:
+            break
+        path.append(word)
+    assert path, f"{command}: no such command"
+    shown = CliRunner().invoke(app, [*path, "--help"], env={"COLUMNS": "300"}).output
+    for option in re.findall(r" (--[a-z-]+)", command):
+        assert option in shown, f"millrace {' '.join(path)} has no {option}"
+
+
+def test_make_targets_in_documents_exist() -> None:
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    for document in DOCUMENTS:
+        for target in re.findall(r"\bmake ([a-z]+)`", document.read_text()):
+            assert target in targets, f"{document.name}: make {target}"
