@@ -52,12 +52,12 @@ class Trivial:
             if event.get("poison"):
                 raise ValueError(f"poison at {record.offset}")
             if row["hash"] % self.every == 0:
-                outcome.outputs.append(self._output(record, row))
+                outcome.outputs.append(self.output(record, int(row["count"]), int(row["sum"])))
         totals.touch(slots)
         return outcome
 
-    def _output(self, record: Any, row: Any) -> Output:
-        value = json.dumps({"key": record.key.decode(), "count": int(row["count"]), "sum": int(row["sum"])})
+    def output(self, record: Any, count: int, total: int) -> Output:
+        value = json.dumps({"key": record.key.decode(), "count": count, "sum": total})
         value += " " * self.large.get(record.key.decode(), 0)
         ce_id = output_id(record.topic, record.partition, record.offset, "total")
         headers = cloud_event_headers(ce_id, "trivial.total", record.topic, "2026-01-01T00:00:00Z")
