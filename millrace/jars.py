@@ -60,12 +60,12 @@ def default_folder() -> Path:
     return cache / "millrace" / f"kafka-{_sha256(LOCK)[:12]}"
 
 
-def missing_jars(folder: Path) -> list[Jar]:
+def missing_jars(folder: Path, lock: Path = LOCK) -> list[Jar]:
     """Jars of the lock that are not there, or not as the lock says. About 50 ms for 44 MB."""
-    return [jar for jar in read_lock() if not jar.is_intact(folder)]
+    return [jar for jar in read_lock(lock) if not jar.is_intact(folder)]
 
 
-def fetch_jars(folder: Path | None = None) -> list[Path]:
+def fetch_jars(folder: Path | None = None, lock: Path = LOCK) -> list[Path]:
     """Complete the folder and return the class path; a progress bar on stderr tells of fetching.
 
     Args:
@@ -75,10 +75,10 @@ def fetch_jars(folder: Path | None = None) -> list[Path]:
         JarsError: the network, the disk or a wrong checksum; what was fetched until then is kept.
     """
     folder = folder or default_folder()
-    if missing_jars(folder):
+    if missing_jars(folder, lock):
         with _locked(folder):
-            _fetch(missing_jars(folder), folder)
-    return [folder / jar.file for jar in read_lock()]
+            _fetch(missing_jars(folder, lock), folder)
+    return [folder / jar.file for jar in read_lock(lock)]
 
 
 def _fetch(jars: list[Jar], folder: Path) -> None:
@@ -113,7 +113,7 @@ def _fetch_one(context: Any, jar: Jar, folder: Path) -> None:
         if found == jar.sha256:
             path.replace(folder / jar.file)
             return
-        reason = f"its sha256 is {found}, but {LOCK.name} says {jar.sha256}"
+        reason = f"its sha256 is {found}, but the lock says {jar.sha256}"
         path.unlink()
     raise JarsError(
         f"{jar.group}:{jar.artifact}:{jar.version} is not to be had: {reason}.",
