@@ -1,0 +1,88 @@
+"""Bad bytes become dead letters that say where they are wrong; everything else becomes events."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+import pytest
+from aiokafka import ConsumerRecord
+
+from schemas import Click, Item, Settings, Telemetry
+from streams.decode import decode
+from streams.metrics import UNKNOWN_FIELDS
+
+SETTINGS = Settings(topic_prefix="pre.", max_event_bytes=2000)
+NOW_MS = 1_790_000_000_000
+
+
+def record(value: bytes | None, topic: str = "telemetry.v1", offset: int = 0) -> ConsumerRecord[bytes, bytes]:
+    return ConsumerRecord(f"pre.{topic}", 0, offset, NOW_MS, 0, b"key", value, None, 3, 0, ())
+
+
+def reading(**changes: Any) -> bytes:
+    event = {"event_id": "e", "event_time": NOW_MS, "asset_id": "a", "asset_class": "c", "readings": {"s3": 1.5}}
+    return orjson.dumps(event | changes)
+
+
+def reason_of(value: bytes | None) -> str:
+    events, dead = decode([record(value)], Telemetry, SETTINGS)
+    assert events == [None]
+    (letter,) = dead
+    assert letter.record.value == value
+    return letter.reason
+
+
+def test_events_keep_their_places_among_dead_letters() -> None:
+    records = [record(reading(), offset=0), record(b"{", offset=1), record(reading(asset_id="b"), offset=2)]
+    events, dead = decode(records, Telemetry, SETTINGS)
+    assert [event and event.asset_id for event in events] == ["a", None, "b"]
+    assert [letter.record.offset for letter in dead] == [1]
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        (b"", "Invalid JSON"),
+        (b"\xff\xfe", "Invalid JSON"),
+        (b"[1]", "Input should be an object"),
+        (reading().replace(b"1.5", b"NaN"), "Input should be a finite number - at readings.s3"),
+        (reading().replace(b"1.5", b"1e999"), "Input should be a finite number - at readings.s3"),
+        (reading(readings={"s3": "high"}), "unable to parse string as a number - at readings.s3"),
+        (reading(readings={}), "at least 1 item after validation, not 0 - at readings"),
+        (reading(event_time="2026-01-01T00:00:00"), "should have timezone info - at event_time"),
+        (reading(event_time=1_700_000_000), "epoch milliseconds (not seconds) - at event_time"),
+        (reading(event_time=NOW_MS + 90_000_000), "90,000 s ahead of the clock, more than MILLRACE_MAX_FUTURE_S"),
+        (reading(filler="." * 2000), "bytes, more than MILLRACE_MAX_EVENT_BYTES = 2,000"),
+        (reading(more=None).replace(b"null", b"[" * 500 + b"]" * 500), "recursion limit exceeded"),
+        (b"{}", "Field required - at event_id; Field required - at event_time; Field required - at asset_id; and 2"),
+        (None, "no value"),
+    ],
+)
+def test_the_reason_says_what_is_wrong_and_where(value: bytes | None, reason: str) -> None:
+    assert reason in reason_of(value)
+    assert len(reason_of(value)) < 500
+
+
+def test_a_long_path_does_not_make_a_long_reason() -> None:
+    assert len(reason_of(reading(readings={"s" * 1000: 1.0}))) < 500
+
+
+def test_a_null_value_removes_an_item_and_is_dead_among_clicks() -> None:
+    assert decode([record(None, "items.v1")], Item, SETTINGS) == ([None], [])
+    assert len(decode([record(None, "clicks.v1")], Click, SETTINGS)[1]) == 1
+
+
+def test_unknown_fields_are_counted_and_tolerated() -> None:
+    counter = UNKNOWN_FIELDS.labels("pre.telemetry.v1")
+    before = counter._value.get()
+    events, dead = decode([record(reading(colour="red", weight=2))], Telemetry, SETTINGS)
+    assert events[0] is not None
+    assert dead == []
+    assert counter._value.get() == before + 2
+
+
+def test_a_clock_can_be_given() -> None:
+    late = [record(reading(event_time=NOW_MS + 90_000_000))]
+    assert decode(late, Telemetry, SETTINGS, now=NOW_MS / 1000 + 90_000)[1] == []
+    assert len(decode(late, Telemetry, SETTINGS, now=NOW_MS / 1000)[1]) == 1
