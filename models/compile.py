@@ -1,0 +1,272 @@
+"""Compile: a LightGBM Booster becomes a pack, or an error; never a pack that scores otherwise than the Booster.
+
+Booster ─► forest_of (treelite) ─► quantise to the cuts that are used ─► write_pack ─► parity gate ─► bytes
+
+Each feature becomes one or more byte columns: the number of its cuts below x, so that a node is one comparison of
+bytes. A missing value becomes 0 (always left) or 255 (always right), so a feature whose nodes disagree about missing
+values gets a column for each opinion; one with more than 255 cuts gets a column for each 255 of them.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable, Sized
+
+import lightgbm
+import numpy as np
+
+from models.forest import ZERO_THRESHOLD, CategoricalSplit, Forest, NumericSplit, forest_of
+from models.pack import PackHeader, write_pack
+from models.scorer import Scorer
+from schemas.errors import ModelError
+
+CUTS_PER_COLUMN = 255
+NAN_IS_ZERO, NAN_IS_MISSING, NAN_AND_ZERO_ARE_MISSING = 0, 1, 2
+SET_KEY = 1 << 31
+LARGEST_CATEGORY = 1 << 20
+SPECIAL_VALUES = (
+    *(
+        np.nan,
+        np.inf,
+        -np.inf,
+        0.0,
+        -0.0,
+        5e-324,
+        -5e-324,
+        1e-310,
+        1e-40,
+        -1e-40,
+        1e30,
+        -1e30,
+        1.7e308,
+        -1.7e308,
+        3.5e38,
+    ),
+    *(ZERO_THRESHOLD, -ZERO_THRESHOLD, np.nextafter(ZERO_THRESHOLD, 1), np.nextafter(-ZERO_THRESHOLD, -1)),
+    *(-0.5, -0.999, -1.0, 0.5, 2.0**31, 2.0**32 + 1, 1e300),
+)
+
+
+def compile_booster(booster: lightgbm.Booster, name: str, check_rows: np.ndarray) -> bytes:
+    """The pack of a Booster, proved equal to it.
+
+    Args:
+        booster: any LightGBM model but those with linear trees.
+        name: of the model, for messages and the header.
+        check_rows: (n, features) rows of the kind that will be scored; up to 2,000 are used for the proof.
+
+    Raises:
+        ModelError: the model cannot be a pack, or a raw score of the pack differs in a bit from the Booster's.
+    """
+    forest = forest_of(booster, name)
+    header = PackHeader(
+        name=name,
+        trees=len(forest.trees),
+        features=forest.features,
+        outputs=forest.outputs,
+        link=forest.link,
+        alpha=forest.alpha,
+        divisor=forest.divisor,
+    )
+    blob = write_pack(header, _Tables(forest, name).arrays())
+    _prove_parity(booster, forest, blob, name, np.asarray(check_rows, np.float64))
+    return blob
+
+
+def gain_shares(booster: lightgbm.Booster, names: list[str]) -> dict[str, float]:
+    """Feature -> share of the gain of all splits (0 to 1), for the card."""
+    gain = booster.feature_importance("gain")
+    return dict(zip(names, (gain / max(gain.sum(), 1e-300)).tolist(), strict=True))
+
+
+class _Columns:
+    """The byte columns of the numeric features."""
+
+    def __init__(self, forest: Forest) -> None:
+        splits: dict[int, set[NumericSplit]] = {}
+        for tree in forest.trees:
+            for split in tree.splits:
+                if isinstance(split, NumericSplit):
+                    splits.setdefault(split.feature, set()).add(split)
+        self.features = sorted(splits)
+        self.cuts = {f: sorted({split.cut for split in splits[f]}) for f in self.features}
+        # NaN behaves as 0.0 in all splits of the feature: the byte of 0.0 will do, and no sentinel is needed
+        self._plain = {
+            f: all(not s.zero_is_missing and s.missing_left == (s.cut >= 0.0) for s in splits[f]) for f in self.features
+        }
+        self.columns: list[tuple[int, int, int, int]] = []  # index of the feature, base, rule, sentinel
+        self._number: dict[tuple[int, int, int, int], int] = {}
+        for place, f in enumerate(self.features):
+            for key in sorted({self._key(place, split) for split in splits[f]}):
+                self._number[key] = len(self.columns)
+                self.columns.append(key)
+        self._place = {f: place for place, f in enumerate(self.features)}
+
+    def _key(self, place: int, split: NumericSplit) -> tuple[int, int, int, int]:
+        base = bisect_left(self.cuts[split.feature], split.cut) // CUTS_PER_COLUMN * CUTS_PER_COLUMN
+        if self._plain[split.feature]:
+            return place, base, NAN_IS_ZERO, 0
+        rule = NAN_AND_ZERO_ARE_MISSING if split.zero_is_missing else NAN_IS_MISSING
+        return place, base, rule, 0 if split.missing_left else 255
+
+    def node_key(self, split: NumericSplit) -> int:
+        column = self._number[self._key(self._place[split.feature], split)]
+        return column << 8 | bisect_left(self.cuts[split.feature], split.cut) % CUTS_PER_COLUMN
+
+
+class _Sets:
+    """The category sets; categories that no split of the forest tells apart share a class."""
+
+    def __init__(self, forest: Forest, name: str) -> None:
+        self.number: dict[CategoricalSplit, int] = {}
+        for tree in forest.trees:
+            for split in tree.splits:
+                if isinstance(split, CategoricalSplit):
+                    self.number.setdefault(split, len(self.number))
+        self.features = sorted({split.feature for split in self.number})
+        self.class_of: list[np.ndarray] = []
+        self.class_limits: list[tuple[int, int, int]] = []
+        self.bits: list[np.ndarray] = [np.zeros(0, "<u8")] * len(self.number)
+        for feature in self.features:
+            self._add_feature(feature, [split for split in self.number if split.feature == feature], name)
+
+    def _add_feature(self, feature: int, splits: list[CategoricalSplit], name: str) -> None:
+        named = sorted({category for split in splits for category in split.categories})
+        if named and named[-1] >= LARGEST_CATEGORY:
+            raise ModelError(
+                f"Model {name} cannot be compiled: feature {feature} has category {named[-1]}; up to "
+                f"{LARGEST_CATEGORY - 1} is possible. No pack was written.",
+                "Number the categories from 0.",
+            )
+        place = {category: i + 1 for i, category in enumerate(named)}
+        goes_right = np.ones((len(named) + 1, len(splits)), bool)  # row 0: NaN and every category without a name
+        for j, split in enumerate(splits):
+            goes_right[[place[category] for category in split.categories], j] = False
+        _, first, of_row = np.unique(np.packbits(goes_right, axis=1), axis=0, return_index=True, return_inverse=True)
+        of_row, count = of_row.ravel(), len(first)
+        table = np.full(named[-1] + 1 if named else 0, of_row[0])
+        table[named] = of_row[1:]
+        self.class_of.append(table)
+        self.class_limits.append((count, of_row[0], of_row[0]))
+        padded = np.zeros((len(splits), -(-count // 64) * 64), bool)
+        padded[:, :count] = goes_right[first].T
+        for split, row in zip(splits, padded, strict=True):
+            self.bits[self.number[split]] = np.packbits(row, bitorder="little").view("<u8")
+
+
+class _Tables:
+    """The arrays of a pack."""
+
+    def __init__(self, forest: Forest, name: str) -> None:
+        self._forest = forest
+        self._columns = _Columns(forest)
+        self._sets = _Sets(forest, name)
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        columns, sets, trees = self._columns, self._sets, self._forest.trees
+        column = np.array(columns.columns, np.int64).reshape(-1, 4)
+        children = np.array([pair for tree in trees for pair in tree.children], np.int64).reshape(-1, 2)
+        place = {feature: i for i, feature in enumerate(sets.features)}
+        return {
+            "feature": np.array(columns.features),
+            "cut_offset": _offsets(columns.cuts[f] for f in columns.features),
+            "cut": _joined(columns.cuts[f] for f in columns.features),
+            "column_feature": column[:, 0],
+            "column_base": column[:, 1],
+            "column_rule": column[:, 2],
+            "column_sentinel": column[:, 3],
+            "category_feature": np.array(sets.features),
+            "class_offset": _offsets(sets.class_of),
+            "class_of": _joined(sets.class_of),
+            "class_limits": np.array(sets.class_limits).ravel(),
+            "set_category": np.array([place[split.feature] for split in sets.number]),
+            "set_offset": _offsets(sets.bits),
+            "set_bits": np.concatenate(sets.bits) if sets.bits else np.zeros(0, "<u8"),
+            "tree_output": np.array([tree.output for tree in trees]),
+            "node_offset": _offsets(tree.splits for tree in trees),
+            "node_key": np.array([self._node_key(split) for tree in trees for split in tree.splits], np.uint32),
+            "node_left": children[:, 0],
+            "node_right": children[:, 1],
+            "leaf_offset": _offsets(tree.leaves for tree in trees),
+            "leaf_value": _joined(tree.leaves for tree in trees),
+            "leaf_cover": _joined(tree.covers for tree in trees),
+        }
+
+    def _node_key(self, split: NumericSplit | CategoricalSplit) -> int:
+        if isinstance(split, CategoricalSplit):
+            return SET_KEY | self._sets.number[split]
+        return self._columns.node_key(split)
+
+
+def _offsets(parts: Iterable[Sized]) -> np.ndarray:
+    return np.cumsum([0, *(len(part) for part in parts)])
+
+
+def _joined(parts: Iterable[Iterable[float]]) -> np.ndarray:
+    return np.array([value for part in parts for value in part], np.float64)
+
+
+def adversarial_rows(forest: Forest, rows: np.ndarray, seed: int = 0) -> np.ndarray:
+    """Rows on which a wrong pack shows itself: on cuts, one ulp beside, missing, zero, infinite, unseen categories."""
+    rng = np.random.default_rng(seed)
+    cuts: dict[int, list[float]] = {}
+    categories: dict[int, list[int]] = {}
+    for tree in forest.trees:
+        for split in tree.splits:
+            if isinstance(split, NumericSplit):
+                cuts.setdefault(split.feature, []).append(split.cut)
+            else:
+                categories.setdefault(split.feature, []).extend(split.categories)
+    hard = rows.copy()
+    for feature in range(forest.features):
+        pick = rng.random(len(rows))
+        special = pick < 0.2
+        hard[special, feature] = rng.choice(SPECIAL_VALUES, special.sum())
+        beside = pick > 0.5
+        if feature in cuts:
+            hard[beside, feature] = _beside(rng, rng.choice(cuts[feature], beside.sum()))
+        elif categories.get(feature):
+            largest = 3 + 2 * max(categories[feature])
+            hard[beside, feature] = rng.integers(-3, largest, beside.sum()) + rng.choice([0, 0.5], beside.sum())
+    return hard
+
+
+def _beside(rng: np.random.Generator, cuts: np.ndarray) -> np.ndarray:
+    """Each value itself, or its neighbour below or above, in float64 or in float32."""
+    ways = rng.integers(0, 6, len(cuts))
+    with np.errstate(over="ignore"):
+        narrow = cuts.astype(np.float32)
+    choices = [
+        *(cuts, np.nextafter(cuts, -np.inf), np.nextafter(cuts, np.inf)),
+        *(narrow, np.nextafter(narrow, np.float32(-np.inf)), np.nextafter(narrow, np.float32(np.inf))),
+    ]
+    return np.choose(ways, [choice.astype(np.float64) for choice in choices])
+
+
+def _prove_parity(booster: lightgbm.Booster, forest: Forest, blob: bytes, name: str, check_rows: np.ndarray) -> None:
+    """The gate: raw scores equal to the Booster's, bit for bit, in both row types, one by one and in blocks."""
+    if check_rows.ndim != 2 or check_rows.shape[1] != forest.features or not len(check_rows):
+        raise ModelError(
+            f"Model {name} cannot be proved: check_rows has shape {check_rows.shape}, the model has "
+            f"{forest.features} features.",
+            "Pass some of the rows that it was trained on.",
+        )
+    rng = np.random.default_rng(0)
+    given = check_rows[rng.permutation(len(check_rows))[:2000]]
+    base = given[rng.integers(0, len(given), 512)]
+    spread = rng.normal(size=base.shape) * 10.0 ** rng.integers(-3, 4, base.shape)
+    rows = np.concatenate([given, adversarial_rows(forest, base), base + spread, adversarial_rows(forest, spread, 1)])
+    with np.errstate(over="ignore"):
+        kinds = (rows, rows.astype(np.float32))
+    for kind in kinds:
+        expected = booster.predict(kind, raw_score=True, num_threads=1)
+        for way, crossover in (("in blocks", 1), ("one by one", 1 << 16)):
+            scores = Scorer.load(blob, crossover).score(kind, raw=True)
+            wrong = np.flatnonzero(np.any((scores != expected).reshape(len(kind), -1), axis=1))
+            if len(wrong):
+                raise ModelError(
+                    f"Model {name}: the pack scores {len(wrong)} of {len(kind)} {kind.dtype} rows otherwise than the "
+                    f"Booster ({way}; first {scores[wrong[0]]!r} instead of {expected[wrong[0]]!r} for "
+                    f"{kind[wrong[0]].tolist()}). No pack was written.",
+                    "This is a defect of Millrace: please report it with the model's text.",
+                )

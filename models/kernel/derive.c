@@ -1,0 +1,128 @@
+/* derive.c: what the evaluators need beside the pack itself: steps for the walk, operations for the lanes, scratch. */
+#include <string.h>
+
+#include "forest.h"
+
+#define CHECK(condition, message) do { if (!(condition)) return (message); } while (0)
+#define STEP_NODES 16000   /* jumps of a Step are 16 bits, over nodes and leaves */
+#define STEP_SETS 4096     /* the walk evaluates every set of the forest once a row: only worth it while they are few */
+
+static void derive_depth(Forest *forest, Tree *tree, uint32_t *level) {
+  if (tree->node_count == 0) return;
+  level[0] = 1;
+  for (uint32_t i = 0; i < tree->node_count; i++) {
+    if (level[i] > tree->depth) tree->depth = level[i];
+    for (int side = 0; side < 2; side++)
+      if (tree->nodes[i].child[side] >= 0) level[tree->nodes[i].child[side]] = level[i] + 1;
+  }
+  if (tree->depth > forest->deepest) forest->deepest = tree->depth;
+}
+
+static void derive_steps(const Forest *forest, Tree *tree) {
+  for (uint32_t i = 0; i < tree->node_count; i++) {
+    const Node *node = tree->nodes + i;
+    Step *step = tree->steps + i;
+    if (node->key & SET_KEY) step->column = (uint16_t)(forest->column_count + (node->key & ~SET_KEY));
+    else step->column = (uint16_t)(node->key >> 8), step->cut = (uint8_t)node->key;
+    for (int side = 0; side < 2; side++) {
+      const int32_t child = node->child[side];
+      step->jump[side] = (int16_t)((child >= 0 ? child : (int32_t)tree->node_count + ~child) - (int32_t)i);
+    }
+  }
+}
+
+/* The sets that a tree asks, each once; in a batch they become byte columns behind the numeric ones. */
+static void derive_sets(Forest *forest, Tree *tree, uint32_t *sets) {
+  tree->sets = sets;
+  for (uint32_t i = 0; i < tree->node_count; i++) {
+    if (!(tree->nodes[i].key & SET_KEY)) continue;
+    const uint32_t set = tree->nodes[i].key & ~SET_KEY;
+    uint32_t j = 0;
+    while (j < tree->set_count && sets[j] != set) j++;
+    if (j == tree->set_count) sets[tree->set_count++] = set;
+  }
+  if (tree->set_count > forest->most_sets) forest->most_sets = tree->set_count;
+}
+
+static Operation operation_of(const Forest *forest, const Tree *tree, const Node *node, const uint32_t *slot) {
+  Operation operation = {.cut = (uint8_t)node->key, .column = (node->key >> 8) * BLOCK_ROWS};
+  if (node->key & SET_KEY) {
+    uint32_t j = 0;
+    while (tree->sets[j] != (node->key & ~SET_KEY)) j++;
+    operation.column = (forest->column_count + j) * BLOCK_ROWS;
+    operation.cut = 0;
+  }
+  const int32_t left = node->child[0], right = node->child[1];
+  operation.leaf = left < 0 ? (uint8_t)~left : 0;
+  operation.left = left < 0 ? (uint32_t)~left * BLOCK_ROWS : slot[left];
+  operation.right = right < 0 ? (uint32_t)~right * BLOCK_ROWS : slot[right];
+  return operation;
+}
+
+/* Lowest nodes first: children are ready when their parent comes, and an operation seldom waits for the one before. */
+static void derive_operations(const Forest *forest, Tree *tree) {
+  uint32_t slot[LANE_LEAVES], done = 0;
+  uint8_t height[LANE_LEAVES], top = 0;
+  for (int i = (int)tree->node_count - 1; i >= 0; i--) {
+    height[i] = 0;
+    for (int side = 0; side < 2; side++) {
+      const int32_t child = tree->nodes[i].child[side];
+      if (child >= 0 && height[child] + 1 > height[i]) height[i] = (uint8_t)(height[child] + 1);
+    }
+    if (height[i] > top) top = height[i];
+  }
+  for (int level = 0; level <= top; level++) {
+    for (int i = (int)tree->node_count - 1; i >= 0; i--) {
+      if (height[i] != level) continue;
+      tree->operations[done] = operation_of(forest, tree, tree->nodes + i, slot);
+      slot[i] = (LANE_LEAVES + done++) * BLOCK_ROWS;
+    }
+    if (level == 0) tree->twin_count = done;
+  }
+}
+
+static const char *derive_scratch(Forest *forest) {
+  const size_t columns = forest->column_count, categories = forest->category_count;
+  forest->row_bytes = forest_memory(forest, columns + (forest->has_steps ? forest->set_count : 0) + 1, 1);
+  forest->row_classes = forest_memory(forest, categories, 2);
+  forest->block_bytes = forest_memory(forest, columns + forest->most_sets + 1, BLOCK_ROWS);
+  forest->block_classes = forest_memory(forest, categories, 2 * BLOCK_ROWS);
+  forest->slots = forest_memory(forest, LANE_LEAVES + (size_t)forest->largest_tree, BLOCK_ROWS);
+  forest->block_scores = forest_memory(forest, forest->output_count, 8 * BLOCK_ROWS);
+  CHECK(forest->row_bytes && forest->row_classes && forest->block_bytes && forest->block_classes && forest->slots && forest->block_scores, OUT_OF_MEMORY);
+  for (int leaf = 0; leaf < LANE_LEAVES; leaf++)  /* slot of a leaf: its number in every lane */
+    memset(forest->slots + leaf * BLOCK_ROWS, leaf, BLOCK_ROWS);
+  return NULL;
+}
+
+const char *forest_derive(Forest *forest) {
+  size_t nodes = 0, leaves = 0, largest = 0;
+  for (uint32_t t = 0; t < forest->tree_count; t++) {
+    const Tree *tree = forest->trees + t;
+    nodes += tree->node_count, leaves += tree->leaf_count;
+    if (tree->node_count > largest) largest = tree->node_count;
+    if (tree->leaf_count <= LANE_LEAVES && tree->node_count > forest->largest_tree) forest->largest_tree = tree->node_count;
+  }
+  forest->has_steps = largest <= STEP_NODES && forest->set_count <= STEP_SETS && forest->column_count + forest->set_count < 65536;
+  Step *steps = forest_memory(forest, forest->has_steps ? nodes + leaves : 0, sizeof *steps);
+  Operation *operations = forest_memory(forest, nodes, sizeof *operations);
+  uint32_t *sets = forest_memory(forest, nodes, 4), *level = forest_memory(forest, largest + 1, 4);
+  CHECK(steps && operations && sets && level, OUT_OF_MEMORY);
+  for (uint32_t t = 0; t < forest->tree_count; t++) {
+    Tree *tree = forest->trees + t;
+    derive_depth(forest, tree, level);
+    if (forest->has_steps) {
+      tree->steps = steps;
+      derive_steps(forest, tree);
+      steps += tree->node_count + tree->leaf_count;
+    }
+    if (tree->leaf_count <= LANE_LEAVES) {
+      derive_sets(forest, tree, sets);
+      sets += tree->set_count;
+      tree->operations = operations;
+      derive_operations(forest, tree);
+      operations += tree->node_count;
+    }
+  }
+  return derive_scratch(forest);
+}

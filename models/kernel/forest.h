@@ -1,0 +1,129 @@
+/* forest.h: what a loaded pack is in memory, and who does what with it.
+ *
+ * pack arrays -> load.c (check, copy) -> derive.c (tables for evaluation) -> score.c -> portable.c / explain.c
+ *
+ * Everything a split can ask is turned into bytes before any tree is looked at (quantise.c), so that a node is one
+ * comparison of bytes whatever the feature was:
+ *   numeric      byte of the column = clamp(number of cuts below x - base, 0, 255), or the sentinel of a missing value;
+ *                the row goes right where  byte > cut
+ *   categorical  class of the category (categories that no split tells apart share one); right where the set has it
+ * Leaves are doubles and are added in the order of the trees, starting at 0.0: the bits of LightGBM's raw score.
+ */
+#ifndef MILLRACE_FOREST_H
+#define MILLRACE_FOREST_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "packs are little-endian; this kernel reads them in place"
+#endif
+
+#define BLOCK_ROWS 64        /* rows that a batch evaluates at once, one byte lane each */
+#define LANE_LEAVES 256      /* trees with more leaves cannot number them in a byte and are walked instead */
+#define EXPLAIN_DEPTH 512    /* deepest tree that explain() follows: its memory grows with the square */
+#define SET_KEY 0x80000000u  /* bit of a node's key: the split is a set of categories */
+
+/* The arrays of a pack, in the order of the file; see docs/pack.md. */
+enum ArrayName {
+  FEATURE, CUT_OFFSET, CUT, COLUMN_FEATURE, COLUMN_BASE, COLUMN_RULE, COLUMN_SENTINEL,
+  CATEGORY_FEATURE, CLASS_OFFSET, CLASS_OF, CLASS_LIMITS, SET_CATEGORY, SET_OFFSET, SET_BITS,
+  TREE_OUTPUT, NODE_OFFSET, NODE_KEY, NODE_LEFT, NODE_RIGHT, LEAF_OFFSET, LEAF_VALUE, LEAF_COVER,
+  ARRAY_COUNT
+};
+typedef struct { const void *data; size_t bytes; } Array;
+
+enum ColumnRule { NAN_IS_ZERO, NAN_IS_MISSING, NAN_AND_ZERO_ARE_MISSING };
+enum Link { IDENTITY, SIGMOID, EXPONENTIAL, SOFTMAX, LOG1P_EXP, SIGNED_SQUARE, LINK_COUNT };
+
+typedef struct { uint32_t feature, cut_count, first_column, end_column; const double *cuts; } Feature;
+typedef struct { uint32_t feature; uint16_t base; uint8_t rule, sentinel; } Column;
+typedef struct { uint32_t feature, category_count; uint16_t class_count, nan_class, other_class; const uint16_t *class_of; } Category;
+typedef struct { uint32_t category; const uint64_t *bits; } CategorySet;
+/* key: column << 8 | cut, or SET_KEY | set. A child below 0 is the leaf ~child. */
+typedef struct { uint32_t key; int32_t child[2]; } Node;
+/* A node (or leaf) as the single-row walk reads it: eight bytes, jumps relative to itself; a leaf jumps nowhere. */
+typedef struct { uint16_t column; uint8_t cut; int16_t jump[2]; } Step;
+/* A node as the batch reads it: offsets of byte columns and of slots, which hold the leaf number below each node. */
+typedef struct { uint32_t column, left, right; uint8_t cut, leaf; } Operation;
+
+typedef struct {
+  uint32_t node_count, leaf_count, output, depth;
+  uint32_t set_count, *sets;                   /* the category sets that this tree asks */
+  uint32_t twin_count;                         /* leading operations whose children are two neighbouring leaves */
+  Node *nodes;
+  double *leaves, *leaf_cover, *node_cover;    /* cover: training rows that reached it, for explain() */
+  Step *steps;                                 /* NULL: too large for the eight-byte form */
+  Operation *operations;                       /* NULL: more than LANE_LEAVES leaves */
+} Tree;
+
+typedef struct Forest Forest;
+
+/* One way to evaluate a forest. Each must give the same bits; they differ in the CPU that they need. */
+typedef struct {
+  const char *name;
+  uint32_t lanes;  /* a block is evaluated in groups of so many rows */
+  void (*score_row)(Forest *forest, const void *row, int is_double, double *scores);
+  /* scores: [output][BLOCK_ROWS], added to */
+  void (*score_block)(Forest *forest, const void *rows, int is_double, uint32_t count, double *scores);
+} Evaluator;
+
+struct Forest {
+  uint32_t feature_count, output_count, link;
+  double alpha, divisor;  /* of the sigmoid; of averaged forests (1 otherwise) */
+  uint32_t split_feature_count, column_count, category_count, set_count, tree_count;
+  Feature *features;
+  Column *columns;
+  Category *categories;
+  CategorySet *sets;
+  Tree *trees;
+  const Evaluator *evaluator;
+  uint32_t crossover;  /* from so many rows on a block is cheaper than row by row; measured at load */
+  uint32_t largest_tree, most_sets, deepest;
+  int has_steps;
+  /* Scratch of the evaluators: one caller at a time, which Python's GIL ensures (module.c never releases it). */
+  uint8_t *row_bytes, *block_bytes, *slots;
+  uint16_t *row_classes, *block_classes;
+  double *block_scores;
+  struct Chunk *memory;
+};
+
+/* memory.c: everything of a forest is freed at once */
+void *forest_memory(Forest *forest, size_t count, size_t size);
+void forest_free(Forest *forest);
+
+/* load.c, load_trees.c, derive.c: NULL, or what is wrong with the pack */
+extern const char OUT_OF_MEMORY[];
+const char *forest_load(Forest *forest, const Array arrays[ARRAY_COUNT]);
+const char *load_trees(Forest *forest, const Array arrays[ARRAY_COUNT]);
+const char *forest_derive(Forest *forest);
+int offsets_are_valid(const Array *offsets, size_t count, size_t total);
+
+/* quantise.c */
+void quantise_row(const Forest *forest, const void *row, int is_double, uint8_t *bytes, uint16_t *classes);
+void quantise_block(const Forest *forest, const void *rows, int is_double, uint32_t count, uint8_t *bytes, uint16_t *classes);
+
+/* score.c */
+void forest_calibrate(Forest *forest);
+void forest_score(Forest *forest, const void *rows, int is_double, size_t count, double *scores, int raw);
+const Evaluator *best_evaluator(void);
+
+/* explain.c: contributions [output][feature_count + 1], zeroed by the caller */
+const char *forest_explain(Forest *forest, const void *row, int is_double, double *contributions);
+
+extern const Evaluator PORTABLE;
+
+static inline int set_has(const CategorySet *set, uint32_t class_id) {
+  return (int)(set->bits[class_id >> 6] >> (class_id & 63)) & 1;
+}
+
+/* Which child of the node the row takes; `stride` is 1 for a row's bytes and classes, BLOCK_ROWS for a block's. */
+static inline int goes_right(const Forest *forest, const Node *node, const uint8_t *bytes, const uint16_t *classes, size_t stride) {
+  if (node->key & SET_KEY) {
+    const CategorySet *set = forest->sets + (node->key & ~SET_KEY);
+    return set_has(set, classes[set->category * stride]);
+  }
+  return bytes[(size_t)(node->key >> 8) * stride] > (node->key & 255);
+}
+
+#endif
