@@ -12,7 +12,6 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import InvalidProducerEpoch, ProducerFenced
@@ -21,7 +20,7 @@ from schemas import MillraceError, Settings, topic_name
 from streams.handler import Handler
 from streams.kafka import client_options, group_name
 from streams.ownership import Partition, Positions
-from streams.partition import Changes, Layout, PartitionState, Rows, empty_state
+from streams.partition import Changes, Layout, PartitionState, empty_state
 
 log = structlog.get_logger(__name__)
 POSITIONS = b"\0positions"  # reserved key: no table has an empty name
@@ -185,7 +184,8 @@ async def _encode(snapshot: Snapshot) -> AsyncIterator[tuple[bytes, bytes | None
 def restore(number: int, layouts: Mapping[str, Layout], records: Mapping[bytes, bytes]) -> PartitionState:
     """Rows from the records of a changelog; those of another layout are left out, and deleted at the next checkpoint.
 
-    They must not stay: were their layout to come back, they would be taken for rows that stand at the positions.
+    They must not stay: were their layout to come back, they would be taken for rows that stand at the positions. Rows
+    of tables that the handler does not name are left alone.
     """
     state = empty_state(number, layouts)
     current: dict[str, dict[bytes, bytes]] = {name: {} for name in layouts}
@@ -193,8 +193,9 @@ def restore(number: int, layouts: Mapping[str, Layout], records: Mapping[bytes, 
     for full_key, value in records.items():
         table, _, key = full_key.partition(b"\0")
         name = table.decode()
-        layout = layouts.get(name)
-        if layout is not None and _fits(layout, value):
+        if name not in layouts:
+            continue
+        if _fits(layouts[name], value):
             current[name][key] = value[VERSION_BYTES:]
         else:
             stale.setdefault(name, []).append(key)
@@ -202,9 +203,6 @@ def restore(number: int, layouts: Mapping[str, Layout], records: Mapping[bytes, 
         state.tables[name].load(rows, stale.get(name, ()))
     for name, keys in stale.items():
         log.warning("rows of another layout are not loaded", partition=number, table=name, rows=len(keys))
-        if name not in layouts:  # a table that is no more: it lives on until its keys are deleted
-            gone = state.tables[name] = Rows(np.dtype(np.uint8), 0)
-            gone.load({}, keys)
     return state
 
 

@@ -47,12 +47,18 @@ class Handler(Protocol):
     equal partition counts, and the same partition of each is handled by the same worker.
     """
 
-    name: str
-    topics: tuple[str, ...]
-    changelog: str
+    @property
+    def name(self) -> str:
+        """Of the agent: its consumer group and transactional ids contain it."""
+
+    @property
+    def topics(self) -> tuple[str, ...]: ...
+
+    @property
+    def changelog(self) -> str: ...
 
     def layouts(self) -> Mapping[str, Layout]:
-        """The tables of a partition, by name."""
+        """The tables of a partition, by name. Saved rows of a table that is not among them stay as they are."""
 
     def handle(self, state: PartitionState, records: Sequence[ConsumerRecord]) -> Outcome:
         """Apply the records, which come from all topics of this partition, each topic in the order of offsets.

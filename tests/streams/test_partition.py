@@ -91,5 +91,5 @@ def test_restoring_gives_back_the_rows_and_leaves_out_what_it_could_misread() ->
     assert one.array[0].tobytes() == row
     assert one.rebuilding == 2
     assert sorted(one.take_changes().removed) == [b"old version", b"other size"]
-    assert state.tables["gone"].take_changes().removed == [b"key"]
+    assert "gone" not in state.tables
     assert len(state.tables["two"]) == 0
