@@ -1,0 +1,275 @@
+"""Events per second and latency of the deployed agents, beside bare aiokafka and stock Faust, all in one run.
+
+simulated events ─► Kafka ─► `millrace worker --role edge`, and the peers on the same topics ─► a table with ratios
+
+    python benchmarks/pipeline.py [--readings 200000] [--clicks 20000] [--assets 2000]
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import itertools
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orjson
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from millrace.broker import Broker
+from millrace.part import free_port
+from millrace.simulate import PUMP, Plant, Shop
+from schemas import Settings
+from schemas.topics import CLICKS, ITEMS, RECOMMENDATIONS, SCORES, TELEMETRY
+from streams.admin import apply_topics
+from streams.producer import EventProducer
+
+START = 1_700_000_000.0
+READY_S = 120.0
+
+
+def millrace(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "millrace", *arguments]
+
+
+def environment(settings: Settings, **more: str) -> dict[str, str]:
+    own = {
+        "MILLRACE_HOME": str(settings.home),
+        "MILLRACE_KAFKA": settings.kafka,
+        "MILLRACE_PARTITIONS": str(settings.partitions),
+    }
+    return {**os.environ, "OMP_NUM_THREADS": "1", **own, **more}
+
+
+# ---- models and events
+
+
+def train(settings: Settings) -> None:
+    """The demo's pump and shop, by the user's own commands."""
+    folder = settings.home / "history"
+    folder.mkdir(parents=True)
+    (folder / "pump.toml").write_text(PUMP)
+    plant = itertools.takewhile(lambda e: e.time < START + 500, Plant(3, pumps=24, presses=0).events(START))
+    write(folder / "plant.jsonl", plant)
+    write(folder / "shop.jsonl", itertools.islice(Shop(7).events(START), 20_000))
+    for arguments in (
+        ["maintenance", "pump.toml", "--events", "plant.jsonl"],
+        ["recommender", "--profile", "shop", "shop.jsonl"],
+    ):
+        command = millrace("train", *arguments, "--promote")
+        subprocess.run(command, cwd=folder, env=environment(settings), check=True, capture_output=True)
+
+
+def write(file: Path, events: Any) -> None:
+    file.write_bytes(b"".join(orjson.dumps(event.value, option=orjson.OPT_APPEND_NEWLINE) for event in events))
+
+
+def readings(assets: int, start: float) -> Iterator[dict[str, Any]]:
+    plant = Plant(5, pumps=assets, presses=0, name="bench-")
+    return (event.value for event in plant.events(start) if event.topic == TELEMETRY)
+
+
+def clicks(start: float) -> Iterator[dict[str, Any]]:
+    return (event.value for event in Shop(9).events(start) if event.topic == CLICKS)
+
+
+async def fill(settings: Settings, topic: str, events: Iterator[dict[str, Any]], count: int) -> None:
+    async with EventProducer(settings) as producer:
+        for event in itertools.islice(events, count):
+            await producer.push(topic, event)
+
+
+# ---- throughput
+
+
+@contextlib.asynccontextmanager
+async def edge(settings: Settings) -> AsyncIterator[str]:
+    """A running edge worker; yields the address of its metrics."""
+    port = free_port()
+    log = (settings.home / "edge.log").open("ab")
+    process = subprocess.Popen(
+        millrace("worker", "--role", "edge"),
+        env=environment(settings, MILLRACE_METRICS_PORT=str(port)), stdout=log, stderr=log,
+    )  # fmt: skip
+    try:
+        yield f"http://127.0.0.1:{port}/metrics"
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def metric(url: str, name: str) -> float:
+    """Sum over the labels of a metric; 0 while nobody answers."""
+    try:
+        text = urllib.request.urlopen(url, timeout=5).read().decode()
+    except OSError:
+        return 0.0
+    return sum(float(line.rsplit(" ", 1)[1]) for line in text.splitlines() if line.startswith(name))
+
+
+async def throughput(settings: Settings, agent: str, count: int) -> float:
+    """Events a second that a new worker applies, from the first tenth to the last event."""
+    name = f'millrace_records_total{{agent="{agent}"'
+    async with edge(settings) as url:
+        deadline, mark = time.monotonic() + READY_S + count / 500, None
+        while (done := metric(url, name)) < count:
+            if mark is None and done >= count / 10:
+                mark = (done, time.perf_counter())
+            if time.monotonic() > deadline:
+                raise SystemExit(f"{agent}: {done:.0f} of {count} events; see {settings.home / 'edge.log'}")
+            await asyncio.sleep(0.02)
+        end = time.perf_counter()
+    assert mark is not None
+    return float((count - mark[0]) / (end - mark[1]))
+
+
+async def bare_aiokafka(settings: Settings, topic: str, count: int) -> float:
+    """Records a second that a plain consumer fetches."""
+    consumer = AIOKafkaConsumer(bootstrap_servers=settings.kafka, auto_offset_reset="earliest")
+    await consumer.start()
+    try:
+        consumer.assign([TopicPartition(topic, number) for number in range(settings.partitions)])
+        await consumer.seek_to_beginning()
+        seen, first = 0, 0.0
+        while seen < count:
+            fetched = await consumer.getmany(timeout_ms=1000, max_records=1000)
+            first = first or time.perf_counter()
+            seen += sum(map(len, fetched.values()))
+        return count / (time.perf_counter() - first)
+    finally:
+        await consumer.stop()
+
+
+def stock_faust(settings: Settings, topic: str, count: int) -> float:
+    """Events a second of stock Faust's `async for event`, decoding JSON and counting."""
+    peer = Path(__file__).with_name("stock_faust.py")
+    own = {"TOPIC": topic, "BROKER": settings.kafka, "COUNT": str(count)}
+    result = subprocess.run(
+        [sys.executable, peer], env={**os.environ, **own}, capture_output=True, text=True, check=False
+    )
+    if not result.stdout.strip():
+        raise SystemExit(f"stock Faust said nothing: {result.stderr[-2000:]}")
+    return float(result.stdout.split()[-1])
+
+
+# ---- latency
+
+
+async def latency(
+    settings: Settings, topic: str, output: str, events: Iterator[dict[str, Any]], rate: float, seconds: float
+) -> np.ndarray:
+    """Milliseconds from the call of the producer to the decision in a consumer's hands, at `rate` events a second."""
+    sent: dict[str, float] = {}
+    delays: list[float] = []
+    consumer = AIOKafkaConsumer(bootstrap_servers=settings.kafka, fetch_max_wait_ms=5)
+    await consumer.start()
+    consumer.assign([TopicPartition(output, number) for number in range(settings.partitions)])
+    await consumer.seek_to_end()
+
+    async def listen() -> None:
+        async for record in consumer:
+            event_id = orjson.loads(record.value)["caused_by"]["event_id"]
+            if event_id in sent:
+                delays.append((time.perf_counter() - sent.pop(event_id)) * 1e3)
+
+    listening = asyncio.ensure_future(listen())
+    async with EventProducer(settings) as producer:
+        begin = time.perf_counter()
+        for number, event in enumerate(itertools.islice(events, int(rate * seconds))):
+            await asyncio.sleep(max(0.0, begin + number / rate - time.perf_counter()))
+            sent[event["event_id"]] = time.perf_counter()
+            await producer.push(topic, event)
+        deadline = time.perf_counter() + 10
+        while sent and time.perf_counter() < deadline:
+            await asyncio.sleep(0.02)
+    listening.cancel()
+    await asyncio.gather(listening, return_exceptions=True)
+    await consumer.stop()
+    if sent:
+        print(f"{len(sent)} of {int(rate * seconds)} events were not answered within 10 s", file=sys.stderr)
+    return np.array(delays[len(delays) // 5 :])  # the first fifth warms up
+
+
+async def latencies(settings: Settings, assets: int) -> dict[str, np.ndarray]:
+    async with edge(settings) as url:
+        deadline = time.monotonic() + READY_S
+        while metric(url, "millrace_worker_ready") < 1:
+            if time.monotonic() > deadline:
+                raise SystemExit(f"the worker is not ready; see {settings.home / 'edge.log'}")
+            await asyncio.sleep(0.1)
+        later = time.time()
+        found = {}
+        for rate in (100, 1000):
+            more = (e | {"event_id": f"{rate}-{e['event_id']}"} for e in readings(assets, later + rate))
+            found[f"reading -> score, {rate}/s"] = await latency(settings, TELEMETRY, SCORES, more, rate, 10)
+        for rate in (50, 200, 1000):
+            more = (e | {"event_id": f"{rate}-{e['event_id']}"} for e in clicks(later + rate))
+            found[f"click -> recommendation, {rate}/s"] = await latency(
+                settings, CLICKS, RECOMMENDATIONS, more, rate, 10
+            )
+        return found
+
+
+# ---- report
+
+
+async def run(options: argparse.Namespace, settings: Settings) -> dict[str, Any]:
+    await apply_topics(settings)
+    train(settings)
+    shop = (event.value for event in Shop(9).events(START) if event.topic == ITEMS)
+    await fill(settings, ITEMS, shop, 300)
+    await fill(settings, TELEMETRY, readings(options.assets, START), options.readings)
+    await fill(settings, CLICKS, clicks(START), options.clicks)
+    rates: dict[str, float] = {}
+    for topic, agent, count in ((TELEMETRY, "maintain", options.readings), (CLICKS, "recommend", options.clicks)):
+        rates[f"{topic} aiokafka, fetching only"] = await bare_aiokafka(settings, topic, count)
+        rates[f"{topic} stock Faust, decoding only"] = stock_faust(settings, topic, min(count, 50_000))
+        extra = 300 if agent == "recommend" else 0
+        rates[f"{topic} millrace edge, all of it"] = await throughput(settings, agent, count + extra)
+    return {"events/s": rates, "latency": await latencies(settings, options.assets)}
+
+
+def report(result: dict[str, Any]) -> None:
+    print(
+        f"\n{platform.processor() or platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}\n"
+    )
+    print("| path | events/s | against stock Faust |\n|---|---|---|")
+    rates = result["events/s"]
+    for name, rate in rates.items():
+        peer = rates[f"{name.split()[0]} stock Faust, decoding only"]
+        print(f"| {name} | {rate:,.0f} | {rate / peer:.2f} |")
+    print("\n| latency | p50 ms | p90 | p99 | events |\n|---|---|---|---|---|")
+    for name, delays in result["latency"].items():
+        low, mid, high = np.percentile(delays, (50, 90, 99)) if len(delays) else (np.nan,) * 3
+        print(f"| {name} | {low:.1f} | {mid:.1f} | {high:.1f} | {len(delays)} |")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--readings", type=int, default=200_000)
+    parser.add_argument("--clicks", type=int, default=20_000)
+    parser.add_argument("--assets", type=int, default=2000)
+    parser.add_argument("--json", type=Path, help="write the figures there as well")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder, Broker(Path(folder) / "kafka") as broker:
+        settings = Settings(home=Path(folder) / "home", kafka=broker.bootstrap, partitions=4)
+        result = asyncio.run(run(options, settings))
+    report(result)
+    if options.json:
+        plain = {name: np.percentile(d, (50, 90, 99)).tolist() for name, d in result["latency"].items()}
+        options.json.write_text(json.dumps(result | {"latency": plain}, indent=1))
+
+
+if __name__ == "__main__":
+    main()
