@@ -7,12 +7,14 @@ import json
 import random
 import signal
 from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, RecordsToDelete
 
+from millrace.broker import Broker
 from schemas import Settings, topic_name
 from streams.kafka import client_options
 from tests.streams.trial import Trial
@@ -209,6 +211,29 @@ async def test_retention_that_passed_the_position_is_told(trial_of: Callable[...
     assert "not on the broker any more" in trial.logs()
     totals = await trial.totals()
     assert sum(count for (number, _), (count, _, _) in totals.items() if number == 1) == ends[TopicPartition(topic, 1)]
+
+
+async def test_an_outage_of_the_broker_is_waited_for(tmp_path: Path) -> None:
+    with Broker(tmp_path / "kafka") as broker:
+        trial = Trial(Settings(kafka=broker.bootstrap, home=tmp_path, partitions=2, checkpoint_interval_s=0.3))
+        try:
+            await trial.create_topics()
+            await trial.produce("trivial.v1", events(40_000))
+            worker = trial.start()
+            await trial.until(lambda: progressed(trial, 500))
+            broker.kill()
+            await trial.until(lambda: told(trial, "Failed"))
+            broker.start()
+            await trial.produce("trivial.v1", events(1000, 40_000))
+            await trial.until_applied()
+            trial.stop(worker)
+            await trial.assert_undisturbed()
+        finally:
+            trial.end()
+
+
+async def told(trial: Trial, words: str) -> bool:
+    return words in trial.logs()
 
 
 async def test_unequal_partition_counts_are_refused(trial_of: Callable[..., Any]) -> None:

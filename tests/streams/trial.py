@@ -37,7 +37,8 @@ class Trial:
     workers: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     async def create_topics(self) -> None:
-        inputs = [Topic(name, "key", "input") for name in self.handler.topics]
+        forever = {"retention.ms": "-1"}  # the broker would delete what has old timestamps
+        inputs = [Topic(name, "key", "input", config=forever) for name in self.handler.topics]
         dead = [Topic(dead_letters_of(name), "key", "quarantine") for name in self.handler.topics]
         output = Topic(OUTPUT_TOPIC, "key", "output", config=self.output_config)
         changelog = Topic(self.handler.changelog, "key", "state", config={"cleanup.policy": "compact"})
