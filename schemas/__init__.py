@@ -22,7 +22,7 @@ from schemas.events import (
     rfc3339,
 )
 from schemas.manifest import Alias, Aliases, Manifest, PackFile, Training
-from schemas.profile import PROFILES, RecommenderProfile
+from schemas.profile import PROFILES, RecommenderProfile, parse_profile
 from schemas.settings import Settings, load_settings
 from schemas.topics import TOPICS, Topic, dead_letters_of, partition_count, topic_name
 
@@ -64,6 +64,7 @@ __all__ = [
     "dead_letters_of",
     "load_settings",
     "parse_asset_class",
+    "parse_profile",
     "partition_count",
     "rfc3339",
     "topic_name",

@@ -1,0 +1,189 @@
+"""The recommender: for each click of a batch the best items for its user; one call of a kernel, one of the scorer.
+
+prefixes ─► candidates and feature rows ─► ranker, or hand-weighted list ─► fresh bonus ─► best 20 ─► Rankings
+
+Training asks `candidates` too, so what the forest learns from is what it will see.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from models import ranking
+from models.candidate_features import EVIDENCE, feature_names
+from models.candidates import build_choice
+from models.catalogue import CatalogueView
+from models.clicks import ClickArrays, encode_clicks
+from models.evidence import build_reading
+from models.store import Model
+from models.users import PREFIX, Steps
+from schemas import Click, ModelError, RecommenderProfile
+
+STRATEGIES = ("ranker", "blend", "trending")
+RANKER, BLEND, TRENDING = range(3)
+SIX_GENERATORS = 7.0  # largest possible `evidence`
+LENGTH = 20
+
+
+class Queries(NamedTuple):
+    """n questions, in arrays."""
+
+    prefixes: npt.NDArray[np.uint64]  # (n, 20) stable hashes of the session's items, oldest first
+    lengths: npt.NDArray[np.int64]  # (n,) at least 1
+    sessions: npt.NDArray[np.uint64]  # (n,) session keys
+    times: npt.NDArray[np.float64]  # (n,) epoch seconds
+    codes: npt.NDArray[np.uint8]  # (n, K)
+    context: npt.NDArray[np.float32]  # (n, C)
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """The candidates of n queries one after another. The arrays are reused by the next call: copy what shall stay."""
+
+    items: npt.NDArray[np.int32]  # (total,) rows in the view
+    rows: npt.NDArray[np.float32]  # (total, features)
+    counts: npt.NDArray[np.int64]  # (n,) candidates of each query
+    met: npt.NDArray[np.int64]  # (n,) items for which the log had any evidence
+
+
+@dataclass(frozen=True)
+class Rankings:
+    """The best items of n queries. Rows are of the view as it was asked; look the ids up before it changes."""
+
+    items: npt.NDArray[np.int32]  # (n, 20) rows in the view, best first; -1 beyond the count
+    scores: npt.NDArray[np.float64]  # (n, 20)
+    counts: npt.NDArray[np.int64]  # (n,)
+    strategies: list[str]  # (n,) ranker, blend or trending
+
+
+def queries_of(clicks: ClickArrays, steps: Steps) -> Queries:
+    """The questions that the accepted clicks of a batch ask, in order."""
+    which = np.flatnonzero(steps.is_accepted)
+    return Queries(
+        steps.prefixes[which],
+        steps.lengths[which],
+        steps.sessions[which],
+        steps.times[which],
+        clicks.codes[which],
+        clicks.context[which],
+    )
+
+
+class Recommender:
+    """Ranks for the users of one profile. Not for several threads.
+
+    Args:
+        model: the trained model; without one, or where its manifest says that the ranker was not better on held-out
+            clicks, a hand-weighted list serves.
+
+    Raises:
+        ModelError: the model was trained with other features than the profile has.
+    """
+
+    def __init__(self, model: Model | None, profile: RecommenderProfile) -> None:
+        self.profile = profile
+        self.features = feature_names(profile)
+        self.scorer = None
+        if model is not None and model.manifest.learned.get("strategy") == STRATEGIES[RANKER]:
+            if model.manifest.features != self.features:
+                raise ModelError(
+                    f"Model {model.manifest.name} {model.manifest.version} was trained with other features than "
+                    f"profile {profile.name} has; it was not loaded.",
+                    "Serve it with the profile in its manifest, or train with this one.",
+                )
+            self.scorer = model.scorers["score"]
+        self._settings = ranking.Settings(build_reading(profile), build_choice(profile))
+        self._items = np.zeros(0, np.int32)
+        self._rows = np.zeros((0, len(self.features)), np.float32)
+
+    def encode(self, clicks: Sequence[Click]) -> ClickArrays:
+        """Clicks as arrays: hashes, times, context features and codes."""
+        return encode_clicks(self.profile, clicks)
+
+    def candidates(self, view: CatalogueView, queries: Queries) -> Candidates:
+        """Candidates and feature rows of all queries."""
+        count = len(queries.lengths)
+        room = count * self.profile.max_candidates
+        if room > len(self._items):
+            self._items = np.zeros(room, np.int32)
+            self._rows = np.zeros((room, len(self.features)), np.float32)
+        counts, met = np.zeros(count, np.int64), np.zeros(count, np.int64)
+        asked = queries._replace(times=view.query_time(queries.times))
+        total = ranking.build_rows(
+            view.arrays, self._settings, view.scratch, tuple(asked), self._items, self._rows, (counts, met)
+        )
+        return Candidates(self._items[:total], self._rows[:total], counts, met)
+
+    def rank(self, view: CatalogueView, queries: Queries) -> Rankings:
+        """The best 20 items of each query; ties are broken by the stable hash of the item id."""
+        found = self.candidates(view, queries)
+        if self.scorer is not None and len(found.items):
+            scores = self.scorer.score(found.rows)
+            strategies = [STRATEGIES[RANKER]] * len(found.counts)
+        else:
+            scores = self.hand_weighted(found)
+            strategies = [STRATEGIES[BLEND if met else TRENDING] for met in found.met.tolist()]
+        items, best = self.best(view, found, scores)
+        counts = np.minimum(found.counts, LENGTH)
+        for query in np.flatnonzero(counts == 0).tolist():
+            rows = self._fallback(view, queries, query)
+            items[query, : len(rows)], best[query, : len(rows)] = rows, 0.0
+            counts[query], strategies[query] = len(rows), STRATEGIES[TRENDING]
+        return Rankings(items, best, counts, strategies)
+
+    def hand_weighted(self, found: Candidates) -> npt.NDArray[np.float64]:
+        """Scores without a forest: a weighted sum of evidence, recent co-visits, popularity and own items."""
+        weights = self.profile.hand_weights
+        scores = np.zeros(len(found.items))
+        given = (weights.evidence, weights.recent, weights.popularity, weights.own)
+        ranking.hand_weighted(found.rows, found.counts, given, scores)
+        return scores
+
+    def best(
+        self, view: CatalogueView, found: Candidates, scores: npt.NDArray[np.float64]
+    ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float64]]:
+        """The policy: fresh bonus, then the 20 best; items (n, 20) with -1 beyond the count, and their scores."""
+        items = np.full((len(found.counts), LENGTH), -1, np.int32)
+        best = np.full((len(found.counts), LENGTH), -np.inf)
+        fresh = (self.profile.fresh_bonus, self.profile.fresh_age)
+        ranking.best(view.arrays.items, (found.items, found.rows, found.counts), scores, fresh, (items, best))
+        return items, best
+
+    def similar(self, view: CatalogueView, row: int, count: int = LENGTH) -> list[tuple[str, float]]:
+        """Items like the one in `row` of the view, best first: share of the evidence that six generators could give."""
+        prefixes = np.zeros((1, PREFIX), np.uint64)
+        prefixes[0, 0] = view.arrays.items["key"][row]
+        none = np.full((1, len(self.profile.context_popularity)), 255, np.uint8)
+        context = np.full((1, len(self.profile.context) + self.profile.hour_of_day), np.nan, np.float32)
+        one = np.ones(1, np.int64)
+        queries = Queries(prefixes, one, np.zeros(1, np.uint64), np.full(1, view.time), none, context)
+        found = self.candidates(view, queries)
+        shares = found.rows[:, EVIDENCE] / SIX_GENERATORS
+        order = np.lexsort((view.arrays.items["key"][found.items], -shares))
+        rows = [(int(found.items[n]), float(shares[n])) for n in order.tolist() if shares[n] > 0]
+        return [(view.item_ids[item], share) for item, share in rows if item != row][:count]
+
+    def warm(self) -> None:
+        """Compile or load the kernels, so that the first event does not wait (seconds, once a machine)."""
+        view = CatalogueView(self.profile)
+        none: Any = np.zeros(1, np.int64)
+        queries = Queries(
+            np.ones((1, PREFIX), np.uint64),
+            none + 1,
+            np.ones(1, np.uint64),
+            np.zeros(1),
+            np.zeros((1, len(self.profile.context_popularity)), np.uint8),
+            np.zeros((1, len(self.profile.context) + self.profile.hour_of_day), np.float32),
+        )
+        self.rank(view, queries)
+
+    def _fallback(self, view: CatalogueView, queries: Queries, query: int) -> list[int]:
+        """Trending items, without those of the session where the profile says so."""
+        own = set() if self.profile.own_items else set(queries.prefixes[query, : queries.lengths[query]].tolist())
+        keys = view.arrays.items["key"]
+        return [row for row in view.trending_rows(LENGTH + PREFIX) if int(keys[row]) not in own][:LENGTH]

@@ -1,0 +1,118 @@
+"""Users: the row that each user has in the partition state, and the kernel that advances the rows by a batch of clicks.
+
+clicks of a batch ─► advance (in order, a user may occur several times) ─► accepted?, prefix, session key, time
+
+A session ends with another session_id, or, where clicks have none, after `session_silence_s` without a click. Clicks
+are taken in the order of arrival and time never runs backwards: a late click counts at the user's newest time.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+from models.hashing import mixed
+
+PREFIX = 20
+RECENT_EVENTS = 64
+LAYOUT = 1  # version of USER for the changelog
+USER = np.dtype(
+    [
+        ("last", "f8"),  # newest event time, epoch seconds
+        ("session", "u8"),  # session key: of user and session_id, or of user and number
+        ("session_id", "u8"),  # stable hash of the session_id; 0: none was given
+        ("prefix", "u8", (PREFIX,)),  # stable hashes of the session's newest items, oldest first
+        ("events", "u8", (RECENT_EVENTS,)),  # ring of stable hashes of event ids, against duplicates
+        ("sessions", "u4"),  # begun so far
+        ("length", "u2"),  # of the prefix
+        ("event", "u2"),  # place in the ring that is written next
+    ],
+    align=True,
+)
+
+
+class Steps(NamedTuple):
+    """What each click of a batch came to; n clicks."""
+
+    is_accepted: npt.NDArray[np.bool_]  # (n,) false: a duplicate, nothing was changed
+    prefixes: npt.NDArray[np.uint64]  # (n, 20) item hashes, oldest first, this click's item last, then 0
+    lengths: npt.NDArray[np.int64]  # (n,)
+    sessions: npt.NDArray[np.uint64]  # (n,) session keys
+    times: npt.NDArray[np.float64]  # (n,) epoch seconds: the user's newest time
+
+
+class Moves(NamedTuple):
+    """The columns of a batch of clicks that `advance` reads; n clicks."""
+
+    events: Any  # (n,) u8: stable hashes of the event ids
+    users: Any  # (n,) u8
+    session_ids: Any  # (n,) u8; 0: none
+    items: Any  # (n,) u8
+    times: Any  # (n,) f8: epoch seconds
+
+
+@njit(cache=True)
+def _is_duplicate(events, place, event):  # type: ignore[no-untyped-def]
+    """Remembers the event otherwise."""
+    for known in range(RECENT_EVENTS):
+        if events[known] == event:
+            return True
+    events[place] = event
+    return False
+
+
+@njit(cache=True)
+def _begins_session(row, session_id, time, silence_s):  # type: ignore[no-untyped-def]
+    if row.sessions == 0:
+        return True
+    if session_id != 0:
+        return session_id != row.session_id
+    return time - row.last > silence_s
+
+
+@njit(cache=True)
+def _advance(rows, slots, moves, silence_s, prefixes):  # type: ignore[no-untyped-def]
+    count = len(slots)
+    is_accepted = np.zeros(count, np.bool_)
+    lengths = np.zeros(count, np.int64)
+    sessions = np.zeros(count, np.uint64)
+    times = np.zeros(count, np.float64)
+    for click in range(count):
+        row = rows[slots[click]]
+        if _is_duplicate(row.events, row.event, moves.events[click]):
+            continue
+        row.event = (row.event + 1) % RECENT_EVENTS
+        time, session_id = moves.times[click], moves.session_ids[click]
+        if _begins_session(row, session_id, time, silence_s):
+            row.sessions += 1
+            row.length = 0
+            row.session_id = session_id
+            row.session = mixed(moves.users[click], session_id if session_id != 0 else np.uint64(row.sessions))
+        row.last = max(row.last, time)
+        if row.length == PREFIX:
+            for place in range(PREFIX - 1):
+                row.prefix[place] = row.prefix[place + 1]
+            row.length -= 1
+        row.prefix[row.length] = moves.items[click]
+        row.length += 1
+        is_accepted[click], lengths[click] = True, row.length
+        sessions[click], times[click] = row.session, row.last
+        for place in range(row.length):
+            prefixes[click, place] = row.prefix[place]
+    return is_accepted, lengths, sessions, times
+
+
+def advance(rows: npt.NDArray[Any], slots: npt.NDArray[np.int64], moves: Moves, silence_s: float) -> Steps:
+    """Advance the users' rows, in place and in order.
+
+    Args:
+        rows: (m,) USER.
+        slots: (n,) row of the user of each click.
+        silence_s: ends a session without a session_id.
+    """
+    prefixes = np.zeros((len(slots), PREFIX), np.uint64)
+    is_accepted, lengths, sessions, times = _advance(rows, slots, moves, silence_s, prefixes)
+    return Steps(is_accepted, prefixes, lengths, sessions, times)
