@@ -1,1 +1,1 @@
-"""See the room table in docs/architecture.md."""
+"""Migrations: one revision a file in `versions`, run by `storage.upgrade`."""

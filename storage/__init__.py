@@ -1,1 +1,27 @@
-"""See the room table in docs/architecture.md."""
+"""What is kept: tables and one `Store`. The only room with SQL.
+
+output events ─► Store.write (one transaction with the offsets) ─► tables ─► Store.reading ─► API bodies
+"""
+
+from storage.database import StorageError
+from storage.read import AlertFilter, Reader
+from storage.rows import Removal
+from storage.schema import upgrade
+from storage.store import Store
+from storage.tables import Table
+from storage.write import PositionError, Span, Written
+
+metadata = Table.metadata
+
+__all__ = [
+    "AlertFilter",
+    "PositionError",
+    "Reader",
+    "Removal",
+    "Span",
+    "StorageError",
+    "Store",
+    "Written",
+    "metadata",
+    "upgrade",
+]

@@ -1,0 +1,144 @@
+"""API bodies: what the API answers and what it is sent. Events appear in it as they are on their topics."""
+
+from __future__ import annotations
+
+from typing import Annotated, Generic, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
+
+from schemas.events import (
+    Alert,
+    AlertState,
+    Cause,
+    ModelRef,
+    Score,
+    ScoredItem,
+    Severity,
+    Strategy,
+    Time,
+)
+from schemas.manifest import Alias, Training
+
+Entry = TypeVar("Entry")
+
+
+class Body(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Page(Body, Generic[Entry]):
+    """One page of a list."""
+
+    items: list[Entry]
+    next: str | None = Field(None, description="send it as `after` for the next page; null: this is the last one")
+
+
+class ItemList(Body):
+    """Items, best first."""
+
+    event_time: Time | None = Field(description="when the list was made; null: there is none yet")
+    items: list[ScoredItem]
+
+
+class RecommendationBody(Body):
+    """The items for a user. A user without a recommendation gets the trending list, and `strategy` says so."""
+
+    user_id: str
+    strategy: Strategy
+    event_time: Time | None
+    recommendation_id: str | None = Field(None, description="send it with the click that follows")
+    model: ModelRef | None = None
+    caused_by: Cause | None = None
+    items: list[ScoredItem]
+
+
+class Acknowledgement(Body):
+    """Who has seen an alert, and when."""
+
+    acknowledged_at: Time
+    by: str
+    comment: str | None = None
+
+
+class AcknowledgeBody(Body):
+    by: Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
+    comment: Annotated[str, Field(max_length=2000, pattern=r"^[^\x00]*$")] | None = None
+
+
+class AlertBody(Body):
+    """Where an alert stands."""
+
+    alert_id: str
+    asset_id: str
+    asset_class: str
+    failure_mode: str
+    state: AlertState
+    severity: Severity
+    score: float
+    raised_at: Time
+    updated_at: Time = Field(description="time of the latest transition")
+    acknowledgement: Acknowledgement | None = None
+
+
+class AlertDetail(AlertBody):
+    """An alert with all that happened to it, each transition with its evidence."""
+
+    transitions: list[Alert]
+
+
+class AssetBody(Body):
+    """An asset that was scored at least once."""
+
+    asset_id: str
+    asset_class: str
+    first_seen: Time
+    last_seen: Time
+
+
+class AssetDetail(AssetBody):
+    """An asset with the newest score of each of its targets and its open alerts."""
+
+    latest_scores: list[Score]
+    open_alerts: list[AlertBody]
+
+
+class VersionBody(Body):
+    """One trained version of a model."""
+
+    version: str
+    kind: str
+    created_at: Time
+    asset_class: str | None = None
+    training: Training
+    metrics: dict[str, float]
+    card: str | None = Field(None, description="Markdown, for people")
+
+
+class ModelBody(Body):
+    """A model with its aliases and versions, newest first."""
+
+    name: str
+    aliases: dict[Alias, str] = Field(description="which version serves (`champion`), which is tried (`challenger`)")
+    versions: list[VersionBody]
+
+
+class FieldError(Body):
+    field: str = Field(description="path to the field, such as `query.limit` or `body.by`")
+    message: str
+
+
+class Problem(BaseModel):
+    """RFC 9457 problem details."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+    type: str = Field(description="address of the page that explains it")
+    title: str
+    status: int
+    detail: str
+    instance: str | None = Field(None, description="path that was asked for")
+    errors: list[FieldError] | None = Field(None, description="which fields were wrong, and why")
+
+
+class Health(Body):
+    status: Literal["alive", "ready"]
+    checks: dict[str, JsonValue] = Field(default_factory=dict)

@@ -1,0 +1,129 @@
+"""Database: engines for reading and for writing, and what their errors mean.
+
+URL ─► engine(url, writes) ─► connection in one transaction ─► StorageError or UnavailableError, with the cure
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import orjson
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import (
+    ArgumentError,
+    DataError,
+    DBAPIError,
+    IntegrityError,
+    InterfaceError,
+    NoSuchModuleError,
+    OperationalError,
+    ProgrammingError,
+    SQLAlchemyError,
+)
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from schemas import MillraceError, SettingsError, UnavailableError
+
+BUSY_TIMEOUT_S = 10  # how long a writer of SQLite waits for another one; a batch of 1,000 takes about 20 ms
+CONNECT_TIMEOUT_S = 5
+POOL_SIZE = 10
+
+
+class StorageError(MillraceError):
+    """The database refused the data: trying again will not help."""
+
+    title = "The database refused the data"
+
+
+def parse_url(url: str) -> URL:
+    """The URL of a database that Millrace can use.
+
+    Raises:
+        SettingsError: it is no URL, or of another database.
+    """
+    advice = "Use sqlite:///path/to/file.db or postgresql+psycopg://user:password@host:5432/name."
+    try:
+        parsed = make_url(url)
+    except ArgumentError as error:
+        raise SettingsError("MILLRACE_DATABASE_URL is not a URL of a database.", advice) from error
+    if parsed.drivername in {"postgresql", "postgres"}:
+        parsed = parsed.set(drivername="postgresql+psycopg")
+    if parsed.drivername not in {"sqlite", "sqlite+pysqlite", "postgresql+psycopg"}:
+        raise SettingsError(f"MILLRACE_DATABASE_URL names {parsed.drivername}, which Millrace does not speak.", advice)
+    if parsed.get_backend_name() == "sqlite" and parsed.database in {None, "", ":memory:"}:
+        raise SettingsError("MILLRACE_DATABASE_URL names SQLite in memory, which processes cannot share.", advice)
+    return parsed
+
+
+def build_engine(url: str, *, writes: bool) -> Engine:
+    """An engine whose connections either write, one transaction after the other, or can only read. Connects lazily."""
+    parsed = parse_url(url)
+    options: dict[str, Any] = {"pool_size": 1 if writes else POOL_SIZE, "pool_pre_ping": True}
+    options |= {"json_serializer": _dump_json, "json_deserializer": orjson.loads}
+    if parsed.get_backend_name() == "postgresql":
+        session = "" if writes else "-c default_transaction_read_only=on "
+        arguments = {"connect_timeout": CONNECT_TIMEOUT_S, "options": f"{session}-c timezone=UTC"}
+        arguments |= {"application_name": "millrace", "keepalives_idle": 10}
+        return create_engine(parsed, connect_args=arguments, **options)
+    Path(str(parsed.database)).parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(parsed, connect_args={"timeout": BUSY_TIMEOUT_S}, **options)
+    _configure_sqlite(engine, writes=writes)
+    return engine
+
+
+def _dump_json(value: object) -> str:
+    return orjson.dumps(value).decode()
+
+
+def _configure_sqlite(engine: Engine, *, writes: bool) -> None:
+    @event.listens_for(engine, "connect")
+    def connect(connection: Any, _record: object) -> None:
+        connection.isolation_level = None  # the driver's own BEGIN is late: we say when
+        # NORMAL: after a power cut the last transactions may be missing; the offsets are then missing with them, and
+        # the sink reads them again. https://www.sqlite.org/wal.html
+        for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "cache_size=-32000"):
+            connection.execute(f"PRAGMA {pragma}")
+        if not writes:
+            connection.execute("PRAGMA query_only=ON")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        # A writer that began as a reader may be refused in the middle, and no busy timeout helps it
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+@contextmanager
+def transaction(engine: Engine) -> Iterator[Connection]:
+    """One transaction: committed at the end, rolled back on an error.
+
+    Raises:
+        UnavailableError: no connection, or it was lost, or the tables are not there; trying again may help.
+        StorageError: the database refused the data.
+    """
+    try:
+        with engine.begin() as connection:
+            yield connection
+    except SQLAlchemyError as error:
+        raise translate(error, engine.url) from error
+
+
+def translate(error: SQLAlchemyError, url: URL) -> MillraceError:
+    """What an error of the database means for whoever asked."""
+    where = url.render_as_string(hide_password=True)
+    cause = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+    if isinstance(error, DataError | IntegrityError):
+        return StorageError(f"The database at {where} refused the data: {cause}.", "This is a bug; please report it.")
+    if "no such table" in cause or ("does not exist" in cause and isinstance(error, ProgrammingError)):
+        return UnavailableError(f"The database at {where} lacks a table: {cause}.", "Run `millrace db upgrade`.")
+    if isinstance(error, OperationalError | InterfaceError | PoolTimeoutError | NoSuchModuleError) or (
+        isinstance(error, DBAPIError) and error.connection_invalidated
+    ):
+        return UnavailableError(
+            f"The database at {where} cannot be used: {cause}.",
+            "Start it, or correct MILLRACE_DATABASE_URL; what was not written is written when it is there.",
+        )
+    return StorageError(f"The database at {where} failed: {cause}.", "This is a bug; please report it.")

@@ -1,0 +1,62 @@
+"""Schema: bring the tables of a database to what this version of Millrace needs.
+
+upgrade(url) ─► lock ─► Alembic revisions of `migrations` that are missing ─► done, in one transaction
+"""
+
+from __future__ import annotations
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from alembic.util import CommandError
+from sqlalchemy import Connection, text
+
+from storage.database import StorageError, build_engine, transaction
+
+UPGRADE_LOCK = 0x6D696C6C  # "mill": two containers that start at once upgrade one after the other
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", "migrations:")  # a package's folder, wherever it is installed
+    config.set_main_option("path_separator", "os")
+    return config
+
+
+def head_revision() -> str:
+    """The revision that this version of Millrace needs."""
+    head = ScriptDirectory.from_config(_config()).get_current_head()
+    assert head is not None, "migrations has no revision"
+    return head
+
+
+def current_revision(connection: Connection) -> str | None:
+    """The revision of a database; none: it is empty."""
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+def upgrade(url: str) -> str:
+    """Create or change the tables as needed; the revision is returned. Repeating it changes nothing.
+
+    Raises:
+        UnavailableError: the database is not there.
+        StorageError: it was made by a newer version, or a revision failed; nothing was changed.
+    """
+    engine = build_engine(url, writes=True)
+    try:
+        with transaction(engine) as connection:
+            if connection.dialect.name == "postgresql":
+                connection.execute(text("select pg_advisory_xact_lock(:key)"), {"key": UPGRADE_LOCK})
+            config = _config()
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+            return head_revision()
+    except CommandError as error:
+        where = engine.url.render_as_string(hide_password=True)
+        raise StorageError(
+            f"The tables at {where} cannot be upgraded: {error}.",
+            "They were made by a newer version of Millrace: use that one, or another database.",
+        ) from error
+    finally:
+        engine.dispose()

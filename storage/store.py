@@ -1,0 +1,126 @@
+"""Store: the one way to the database. Writing and reading go through different engines and different types.
+
+sink ─► write(events, spans)          API ─► reading() ─► Reader          API ─► acknowledge(...)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import delete, exists, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from schemas import OutputEvent, UnavailableError
+from schemas.bodies import AlertDetail
+from storage.database import build_engine, transaction
+from storage.read import Reader
+from storage.rows import Removal, rows_of
+from storage.schema import current_revision, head_revision
+from storage.tables import AcknowledgementRow, AlertRow, AssetRow, OffsetRow, ScoreRow
+from storage.write import Span, Written, write_rows
+
+RETENTION_BATCH = 2000  # scores a transaction; about 10 ms, so that the sink hardly waits
+
+
+class Store:
+    """Decisions, kept. Every call is one transaction (or, for retention, several small ones); threads may share it.
+
+    Any call raises UnavailableError when the database is not there, lost or not migrated: trying again may help.
+
+    Args:
+        url: SQLAlchemy URL of a SQLite file or of PostgreSQL.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._writing = build_engine(url, writes=True)
+        self._reading = build_engine(url, writes=False)
+
+    def close(self) -> None:
+        self._writing.dispose()
+        self._reading.dispose()
+
+    def check(self) -> str:
+        """The revision of the tables.
+
+        Raises:
+            UnavailableError: the database is not there, or does not have the tables of this version.
+        """
+        needed = head_revision()
+        with transaction(self._reading) as connection:
+            found = current_revision(connection)
+        if found != needed:
+            where = self._reading.url.render_as_string(hide_password=True)
+            raise UnavailableError(
+                f"The database at {where} is at revision {found or 'none'}; this version of Millrace needs {needed}.",
+                "Run `millrace db upgrade`.",
+            )
+        return needed
+
+    @contextmanager
+    def reading(self) -> Iterator[Reader]:
+        """A read-only transaction: the database refuses any change in it."""
+        with transaction(self._reading) as connection:
+            yield Reader(connection)
+
+    def write(self, events: Sequence[OutputEvent | Removal], spans: Sequence[Span]) -> Written:
+        """Write the events of some partitions and the next offset of each of them, all or nothing.
+
+        Writing an event again changes nothing and is counted, so whoever lost the answer may write once more.
+
+        Raises:
+            PositionError: the records were already written; read on from where the database is.
+            StorageError: the database refuses the data.
+        """
+        rows = rows_of(events)
+        with transaction(self._writing) as connection:
+            return write_rows(connection, rows, spans)
+
+    def set_position(self, topic: str, partition: int, next_offset: int) -> None:
+        """Put the position of a partition where its log really is, after the topic was made anew."""
+        insert = postgresql.insert if self._writing.dialect.name == "postgresql" else sqlite.insert
+        statement = insert(OffsetRow).values(topic=topic, partition=partition, next_offset=next_offset)
+        statement = statement.on_conflict_do_update(
+            index_elements=["topic", "partition"], set_={"next_offset": next_offset}
+        )
+        with transaction(self._writing) as connection:
+            connection.execute(statement)
+
+    def acknowledge(self, alert_id: str, by: str, comment: str | None) -> AlertDetail | None:
+        """Note that someone has seen an alert. The first acknowledgement stands; none: there is no such alert."""
+        insert = postgresql.insert if self._writing.dialect.name == "postgresql" else sqlite.insert
+        statement = insert(AcknowledgementRow).values(
+            alert_id=alert_id, acknowledged_at=datetime.now(UTC), acknowledged_by=by, comment=comment
+        )
+        with transaction(self._writing) as connection:
+            if connection.scalar(select(1).where(AlertRow.alert_id == alert_id)) is None:
+                return None
+            connection.execute(statement.on_conflict_do_nothing(index_elements=["alert_id"]))
+            return Reader(connection).alert(alert_id)
+
+    def delete_old_scores(self, days: float) -> int:
+        """Delete the scores whose event_time is older, asset by asset in small transactions. Returns how many."""
+        oldest = datetime.now(UTC) - timedelta(days=days)
+        deleted, after = 0, ""
+        while assets := self._assets_with_scores_before(oldest, after):
+            for asset_id in assets:
+                while count := self._delete_scores(asset_id, oldest):
+                    deleted += count
+            after = assets[-1]
+        return deleted
+
+    def _assets_with_scores_before(self, oldest: datetime, after: str) -> Sequence[str]:
+        has_old = exists().where(ScoreRow.asset_id == AssetRow.asset_id, ScoreRow.event_time < oldest)
+        statement = select(AssetRow.asset_id).where(AssetRow.asset_id > after, has_old)
+        with transaction(self._reading) as connection:
+            return connection.scalars(statement.order_by(AssetRow.asset_id).limit(500)).all()
+
+    def _delete_scores(self, asset_id: str, oldest: datetime) -> int:
+        """The oldest RETENTION_BATCH, and whatever has the same time as the last of them."""
+        expired = (ScoreRow.asset_id == asset_id, ScoreRow.event_time < oldest)
+        last = select(ScoreRow.event_time).where(*expired).order_by(ScoreRow.event_time)
+        with transaction(self._writing) as connection:
+            until = connection.scalar(last.offset(RETENTION_BATCH - 1).limit(1))
+            some = expired if until is None else (*expired, ScoreRow.event_time <= until)
+            return int(connection.execute(delete(ScoreRow).where(*some)).rowcount)

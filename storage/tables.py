@@ -1,0 +1,181 @@
+"""Tables: what is kept, one SQLAlchemy class each. Times are UTC; ids are those of the events.
+
+output events ─► rows of these tables ─► bodies of the API
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    UniqueConstraint,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.types import TypeDecorator, TypeEngine
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
+
+
+class UtcTime(TypeDecorator[datetime]):
+    """`timestamptz` on PostgreSQL; on SQLite, which has no times, microseconds since 1970 as an integer."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        return BigInteger() if dialect.name == "sqlite" else DateTime(timezone=True)
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
+        if value is None or dialect.name != "sqlite":
+            return value
+        return (value - EPOCH) // MICROSECOND
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        known: datetime = EPOCH + value * MICROSECOND if dialect.name == "sqlite" else value.astimezone(UTC)
+        return known
+
+
+Document = JSON().with_variant(JSONB(), "postgresql")
+Counter = BigInteger().with_variant(Integer(), "sqlite")  # SQLite counts up only an INTEGER primary key
+
+
+class Table(DeclarativeBase):
+    metadata = MetaData(
+        naming_convention={
+            "pk": "pk_%(table_name)s",
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        }
+    )
+    type_annotation_map = {str: String(), int: BigInteger(), datetime: UtcTime(), dict[str, Any]: Document}  # noqa: RUF012
+
+
+class OffsetRow(Table):
+    """The next record to read of each partition of an output topic, written with the rows that it stands for."""
+
+    __tablename__ = "offsets"
+    topic: Mapped[str] = mapped_column(primary_key=True)
+    partition: Mapped[int] = mapped_column(primary_key=True)
+    next_offset: Mapped[int]
+
+
+class RecommendationRow(Table):
+    """The latest recommendation of each user: that of the click with the highest offset."""
+
+    __tablename__ = "recommendations"
+    user_id: Mapped[str] = mapped_column(primary_key=True)
+    recommendation_id: Mapped[str]
+    event_time: Mapped[datetime]
+    caused_offset: Mapped[int]
+    event: Mapped[dict[str, Any]] = mapped_column(comment="as on recommendations.v1")
+
+
+class CatalogueRow(Table):
+    """What is trending (key `trending`) and what is similar to an item: the entry with the highest feed offset."""
+
+    __tablename__ = "catalogue"
+    key: Mapped[str] = mapped_column(primary_key=True)
+    feed_offset: Mapped[int]
+    event: Mapped[dict[str, Any]] = mapped_column(comment="as on catalogue.v1")
+
+
+class AssetRow(Table):
+    """Every asset that was ever scored or alerted."""
+
+    __tablename__ = "assets"
+    __table_args__ = (Index(None, "asset_class", "asset_id"),)
+    asset_id: Mapped[str] = mapped_column(primary_key=True)
+    asset_class: Mapped[str]
+    first_seen: Mapped[datetime]
+    last_seen: Mapped[datetime]
+
+
+class LatestScoreRow(Table):
+    """The newest score of each asset for each of its targets. `component` is empty where the score is of the asset."""
+
+    __tablename__ = "latest_scores"
+    asset_id: Mapped[str] = mapped_column(primary_key=True)
+    kind: Mapped[str] = mapped_column(primary_key=True)
+    component: Mapped[str] = mapped_column(primary_key=True)
+    event_time: Mapped[datetime]
+    event: Mapped[dict[str, Any]] = mapped_column(comment="as on scores.v1")
+
+
+class ScoreRow(Table):
+    """Every score, until its retention ends.
+
+    One index for three purposes: no score twice, pages of an asset's scores, and retention asset by asset. A score_id
+    follows from one input event, and so do asset and time: the three are unique exactly when score_id is.
+    """
+
+    __tablename__ = "scores"
+    __table_args__ = {"sqlite_with_rowid": False}  # noqa: RUF012
+    asset_id: Mapped[str] = mapped_column(primary_key=True)
+    event_time: Mapped[datetime] = mapped_column(primary_key=True)
+    score_id: Mapped[str] = mapped_column(primary_key=True)
+    asset_class: Mapped[str]
+    kind: Mapped[str]
+    component: Mapped[str | None]
+    value: Mapped[float]
+    low: Mapped[float | None]
+    high: Mapped[float | None]
+    unit: Mapped[str]
+    model_name: Mapped[str]
+    model_version: Mapped[str]
+    caused_topic: Mapped[str]
+    caused_partition: Mapped[int]
+    caused_offset: Mapped[int]
+    caused_event_id: Mapped[str]
+
+
+class AlertRow(Table):
+    """Where each alert stands: its transition with the highest sequence."""
+
+    __tablename__ = "alerts"
+    __table_args__ = (Index(None, "raised_at", "alert_id"), Index(None, "asset_id", "raised_at", "alert_id"))
+    alert_id: Mapped[str] = mapped_column(primary_key=True)
+    asset_id: Mapped[str]
+    asset_class: Mapped[str]
+    failure_mode: Mapped[str]
+    state: Mapped[str]
+    severity: Mapped[str]
+    score: Mapped[float]
+    sequence: Mapped[int]
+    raised_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+
+
+class TransitionRow(Table):
+    """Every transition of every alert. `id` counts up in the order of commits: readers never miss one behind them."""
+
+    __tablename__ = "alert_transitions"
+    __table_args__ = (UniqueConstraint("alert_id", "sequence"), {"sqlite_autoincrement": True})
+    id: Mapped[int] = mapped_column(Counter, primary_key=True, autoincrement=True)
+    alert_id: Mapped[str] = mapped_column(ForeignKey("alerts.alert_id"))
+    sequence: Mapped[int]
+    event: Mapped[dict[str, Any]] = mapped_column(comment="as on alerts.v1")
+
+
+class AcknowledgementRow(Table):
+    """Who has seen an alert; the first to say so stands. A table of its own: the sink never writes it."""
+
+    __tablename__ = "acknowledgements"
+    alert_id: Mapped[str] = mapped_column(ForeignKey("alerts.alert_id"), primary_key=True)
+    acknowledged_at: Mapped[datetime]
+    acknowledged_by: Mapped[str]
+    comment: Mapped[str | None]

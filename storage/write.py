@@ -1,0 +1,172 @@
+"""Write: one batch of rows, many rows a statement, in an order that keeps writers from blocking each other for good.
+
+rows, spans ─► positions (guarded) ─► assets, scores, recommendations, catalogue ─► alerts, transitions ─► counts
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, NamedTuple
+
+from sqlalchemy import ARRAY, Connection, bindparam, delete, func, select, text
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.sql.expression import Executable
+
+from schemas import MillraceError
+from storage.rows import Row, Rows
+from storage.tables import (
+    AlertRow,
+    AssetRow,
+    CatalogueRow,
+    LatestScoreRow,
+    OffsetRow,
+    RecommendationRow,
+    ScoreRow,
+    Table,
+    TransitionRow,
+)
+
+TRANSITIONS_LOCK = 0x616C7274  # "alrt"
+
+
+class Span(NamedTuple):
+    """Records `start <= offset < next_offset` of one partition; `topic` is its name on the broker."""
+
+    topic: str
+    partition: int
+    start: int
+    next_offset: int
+
+
+@dataclass(frozen=True)
+class Written:
+    """What a batch changed: rows inserted or renewed, and repeated or outdated events that changed nothing."""
+
+    rows: int
+    duplicates: int
+
+
+class PositionError(MillraceError):
+    """These records were written already, by someone else or by an earlier attempt; nothing was changed."""
+
+    title = "The partition is elsewhere in the database"
+
+    def __init__(self, span: Span, found: int) -> None:
+        super().__init__(
+            f"{span.topic}-{span.partition} is at {found} in the database, but the batch starts at {span.start}.",
+            "Read on from the position in the database.",
+        )
+        self.span = span
+        self.found = found
+
+
+class _Rule(NamedTuple):
+    """What happens to a row that is there already: it stands, or a newer one replaces some of its columns."""
+
+    key: tuple[str, ...]
+    newer_by: str = ""
+    replaces: tuple[str, ...] = ()
+
+
+_RULES: dict[type[Table], _Rule] = {
+    RecommendationRow: _Rule(("user_id",), "caused_offset", ("recommendation_id", "event_time", "event")),
+    CatalogueRow: _Rule(("key",), "feed_offset", ("event",)),
+    AssetRow: _Rule(("asset_id",), "last_seen", ("asset_class",)),
+    ScoreRow: _Rule(("asset_id", "event_time", "score_id")),
+    LatestScoreRow: _Rule(("asset_id", "kind", "component"), "event_time", ("event",)),
+    AlertRow: _Rule(("alert_id",), "sequence", ("state", "severity", "score", "updated_at")),
+    TransitionRow: _Rule(("alert_id", "sequence")),
+}
+
+
+def write_rows(connection: Connection, rows: Rows, spans: Sequence[Span]) -> Written:
+    """Write a batch and move the positions of its partitions, all in the caller's transaction.
+
+    Raises:
+        PositionError: a partition is not where the batch starts; the transaction must be rolled back.
+    """
+    for span in sorted(spans):
+        _move(connection, span)
+    _remove(connection, rows)
+    upsert(connection, AssetRow, rows.assets)
+    upsert(connection, LatestScoreRow, rows.latest_scores)
+    changed = upsert(connection, ScoreRow, rows.scores)
+    changed += upsert(connection, RecommendationRow, rows.recommendations)
+    changed += upsert(connection, CatalogueRow, rows.catalogue)
+    upsert(connection, AlertRow, rows.alerts)
+    if rows.transitions:
+        _lock_transitions(connection)  # last: whoever holds this lock waits for no other
+        changed += upsert(connection, TransitionRow, rows.transitions)
+    given = len(rows.scores) + len(rows.recommendations) + len(rows.catalogue) + len(rows.transitions)
+    return Written(changed, given - changed)
+
+
+def upsert(connection: Connection, table: type[Table], rows: list[Row]) -> int:
+    """Insert rows, or let newer ones replace older ones. Returns how many rows changed; the others were repeats."""
+    if not rows:
+        return 0
+    given: list[Row] | dict[str, list[Any]] = rows
+    if connection.dialect.name == "postgresql":
+        given = {name: [row[name] for row in rows] for name in rows[0]}
+    result = connection.execute(_upsert_statement(table, connection.dialect.name, tuple(rows[0])), given)
+    return int(result.rowcount)
+
+
+@cache
+def _upsert_statement(table: type[Table], dialect: str, names: tuple[str, ...]) -> Executable:
+    """On PostgreSQL one statement takes all rows, as an array a column; the driver of SQLite takes row after row.
+
+    Measured with 1,000 scores a transaction on PostgreSQL 15, in ms: unnest 26, COPY to a temporary table and insert
+    from there 19, executemany 31; with 10 scores: 1.1, 1.5, 1.25. Small batches are the rule, and unnest needs no
+    temporary table. SQLite: 12 and .2 with executemany.
+    """
+    rule, columns = _RULES[table], table.__table__.columns
+    statement: postgresql.Insert | sqlite.Insert
+    if dialect == "postgresql":
+        arrays = [func.unnest(bindparam(name, type_=ARRAY(columns[name].type))) for name in names]
+        statement = postgresql.insert(table).from_select(list(names), select(*arrays))
+    else:
+        statement = sqlite.insert(table)
+    if rule.newer_by:
+        new = statement.excluded
+        statement = statement.on_conflict_do_update(
+            index_elements=rule.key,
+            set_={name: new[name] for name in (rule.newer_by, *rule.replaces)},
+            where=new[rule.newer_by] > columns[rule.newer_by],
+        )
+    else:
+        statement = statement.on_conflict_do_nothing(index_elements=rule.key)
+    return statement.execution_options(preserve_rowcount=True)
+
+
+def _move(connection: Connection, span: Span) -> None:
+    """A guarded update: the second of two writers of a partition waits for the first, then finds another position."""
+    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+    statement = insert(OffsetRow).values(topic=span.topic, partition=span.partition, next_offset=span.next_offset)
+    statement = statement.on_conflict_do_update(
+        index_elements=["topic", "partition"],
+        set_={"next_offset": span.next_offset},
+        where=OffsetRow.next_offset == span.start,
+    )
+    if not connection.execute(statement.execution_options(preserve_rowcount=True)).rowcount:
+        where = (OffsetRow.topic == span.topic, OffsetRow.partition == span.partition)
+        raise PositionError(span, connection.scalars(select(OffsetRow.next_offset).where(*where)).one())
+
+
+def _remove(connection: Connection, rows: Rows) -> None:
+    if rows.removed_users:
+        connection.execute(delete(RecommendationRow).where(RecommendationRow.user_id.in_(rows.removed_users)))
+    if rows.removed_entries:
+        connection.execute(delete(CatalogueRow).where(CatalogueRow.key.in_(rows.removed_entries)))
+
+
+def _lock_transitions(connection: Connection) -> None:
+    """Make the order of `alert_transitions.id` that of the commits.
+
+    PostgreSQL hands out ids before the commit: with two writers, a reader of the stream could see the later id first
+    and never look for the earlier one. The lock is released after the commit is visible. SQLite has one writer.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("select pg_advisory_xact_lock(:key)"), {"key": TRANSITIONS_LOCK})
