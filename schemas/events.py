@@ -174,8 +174,8 @@ class Evidence(OutputEvent):
     """Why the policy moved the alert, in numbers that a person can check."""
 
     reason: str
-    value: float
-    threshold: float
+    value: float | None = Field(description="what was compared with the threshold; null where no score decided")
+    threshold: float | None
     low: float | None = None
     high: float | None = None
     regime: int | None = None
@@ -193,7 +193,7 @@ class Alert(OutputEvent):
     failure_mode: str
     state: AlertState
     severity: Severity
-    score: float
+    score: float | None
     evidence: Evidence
     model: ModelRef
     caused_by: Cause

@@ -39,9 +39,6 @@ class Settings(BaseSettings):
     max_batch_records: int = Field(1000, ge=1, le=10_000, description="records handled at once")
     max_event_bytes: int = Field(1_000_000, ge=1000, le=10_000_000, description="larger events are quarantined")
     max_future_s: float = Field(86_400, ge=0, description="events further ahead of the clock are quarantined")
-    allowed_lateness_s: float = Field(
-        7 * 86_400, ge=0, description="readings older than the asset's newest by more are ignored"
-    )
     metrics_port: int = Field(0, ge=0, le=65535, description="port of a worker's /metrics on `metrics_host`; 0: none")
     metrics_host: str = Field("127.0.0.1", description="address of a worker's /metrics")
     # models

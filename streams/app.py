@@ -14,7 +14,7 @@ import faust
 import structlog
 from mode import Service
 
-from schemas import Settings, SettingsError
+from schemas import ModelRef, Settings, SettingsError
 from streams.metrics import READY
 from streams.runtime import Runtime
 from streams.worker import build_agent, build_app, run_worker
@@ -49,11 +49,13 @@ def build_edge(settings: Settings) -> faust.App:
 
     champions = ModelStore(settings.home / "models").champions()
     ranker = champions.pop(RECOMMENDER, None)
-    assets = {name: AssetModel.load(model, settings.allowed_lateness_s) for name, model in champions.items()}
+    assets = {name: AssetModel.load(model) for name, model in champions.items()}
     log.info("champions", recommender=ranker and ranker.manifest.version, assets=sorted(assets))
     app = build_app("edge", settings)
     profile = (ranker and ranker.manifest.profile) or read_profile(settings.profile)
     reader, recommender = FeedReader(settings, profile), Recommender(ranker, profile)
+    version = ranker.manifest.version if ranker else f"profile-{profile.name}"
+    handler = Recommend(settings, reader, recommender, ModelRef(name=RECOMMENDER, version=version))
 
     async def ready_to_maintain() -> None:
         for model in assets.values():
@@ -66,7 +68,7 @@ def build_edge(settings: Settings) -> faust.App:
     ranking = settings.model_copy(update={"max_batch_records": min(RANKED_AT_ONCE, settings.max_batch_records)})
     runtimes = [
         build_agent(app, settings, Maintain(settings, assets), ready_to_maintain),
-        build_agent(app, ranking, Recommend(settings, reader, recommender), ready_to_recommend),
+        build_agent(app, ranking, handler, ready_to_recommend),
     ]
     for service in (reader, CatalogueTeller(settings, reader, recommender, runtimes[1]), Readiness(runtimes)):
         add_service(app, service)

@@ -1,0 +1,152 @@
+"""The maintenance page: readings and the maintenance log become scores and alerts.
+
+telemetry.v1, maintenance.v1 ─► decode ─► assets' rows ─► features ─► score ─► decide ─► scores.v1, alerts.v1
+
+From the rows to the decisions it is array work, one call of `AssetModel.step` for all events of an asset class. The
+page adds what Kafka needs: dead letters, ids that follow from the input, headers.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import orjson
+
+from models.alerts import CLEARED, SEVERITIES
+from models.maintenance import AssetEvent, AssetModel, Decisions
+from models.observe import SCORED, STATUSES
+from schemas import Maintenance, Settings, Telemetry, rfc3339
+from schemas.topics import ALERTS, MAINTAIN_STATE, MAINTENANCE, SCORES, TELEMETRY
+from streams.handler import ConsumerRecord, DeadLetter, Outcome, Output
+from streams.metrics import SKIPPED
+from streams.outbox import cloud_event_headers, output_id
+from streams.page import caused_by, decode_topics, traceparent
+from streams.partition import Layout, PartitionState
+
+CE_TYPES = {SCORES: "millrace.score.v1", ALERTS: "millrace.alert.v1"}
+Caused = tuple[ConsumerRecord, AssetEvent]
+
+
+class Maintain:
+    """Handler of the agent `maintain`: for each asset class with a model one table, in it one row an asset."""
+
+    name = "maintain"
+    topics = (TELEMETRY, MAINTENANCE)
+    changelog = MAINTAIN_STATE
+
+    def __init__(self, settings: Settings, models: Mapping[str, AssetModel]) -> None:
+        self._settings = settings
+        self._models = models
+
+    def layouts(self) -> Mapping[str, Layout]:
+        return {name: Layout(model.dtype, model.layout) for name, model in self._models.items()}
+
+    def handle(self, state: PartitionState, records: Sequence[ConsumerRecord]) -> Outcome:
+        events, dead = decode_topics(records, {TELEMETRY: Telemetry, MAINTENANCE: Maintenance}, self._settings)
+        outcome = Outcome(dead=dead)
+        by_class: dict[str, list[Caused]] = defaultdict(list)
+        for record, event in zip(records, events, strict=True):
+            if event is not None:
+                by_class[event.asset_class].append((record, event))
+        for asset_class, caused in by_class.items():
+            if asset_class in self._models:
+                outcome.outputs += self._decide(asset_class, caused, state)
+            else:
+                outcome.dead += [DeadLetter(record, self._unknown(asset_class)) for record, _ in caused]
+        return outcome
+
+    def _unknown(self, asset_class: str) -> str:
+        known = ", ".join(sorted(self._models)) or "none"
+        return f"no model for asset class {asset_class!r}; this worker has: {known} - at asset_class"
+
+    def _decide(self, asset_class: str, caused: Sequence[Caused], state: PartitionState) -> Iterator[Output]:
+        model, assets = self._models[asset_class], state.tables[asset_class]
+        slots = assets.slots([record.key for record, _ in caused])
+        decisions = model.step(assets.array, slots, model.encode([event for _, event in caused]))
+        assets.touch(slots)
+        for status in np.unique(decisions.status).tolist():
+            if status != SCORED:
+                SKIPPED.labels(self.name, STATUSES[status]).inc(int((decisions.status == status).sum()))
+        yield from _scores(model, caused, decisions)
+        yield from _alerts(model, caused, decisions)
+
+
+def _scores(model: AssetModel, caused: Sequence[Caused], decisions: Decisions) -> Iterator[Output]:
+    """One score for each reading and target."""
+    reference, kind, unit = model.reference.model_dump(), model.kind, model.unit
+    values, lows, highs = decisions.value.tolist(), decisions.low.tolist(), decisions.high.tolist()
+    for place in np.flatnonzero(decisions.status == SCORED).tolist():
+        record, event = caused[place]
+        head = _head(record, event, reference)
+        for number, target in enumerate(model.targets):
+            score_id = output_id(
+                head["caused_by"]["topic"], record.partition, record.offset, f"score/{target.failure_mode}"
+            )
+            score = {
+                "score_id": score_id,
+                **head,
+                "kind": kind,
+                "component": target.component,
+                "value": values[place][number],
+                "low": lows[place][number],  # NaN becomes null
+                "high": highs[place][number],
+                "unit": unit,
+            }
+            yield _output(SCORES, score_id, score, record)
+
+
+def _alerts(model: AssetModel, caused: Sequence[Caused], decisions: Decisions) -> Iterator[Output]:
+    """One record for each transition of an alert."""
+    reference = model.reference.model_dump()
+    for transition in decisions.transitions:
+        place, number = int(transition["event"]), int(transition["target"])
+        record, event = caused[place]
+        mode = model.targets[number].failure_mode
+        raised_ms = int(transition["raised_at"] * 1000)  # not the alert's number: that starts anew with a new layout
+        alert_id = output_id(ALERTS, record.partition, raised_ms, f"{event.asset_class}/{event.asset_id}/{mode}")
+        alert = {
+            "alert_id": alert_id,
+            "sequence": int(transition["sequence"]),
+            **_head(record, event, reference),
+            "failure_mode": mode,
+            "state": "cleared" if transition["state"] == CLEARED else "raised",
+            "severity": SEVERITIES[transition["severity"]],
+            "score": float(transition["value"]),
+            "evidence": _evidence(model, decisions, transition),
+        }
+        yield _output(ALERTS, f"{alert_id}/{alert['sequence']}", alert, record)
+
+
+def _evidence(model: AssetModel, decisions: Decisions, transition: np.void) -> dict[str, Any]:
+    place, number = int(transition["event"]), int(transition["target"])
+    regime = int(decisions.regime[place])
+    return {
+        "reason": model.reason(transition),
+        "value": float(transition["value"]),
+        "threshold": float(transition["threshold"]),
+        "low": float(decisions.low[place, number]),
+        "high": float(decisions.high[place, number]),
+        "regime": None if regime < 0 else regime,
+        "contributions": model.explain(decisions, transition),
+    }
+
+
+def _head(record: ConsumerRecord, event: AssetEvent, reference: dict[str, Any]) -> dict[str, Any]:
+    """What scores and alerts have in common."""
+    topic = TELEMETRY if isinstance(event, Telemetry) else MAINTENANCE
+    return {
+        "event_time": rfc3339(event.event_time),
+        "asset_id": event.asset_id,
+        "asset_class": event.asset_class,
+        "caused_by": caused_by(record, topic, event.event_id),
+        "model": reference,
+    }
+
+
+def _output(topic: str, ce_id: str, value: dict[str, Any], record: ConsumerRecord) -> Output:
+    ce_type, event_time = CE_TYPES[topic], value["event_time"]
+    headers = cloud_event_headers(ce_id, ce_type, "millrace/maintain", event_time, traceparent(record))
+    return Output(topic, record.key, orjson.dumps(value), headers)

@@ -1,0 +1,120 @@
+"""The recommendation page: each click becomes a fresh list of items for its user.
+
+clicks.v1, items.v1 ─► decode ─► users' rows ─┬─► millrace.feed.v1 ─► catalogue view of every worker
+                                              └─► candidates ─► features ─► score ─► policy ─► recommendations.v1
+
+From the rows on it is array work, one call each for a batch. The view does not contain the clicks that are being
+answered, they reach it over the feed; training replays the log in the same order (docs/decisions/0004).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import orjson
+
+from models.clicks import ClickArrays, feed_clicks, feed_items
+from models.feed import encode
+from models.recommender import Recommender, queries_of
+from models.users import LAYOUT, USER, Steps, advance
+from schemas import Click, Item, ModelRef, Settings, rfc3339, topic_name
+from schemas.topics import CLICKS, FEED, ITEMS, RECOMMEND_STATE, RECOMMENDATIONS
+from streams.feed import FeedReader
+from streams.handler import ConsumerRecord, Outcome, Output
+from streams.metrics import SKIPPED
+from streams.outbox import cloud_event_headers, output_id
+from streams.page import caused_by, decode_topics, traceparent
+from streams.partition import Layout, PartitionState
+
+USERS = "users"
+Caused = tuple[ConsumerRecord, Click]
+
+
+class Recommend:
+    """Handler of the agent `recommend`: one row a user; items only pass through to the feed."""
+
+    name = "recommend"
+    topics = (CLICKS, ITEMS)
+    changelog = RECOMMEND_STATE
+
+    def __init__(self, settings: Settings, reader: FeedReader, recommender: Recommender, model: ModelRef) -> None:
+        self._settings, self._reader, self._recommender = settings, reader, recommender
+        self._model = model.model_dump()
+        self._items_topic = topic_name(settings, ITEMS)
+
+    def layouts(self) -> Mapping[str, Layout]:
+        return {USERS: Layout(USER, LAYOUT)}
+
+    def handle(self, state: PartitionState, records: Sequence[ConsumerRecord]) -> Outcome:
+        events, dead = decode_topics(records, {CLICKS: Click, ITEMS: Item}, self._settings)
+        outcome = Outcome(dead=dead)
+        clicks = [(record, event) for record, event in zip(records, events, strict=True) if isinstance(event, Click)]
+        items = [
+            (record, event)
+            for record, event in zip(records, events, strict=True)
+            if isinstance(event, Item) or self._removes_item(record)
+        ]
+        if items:
+            outcome.outputs.append(self._tell_items(items, state.number))
+        if clicks:
+            outcome.outputs += self._answer(clicks, state)
+        return outcome
+
+    def _removes_item(self, record: ConsumerRecord) -> bool:
+        return record.topic == self._items_topic and record.value is None and bool(record.key)
+
+    def _tell_items(self, items: Sequence[tuple[ConsumerRecord, Item | None]], partition: int) -> Output:
+        changes = [(record.key.decode(errors="replace"), item) for record, item in items]
+        offsets = np.array([record.offset for record, _ in items], np.int64)
+        record = feed_items(changes, partition, offsets, items[0][0].timestamp / 1000)
+        return Output(FEED, None, encode(record), partition=0)
+
+    def _answer(self, caused: Sequence[Caused], state: PartitionState) -> list[Output]:
+        clicks = self._recommender.encode([click for _, click in caused])
+        users = state.tables[USERS]
+        slots = users.slots([record.key for record, _ in caused])
+        steps = advance(users.array, slots, clicks.moves, self._recommender.profile.session_silence_s)
+        users.touch(slots)
+        accepted = np.flatnonzero(steps.is_accepted)
+        SKIPPED.labels(self.name, "duplicate").inc(len(caused) - len(accepted))
+        feed = self._tell_clicks(caused, clicks, steps, state.number)
+        if not len(accepted):
+            return [feed]
+        return [feed, *self._recommend([caused[place] for place in accepted.tolist()], clicks, steps)]
+
+    def _tell_clicks(self, caused: Sequence[Caused], clicks: ClickArrays, steps: Steps, partition: int) -> Output:
+        offsets = np.array([record.offset for record, _ in caused], np.int64)
+        return Output(FEED, None, encode(feed_clicks(clicks, steps, partition, offsets)), partition=0)
+
+    def _recommend(self, caused: Sequence[Caused], clicks: ClickArrays, steps: Steps) -> list[Output]:
+        view = self._reader.view
+        ranked = self._recommender.rank(view, queries_of(clicks, steps))
+        names, outputs = view.item_ids, []
+        rows, scores, counts = ranked.items.tolist(), ranked.scores.tolist(), ranked.counts.tolist()
+        for place, (record, click) in enumerate(caused):
+            best = zip(rows[place][: counts[place]], scores[place], strict=False)
+            items = [{"item_id": names[row], "score": score} for row, score in best]
+            outputs.append(self._output(record, click, ranked.strategies[place], view.feed_offset, items))
+        return outputs
+
+    def _output(
+        self, record: ConsumerRecord, click: Click, strategy: str, feed_offset: int, items: list[dict[str, Any]]
+    ) -> Output:
+        recommendation_id = output_id(CLICKS, record.partition, record.offset, "recommendation")
+        event_time = rfc3339(click.event_time)
+        recommendation = {
+            "recommendation_id": recommendation_id,
+            "event_time": event_time,
+            "user_id": click.user_id,
+            "caused_by": caused_by(record, CLICKS, click.event_id),
+            "model": self._model,
+            "strategy": strategy,
+            "feed_offset": feed_offset,
+            "items": items,
+        }
+        headers = cloud_event_headers(
+            recommendation_id, "millrace.recommendation.v1", "millrace/recommend", event_time, traceparent(record)
+        )
+        return Output(RECOMMENDATIONS, record.key, orjson.dumps(recommendation), headers)
