@@ -1,0 +1,163 @@
+"""Commands on topics and events: topics, replay, deadletters."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from millrace.commands.common import Json, connected_settings, tell, tell_json, tell_table
+
+if TYPE_CHECKING:
+    from millrace.event_files import Source
+    from millrace.replay import Replay, Replayed
+
+topics = typer.Typer(name="topics", help="The topics on Kafka.", no_args_is_help=True)
+deadletters = typer.Typer(name="deadletters", help="Quarantined input events.", no_args_is_help=True)
+Topic = Annotated[str, typer.Argument(help="An input topic, such as telemetry.v1.")]
+SHOWN_REASON = 160
+
+
+def add_to(app: typer.Typer) -> None:
+    app.command()(replay)
+
+
+@topics.command("apply")
+def apply(as_json: Json = False) -> None:
+    """Create what is missing and bring settings in line; refuses to change the partitions of what exists."""
+    from streams.admin import apply_topics
+
+    changes = asyncio.run(apply_topics(connected_settings()))
+    if as_json:
+        tell_json([asdict(change) for change in changes])
+    elif changes:
+        tell_table(["topic", "", ""], [(change.topic, change.action, change.detail) for change in changes])
+    else:
+        tell("All topics are as they should be.")
+
+
+@topics.command("list")
+def show(as_json: Json = False) -> None:
+    """The topics of the contract and how they differ on the broker, if they do."""
+    from streams.admin import list_topics
+
+    found = asyncio.run(list_topics(connected_settings()))
+    if as_json:
+        tell_json([asdict(status) for status in found])
+        return
+    tell_table(
+        ["topic", "key", "partitions", "replicas", "is", "purpose"],
+        [(s.topic, s.key, s.partitions, s.replication, s.difference or "as it should be", s.purpose) for s in found],
+    )
+
+
+def replay(
+    files: Annotated[
+        list[str], typer.Argument(metavar="TOPIC FILE...", help="Pairs; or one FILE whose lines have a field `topic`.")
+    ],
+    rate: Annotated[float | None, typer.Option(min=0.001, help="Events a second.")] = None,
+    speed: Annotated[float | None, typer.Option(min=0.000001, help="Times as fast as they happened.")] = None,
+    at_once: Annotated[bool, typer.Option("--max", help="As fast as Kafka takes them; the default.")] = False,
+    restart: Annotated[bool, typer.Option("--restart", help="From the beginning, not from where it ended.")] = False,
+    raw: Annotated[bool, typer.Option("--raw", help="Send lines as they are, without a look at the schema.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Push events from JSON Lines (.jsonl, .jsonl.gz) or Parquet files, several merged by event time.
+
+    Run again after an interruption, it goes on where it ended.
+    """
+    from millrace.replay import Pace, Replay
+
+    if sum([rate is not None, speed is not None, at_once]) > 1:
+        raise typer.BadParameter("is one of --rate, --speed and --max", param_hint="pace")
+    sources = _sources(files)
+    work = Replay(connected_settings(), sources, Pace(rate, speed), is_checked=not raw)
+    done = asyncio.run(_with_progress(work, restart=restart))
+    if as_json:
+        tell_json(asdict(done))
+        return
+    skipped = f" ({done.skipped:,} had been sent before; --restart sends them again)" if done.skipped else ""
+    tell(f"{done.sent:,} events in {done.seconds:.1f} s, {done.sent / max(done.seconds, 1e-9):,.0f} a second{skipped}")
+
+
+async def _with_progress(work: Replay, *, restart: bool) -> Replayed:
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        Progress,
+        TaskProgressColumn,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (
+        TextColumn("{task.fields[sent]:,} events"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )  # fmt: skip
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        task = progress.add_task("", total=sum(source.file.stat().st_size for source in work.sources), sent=0)
+        work.report = lambda read: progress.update(task, advance=read, sent=work.sent)
+        try:
+            return await work.run(restart=restart)
+        finally:
+            progress.update(task, sent=work.sent)
+
+
+def _sources(files: list[str]) -> list[Source]:
+    from millrace.event_files import Source
+
+    if len(files) == 1:
+        return [Source(Path(files[0]), None)]
+    if len(files) % 2:
+        raise typer.BadParameter("are pairs of TOPIC and FILE, or one FILE", param_hint="arguments")
+    return [Source(Path(file), topic) for topic, file in zip(files[::2], files[1::2], strict=True)]
+
+
+@deadletters.command("list")
+def list_(
+    topic: Topic,
+    limit: Annotated[int, typer.Option(min=1, help="How many of the newest.")] = 20,
+    as_json: Json = False,
+) -> None:
+    """What is quarantined, and why; the newest last."""
+    from millrace.deadletters import list_letters
+
+    letters = asyncio.run(list_letters(connected_settings(), topic))
+    if as_json:
+        tell_json([asdict(letter) for letter in letters[-limit:]])
+        return
+    if letters:
+        tell_table(
+            ["quarantined", "at", "key", "bytes", "put back", "reason", "value"],
+            [
+                (
+                    letter.quarantined_at, f"{letter.partition}:{letter.offset}", letter.key, letter.bytes,
+                    "yes" if letter.is_replayed else "", _short(letter.reason), _short(letter.excerpt),
+                )
+                for letter in letters[-limit:]
+            ],
+        )  # fmt: skip
+    still_there = sum(not letter.is_replayed for letter in letters)
+    tell(f"{len(letters):,} dead letters of {topic}, {still_there:,} not put back")
+
+
+@deadletters.command("replay")
+def replay_letters(topic: Topic, as_json: Json = False) -> None:
+    """Put the letters back onto their topic, each once; those that still cannot be handled come back as new ones."""
+    from millrace import deadletters as letters
+
+    done = asyncio.run(letters.replay_letters(connected_settings(), topic))
+    if as_json:
+        tell_json(asdict(done))
+        return
+    cut = f"; {done.truncated:,} were too large for the quarantine to hold and stay there" if done.truncated else ""
+    tell(f"{done.sent:,} put back onto {topic}{cut}")
+
+
+def _short(text: str) -> str:
+    line = text.strip().splitlines()[-1] if text.strip() else ""
+    return line if len(line) <= SHOWN_REASON else line[: SHOWN_REASON - 1] + "…"

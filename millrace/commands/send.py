@@ -1,0 +1,158 @@
+"""`millrace send`: one event of each kind, and the decision that came back, with its delay."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from pydantic import ValidationError
+
+from millrace.commands.common import Json, connected_settings, tell, tell_json
+from schemas import INPUTS
+from schemas.topics import CLICKS, ITEMS, MAINTENANCE, TELEMETRY
+
+if TYPE_CHECKING:
+    from millrace.send import Answer, Decision
+
+app = typer.Typer(name="send", help="Send one event and show what came back.", no_args_is_help=True)
+SHOWN_ITEMS = 20
+
+Time = Annotated[str, typer.Option("--time", help="Event time, RFC 3339 with a zone; now if not given.")]
+EventId = Annotated[str, typer.Option("--event-id", help="A new one if not given.")]
+Wait = Annotated[float, typer.Option("--wait", min=0.1, max=600, help="Seconds to wait for a decision.")]
+Asset = Annotated[str, typer.Option("--asset")]
+AssetClass = Annotated[str, typer.Option("--class", help="Asset class.")]
+
+
+@app.command()
+def click(
+    user: Annotated[str, typer.Option("--user")],
+    item: Annotated[str, typer.Option("--item")],
+    session: Annotated[str | None, typer.Option("--session")] = None,
+    context: Annotated[list[str] | None, typer.Option("--context", help="NAME=VALUE, any number of times.")] = None,
+    time: Time = "",
+    event_id: EventId = "",
+    wait: Wait = 10.0,
+    as_json: Json = False,
+) -> None:
+    """A user looked at an item; the recommendation for the user comes back."""
+    fields = {"user_id": user, "item_id": item, "session_id": session, "context": _pairs(context, "--context")}
+    _send(CLICKS, fields | _common(time, event_id), wait, as_json)
+
+
+@app.command()
+def telemetry(
+    asset: Asset,
+    asset_class: AssetClass,
+    reading: Annotated[list[str], typer.Option("--reading", help="SENSOR=NUMBER, any number of times.")],
+    time: Time = "",
+    event_id: EventId = "",
+    wait: Wait = 10.0,
+    as_json: Json = False,
+) -> None:
+    """A reading of an asset's sensors; its score and any change of an alert come back."""
+    fields = {"asset_id": asset, "asset_class": asset_class, "readings": _pairs(reading, "--reading")}
+    _send(TELEMETRY, fields | _common(time, event_id), wait, as_json)
+
+
+@app.command()
+def maintenance(
+    asset: Asset,
+    asset_class: AssetClass,
+    kind: Annotated[str, typer.Option(help="error, maintenance, replacement, failure, window_start or window_end")],
+    code: Annotated[str | None, typer.Option(help="Of an error.")] = None,
+    component: Annotated[str | None, typer.Option(help="Of a replacement or failure.")] = None,
+    time: Time = "",
+    event_id: EventId = "",
+    wait: Wait = 1.0,
+    as_json: Json = False,
+) -> None:
+    """An entry of an asset's log; it changes what is known of the asset, and may clear an alert."""
+    fields = {"asset_id": asset, "asset_class": asset_class, "kind": kind, "code": code, "component": component}
+    _send(MAINTENANCE, fields | _common(time, event_id), wait, as_json)
+
+
+@app.command()
+def item(
+    item: Annotated[str, typer.Option("--item")],
+    title: Annotated[str | None, typer.Option()] = None,
+    category: Annotated[str | None, typer.Option()] = None,
+    attribute: Annotated[list[str] | None, typer.Option("--attribute", help="NAME=VALUE, any number of times.")] = None,
+    unavailable: Annotated[bool, typer.Option("--unavailable", help="Not to be recommended now.")] = False,
+    remove: Annotated[bool, typer.Option("--remove", help="Forget the item: a null value on the topic.")] = False,
+    time: Time = "",
+    wait: Wait = 1.0,
+    as_json: Json = False,
+) -> None:
+    """What the shop says of an item."""
+    attributes = _pairs(attribute, "--attribute")
+    fields: dict[str, Any] = {"item_id": item, "title": title, "category": category, "attributes": attributes}
+    fields |= {"available": not unavailable, "event_time": _time(time)}
+    _send(ITEMS, fields, wait, as_json, remove=remove)
+
+
+def _send(topic: str, fields: dict[str, Any], wait_s: float, as_json: bool, *, remove: bool = False) -> None:
+    from millrace.send import EventError, send_bytes, send_event
+
+    try:
+        event = INPUTS[topic].model_validate({name: value for name, value in fields.items() if value is not None})
+    except ValidationError as error:
+        problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        raise EventError(f"It is not as the schema of {topic} says: {problems}. Nothing was sent.") from error
+    settings = connected_settings()
+    if remove:
+        answer = asyncio.run(send_bytes(settings, topic, fields["item_id"].encode(), None, wait_s))
+    else:
+        answer = asyncio.run(send_event(settings, topic, event, wait_s))
+    if as_json:
+        tell_json(asdict(answer))
+    else:
+        _tell_answer(answer)
+
+
+def _tell_answer(answer: Answer) -> None:
+    where = f"{answer.topic}, partition {answer.partition}, offset {answer.offset}"
+    tell(f"{answer.acknowledged_ms:7.1f} ms  Kafka has the event: {where}")
+    for decision in answer.decisions:
+        for line in _lines(decision):
+            tell(line)
+
+
+def _lines(decision: Decision) -> list[str]:
+    event, start = decision.event, f"{decision.delay_ms:7.1f} ms  "
+    if "items" in event:
+        ranking = [f"{'':11} {rank:2}. {i['item_id']}  {i['score']:.4g}" for rank, i in enumerate(event["items"], 1)]
+        return [f"{start}recommended to {event['user_id']} ({event['strategy']}):", *ranking[:SHOWN_ITEMS]]
+    if "alert_id" in event:
+        what = f"{event['failure_mode']}, {event['severity']}: {event['evidence']['reason']}"
+        return [f"{start}alert {event['state']} for {event['asset_id']}, {what}"]
+    of = f" of {event['component']}" if event.get("component") else ""
+    interval = f" [{event['low']:.4g}, {event['high']:.4g}]" if event.get("low") is not None else ""
+    return [f"{start}{event['asset_id']}: {event['kind']}{of} {event['value']:.4g}{interval} {event['unit']}"]
+
+
+def _common(time: str, event_id: str) -> dict[str, Any]:
+    return {"event_id": event_id or str(uuid.uuid4()), "event_time": _time(time)}
+
+
+def _time(text: str) -> str:
+    return text or datetime.now(UTC).isoformat()
+
+
+def _pairs(texts: Sequence[str] | None, option: str) -> dict[str, Any]:
+    """NAME=VALUE, where a value that reads as a number is one."""
+    pairs: dict[str, Any] = {}
+    for text in texts or ():
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise typer.BadParameter(f"{text!r} is not NAME=VALUE", param_hint=option)
+        try:
+            pairs[name] = float(value)
+        except ValueError:
+            pairs[name] = value
+    return pairs

@@ -1,0 +1,107 @@
+"""Commands that start and check the service: demo, up, broker, worker, api, db, doctor."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import threading
+from typing import Annotated, Literal
+
+import typer
+
+from millrace.commands.common import Json, connected_settings, tell, tell_json, tell_table
+from millrace.logs import configure_logs
+from schemas import MillraceError, SettingsError, load_settings
+
+WATCH_S = 0.5
+database = typer.Typer(name="db", help="The database.", no_args_is_help=True)
+
+
+class DoctorError(MillraceError):
+    title = "Not all is well"
+
+
+def add_to(app: typer.Typer) -> None:
+    for command in (demo, up, broker, worker):
+        app.command()(command)
+    app.add_typer(database)
+    app.command()(doctor)
+
+
+def demo(
+    fresh: Annotated[bool, typer.Option("--fresh", help="Forget what earlier demos left in MILLRACE_HOME.")] = False,
+) -> None:
+    """Everything from nothing: Kafka, a simulated shop and plant, training, workers, API. Ctrl-C ends it."""
+    from millrace.demo import run_demo
+
+    asyncio.run(run_demo(load_settings(), tell, fresh=fresh))
+
+
+def up() -> None:
+    """The service: Kafka unless MILLRACE_KAFKA names one, topics, database, workers, API. Ctrl-C ends it."""
+    from millrace.supervisor import run_up
+
+    asyncio.run(run_up(load_settings(), tell))
+
+
+def broker() -> None:
+    """The embedded Kafka alone, in the foreground. Ctrl-C ends it; its data stay in MILLRACE_HOME/kafka."""
+    from millrace.broker import Broker
+
+    settings = load_settings()
+    if settings.kafka:
+        raise SettingsError(
+            f"MILLRACE_KAFKA={settings.kafka} names an existing Kafka, so the embedded one is not wanted.",
+            "Unset MILLRACE_KAFKA to start the embedded one.",
+        )
+    stopping = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stopping.set())
+    with Broker(settings.home / "kafka", settings.kafka_port, settings.kafka_jars) as running:
+        tell(f"Kafka is ready on {running.bootstrap}, for this machine only")
+        tell(f"Data and log  {running.folder}")
+        while not stopping.wait(WATCH_S):
+            running.check()
+        tell("Stopping.")
+
+
+def worker(
+    role: Annotated[Literal["edge", "sink"], typer.Option(help="edge decides, sink writes to the database")],
+) -> None:
+    """One worker process. SIGTERM or Ctrl-C ends it within 10 s, with all finished work saved."""
+    from streams.app import run_role
+
+    settings = connected_settings()
+    configure_logs(settings.log_level)
+    run_role(role, settings)
+
+
+@database.callback()
+def _group() -> None:
+    """Typer takes a group of one command for the command itself, unless the group has a function."""
+
+
+@database.command("upgrade")
+def upgrade() -> None:
+    """Bring the tables to the newest revision; does nothing when they are."""
+    import storage
+
+    url = load_settings().database()
+    storage.upgrade(url)
+    tell("The database is at the newest revision.")
+
+
+def doctor(as_json: Json = False) -> None:
+    """Check this machine and everything that the service needs, each with the cure."""
+    from millrace.doctor import examine
+
+    findings = asyncio.run(examine(load_settings()))
+    if as_json:
+        tell_json([{"check": f.check, "state": f.state, "detail": f.detail, "cure": f.cure} for f in findings])
+    else:
+        tell_table(["", "check", "found"], [(f.state, f.check, f.detail) for f in findings])
+        for finding in findings:
+            if finding.cure:
+                tell(f"{finding.check}: {finding.cure}")
+    if failed := [f.check for f in findings if f.state == "failed"]:
+        raise DoctorError(f"Failed: {', '.join(failed)}.", "" if as_json else "The cures are above.")
