@@ -71,7 +71,7 @@ def build_edge(settings: Settings) -> faust.App:
         build_agent(app, ranking, handler, ready_to_recommend),
     ]
     for service in (reader, CatalogueTeller(settings, reader, recommender, runtimes[1]), Readiness(runtimes)):
-        add_service(app, service)
+        app.service(service)
     return app
 
 
@@ -102,14 +102,6 @@ def read_profile(name: str) -> Any:
             "Correct MILLRACE_PROFILE (or --profile).",
         ) from error
     return parse_profile(text, Path(name))
-
-
-def add_service(app: faust.App, service: Service) -> None:
-    """Let the app start and stop a service that is already built."""
-
-    @app.service
-    def build(**_: Any) -> Service:
-        return service
 
 
 class Readiness(Service):
