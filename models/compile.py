@@ -15,36 +15,15 @@ from collections.abc import Iterable, Sized
 import lightgbm
 import numpy as np
 
-from models.forest import ZERO_THRESHOLD, CategoricalSplit, Forest, NumericSplit, forest_of
+from models.forest import CategoricalSplit, Forest, NumericSplit, forest_of
 from models.pack import PackHeader, write_pack
-from models.scorer import Scorer
+from models.parity import prove_parity
 from schemas.errors import ModelError
 
 CUTS_PER_COLUMN = 255
 NAN_IS_ZERO, NAN_IS_MISSING, NAN_AND_ZERO_ARE_MISSING = 0, 1, 2
 SET_KEY = 1 << 31
 LARGEST_CATEGORY = 1 << 20
-SPECIAL_VALUES = (
-    *(
-        np.nan,
-        np.inf,
-        -np.inf,
-        0.0,
-        -0.0,
-        5e-324,
-        -5e-324,
-        1e-310,
-        1e-40,
-        -1e-40,
-        1e30,
-        -1e30,
-        1.7e308,
-        -1.7e308,
-        3.5e38,
-    ),
-    *(ZERO_THRESHOLD, -ZERO_THRESHOLD, np.nextafter(ZERO_THRESHOLD, 1), np.nextafter(-ZERO_THRESHOLD, -1)),
-    *(-0.5, -0.999, -1.0, 0.5, 2.0**31, 2.0**32 + 1, 1e300),
-)
 
 
 def compile_booster(booster: lightgbm.Booster, name: str, check_rows: np.ndarray) -> bytes:
@@ -54,6 +33,7 @@ def compile_booster(booster: lightgbm.Booster, name: str, check_rows: np.ndarray
         booster: any LightGBM model but those with linear trees.
         name: of the model, for messages and the header.
         check_rows: (n, features) rows of the kind that will be scored; up to 2,000 are used for the proof.
+            They need not be many: the proof adds rows of its own that reach every split.
 
     Raises:
         ModelError: the model cannot be a pack, or a raw score of the pack differs in a bit from the Booster's.
@@ -69,7 +49,7 @@ def compile_booster(booster: lightgbm.Booster, name: str, check_rows: np.ndarray
         divisor=forest.divisor,
     )
     blob = write_pack(header, _Tables(forest, name).arrays())
-    _prove_parity(booster, forest, blob, name, np.asarray(check_rows, np.float64))
+    prove_parity(booster, forest, blob, name, np.asarray(check_rows, np.float64))
     return blob
 
 
@@ -204,69 +184,3 @@ def _offsets(parts: Iterable[Sized]) -> np.ndarray:
 
 def _joined(parts: Iterable[Iterable[float]]) -> np.ndarray:
     return np.array([value for part in parts for value in part], np.float64)
-
-
-def adversarial_rows(forest: Forest, rows: np.ndarray, seed: int = 0) -> np.ndarray:
-    """Rows on which a wrong pack shows itself: on cuts, one ulp beside, missing, zero, infinite, unseen categories."""
-    rng = np.random.default_rng(seed)
-    cuts: dict[int, list[float]] = {}
-    categories: dict[int, list[int]] = {}
-    for tree in forest.trees:
-        for split in tree.splits:
-            if isinstance(split, NumericSplit):
-                cuts.setdefault(split.feature, []).append(split.cut)
-            else:
-                categories.setdefault(split.feature, []).extend(split.categories)
-    hard = rows.copy()
-    for feature in range(forest.features):
-        pick = rng.random(len(rows))
-        special = pick < 0.2
-        hard[special, feature] = rng.choice(SPECIAL_VALUES, special.sum())
-        beside = pick > 0.5
-        if feature in cuts:
-            hard[beside, feature] = _beside(rng, rng.choice(cuts[feature], beside.sum()))
-        elif categories.get(feature):
-            largest = 3 + 2 * max(categories[feature])
-            hard[beside, feature] = rng.integers(-3, largest, beside.sum()) + rng.choice([0, 0.5], beside.sum())
-    return hard
-
-
-def _beside(rng: np.random.Generator, cuts: np.ndarray) -> np.ndarray:
-    """Each value itself, or its neighbour below or above, in float64 or in float32."""
-    ways = rng.integers(0, 6, len(cuts))
-    with np.errstate(over="ignore"):
-        narrow = cuts.astype(np.float32)
-    choices = [
-        *(cuts, np.nextafter(cuts, -np.inf), np.nextafter(cuts, np.inf)),
-        *(narrow, np.nextafter(narrow, np.float32(-np.inf)), np.nextafter(narrow, np.float32(np.inf))),
-    ]
-    return np.choose(ways, [choice.astype(np.float64) for choice in choices])
-
-
-def _prove_parity(booster: lightgbm.Booster, forest: Forest, blob: bytes, name: str, check_rows: np.ndarray) -> None:
-    """The gate: raw scores equal to the Booster's, bit for bit, in both row types, one by one and in blocks."""
-    if check_rows.ndim != 2 or check_rows.shape[1] != forest.features or not len(check_rows):
-        raise ModelError(
-            f"Model {name} cannot be proved: check_rows has shape {check_rows.shape}, the model has "
-            f"{forest.features} features.",
-            "Pass some of the rows that it was trained on.",
-        )
-    rng = np.random.default_rng(0)
-    given = check_rows[rng.permutation(len(check_rows))[:2000]]
-    base = given[rng.integers(0, len(given), 512)]
-    spread = rng.normal(size=base.shape) * 10.0 ** rng.integers(-3, 4, base.shape)
-    rows = np.concatenate([given, adversarial_rows(forest, base), base + spread, adversarial_rows(forest, spread, 1)])
-    with np.errstate(over="ignore"):
-        kinds = (rows, rows.astype(np.float32))
-    for kind in kinds:
-        expected = booster.predict(kind, raw_score=True, num_threads=1)
-        for way, crossover in (("in blocks", 1), ("one by one", 1 << 16)):
-            scores = Scorer.load(blob, crossover).score(kind, raw=True)
-            wrong = np.flatnonzero(np.any((scores != expected).reshape(len(kind), -1), axis=1))
-            if len(wrong):
-                raise ModelError(
-                    f"Model {name}: the pack scores {len(wrong)} of {len(kind)} {kind.dtype} rows otherwise than the "
-                    f"Booster ({way}; first {scores[wrong[0]]!r} instead of {expected[wrong[0]]!r} for "
-                    f"{kind[wrong[0]].tolist()}). No pack was written.",
-                    "This is a defect of Millrace: please report it with the model's text.",
-                )

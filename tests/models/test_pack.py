@@ -1,0 +1,148 @@
+"""A pack may come from anywhere: whatever is wrong with it is told, and nothing crashes."""
+
+import hashlib
+import struct
+
+import numpy as np
+import pytest
+
+from models.compile import compile_booster
+from models.pack import ARRAYS, DIGEST_BYTES, MAGIC, PackHeader, read_pack, write_pack
+from models.scorer import Scorer
+from schemas.errors import ModelError
+from tests.models.forests import random_case, small_booster
+
+
+@pytest.fixture(scope="module")
+def blob() -> bytes:
+    booster, rows = small_booster()
+    return compile_booster(booster, "model", rows)
+
+
+def rehashed(blob: bytes | bytearray) -> bytes:
+    body = bytes(blob[:-DIGEST_BYTES])
+    return body + hashlib.sha256(body).digest()
+
+
+def test_what_is_written_is_read(blob: bytes) -> None:
+    header, arrays = read_pack(blob)
+    assert write_pack(header, arrays) == blob
+    assert {name: array.dtype.newbyteorder("<").str.replace("|", "<") for name, array in arrays.items()} == ARRAYS
+
+
+def test_equal_models_are_equal_packs(blob: bytes) -> None:
+    booster, rows = small_booster()
+    assert compile_booster(booster, "model", rows) == blob
+
+
+def test_arrays_are_aligned(blob: bytes) -> None:
+    start = 16 + struct.unpack_from("<I", blob, 12)[0]
+    header, _ = read_pack(blob)
+    assert start % 64 == 0
+    assert all(offset % 64 == 0 for offset, _ in header.arrays.values())
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda b: b"", "is not a pack"),
+        (lambda b: b"PK" + b[2:], "is not a pack"),
+        (lambda b: MAGIC, "is not a pack"),
+        (lambda b: MAGIC + struct.pack("<I", 9) + b[12:], "has pack format 9, this Millrace reads 1"),
+        (lambda b: b[:-1], "is damaged"),
+        (lambda b: b[:100], "is damaged"),
+        (lambda b: b[:2000] + bytes([b[2000] ^ 1]) + b[2001:], "is damaged"),
+        (lambda b: rehashed(b[:12] + struct.pack("<I", 1 << 31) + b[16:]), "malformed"),
+        (lambda b: rehashed(b[:12] + struct.pack("<I", 3) + b[16:]), "malformed"),
+        (lambda b: rehashed(b[:-64]), "lies outside of the file"),
+        (lambda b: rehashed(b[:16] + b"[" * (len(b) - 48) + b[-32:]), "malformed"),
+    ],
+)
+def test_a_file_that_is_no_whole_pack_is_refused(blob: bytes, change, message: str) -> None:
+    with pytest.raises(ModelError, match=message):
+        Scorer.load(change(blob))
+
+
+@pytest.mark.parametrize(
+    ("array", "place", "value", "message"),
+    [
+        ("feature", 0, 6, "a feature that does not exist"),
+        ("cut", 1, np.nan, "do not rise"),
+        ("cut", 1, -1e308, "do not rise"),
+        ("cut_offset", 1, 4_000_000_000, "offsets of the cuts"),
+        ("column_feature", 0, 99, "belongs to no feature"),
+        ("column_rule", 0, 3, "unknown rule"),
+        ("column_sentinel", 0, 7, "unknown rule"),
+        ("category_feature", 0, 6, "categorical feature that does not exist"),
+        ("class_offset", 1, 0, "offsets of the category classes"),
+        ("class_of", 3, 65535, "class that does not exist"),
+        ("class_limits", 0, 0, "class that does not exist"),
+        ("class_limits", 1, 65535, "class that does not exist"),
+        ("set_category", 0, 1, "belongs to no feature"),
+        ("set_offset", -1, 1, "offsets of the category sets"),
+        ("tree_output", 0, 1, "output that does not exist"),
+        ("node_offset", 1, 0, "wrong number of leaves"),
+        ("node_key", 0, 1 << 31 | 60_000, "category set that does not exist"),
+        ("node_key", 0, 30_000 << 8, "byte column that does not exist"),
+        ("node_left", 0, 0, "child is out of order"),
+        ("node_right", 0, 1 << 30, "child is out of order"),
+        ("node_left", 0, -(1 << 31), "leaf is out of order"),
+        ("leaf_offset", 1, 0, "wrong number of leaves"),
+        ("leaf_value", 0, np.inf, "not finite"),
+        ("leaf_cover", 0, 0.0, "no cover"),
+    ],
+)
+def test_an_index_that_leads_astray_is_refused(blob: bytes, array: str, place: int, value: float, message: str) -> None:
+    header, arrays = read_pack(blob)
+    wrong = arrays[array].copy()
+    wrong[place] = value
+    with pytest.raises(ModelError, match=message):
+        Scorer.load(write_pack(header, arrays | {array: wrong}))
+
+
+@pytest.mark.parametrize("array", ARRAYS)
+def test_an_array_of_another_length_is_refused(blob: bytes, array: str) -> None:
+    header, arrays = read_pack(blob)
+    for changed in (arrays[array][:-1], np.append(arrays[array], arrays[array][:1]), arrays[array][:0]):
+        with pytest.raises(ModelError, match=r"malformed|trees, header says"):
+            Scorer.load(write_pack(header, arrays | {array: changed}))
+
+
+@pytest.mark.parametrize(
+    "change", [{"features": 0}, {"features": 1 << 30}, {"outputs": 0}, {"alpha": 0.0}, {"divisor": 0.0}]
+)
+def test_a_header_out_of_range_is_refused(blob: bytes, change: dict[str, float]) -> None:
+    header, arrays = read_pack(blob)
+    with pytest.raises(ModelError, match="malformed"):
+        Scorer.load(write_pack(PackHeader(**header.model_dump() | change), arrays))
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_hostile_packs_never_crash(seed: int) -> None:
+    """Bytes changed at random, hash made right again: refused, or scored and explained without harm."""
+    rng = np.random.default_rng(seed)
+    case = random_case(seed, ["regression", "multiclass", "binary"][seed % 3])
+    blob = compile_booster(case.booster, "fuzzed", case.rows)
+    header_end = 16 + struct.unpack_from("<I", blob, 12)[0]
+    rows = rng.normal(size=(70, case.rows.shape[1])) * 100
+    refused = scored = 0
+    for _ in range(150):
+        changed = bytearray(blob)
+        for _ in range(rng.integers(1, 4)):
+            in_header = rng.random() < 0.1
+            place = int(rng.integers(8, header_end) if in_header else rng.integers(header_end, len(blob) - 32))
+            changed[place] = int(rng.choice([0, 255, 1 << rng.integers(0, 8), changed[place] ^ 1, 128]))
+        if rng.random() < 0.05:
+            del changed[int(rng.integers(16, len(blob))) :]
+        try:
+            scorer = Scorer.load(rehashed(changed), int(rng.choice([1, 1 << 16])))
+        except ModelError:
+            refused += 1
+            continue
+        if scorer.features == rows.shape[1]:
+            scorer.score(rows)
+            scorer.score(rows[:3])
+            scorer.explain(rows[0])
+            scored += 1
+    assert refused > 20
+    assert scored > 20

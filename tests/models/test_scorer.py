@@ -1,0 +1,102 @@
+"""The scorer's own contract: shapes, types, threads, explanations."""
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from models.compile import compile_booster
+from models.pack import describe_pack
+from models.scorer import Scorer
+from schemas.errors import ModelError
+from tests.models.forests import random_case, small_booster
+
+
+@pytest.fixture(scope="module")
+def model():
+    booster, rows = small_booster(trees=20, leaves=31)
+    return booster, rows, compile_booster(booster, "model", rows)
+
+
+def test_one_row_scores_as_it_does_among_others(model) -> None:
+    booster, rows, blob = model
+    scorer = Scorer.load(blob)
+    together = scorer.score(rows)
+    assert [scorer.score_one(row) for row in rows] == together.tolist()
+    assert [scorer.score_one(row) for row in rows.astype(np.float32)] == scorer.score(rows.astype(np.float32)).tolist()
+    assert together.dtype == np.float64
+    np.testing.assert_array_equal(together, booster.predict(rows))
+
+
+def test_a_pack_is_loaded_from_a_file_too(model, tmp_path: Path) -> None:
+    _, rows, blob = model
+    path = tmp_path / "score.pack"
+    path.write_bytes(blob)
+    assert np.array_equal(Scorer.load(path).score(rows), Scorer.load(blob).score(rows))
+    with pytest.raises(ModelError, match=r"missing\.pack cannot be read"):
+        Scorer.load(tmp_path / "missing.pack")
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        np.zeros((3, 5)),
+        np.zeros(5),
+        np.zeros((1, 3, 6)),
+        np.zeros((3, 6), np.int64),
+        np.zeros((3, 6), ">f8"),
+        np.zeros((3, 12))[:, ::2],
+        np.zeros((3, 6), order="F"),
+        np.zeros(3 * 6 * 8 + 1, np.uint8)[1:].view(np.float64).reshape(3, 6),
+    ],
+    ids=["narrow", "short", "3-d", "integers", "big-endian", "strided", "column-major", "unaligned"],
+)
+def test_rows_of_another_shape_or_type_are_refused(model, rows: np.ndarray) -> None:
+    with pytest.raises((ValueError, BufferError), match="C-contiguous"):
+        Scorer.load(model[2]).score(rows)
+
+
+def test_score_one_takes_one_row_of_a_model_with_one_output(model) -> None:
+    with pytest.raises(ValueError, match="takes one row, not 2"):
+        Scorer.load(model[2]).score_one(np.zeros((2, 6)))
+    case = random_case(0, "multiclass")
+    with pytest.raises(ValueError, match="one output, this one has 3"):
+        Scorer.load(compile_booster(case.booster, "three", case.rows)).score_one(case.rows[0])
+
+
+def test_threads_may_share_a_scorer(model) -> None:
+    _, rows, blob = model
+    scorer = Scorer.load(blob)
+    parts = [np.ascontiguousarray(rows[i::7]) for i in range(7)] * 20
+    expected = [scorer.score(part) for part in parts]
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(scorer.score, parts))
+    assert all(np.array_equal(a, b) for a, b in zip(found, expected, strict=True))
+
+
+@pytest.mark.parametrize("objective", ["regression", "binary", "multiclass", "rf"])
+@pytest.mark.parametrize("seed", range(3))
+def test_contributions_sum_to_the_raw_score_and_are_lightgbm_s(objective: str, seed: int) -> None:
+    case = random_case(seed, objective)
+    scorer = Scorer.load(compile_booster(case.booster, objective, case.rows))
+    for row in case.rows[:8]:
+        contributions = scorer.explain(row)
+        assert contributions.shape == ((scorer.features + 1,) if scorer.outputs == 1 else (3, scorer.features + 1))
+        raw = case.booster.predict(row[None], raw_score=True)[0]
+        np.testing.assert_allclose(contributions.sum(-1), raw, rtol=1e-9, atol=1e-9)
+        own = case.booster.predict(row[None], pred_contrib=True)[0]
+        np.testing.assert_allclose(contributions.ravel(), own, rtol=1e-6, atol=1e-9 + 1e-7 * np.abs(own).max())
+
+
+def test_explain_takes_one_row(model) -> None:
+    with pytest.raises(ValueError, match="explain takes one row"):
+        Scorer.load(model[2]).explain(np.zeros((2, 6)))
+
+
+def test_a_pack_is_described_in_figures(model) -> None:
+    booster, _, blob = model
+    summary = describe_pack(blob)
+    assert (summary.name, summary.features, summary.trees, summary.outputs) == ("model", 6, 20, 1)
+    assert summary.leaves == sum(tree["num_leaves"] for tree in booster.dump_model()["tree_info"])
+    assert summary.bytes == len(blob)
