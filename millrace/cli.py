@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from millrace.commands import events, models, send, service
+from millrace.commands import events, models, send, service, train
 from millrace.commands.common import tell, tell_error
 from millrace.logs import silence_logs
 from schemas import MillraceError
@@ -55,6 +55,7 @@ service.add_to(app)
 app.add_typer(events.topics)
 app.add_typer(send.app)
 events.add_to(app)
+app.add_typer(train.app)
 app.add_typer(models.app)
 app.add_typer(events.deadletters)
 

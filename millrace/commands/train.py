@@ -1,0 +1,145 @@
+"""`millrace train`: models from files of events, or from what the topics hold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from millrace.commands.common import connected_settings, tell
+from millrace.commands.progress import Stages
+from schemas import InputEvent, Manifest, SettingsError, load_settings, parse_asset_class
+from schemas.topics import CLICKS, ITEMS, MAINTENANCE, TELEMETRY
+
+if TYPE_CHECKING:
+    from models.store import ModelStore
+
+app = typer.Typer(name="train", help="Models from events: files, or what the topics hold.", no_args_is_help=True)
+BATCH = 1000
+Files = Annotated[list[Path] | None, typer.Argument(help="Clicks and items: JSON Lines, .jsonl.gz or Parquet.")]
+Events = Annotated[list[Path] | None, typer.Option(help="Telemetry and maintenance log, as files; may be repeated.")]
+Classes = Annotated[list[Path], typer.Argument(help="TOML files of asset classes; several share one forest.")]
+FromTopics = Annotated[bool, typer.Option("--from-topics", help="Learn from what the topics hold.")]
+Promote = Annotated[bool, typer.Option("--promote", help="Make the new version the champion.")]
+Until = Annotated[datetime | None, typer.Option(help="Learn from events before this time only (UTC).")]
+
+
+@app.command()
+def recommender(
+    files: Files = None,
+    profile: Annotated[str, typer.Option(help="`shop`, `portal` or a TOML file.")] = "",
+    from_topics: FromTopics = False,
+    until: Until = None,
+    promote: Promote = False,
+) -> None:
+    """Train the recommender on clicks and items. Nothing serves it until it is promoted."""
+    from models.train_recommender import train
+    from streams.app import RECOMMENDER, read_profile
+
+    chosen = read_profile(profile or load_settings().profile)
+    with Stages() as stages:
+        history = History(files or [], (CLICKS, ITEMS), from_topics, until)
+        manifest = train(history.batches(), chosen, _store(), RECOMMENDER, progress=stages.count)  # type: ignore[arg-type]
+    _finish([manifest], promote)
+
+
+@app.command()
+def maintenance(
+    classes: Classes,
+    events: Events = None,
+    from_topics: FromTopics = False,
+    until: Until = None,
+    promote: Promote = False,
+) -> None:
+    """Train asset classes on telemetry and the maintenance log. Nothing serves them until they are promoted."""
+    from models.train_maintenance import train
+
+    asset_classes = [parse_asset_class(_text(path), path) for path in classes]
+    by_class: dict[str, list[Any]] = {asset_class.name: [] for asset_class in asset_classes}
+    with Stages() as stages:
+        stages.count("reading the events", 0, None)
+        for batch in History(events or [], (TELEMETRY, MAINTENANCE), from_topics, until).batches():
+            for event in batch:
+                by_class.get(event.asset_class, []).append(event)  # type: ignore[attr-defined]  # both inputs have it
+        histories = [(asset_class, _cut(by_class[asset_class.name])) for asset_class in asset_classes]
+        manifests = train(histories, _store(), stages.share)
+    _finish(manifests, promote)
+
+
+@dataclass(frozen=True)
+class History:
+    """The events to learn from."""
+
+    files: Sequence[Path]
+    topics: Sequence[str]
+    from_topics: bool
+    until: datetime | None
+
+    def batches(self) -> Iterator[list[InputEvent]]:
+        """Events of the topics in the order of event time."""
+        if self.from_topics == bool(self.files):
+            raise SettingsError("Either files of events or --from-topics must be given, not both.", "Choose one.")
+        if self.from_topics:
+            from streams.history import read_topics
+
+            yield from self._cut_off(read_topics(connected_settings(), self.topics))
+        else:
+            yield from self._cut_off(_cut(self._from_files()))
+
+    def _from_files(self) -> Iterator[InputEvent]:
+        from millrace.event_files import Source, merged
+
+        for row in merged([Source(file, None) for file in self.files], is_checked=True):
+            if row.topic in self.topics and row.event is not None:
+                yield row.event
+
+    def _cut_off(self, batches: Iterable[list[InputEvent]]) -> Iterator[list[InputEvent]]:
+        if self.until is None:
+            yield from batches
+            return
+        end = self.until if self.until.tzinfo else self.until.replace(tzinfo=UTC)
+        for batch in batches:
+            yield [event for event in batch if event.event_time < end]  # type: ignore[attr-defined]  # all have it
+
+
+def _cut(events: Iterable[InputEvent]) -> Iterator[list[InputEvent]]:
+    """Batches of the size that serving would see."""
+    batch: list[InputEvent] = []
+    for event in events:
+        batch.append(event)
+        if len(batch) == BATCH:
+            yield batch
+            batch = []
+    yield batch
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text()
+    except OSError as error:
+        raise SettingsError(f"{path} cannot be read: {error.strerror}.", "Name the TOML file of a class.") from error
+
+
+def _store() -> ModelStore:
+    from models.store import ModelStore
+
+    return ModelStore(load_settings().home / "models")
+
+
+def _finish(manifests: Sequence[Manifest], promote: bool) -> None:
+    store = _store()
+    for manifest in manifests:
+        measures = ", ".join(f"{name} {value:.4g}" for name, value in manifest.metrics.items())
+        tell(
+            f"{manifest.name} {manifest.version}: {manifest.training.events:,} events, {manifest.training.seconds:.0f} s"
+        )
+        tell(f"  {measures}")
+        if promote:
+            store.promote(manifest.name, manifest.version)
+            tell("  It is the champion. Workers load champions at their start.")
+        else:
+            tell(f"  To let it serve: millrace models promote {manifest.name} {manifest.version}")
