@@ -18,8 +18,8 @@ from typing import Any, NamedTuple
 import orjson
 from pydantic import ValidationError
 
-from schemas import INPUTS, MillraceError
-from schemas.topics import INPUT_TOPICS
+from schemas import INPUTS, InputEvent, MillraceError
+from schemas.topics import CLICKS, INPUT_TOPICS, ITEMS, MAINTENANCE, TELEMETRY
 from streams.producer import KEYS
 
 PARQUET_BATCH_ROWS = 4096
@@ -37,11 +37,12 @@ class Row(NamedTuple):
     topic: str
     key: bytes | None
     value: bytes
+    event: InputEvent | None = None  # where it was checked
 
 
 @dataclass(frozen=True)
 class Source:
-    """One file and the topic of its events; without a topic, each line names it in a field `topic`."""
+    """One file and the topic of its events; without one each line tells, by a field `topic` or by its other fields."""
 
     file: Path
     topic: str | None
@@ -89,7 +90,7 @@ def _row(source: Source, text: bytes | None, event: dict[str, Any] | None, is_ch
     parsed = event or {} if text is None else _parsed(text, is_strict=is_checked or source.topic is None)
     topic = source.topic
     if topic is None:
-        topic = parsed.pop("topic", None)
+        topic = parsed.pop("topic", None) or topic_of(parsed)
         if topic not in INPUT_TOPICS:
             raise ValueError(f"topic: {topic!r} is none of {', '.join(INPUT_TOPICS)}")
         text = None
@@ -97,9 +98,17 @@ def _row(source: Source, text: bytes | None, event: dict[str, Any] | None, is_ch
     if is_checked:
         checked = INPUTS[topic].model_validate_json(value)
         time_s = checked.event_time.timestamp()  # type: ignore[attr-defined]  # all inputs have it
-        return Row(time_s, topic, str(getattr(checked, KEYS[topic])).encode(), value)
+        return Row(time_s, topic, str(getattr(checked, KEYS[topic])).encode(), value, checked)
     key = parsed.get(KEYS[topic])
     return Row(_lenient_time(parsed.get("event_time")), topic, None if key is None else str(key).encode(), value)
+
+
+def topic_of(event: dict[str, Any]) -> str | None:
+    """The topic that takes events with these fields."""
+    for field, topic in (("user_id", CLICKS), ("readings", TELEMETRY), ("kind", MAINTENANCE), ("item_id", ITEMS)):
+        if field in event:
+            return topic
+    return None
 
 
 def _parsed(text: bytes, *, is_strict: bool) -> dict[str, Any]:

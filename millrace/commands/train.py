@@ -66,7 +66,7 @@ def maintenance(
             for event in batch:
                 by_class.get(event.asset_class, []).append(event)  # type: ignore[attr-defined]  # both inputs have it
         histories = [(asset_class, _cut(by_class[asset_class.name])) for asset_class in asset_classes]
-        manifests = train(histories, _store(), stages.share)
+        manifests = train(histories, _store(), stages.share)  # type: ignore[arg-type]
     _finish(manifests, promote)
 
 

@@ -1,0 +1,58 @@
+"""History: the events that the topics hold, for training on what the service itself has seen.
+
+clicks.v1, ... from the earliest offset to the end as it is now ─► decode ─► sorted by event time ─► batches
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Sequence
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaConnectionError
+
+from schemas import INPUTS, InputEvent, Settings, UnavailableError, topic_name
+from streams.decode import decode
+from streams.kafka import client_options, partition_counts
+
+BATCH = 1000
+
+
+def read_topics(settings: Settings, topics: Sequence[str]) -> Iterator[list[InputEvent]]:
+    """All valid events of the topics (names in the contract), in the order of event time.
+
+    They are held in memory, about 1 KB each.
+
+    Raises:
+        UnavailableError: the broker or a topic is not there.
+    """
+    events = asyncio.run(_read(settings, topics))
+    events.sort(key=lambda event: event.event_time)  # type: ignore[attr-defined]  # all inputs have it
+    for start in range(0, len(events), BATCH):
+        yield events[start : start + BATCH]
+
+
+async def _read(settings: Settings, topics: Sequence[str]) -> list[InputEvent]:
+    types = {topic_name(settings, topic): INPUTS[topic] for topic in topics}
+    try:
+        counts = await partition_counts(settings, list(types))
+    except KafkaConnectionError as error:
+        raise UnavailableError(
+            f"Kafka at {settings.kafka} does not answer.", "Start it, or correct MILLRACE_KAFKA."
+        ) from error
+    partitions = [TopicPartition(topic, number) for topic, count in counts.items() for number in range(count)]
+    consumer = AIOKafkaConsumer(**client_options(settings), enable_auto_commit=False)
+    await consumer.start()
+    try:
+        consumer.assign(partitions)
+        await consumer.seek_to_beginning()
+        left = await consumer.end_offsets(partitions)
+        events: list[InputEvent] = []
+        while left:
+            for partition, records in (await consumer.getmany(timeout_ms=500)).items():
+                decoded, _ = decode(records, types[partition.topic], settings)
+                events += [event for event in decoded if event is not None]
+            left = {at: end for at, end in left.items() if await consumer.position(at) < end}
+        return events
+    finally:
+        await consumer.stop()
