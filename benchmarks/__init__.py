@@ -1,0 +1,1 @@
+"""Measurements on public data, and the adapters that turn their files into events. No data is committed."""
