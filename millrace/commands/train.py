@@ -134,9 +134,8 @@ def _finish(manifests: Sequence[Manifest], promote: bool) -> None:
     store = _store()
     for manifest in manifests:
         measures = ", ".join(f"{name} {value:.4g}" for name, value in manifest.metrics.items())
-        tell(
-            f"{manifest.name} {manifest.version}: {manifest.training.events:,} events, {manifest.training.seconds:.0f} s"
-        )
+        learned_from = f"{manifest.training.events:,} events, {manifest.training.seconds:.0f} s"
+        tell(f"{manifest.name} {manifest.version}: {learned_from}")
         tell(f"  {measures}")
         if promote:
             store.promote(manifest.name, manifest.version)
