@@ -79,9 +79,14 @@ def hand_weighted(rows, counts, weights, scores):  # type: ignore[no-untyped-def
 
 
 @njit(cache=True)
-def best(records, found, scores, fresh, out):  # type: ignore[no-untyped-def]
-    """The best of each query by score plus bonus for the fresh, then by key; insertion into short sorted lists."""
-    items, rows, counts = found
+def best(found, scores, fresh, out):  # type: ignore[no-untyped-def]
+    """The best of each query by score plus bonus for the fresh, then by key; insertion into short sorted lists.
+
+    Args:
+        found: keys (total,), feature rows (total, features), candidates of each query (n,).
+        out: (n, length) receives places in `found`, (n, length) their scores.
+    """
+    keys, rows, counts = found
     bonus, fresh_age = fresh
     top, top_scores = out
     length = top.shape[1]
@@ -91,11 +96,10 @@ def best(records, found, scores, fresh, out):  # type: ignore[no-untyped-def]
         filled = 0
         for n in range(first, end):
             score = scores[n] + (bonus if rows[n, ITEM_AGE] < fresh_age else 0.0)
-            item = items[n]
-            place = filled if filled < length else length
+            place = filled
             while place > 0:
                 other = top_scores[query, place - 1]
-                if other > score or (other == score and records[top[query, place - 1]].key < records[item].key):
+                if other > score or (other == score and keys[top[query, place - 1]] < keys[n]):
                     break
                 place -= 1
             if place == length:
@@ -103,4 +107,4 @@ def best(records, found, scores, fresh, out):  # type: ignore[no-untyped-def]
             filled = min(filled + 1, length)
             for behind in range(filled - 1, place, -1):
                 top[query, behind], top_scores[query, behind] = top[query, behind - 1], top_scores[query, behind - 1]
-            top[query, place], top_scores[query, place] = item, score
+            top[query, place], top_scores[query, place] = n, score

@@ -46,9 +46,13 @@ class Candidates:
     """The candidates of n queries one after another. The arrays are reused by the next call: copy what shall stay."""
 
     items: npt.NDArray[np.int32]  # (total,) rows in the view
+    keys: npt.NDArray[np.uint64]  # (total,) stable hashes of the item ids
     rows: npt.NDArray[np.float32]  # (total, features)
     counts: npt.NDArray[np.int64]  # (n,) candidates of each query
     met: npt.NDArray[np.int64]  # (n,) items for which the log had any evidence
+
+    def copy(self) -> Candidates:
+        return Candidates(self.items.copy(), self.keys, self.rows.copy(), self.counts, self.met)
 
 
 @dataclass(frozen=True)
@@ -117,7 +121,8 @@ class Recommender:
         total = ranking.build_rows(
             view.arrays, self._settings, view.scratch, tuple(asked), self._items, self._rows, (counts, met)
         )
-        return Candidates(self._items[:total], self._rows[:total], counts, met)
+        items = self._items[:total]
+        return Candidates(items, view.arrays.items["key"][items], self._rows[:total], counts, met)
 
     def rank(self, view: CatalogueView, queries: Queries) -> Rankings:
         """The best 20 items of each query; ties are broken by the stable hash of the item id."""
@@ -126,9 +131,10 @@ class Recommender:
             scores = self.scorer.score(found.rows)
             strategies = [STRATEGIES[RANKER]] * len(found.counts)
         else:
-            scores = self.hand_weighted(found)
+            scores = self.by_hand(found)
             strategies = [STRATEGIES[BLEND if met else TRENDING] for met in found.met.tolist()]
-        items, best = self.best(view, found, scores)
+        places, best = self.best(found, scores)
+        items = np.append(found.items, np.int32(-1))[places]
         counts = np.minimum(found.counts, LENGTH)
         for query in np.flatnonzero(counts == 0).tolist():
             rows = self._fallback(view, queries, query)
@@ -136,7 +142,7 @@ class Recommender:
             counts[query], strategies[query] = len(rows), STRATEGIES[TRENDING]
         return Rankings(items, best, counts, strategies)
 
-    def hand_weighted(self, found: Candidates) -> npt.NDArray[np.float64]:
+    def by_hand(self, found: Candidates) -> npt.NDArray[np.float64]:
         """Scores without a forest: a weighted sum of evidence, recent co-visits, popularity and own items."""
         weights = self.profile.hand_weights
         scores = np.zeros(len(found.items))
@@ -145,14 +151,18 @@ class Recommender:
         return scores
 
     def best(
-        self, view: CatalogueView, found: Candidates, scores: npt.NDArray[np.float64]
-    ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float64]]:
-        """The policy: fresh bonus, then the 20 best; items (n, 20) with -1 beyond the count, and their scores."""
-        items = np.full((len(found.counts), LENGTH), -1, np.int32)
+        self, found: Candidates, scores: npt.NDArray[np.float64]
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+        """The policy: fresh bonus, then the 20 best of each query, as places in `found`; -1 beyond the count.
+
+        Returns:
+            Places (n, 20) and scores (n, 20).
+        """
+        places = np.full((len(found.counts), LENGTH), -1, np.int64)
         best = np.full((len(found.counts), LENGTH), -np.inf)
         fresh = (self.profile.fresh_bonus, self.profile.fresh_age)
-        ranking.best(view.arrays.items, (found.items, found.rows, found.counts), scores, fresh, (items, best))
-        return items, best
+        ranking.best((found.keys, found.rows, found.counts), scores, fresh, (places, best))
+        return places, best
 
     def similar(self, view: CatalogueView, row: int, count: int = LENGTH) -> list[tuple[str, float]]:
         """Items like the one in `row` of the view, best first: share of the evidence that six generators could give."""
@@ -164,7 +174,7 @@ class Recommender:
         queries = Queries(prefixes, one, np.zeros(1, np.uint64), np.full(1, view.time), none, context)
         found = self.candidates(view, queries)
         shares = found.rows[:, EVIDENCE] / SIX_GENERATORS
-        order = np.lexsort((view.arrays.items["key"][found.items], -shares))
+        order = np.lexsort((found.keys, -shares))
         rows = [(int(found.items[n]), float(shares[n])) for n in order.tolist() if shares[n] > 0]
         return [(view.item_ids[item], share) for item, share in rows if item != row][:count]
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import TypeVar
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from models.users import USER, Steps, advance
 from schemas import PROFILES, Click, RecommenderProfile
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
+Event = TypeVar("Event")
 SMALL = {"click_log": 4096, "recent_sessions": 1024}
 
 
@@ -74,3 +76,8 @@ class Shop:
     def live(self, log: list[Click]) -> None:
         for _, _, record in self.batches(log):
             self.view.apply(record)
+
+
+def batches(log: Sequence[Event], size: int) -> Iterator[Sequence[Event]]:
+    for first in range(0, len(log), size):
+        yield log[first : first + size]
