@@ -10,9 +10,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import structlog
+
 from streams.handler import ConsumerRecord
 from streams.partition import PartitionState
 
+LOG = structlog.get_logger(__name__)
 Positions = dict[str, int]  # topic on the broker -> next offset
 
 
@@ -26,6 +29,7 @@ class Partition:
 
     number: int
     state: PartitionState
+    log: Any = LOG  # names agent and partition
     positions: Positions = field(default_factory=dict)  # next input to apply
     saved: Positions = field(default_factory=dict)  # positions of the last checkpoint
     pending: list[asyncio.Future[Any]] = field(default_factory=list)  # outputs not acknowledged yet
@@ -41,7 +45,7 @@ class Partition:
     # failures; they outlive a reopening
     failures: int = 0  # since the last checkpoint
     careful_until: Positions = field(default_factory=dict)  # below these offsets records are applied one by one
-    poison: dict[tuple[str, int], str] = field(default_factory=dict)  # (topic, offset) -> why it is skipped
+    poison: dict[tuple[str, int], tuple[str, str]] = field(default_factory=dict)  # (topic, offset) -> exception, why
     applying: asyncio.Lock = field(default_factory=asyncio.Lock)  # held while a batch is applied
     saving: asyncio.Lock = field(default_factory=asyncio.Lock)  # held while a checkpoint runs
 

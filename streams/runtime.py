@@ -110,9 +110,19 @@ class Runtime:
 
     # opening
 
+    def _renew(self, part: Partition, cause: str) -> None:
+        """Drop the memory of a partition; open it again if it is still ours."""
+        if self.parts.get(part.number) is not part:
+            return
+        if part.is_assigned:
+            self._reopen(part.number, cause)
+        else:  # opening it would fence its next owner
+            self._spawn(self._close(self.parts.pop(part.number)))
+
     def _reopen(self, number: int, cause: str) -> None:
         old = self.parts.get(number)
-        part = self.parts[number] = Partition(number, empty_state(number, {}))
+        named = log.bind(agent=self.handler.name, partition=number)
+        part = self.parts[number] = Partition(number, empty_state(number, {}), named)
         if old is not None:
             old.suspend()
             part.inherit(old)
@@ -122,23 +132,16 @@ class Runtime:
     async def _open(self, part: Partition, old: Partition | None) -> None:
         if old is not None:
             await self._close(old)
-        if part.failures:
-            await asyncio.sleep(_retry_after_s(part.failures))
-        attempts = 0
+        await asyncio.sleep(retry_after_s(part.failures))
+        attempts = 2
         while self.parts.get(part.number) is part:
             try:
                 await self.changelog.open(part)  # (3)
             except Exception as error:  # told and tried again, whatever it is
                 attempts += 1
-                wait_s = _retry_after_s(attempts + 2)
-                log.warning(
-                    "a partition did not open; it is tried again",
-                    **self._names(part),
-                    error=str(error) or repr(error),
-                    wait_s=wait_s,
-                )
+                part.log.warning("does not open", error=str(error) or repr(error), again_in_s=retry_after_s(attempts))
                 await self.changelog.close(part)
-                await asyncio.sleep(wait_s)
+                await asyncio.sleep(retry_after_s(attempts))
             else:
                 break
         if self.parts.get(part.number) is not part:
@@ -146,7 +149,7 @@ class Runtime:
             return
         part.is_opened = True
         rows = {name: len(table) for name, table in part.state.tables.items()}
-        log.info("a partition is open", **self._names(part), rows=rows, positions=part.positions)
+        part.log.info("a partition is open", rows=rows, positions=part.positions)
         if part.is_assigned:
             part.resume()
 
@@ -168,10 +171,10 @@ class Runtime:
             if batch.epoch != part.epoch or not part.is_ready:
                 return  # stale
             if not part.is_whole:  # (4) a cancelled batch left half its work
-                self._reopen(part.number, "cancelled")
+                self._renew(part, "cancelled")
                 return
             if batch.starts != part.positions:  # (2)
-                log.error("a batch does not follow", **self._names(part), starts=batch.starts, at=part.positions)
+                part.log.error("a batch does not follow", starts=batch.starts, at=part.positions)
                 part.resume()
                 return
             must_save = await self._try(part, batch)
@@ -197,16 +200,9 @@ class Runtime:
 
     def _failed(self, part: Partition, cause: str, error: BaseException) -> None:
         part.failures += 1
-        log.warning(
-            "a partition goes back to its last checkpoint",
-            **self._names(part),
-            cause=cause,
-            error=repr(error),
-            positions=part.positions,
-            exc_info=error if cause == "handler" else None,
-        )
-        if self.parts.get(part.number) is part:
-            self._reopen(part.number, cause)
+        trace = error if cause == "handler" else None
+        part.log.warning("goes back to its last checkpoint", cause=cause, error=repr(error), exc_info=trace)
+        self._renew(part, cause)
 
     async def _apply(self, part: Partition, records: Sequence[ConsumerRecord], ends: Positions) -> None:
         part.is_whole = False
@@ -225,7 +221,8 @@ class Runtime:
         for record in batch.records:
             at, ends = (record.topic, record.offset), {**part.positions, record.topic: record.offset + 1}
             if at in part.poison:
-                letter = DeadLetter(record, part.poison[at], "HandlerFailure")
+                exception, reason = part.poison[at]
+                letter = DeadLetter(record, reason, exception)
                 await self._emit(part, Outcome(dead=[letter]))
                 part.positions = ends
                 part.resume()  # the rest is fetched again after a checkpoint, so that failures need not repeat all
@@ -235,8 +232,8 @@ class Runtime:
             except (Interrupted, UnavailableError):
                 raise
             except Exception as error:
-                part.poison[at] = failure_reason(error)
-                log.warning("a record fails its handler again and is quarantined", **self._names(part), at=at)
+                part.poison[at] = type(error).__name__, failure_reason(error)
+                part.log.warning("a record fails again and is quarantined", topic=record.topic, offset=record.offset)
                 raise
         part.positions = batch.ends
         return False
@@ -249,9 +246,8 @@ class Runtime:
                 part.pending += await self.outbox.send(outcome.outputs, outcome.dead, part.number)
             except PASSING as error:
                 attempts += 1
-                wait_s = _retry_after_s(attempts)
-                log.warning("outputs wait", **self._names(part), error=str(error) or repr(error), wait_s=wait_s)
-                await asyncio.sleep(wait_s)
+                part.log.warning("outputs wait for the broker", error=str(error) or repr(error))
+                await asyncio.sleep(retry_after_s(attempts))
                 if part.epoch != epoch:
                     raise Interrupted from error
             else:
@@ -276,7 +272,7 @@ class Runtime:
                 with CHECKPOINTS.labels(self.handler.name).time():
                     await asyncio.wait_for(self._save(part, snapshot, pending), SAVE_S)
             except FencedError:
-                log.warning("a partition belongs to another worker now", **self._names(part))
+                part.log.warning("belongs to another worker now")
                 part.is_fenced = True
                 part.suspend()
                 self._spawn(self._reopen_if_still_mine(part))
@@ -296,13 +292,9 @@ class Runtime:
     async def _reopen_if_still_mine(self, part: Partition) -> None:
         """Two workers must not fence each other in turn: a rebalance normally settles it long before."""
         await asyncio.sleep(self._fence_wait_s)
-        if self.parts.get(part.number) is part:
-            self._reopen(part.number, "fenced")
-
-    def _names(self, part: Partition) -> dict[str, Any]:
-        return {"agent": self.handler.name, "partition": part.number}
+        self._renew(part, "fenced")
 
 
-def _retry_after_s(attempts: int) -> float:
-    """0.1 s, doubled each time, up to 30 s."""
-    return min(LAST_RETRY_S, FIRST_RETRY_S * 2.0 ** min(attempts - 1, 16))
+def retry_after_s(attempts: int) -> float:
+    """None at first, then 0.1 s, doubled each time, up to 30 s."""
+    return min(LAST_RETRY_S, FIRST_RETRY_S * 2.0 ** min(attempts - 1, 16)) if attempts else 0.0

@@ -26,6 +26,7 @@ FETCH_WAIT_MS = 50  # a fetch returns at once when there is something; without i
 POLL_MS = 200
 PAUSE_S = 0.02
 BROKER_PATIENCE_S = 60.0  # at start; later the clients retry for ever
+TOPICS_PATIENCE_S = 10.0
 REQUEST_TIMEOUT_MS = 20_000
 LEAVE_S = 2.0  # leaving the group waits for the broker
 BeforeReady = Callable[[], Awaitable[None]]
@@ -83,15 +84,19 @@ class Source(Service, ConsumerRebalanceListener):
             UnavailableError: no broker within a minute, or topics are missing.
             SettingsError: the topics have different partition counts.
         """
-        deadline = self.loop.time() + BROKER_PATIENCE_S
+        started = self.loop.time()
         while True:
             try:
                 await self._check_topics()
                 await self.runtime.outbox.start()
                 return await self._join()
+            except UnavailableError:  # topics are missing: just created ones have no leader yet
+                if self.loop.time() - started > TOPICS_PATIENCE_S:
+                    raise
+                await asyncio.sleep(0.5)
             except (KafkaError, OSError) as error:
                 await self.runtime.outbox.stop()
-                if self.loop.time() > deadline:
+                if self.loop.time() - started > BROKER_PATIENCE_S:
                     raise UnavailableError(
                         f"Kafka at {self.settings.kafka} did not answer for {BROKER_PATIENCE_S:.0f} s: {error!r}.",
                         "Check that it runs and that MILLRACE_KAFKA is right; `millrace doctor` tells more.",

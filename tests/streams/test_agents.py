@@ -113,6 +113,7 @@ async def test_a_poisonous_record_is_quarantined_with_its_traceback_and_the_rest
     trial.stop(worker)
     assert [letter.value for letter in letters] == poison
     headers = dict(letters[0].headers)
+    assert headers["__streams.errors.exception"] == b"ValueError"
     assert headers["__streams.errors.topic"] == b"trivial.v1"
     assert headers["__streams.errors.partition"] == b"1"
     assert b"in handle" in headers["__streams.errors.message"]
@@ -173,6 +174,7 @@ async def test_a_worker_that_was_frozen_is_fenced(trial_of: Callable[..., Any]) 
     await trial.until_applied()
     trial.stop(frozen)
     trial.stop(other)
+    assert "belongs to another worker now" in trial.logs()
     await trial.assert_undisturbed()
 
 
@@ -219,10 +221,11 @@ async def test_an_outage_of_the_broker_is_waited_for(tmp_path: Path) -> None:
         try:
             await trial.create_topics()
             await trial.produce("trivial.v1", events(40_000))
-            worker = trial.start()
+            impatient, worker = trial.start(), trial.start()
             await trial.until(lambda: progressed(trial, 500))
             broker.kill()
             await trial.until(lambda: told(trial, "Failed"))
+            assert trial.stop(impatient) < 10
             broker.start()
             await trial.produce("trivial.v1", events(1000, 40_000))
             await trial.until_applied()
@@ -246,3 +249,13 @@ async def test_unequal_partition_counts_are_refused(trial_of: Callable[..., Any]
     assert worker.wait(20) == 1
     assert "needs equal partition counts" in trial.logs()
     assert "trivial.v1: 3" in trial.logs()
+
+
+async def test_a_worker_without_its_topics_says_what_to_do(settings: Settings) -> None:
+    trial = Trial(settings)
+    try:
+        assert trial.start().wait(30) == 1
+        assert "trivial.state.v1 (UnknownTopicOrPartitionError)" in trial.logs()
+        assert "millrace topics apply" in trial.logs()
+    finally:
+        trial.end()
