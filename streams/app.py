@@ -57,18 +57,12 @@ def build_edge(settings: Settings) -> faust.App:
     version = ranker.manifest.version if ranker else f"profile-{profile.name}"
     handler = Recommend(settings, reader, recommender, ModelRef(name=RECOMMENDER, version=version))
 
-    async def ready_to_maintain() -> None:
-        for model in assets.values():
-            model.warm()
-
-    async def ready_to_recommend() -> None:
-        recommender.warm()
-        await reader.caught_up()
-
+    for model in (recommender, *assets.values()):
+        model.warm()  # compiling blocks the event loop: before any agent has heartbeats to send
     ranking = settings.model_copy(update={"max_batch_records": min(RANKED_AT_ONCE, settings.max_batch_records)})
     runtimes = [
-        build_agent(app, settings, Maintain(settings, assets), ready_to_maintain),
-        build_agent(app, ranking, handler, ready_to_recommend),
+        build_agent(app, settings, Maintain(settings, assets)),
+        build_agent(app, ranking, handler, reader.caught_up),
     ]
     for service in (reader, CatalogueTeller(settings, reader, recommender, runtimes[1]), Readiness(runtimes)):
         app.service(service)
