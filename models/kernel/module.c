@@ -3,9 +3,8 @@
  * Threads: the GIL is held throughout, so calls from several threads are safe and take turns. The scratch of a forest
  * belongs to the call that runs; buffers are taken before it is touched, so no Python code can run in between.
  */
-#define PY_SSIZE_T_CLEAN
-#define Py_LIMITED_API 0x030B0000
-#include <Python.h>
+#include "python_abi.h"  /* first: Python.h wants to be */
+
 #include <string.h>
 
 #include "forest.h"
