@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aiokafka import TopicPartition
+from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, RecordsToDelete
 
 from millrace.broker import Broker
@@ -191,6 +191,35 @@ async def test_a_decision_too_large_for_its_topic_is_quarantined(trial_of: Calla
     assert sorted(letter.value for letter in letters) == refused
     assert all(b"which takes" in dict(letter.headers)["__streams.errors.message"] for letter in letters)
     await trial.assert_undisturbed(skip=refused)
+
+
+async def test_aborted_events_never_happened_and_markers_are_passed_over(trial_of: Callable[..., Any]) -> None:
+    trial = await trial_of()
+    topic = topic_name(trial.settings, "trivial.v1")
+    producer = AIOKafkaProducer(**client_options(trial.settings), transactional_id=trial.settings.topic_prefix + "shop")
+    await producer.start()
+    for first, end in enumerate([producer.commit_transaction, producer.abort_transaction] * 3):
+        await producer.begin_transaction()
+        for partition, key, value, at_ms in events(50, 50 * first):
+            await producer.send(topic, json.dumps(value).encode(), key, partition, at_ms)
+        await end()
+    await producer.stop()
+    worker = trial.start()
+    await trial.until_applied()
+    trial.stop(worker)
+    assert sum(count for count, _, _ in (await trial.totals()).values()) == 150
+    await trial.assert_undisturbed()
+
+
+async def test_a_batch_is_tried_until_what_it_needs_is_there(trial_of: Callable[..., Any], tmp_path: Path) -> None:
+    trial = await trial_of(Trivial(needs=str(tmp_path / "needed")))
+    await trial.produce("trivial.v1", events(500))
+    worker = trial.start()
+    await trial.until(lambda: told(trial, "needed is not there"))
+    (tmp_path / "needed").touch()
+    await trial.until_applied()
+    trial.stop(worker)
+    await trial.assert_undisturbed()
 
 
 async def test_retention_that_passed_the_position_is_told(trial_of: Callable[..., Any]) -> None:

@@ -9,11 +9,12 @@ from aiokafka import ConsumerRecord
 
 from streams.deadletters import dead_letter_output, failure_reason
 from streams.handler import DeadLetter
-from streams.outbox import cloud_event_headers, output_id, size_of
+from streams.outbox import NAMESPACE, cloud_event_headers, output_id, size_of
 
 
 def test_ids_are_uuids_of_version_5_that_repeat_and_differ() -> None:
-    assert uuid.UUID(output_id("clicks.v1", 1, 2, "recommendation")).version == 5
+    for offset in range(200):
+        assert output_id("clicks.v1", 1, offset, "x") == str(uuid.uuid5(NAMESPACE, f"clicks.v1/1/{offset}/x"))
     assert output_id("clicks.v1", 1, 2, "x") == output_id("clicks.v1", 1, 2, "x")
     ids = {output_id(t, p, o, k) for t in ("a", "b") for p in (1, 11) for o in (1, 11) for k in ("x", "y")}
     assert len(ids) == 16

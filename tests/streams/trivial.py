@@ -9,11 +9,12 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from schemas import load_settings
+from schemas import UnavailableError, load_settings
 from streams.handler import Outcome, Output
 from streams.outbox import cloud_event_headers, output_id
 from streams.partition import Layout, PartitionState
@@ -25,7 +26,7 @@ OUTPUT_TOPIC = "trivial.out.v1"
 
 @dataclass
 class Trivial:
-    """Outputs for every `every`-th value of the hash; raises for events that say `"poison": true`."""
+    """Outputs for one hash in `every`; raises for events that say `"poison": true`."""
 
     name: str = "trivial"
     topics: tuple[str, ...] = ("trivial.v1",)
@@ -33,6 +34,7 @@ class Trivial:
     version: int = 1
     every: int = 10
     large: dict[str, int] = field(default_factory=dict)  # key -> bytes of its outputs
+    needs: str = ""  # a file without which it cannot work
 
     def layouts(self) -> Mapping[str, Layout]:
         return {"totals": Layout(ROW, self.version), "seen": Layout(np.dtype("<i8"), 1)}
@@ -41,6 +43,8 @@ class Trivial:
         totals, seen = state.tables["totals"], state.tables["seen"]
         slots = totals.slots([record.key for record in records])
         seen.touch(seen.slots([record.key for record in records]))
+        if self.needs and not Path(self.needs).exists():
+            raise UnavailableError(f"{self.needs} is not there.")
         outcome = Outcome()
         for record, slot in zip(records, slots, strict=True):
             event = json.loads(record.value)
