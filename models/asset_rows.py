@@ -89,12 +89,12 @@ def row_dtype(shape: Shape) -> np.dtype[np.void]:
     return np.dtype(fields, align=True)
 
 
-def affordable_channels(errors: int, components: int) -> int:
-    """How many channels leave a row within 1 KB; at least 2 for classes with very many codes and components."""
+def affordable_channels(errors: int, components: int, sensors: int) -> int:
+    """How many sensors can be channels: a row stays within 1 KB, unless there are very many codes and components."""
     for channels in range(MOST_CHANNELS, LEAST_CHANNELS, -1):
         if row_dtype(Shape(channels, errors, components, components)).itemsize <= ROW_BYTES:
-            return channels
-    return LEAST_CHANNELS
+            return min(channels, sensors)
+    return min(LEAST_CHANNELS, sensors)
 
 
 def views(rows: npt.NDArray[np.void]) -> RowViews:
