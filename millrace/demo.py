@@ -1,6 +1,6 @@
 """`millrace demo`: everything from nothing, with a simulated shop and plant.
 
-history ─► train (the user's own commands) ║ Kafka, sink, API ─► edge ─► live events ─► what happened, told
+history ─► train (the user's own commands) beside Kafka, sink, API ─► edge ─► live events ─► what happened, told
 
 The history goes to files under MILLRACE_HOME/demo; the clicks of its end are pushed to Kafka as well, so that the
 catalogue view is not empty when the first visitor comes. A second start finds models, topics and database and goes on.
@@ -15,7 +15,7 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
@@ -55,6 +55,7 @@ class Demo:
         self.folder = self.supervisor.home / "demo"
         self.visitor = ""
         self.first_raised: dict[str, float] = {}
+        self.training: dict[str, asyncio.subprocess.Process] = {}
 
     def tell(self, line: str) -> None:
         self._tell(f"[{time.monotonic() - self.began:5.1f} s] {line}")
@@ -66,21 +67,29 @@ class Demo:
                 shop = Shop(seed=7).events(time.time() - HISTORY_SHOP_S)
                 past = list(takewhile(lambda event: event.time < time.time(), shop))
                 is_first = not (supervisor.home / "models" / "aliases.json").exists()
-                training = await self._start_training(past) if is_first else []
+                if is_first:
+                    self._write_history(past)
+                    await self._train("recommender", "--profile", "shop", "shop.jsonl")
+                    await self._train("maintenance", "pump.toml", "--events", "plant.jsonl")
                 supervisor.start_broker()
                 await supervisor.prepare()
                 await supervisor.start_sink_and_api()
-                if await until_stopped(supervisor, self._until_trained(training)):
-                    await supervisor.start_edge()
-                    if await until_stopped(supervisor, supervisor.wait_ready()):
-                        await self._live(past if is_first else [], shop)
+                # the pumps' model first: scores can flow while the others are still being trained
+                if is_first and not await until_stopped(supervisor, self._until_trained("maintenance pump.toml")):
+                    return
+                await supervisor.start_edge()
+                if await until_stopped(supervisor, supervisor.wait_ready()):
+                    await self._live(past if is_first else [], shop)
             finally:
                 self.tell("Stopping.")
+                for process in self.training.values():
+                    if process.returncode is None:
+                        process.terminate()
                 await supervisor.stop()
 
     # -- training
 
-    async def _start_training(self, past: list[Event]) -> list[asyncio.subprocess.Process]:
+    def _write_history(self, past: list[Event]) -> None:
         self.tell("Simulating the history of a shop and a plant")
         self.folder.mkdir(parents=True, exist_ok=True)
         write_lines(self.folder / "shop.jsonl", past)
@@ -89,35 +98,35 @@ class Demo:
         write_lines(self.folder / "plant.jsonl", takewhile(lambda event: event.time < time.time(), plant.events(start)))
         for name, text in ASSET_CLASSES.items():
             (self.folder / f"{name}.toml").write_text(text)
-        commands = [["recommender", "--profile", "shop", "shop.jsonl"]]
-        commands += [["maintenance", f"{name}.toml", "--events", "plant.jsonl"] for name in ASSET_CLASSES]
-        return [await self._train(arguments) for arguments in commands]
 
-    async def _train(self, arguments: list[str]) -> asyncio.subprocess.Process:
-        self.tell(f"millrace train {' '.join(arguments)}")
-        log = self.supervisor.home / "logs" / f"train-{arguments[0]}-{Path(arguments[1]).stem}.log"
+    async def _train(self, *arguments: str) -> None:
+        """Start `millrace train`, as anybody would; its words go to a log."""
+        self.tell(f"millrace train {' '.join(arguments)} --promote")
+        log = self.supervisor.home / "logs" / f"train-{arguments[0]}.log"
         log.parent.mkdir(exist_ok=True)
-        with log.open("wb") as output:
-            return await asyncio.create_subprocess_exec(
+        with log.open("ab") as output:
+            self.training[" ".join(arguments[:2])] = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", "millrace", "train", *arguments, "--promote",
                 stdin=asyncio.subprocess.DEVNULL, stdout=output, stderr=output, cwd=self.folder,
                 env={**os.environ, "MILLRACE_HOME": str(self.supervisor.home)}, start_new_session=True,
             )  # fmt: skip
 
-    async def _until_trained(self, training: list[asyncio.subprocess.Process]) -> None:
-        try:
-            for process in training:
-                if await process.wait():
-                    raise StartError(
-                        f"A training command ended with {process.returncode}.",
-                        f"Its words are in {self.supervisor.home / 'logs'}, in the file named train-….",
-                    )
-        finally:
-            for process in training:
-                if process.returncode is None:
-                    process.terminate()
-        if training:
-            self.tell("The models are trained; they serve as champions")
+    async def _until_trained(self, name: str) -> None:
+        if status := await self.training[name].wait():
+            raise StartError(
+                f"`millrace train {name} ...` ended with {status}.",
+                f"Its words are in {self.supervisor.home / 'logs'}, in the files train-*.log.",
+            )
+
+    async def _train_the_rest(self) -> None:
+        """Once the live pumps are scored: the presses, the ranker; then a restart lets the new champions serve."""
+        if self.training:
+            await self._train("maintenance", "press.toml", "--events", "plant.jsonl")
+            for name in self.training:
+                await self._until_trained(name)
+            self.tell("All models are trained; the edge worker starts again to serve them")
+            await self.supervisor.restart("edge")
+            self.tell("The ranker and the presses' model serve")
 
     # -- live
 
@@ -134,19 +143,14 @@ class Demo:
             for event in warm_up(past):
                 await push(event)
             await producer.flush()
-            plant = Plant(seed=int(time.time())).events(time.time())
-            self.tell("The shop and the plant are live: about 10 clicks and 12 readings a second")
-            work = [self._paced(shop, push), self._paced(plant, push), self._narrate(), supervisor.watch()]
-            tasks = [asyncio.create_task(each) for each in work]
-            try:
-                await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                for task in tasks:
-                    task.cancel()
-                results = await asyncio.gather(*tasks, return_exceptions=True)
-        for result in results:
-            if isinstance(result, Exception):
-                raise result
+            self.tell("The shop and the plant are live: about 10 clicks and 10 readings a second")
+            pumps = Plant(seed=int(time.time()), pumps=8, presses=0).events(time.time())
+            work = [self._paced(shop, push), self._paced(pumps, push), self._presses(push), self._narrate()]
+            await run_all([*work, supervisor.watch()])
+
+    async def _presses(self, push: Push) -> None:
+        await self._train_the_rest()
+        await self._paced(Plant(seed=int(time.time()), pumps=0, presses=4).events(time.time()), push)
 
     async def _paced(self, events: Iterator[Event], push: Push) -> None:
         """Push each event when its time has come."""
@@ -209,6 +213,20 @@ class Demo:
         self.tell(f"       curl {api}/v1/alerts")
         self.tell(f"       {home}millrace send click --user me --item books-003")
         self.tell("Ctrl-C ends everything; the next start goes on from here")
+
+
+async def run_all(work: list[Coroutine[Any, Any, None]]) -> None:
+    """Run until the first of them ends, which is the watch when all is well; then end the others."""
+    tasks = [asyncio.create_task(each) for each in work]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        results = await asyncio.gather(*tasks, return_exceptions=True)
+    for result in results:
+        if isinstance(result, Exception):
+            raise result
 
 
 def warm_up(past: list[Event]) -> Iterable[Event]:

@@ -39,6 +39,7 @@ class Part:
     environment: dict[str, str] = field(default_factory=dict)
     process: asyncio.subprocess.Process | None = None
     is_ready: bool = False
+    is_restarting: bool = False
     started: float = 0.0
     backoff_s: float = 1.0
 

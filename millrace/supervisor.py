@@ -69,9 +69,8 @@ class Supervisor:
 
     async def prepare(self) -> None:
         """Create what is missing: topics and tables."""
-        from streams.admin import apply_topics
-
         from storage import upgrade
+        from streams.admin import apply_topics
 
         await apply_topics(self.settings)
         await asyncio.to_thread(upgrade, self.settings.database())
@@ -98,6 +97,15 @@ class Supervisor:
                     raise StartError(f"{late.name} is not ready after {READY_TIMEOUT_S:.0f} s.{late.last_words()}")
                 await asyncio.sleep(0.1)
         self._write_run(ready=True)
+
+    async def restart(self, name: str) -> None:
+        """End a part and start it again, such as a worker that shall load new champions; until it is ready."""
+        part = next(part for part in self.parts if part.name == name)
+        part.is_restarting = True
+        await part.stop()
+        await part.launch()
+        part.is_restarting = False
+        await self.wait_ready()
 
     def tell_addresses(self) -> None:
         self.tell(f"API    {self.api}/docs")
@@ -129,7 +137,7 @@ class Supervisor:
         """Start again what dies, until `stopping` is set."""
         while not self.stopping.is_set():
             for part in self.parts:
-                if part.has_ended:
+                if part.has_ended and not part.is_restarting:
                     await self._revive(part)
             if self.broker is not None:
                 self._revive_broker(self.broker)
