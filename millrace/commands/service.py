@@ -22,8 +22,9 @@ class DoctorError(MillraceError):
 
 
 def add_to(app: typer.Typer) -> None:
-    for command in (demo, up, broker, worker):
+    for command in (demo, up, broker, worker, api):
         app.command()(command)
+    app.command("api-key")(api_key)
     app.add_typer(database)
     app.command()(doctor)
 
@@ -74,6 +75,28 @@ def worker(
     settings = connected_settings()
     configure_logs(settings.log_level)
     run_role(role, settings)
+
+
+def api() -> None:
+    """One API server. SIGTERM or Ctrl-C ends it."""
+    from api import serve
+
+    settings = load_settings()
+    configure_logs(settings.log_level)
+    serve(settings, lambda port: tell(f"The API answers on http://{settings.api_host}:{port}/docs"))
+
+
+def api_key(
+    name: Annotated[str, typer.Argument(help="Whose key it is.")],
+    scope: Annotated[Literal["read", "operate", "admin"], typer.Option(help="operate acknowledges alerts")] = "read",
+) -> None:
+    """Make an API key: its hash goes into MILLRACE_API_KEYS_FILE, the key itself is shown this once."""
+    from api import make_key
+
+    file = load_settings().api_keys_file
+    if file is None:
+        raise SettingsError("MILLRACE_API_KEYS_FILE names no file for the key.", "Set it to a file; it may be new.")
+    tell(make_key(file, name, scope))
 
 
 @database.callback()
