@@ -71,6 +71,8 @@ class Scorer:
         Raises:
             ValueError: rows of another shape or type.
         """
+        if rows.ndim != 2:
+            raise ValueError(f"score takes rows of shape (n, {self.features}), not {rows.shape}")
         scores = np.empty(len(rows) if self.outputs == 1 else (len(rows), self.outputs))
         self._forest.score(rows, scores, raw)
         return scores

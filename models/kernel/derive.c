@@ -3,9 +3,8 @@
 
 #include "forest.h"
 
-#define CHECK(condition, message) do { if (!(condition)) return (message); } while (0)
-#define STEP_NODES 16000   /* jumps of a Step are 16 bits, over nodes and leaves */
-#define STEP_SETS 4096     /* the walk evaluates every set of the forest once a row: only worth it while they are few */
+#define STEP_NODES 16000 /* jumps of a Step are 16 bits, over nodes and leaves */
+#define STEP_SETS 4096   /* the walk evaluates every set of the forest once a row: only worth it while they are few */
 
 static void derive_depth(Forest *forest, Tree *tree, uint32_t *level) {
   if (tree->node_count == 0) return;
@@ -89,8 +88,10 @@ static const char *derive_scratch(Forest *forest) {
   forest->block_classes = forest_memory(forest, categories, 2 * BLOCK_ROWS);
   forest->slots = forest_memory(forest, LANE_LEAVES + (size_t)forest->largest_tree, BLOCK_ROWS);
   forest->block_scores = forest_memory(forest, forest->output_count, 8 * BLOCK_ROWS);
-  CHECK(forest->row_bytes && forest->row_classes && forest->block_bytes && forest->block_classes && forest->slots && forest->block_scores, OUT_OF_MEMORY);
-  for (int leaf = 0; leaf < LANE_LEAVES; leaf++)  /* slot of a leaf: its number in every lane */
+  CHECK(forest->row_bytes && forest->row_classes && forest->block_bytes && forest->block_classes && forest->slots &&
+            forest->block_scores,
+        OUT_OF_MEMORY);
+  for (int leaf = 0; leaf < LANE_LEAVES; leaf++) /* slot of a leaf: its number in every lane */
     memset(forest->slots + leaf * BLOCK_ROWS, leaf, BLOCK_ROWS);
   return NULL;
 }
@@ -101,9 +102,11 @@ const char *forest_derive(Forest *forest) {
     const Tree *tree = forest->trees + t;
     nodes += tree->node_count, leaves += tree->leaf_count;
     if (tree->node_count > largest) largest = tree->node_count;
-    if (tree->leaf_count <= LANE_LEAVES && tree->node_count > forest->largest_tree) forest->largest_tree = tree->node_count;
+    if (tree->leaf_count <= LANE_LEAVES && tree->node_count > forest->largest_tree)
+      forest->largest_tree = tree->node_count;
   }
-  forest->has_steps = largest <= STEP_NODES && forest->set_count <= STEP_SETS && forest->column_count + forest->set_count < 65536;
+  forest->has_steps =
+      largest <= STEP_NODES && forest->set_count <= STEP_SETS && forest->column_count + forest->set_count < 65536;
   Step *steps = forest_memory(forest, forest->has_steps ? nodes + leaves : 0, sizeof *steps);
   Operation *operations = forest_memory(forest, nodes, sizeof *operations);
   uint32_t *sets = forest_memory(forest, nodes, 4), *level = forest_memory(forest, largest + 1, 4);

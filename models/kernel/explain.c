@@ -7,7 +7,10 @@
 #include "forest.h"
 
 /* One feature on the way to a node: the share of training rows that take this way without and with knowing it. */
-typedef struct { uint32_t feature; double zero_share, one_share, weight; } Element;
+typedef struct {
+  uint32_t feature;
+  double zero_share, one_share, weight;
+} Element;
 typedef struct {
   const Forest *forest;
   const Tree *tree;
@@ -70,12 +73,14 @@ static double unwound_sum(const Element *path, int last, int gone) {
 }
 
 /* RECURSE. `parent` holds `length` elements; the node's own path is written behind them. */
-static void recurse(const Explanation *e, int32_t node, const Element *parent, int length, Element *path, Element last) {
+static void recurse(const Explanation *e, int32_t node, const Element *parent, int length, Element *path,
+                    Element last) {
   for (int i = 0; i < length; i++) path[i] = parent[i];
   extend(path, length, last);
   if (node < 0) {
     for (int i = 1; i <= length; i++)
-      e->contributions[path[i].feature] += unwound_sum(path, length, i) * (path[i].one_share - path[i].zero_share) * e->tree->leaves[~node];
+      e->contributions[path[i].feature] +=
+          unwound_sum(path, length, i) * (path[i].one_share - path[i].zero_share) * e->tree->leaves[~node];
     return;
   }
   const Node *split = e->tree->nodes + node;
@@ -83,7 +88,7 @@ static void recurse(const Explanation *e, int32_t node, const Element *parent, i
   const int32_t hot = split->child[right], cold = split->child[!right];
   Element next = {.feature = feature_of(e->forest, split), .zero_share = 1.0, .one_share = 1.0};
   for (int i = 1; i <= length; i++)
-    if (path[i].feature == next.feature) {  /* split before: undo that one, its shares go into this one */
+    if (path[i].feature == next.feature) { /* split before: undo that one, its shares go into this one */
       next.zero_share = path[i].zero_share;
       next.one_share = path[i].one_share;
       unwind(path, length--, i);
@@ -110,7 +115,7 @@ static double expected_value(const Tree *tree) {
 const char *forest_explain(Forest *forest, const void *row, int is_double, double *contributions) {
   if (forest->deepest > EXPLAIN_DEPTH) return "its trees are too deep to be explained";
   Forest scratch = {0};
-  const size_t levels = forest->deepest + 2;  /* level d writes at most d + 1 elements */
+  const size_t levels = forest->deepest + 2; /* level d writes at most d + 1 elements */
   Element *path = forest_memory(&scratch, levels * (levels + 1) / 2 + 1, sizeof *path);
   if (!path) return OUT_OF_MEMORY;
   quantise_row(forest, row, is_double, forest->row_bytes, forest->row_classes);

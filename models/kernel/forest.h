@@ -19,42 +19,88 @@
 #error "packs are little-endian; this kernel reads them in place"
 #endif
 
-#define BLOCK_ROWS 64        /* rows that a batch evaluates at once, one byte lane each */
-#define LANE_LEAVES 256      /* trees with more leaves cannot number them in a byte and are walked instead */
-#define EXPLAIN_DEPTH 512    /* deepest tree that explain() follows: its memory grows with the square */
-#define SET_KEY 0x80000000u  /* bit of a node's key: the split is a set of categories */
+#define BLOCK_ROWS 64       /* rows that a batch evaluates at once, one byte lane each */
+#define LANE_LEAVES 256     /* trees with more leaves cannot number them in a byte and are walked instead */
+#define EXPLAIN_DEPTH 512   /* deepest tree that explain() follows: its memory grows with the square */
+#define SET_KEY 0x80000000u /* bit of a node's key: the split is a set of categories */
 
 /* The arrays of a pack, in the order of the file; see docs/pack.md. */
 enum ArrayName {
-  FEATURE, CUT_OFFSET, CUT, COLUMN_FEATURE, COLUMN_BASE, COLUMN_RULE, COLUMN_SENTINEL,
-  CATEGORY_FEATURE, CLASS_OFFSET, CLASS_OF, CLASS_LIMITS, SET_CATEGORY, SET_OFFSET, SET_BITS,
-  TREE_OUTPUT, NODE_OFFSET, NODE_KEY, NODE_LEFT, NODE_RIGHT, LEAF_OFFSET, LEAF_VALUE, LEAF_COVER,
+  FEATURE,
+  CUT_OFFSET,
+  CUT,
+  COLUMN_FEATURE,
+  COLUMN_BASE,
+  COLUMN_RULE,
+  COLUMN_SENTINEL,
+  CATEGORY_FEATURE,
+  CLASS_OFFSET,
+  CLASS_OF,
+  CLASS_LIMITS,
+  SET_CATEGORY,
+  SET_OFFSET,
+  SET_BITS,
+  TREE_OUTPUT,
+  NODE_OFFSET,
+  NODE_KEY,
+  NODE_LEFT,
+  NODE_RIGHT,
+  LEAF_OFFSET,
+  LEAF_VALUE,
+  LEAF_COVER,
   ARRAY_COUNT
 };
-typedef struct { const void *data; size_t bytes; } Array;
+typedef struct {
+  const void *data;
+  size_t bytes;
+} Array;
 
 enum ColumnRule { NAN_IS_ZERO, NAN_IS_MISSING, NAN_AND_ZERO_ARE_MISSING };
 enum Link { IDENTITY, SIGMOID, EXPONENTIAL, SOFTMAX, LOG1P_EXP, SIGNED_SQUARE, LINK_COUNT };
 
-typedef struct { uint32_t feature, cut_count, first_column, end_column; const double *cuts; } Feature;
-typedef struct { uint32_t feature; uint16_t base; uint8_t rule, sentinel; } Column;
-typedef struct { uint32_t feature, category_count; uint16_t class_count, nan_class, other_class; const uint16_t *class_of; } Category;
-typedef struct { uint32_t category; const uint64_t *bits; } CategorySet;
+typedef struct {
+  uint32_t feature, cut_count, first_column, end_column;
+  const double *cuts;
+} Feature;
+typedef struct {
+  uint32_t feature;
+  uint16_t base;
+  uint8_t rule, sentinel;
+} Column;
+typedef struct {
+  uint32_t feature, category_count;
+  uint16_t class_count, nan_class, other_class;
+  const uint16_t *class_of;
+} Category;
+typedef struct {
+  uint32_t category;
+  const uint64_t *bits;
+} CategorySet;
 /* key: column << 8 | cut, or SET_KEY | set. A child below 0 is the leaf ~child. */
-typedef struct { uint32_t key; int32_t child[2]; } Node;
+typedef struct {
+  uint32_t key;
+  int32_t child[2];
+} Node;
 /* A node (or leaf) as the single-row walk reads it: eight bytes, jumps relative to itself; a leaf jumps nowhere. */
-typedef struct { uint16_t column; uint8_t cut; int16_t jump[2]; } Step;
+typedef struct {
+  uint16_t column;
+  uint8_t cut;
+  int16_t jump[2];
+} Step;
 /* A node as the batch reads it: offsets of byte columns and of slots, which hold the leaf number below each node. */
-typedef struct { uint32_t column, left, right; uint8_t cut, leaf; } Operation;
+typedef struct {
+  uint32_t column, left, right;
+  uint8_t cut, leaf;
+} Operation;
 
 typedef struct {
   uint32_t node_count, leaf_count, output, depth;
-  uint32_t set_count, *sets;                   /* the category sets that this tree asks */
-  uint32_t twin_count;                         /* leading operations whose children are two neighbouring leaves */
+  uint32_t set_count, *sets; /* the category sets that this tree asks */
+  uint32_t twin_count;       /* leading operations whose children are two neighbouring leaves */
   Node *nodes;
-  double *leaves, *leaf_cover, *node_cover;    /* cover: training rows that reached it, for explain() */
-  Step *steps;                                 /* NULL: too large for the eight-byte form */
-  Operation *operations;                       /* NULL: more than LANE_LEAVES leaves */
+  double *leaves, *leaf_cover, *node_cover; /* cover: training rows that reached it, for explain() */
+  Step *steps;                              /* NULL: too large for the eight-byte form */
+  Operation *operations;                    /* NULL: more than LANE_LEAVES leaves */
 } Tree;
 
 typedef struct Forest Forest;
@@ -62,7 +108,7 @@ typedef struct Forest Forest;
 /* One way to evaluate a forest. Each must give the same bits; they differ in the CPU that they need. */
 typedef struct {
   const char *name;
-  uint32_t lanes;  /* a block is evaluated in groups of so many rows */
+  uint32_t lanes; /* a block is evaluated in groups of so many rows */
   void (*score_row)(Forest *forest, const void *row, int is_double, double *scores);
   /* scores: [output][BLOCK_ROWS], added to */
   void (*score_block)(Forest *forest, const void *rows, int is_double, uint32_t count, double *scores);
@@ -70,7 +116,7 @@ typedef struct {
 
 struct Forest {
   uint32_t feature_count, output_count, link;
-  double alpha, divisor;  /* of the sigmoid; of averaged forests (1 otherwise) */
+  double alpha, divisor; /* of the sigmoid; of averaged forests (1 otherwise) */
   uint32_t split_feature_count, column_count, category_count, set_count, tree_count;
   Feature *features;
   Column *columns;
@@ -78,7 +124,7 @@ struct Forest {
   CategorySet *sets;
   Tree *trees;
   const Evaluator *evaluator;
-  uint32_t crossover;  /* from so many rows on a block is cheaper than row by row; measured at load */
+  uint32_t crossover; /* from so many rows on a block is cheaper than row by row; measured at load */
   uint32_t largest_tree, most_sets, deepest;
   int has_steps;
   /* Scratch of the evaluators: one caller at a time, which Python's GIL ensures (module.c never releases it). */
@@ -94,6 +140,10 @@ void forest_free(Forest *forest);
 
 /* load.c, load_trees.c, derive.c: NULL, or what is wrong with the pack */
 extern const char OUT_OF_MEMORY[];
+#define CHECK(condition, message)       \
+  do {                                  \
+    if (!(condition)) return (message); \
+  } while (0)
 const char *forest_load(Forest *forest, const Array arrays[ARRAY_COUNT]);
 const char *load_trees(Forest *forest, const Array arrays[ARRAY_COUNT]);
 const char *forest_derive(Forest *forest);
@@ -101,7 +151,8 @@ int offsets_are_valid(const Array *offsets, size_t count, size_t total);
 
 /* quantise.c */
 void quantise_row(const Forest *forest, const void *row, int is_double, uint8_t *bytes, uint16_t *classes);
-void quantise_block(const Forest *forest, const void *rows, int is_double, uint32_t count, uint8_t *bytes, uint16_t *classes);
+void quantise_block(const Forest *forest, const void *rows, int is_double, uint32_t count, uint8_t *bytes,
+                    uint16_t *classes);
 
 /* score.c */
 void forest_calibrate(Forest *forest);
@@ -118,7 +169,8 @@ static inline int set_has(const CategorySet *set, uint32_t class_id) {
 }
 
 /* Which child of the node the row takes; `stride` is 1 for a row's bytes and classes, BLOCK_ROWS for a block's. */
-static inline int goes_right(const Forest *forest, const Node *node, const uint8_t *bytes, const uint16_t *classes, size_t stride) {
+static inline int goes_right(const Forest *forest, const Node *node, const uint8_t *bytes, const uint16_t *classes,
+                             size_t stride) {
   if (node->key & SET_KEY) {
     const CategorySet *set = forest->sets + (node->key & ~SET_KEY);
     return set_has(set, classes[set->category * stride]);

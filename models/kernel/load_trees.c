@@ -7,18 +7,25 @@
 
 #include "forest.h"
 
-#define CHECK(condition, message) do { if (!(condition)) return (message); } while (0)
+typedef struct {
+  const uint32_t *key;
+  const int32_t *child[2];
+  const double *value, *cover;
+} TreeArrays;
 
-typedef struct { const uint32_t *key; const int32_t *child[2]; const double *value, *cover; } TreeArrays;
-
-static const char *check_node(const Forest *forest, const Tree *tree, uint32_t i, uint8_t *node_seen, uint8_t *leaf_seen) {
+static const char *check_node(const Forest *forest, const Tree *tree, uint32_t i, uint8_t *node_seen,
+                              uint8_t *leaf_seen) {
   const Node *node = tree->nodes + i;
-  if (node->key & SET_KEY) CHECK((node->key & ~SET_KEY) < forest->set_count, "a split asks a category set that does not exist");
-  else CHECK((node->key >> 8) < forest->column_count && (node->key & 255) < 255, "a split asks a byte column that does not exist");
+  if (node->key & SET_KEY)
+    CHECK((node->key & ~SET_KEY) < forest->set_count, "a split asks a category set that does not exist");
+  else
+    CHECK((node->key >> 8) < forest->column_count && (node->key & 255) < 255,
+          "a split asks a byte column that does not exist");
   for (int side = 0; side < 2; side++) {
     const int32_t child = node->child[side];
     if (child >= 0) {
-      CHECK((uint32_t)child > i && (uint32_t)child < tree->node_count && !node_seen[child], "a node's child is out of order");
+      CHECK((uint32_t)child > i && (uint32_t)child < tree->node_count && !node_seen[child],
+            "a node's child is out of order");
       node_seen[child] = 1;
     } else {
       CHECK((uint32_t)~child < tree->leaf_count && !leaf_seen[~child], "a node's leaf is out of order");
@@ -37,7 +44,7 @@ static void order_leaves(Tree *tree, const TreeArrays *from, int32_t *stack) {
     return;
   }
   stack[height++] = 0;
-  while (height) {  /* an entry is node << 1 | side */
+  while (height) { /* an entry is node << 1 | side */
     const int32_t entry = stack[--height];
     int32_t *child = &tree->nodes[entry >> 1].child[entry & 1];
     if (!(entry & 1)) stack[height++] = entry | 1;
@@ -59,9 +66,11 @@ static void sum_covers(Tree *tree) {
     }
 }
 
-static const char *load_tree(const Forest *forest, Tree *tree, const TreeArrays *from, uint8_t *node_seen, uint8_t *leaf_seen, int32_t *stack) {
+static const char *load_tree(const Forest *forest, Tree *tree, const TreeArrays *from, uint8_t *node_seen,
+                             uint8_t *leaf_seen, int32_t *stack) {
   CHECK(tree->output < forest->output_count, "a tree adds to an output that does not exist");
-  CHECK(tree->node_count < (1u << 24) && tree->leaf_count == tree->node_count + 1, "a tree has the wrong number of leaves");
+  CHECK(tree->node_count < (1u << 24) && tree->leaf_count == tree->node_count + 1,
+        "a tree has the wrong number of leaves");
   for (uint32_t i = 0; i < tree->node_count; i++) {
     tree->nodes[i] = (Node){.key = from->key[i], .child = {from->child[0][i], from->child[1][i]}};
     const char *wrong = check_node(forest, tree, i, node_seen, leaf_seen);
@@ -78,7 +87,8 @@ static const char *load_tree(const Forest *forest, Tree *tree, const TreeArrays 
 
 static const char *check_lengths(const Array *arrays, size_t trees, size_t nodes, size_t leaves) {
   CHECK(trees >= 1 && trees < (1u << 24), "it has no trees, or too many");
-  CHECK(arrays[NODE_LEFT].bytes == 4 * nodes && arrays[NODE_RIGHT].bytes == 4 * nodes && arrays[LEAF_COVER].bytes == 8 * leaves,
+  CHECK(arrays[NODE_LEFT].bytes == 4 * nodes && arrays[NODE_RIGHT].bytes == 4 * nodes &&
+            arrays[LEAF_COVER].bytes == 8 * leaves,
         "the arrays of the trees differ in length");
   CHECK(offsets_are_valid(arrays + NODE_OFFSET, trees, nodes) && offsets_are_valid(arrays + LEAF_OFFSET, trees, leaves),
         "the offsets of the trees are wrong");
@@ -86,8 +96,10 @@ static const char *check_lengths(const Array *arrays, size_t trees, size_t nodes
 }
 
 const char *load_trees(Forest *forest, const Array arrays[ARRAY_COUNT]) {
-  const uint32_t *output = arrays[TREE_OUTPUT].data, *node_at = arrays[NODE_OFFSET].data, *leaf_at = arrays[LEAF_OFFSET].data;
-  const size_t trees = arrays[TREE_OUTPUT].bytes / 4, node_count = arrays[NODE_KEY].bytes / 4, leaf_count = arrays[LEAF_VALUE].bytes / 8;
+  const uint32_t *output = arrays[TREE_OUTPUT].data, *node_at = arrays[NODE_OFFSET].data,
+                 *leaf_at = arrays[LEAF_OFFSET].data;
+  const size_t trees = arrays[TREE_OUTPUT].bytes / 4, node_count = arrays[NODE_KEY].bytes / 4,
+               leaf_count = arrays[LEAF_VALUE].bytes / 8;
   const char *wrong = check_lengths(arrays, trees, node_count, leaf_count);
   if (wrong) return wrong;
   forest->tree_count = (uint32_t)trees;
@@ -101,11 +113,18 @@ const char *load_trees(Forest *forest, const Array arrays[ARRAY_COUNT]) {
   for (uint32_t t = 0; t < trees; t++) {
     const uint32_t n = node_at[t], l = leaf_at[t];
     Tree *tree = forest->trees + t;
-    *tree = (Tree){.node_count = node_at[t + 1] - n, .leaf_count = leaf_at[t + 1] - l, .output = output[t], .nodes = nodes + n,
-                   .leaves = leaves + l, .leaf_cover = leaf_cover + l, .node_cover = node_cover + n};
-    const TreeArrays from = {.key = (const uint32_t *)arrays[NODE_KEY].data + n,
-                             .child = {(const int32_t *)arrays[NODE_LEFT].data + n, (const int32_t *)arrays[NODE_RIGHT].data + n},
-                             .value = (const double *)arrays[LEAF_VALUE].data + l, .cover = (const double *)arrays[LEAF_COVER].data + l};
+    *tree = (Tree){.node_count = node_at[t + 1] - n,
+                   .leaf_count = leaf_at[t + 1] - l,
+                   .output = output[t],
+                   .nodes = nodes + n,
+                   .leaves = leaves + l,
+                   .leaf_cover = leaf_cover + l,
+                   .node_cover = node_cover + n};
+    const TreeArrays from = {
+        .key = (const uint32_t *)arrays[NODE_KEY].data + n,
+        .child = {(const int32_t *)arrays[NODE_LEFT].data + n, (const int32_t *)arrays[NODE_RIGHT].data + n},
+        .value = (const double *)arrays[LEAF_VALUE].data + l,
+        .cover = (const double *)arrays[LEAF_COVER].data + l};
     wrong = load_tree(forest, tree, &from, node_seen + n, leaf_seen + l, stack);
     if (wrong) return wrong;
   }

@@ -6,11 +6,14 @@
 
 const char OUT_OF_MEMORY[] = "out of memory";
 
-struct Chunk { struct Chunk *next; void *data; };
+struct Chunk {
+  struct Chunk *next;
+  void *data;
+};
 
 void *forest_memory(Forest *forest, size_t count, size_t size) {
   if (size && count > (SIZE_MAX / 2) / size) return NULL;
-  const size_t bytes = (count * size + 127) & ~(size_t)63;  /* never 0, and vectors may read past the last element */
+  const size_t bytes = (count * size + 127) & ~(size_t)63; /* never 0, and vectors may read past the last element */
   struct Chunk *chunk = malloc(sizeof *chunk);
   if (!chunk) return NULL;
   chunk->data = aligned_alloc(64, bytes);

@@ -3,15 +3,14 @@
  * Threads: the GIL is held throughout, so calls from several threads are safe and take turns. The scratch of a forest
  * belongs to the call that runs; buffers are taken before it is touched, so no Python code can run in between.
  */
-#include "python_abi.h"  /* first: Python.h wants to be */
+#include "python_abi.h" /* first: Python.h wants to be */
 
 #include <string.h>
 
 #include "forest.h"
 
 typedef struct {
-  PyObject_HEAD
-  Forest forest;
+  PyObject_HEAD Forest forest;
 } ForestObject;
 
 static Forest *forest_of(PyObject *self) {
@@ -46,12 +45,17 @@ static PyObject *forest_new(PyTypeObject *type, PyObject *args, PyObject *keywor
   unsigned features, outputs, link, crossover;
   double alpha, divisor;
   PyObject *arrays;
-  if (!PyArg_ParseTuple(args, "IIIddO!I", &features, &outputs, &link, &alpha, &divisor, &PyTuple_Type, &arrays, &crossover)) return NULL;
-  if (PyTuple_Size(arrays) != ARRAY_COUNT) return PyErr_Format(PyExc_ValueError, "it has not %d arrays", (int)ARRAY_COUNT);
+  if (!PyArg_ParseTuple(args, "IIIddO!I", &features, &outputs, &link, &alpha, &divisor, &PyTuple_Type, &arrays,
+                        &crossover))
+    return NULL;
+  if (PyTuple_Size(arrays) != ARRAY_COUNT)
+    return PyErr_Format(PyExc_ValueError, "it has not %d arrays", (int)ARRAY_COUNT);
   Py_buffer buffers[ARRAY_COUNT];
   int held = 0;
   PyObject *self = NULL;
-  while (held < ARRAY_COUNT && PyObject_GetBuffer(PyTuple_GetItem(arrays, held), buffers + held, PyBUF_C_CONTIGUOUS) == 0) held++;
+  while (held < ARRAY_COUNT &&
+         PyObject_GetBuffer(PyTuple_GetItem(arrays, held), buffers + held, PyBUF_C_CONTIGUOUS) == 0)
+    held++;
   if (held == ARRAY_COUNT) self = ((allocfunc)PyType_GetSlot(type, Py_tp_alloc))(type, 0);
   if (self) {
     Forest *forest = forest_of(self);
@@ -85,9 +89,12 @@ static Py_ssize_t take_rows(const Forest *forest, PyObject *rows, Py_buffer *buf
   const char *format = buffer->format ? buffer->format : "B";
   *is_double = format[0] == 'd';
   const int is_known = (format[0] == 'd' || format[0] == 'f') && format[1] == 0;
-  const int is_shaped = (buffer->ndim == 1 || buffer->ndim == 2) && buffer->shape[buffer->ndim - 1] == (Py_ssize_t)forest->feature_count;
-  if (is_known && is_shaped && (uintptr_t)buffer->buf % (*is_double ? 8 : 4) == 0) return buffer->ndim == 2 ? buffer->shape[0] : 1;
-  PyErr_Format(PyExc_ValueError, "rows must be C-contiguous float32 or float64 with %u features a row", forest->feature_count);
+  const int is_shaped =
+      (buffer->ndim == 1 || buffer->ndim == 2) && buffer->shape[buffer->ndim - 1] == (Py_ssize_t)forest->feature_count;
+  if (is_known && is_shaped && (uintptr_t)buffer->buf % (*is_double ? 8 : 4) == 0)
+    return buffer->ndim == 2 ? buffer->shape[0] : 1;
+  PyErr_Format(PyExc_ValueError, "rows must be C-contiguous float32 or float64 with %u features a row",
+               forest->feature_count);
   PyBuffer_Release(buffer);
   return -1;
 }
@@ -123,12 +130,15 @@ static PyObject *forest_score_one(PyObject *self, PyObject *row) {
   Py_buffer in;
   int is_double;
   double score;
-  if (forest->output_count != 1) return PyErr_Format(PyExc_ValueError, "score_one needs a model with one output, this one has %u", forest->output_count);
+  if (forest->output_count != 1)
+    return PyErr_Format(PyExc_ValueError, "score_one needs a model with one output, this one has %u",
+                        forest->output_count);
   const Py_ssize_t count = take_rows(forest, row, &in, &is_double);
   if (count < 0) return NULL;
   if (count == 1) forest_score(forest, in.buf, is_double, 1, &score, 0);
   PyBuffer_Release(&in);
-  return count == 1 ? PyFloat_FromDouble(score) : PyErr_Format(PyExc_ValueError, "score_one takes one row, not %zd", count);
+  return count == 1 ? PyFloat_FromDouble(score)
+                    : PyErr_Format(PyExc_ValueError, "score_one takes one row, not %zd", count);
 }
 
 static PyObject *forest_explain_method(PyObject *self, PyObject *args) {
@@ -155,8 +165,8 @@ static PyObject *forest_explain_method(PyObject *self, PyObject *args) {
 static PyObject *forest_info(PyObject *self, PyObject *unused) {
   (void)unused;
   const Forest *forest = forest_of(self);
-  return Py_BuildValue("{sssIsIsIsI}", "evaluator", forest->evaluator->name, "crossover", forest->crossover, "trees", forest->tree_count,
-                       "columns", forest->column_count, "depth", forest->deepest);
+  return Py_BuildValue("{sssIsIsIsI}", "evaluator", forest->evaluator->name, "crossover", forest->crossover, "trees",
+                       forest->tree_count, "columns", forest->column_count, "depth", forest->deepest);
 }
 
 static PyMethodDef METHODS[] = {
@@ -173,7 +183,8 @@ static PyType_Slot SLOTS[] = {
     {Py_tp_methods, METHODS},
     {0, NULL},
 };
-static PyType_Spec SPEC = {"models.kernel._native.Forest", sizeof(ForestObject), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE, SLOTS};
+static PyType_Spec SPEC = {"models.kernel._native.Forest", sizeof(ForestObject), 0,
+                           Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE, SLOTS};
 
 static int add_types(PyObject *module) {
   PyObject *type = PyType_FromSpec(&SPEC);
@@ -183,7 +194,15 @@ static int add_types(PyObject *module) {
   return failed;
 }
 static PyModuleDef_Slot MODULE_SLOTS[] = {{Py_mod_exec, (void *)add_types}, {0, NULL}};
-static PyModuleDef MODULE = {PyModuleDef_HEAD_INIT, "_native", "The scoring kernel; use models.scorer.", 0, NULL, MODULE_SLOTS, NULL, NULL, NULL};
+static PyModuleDef MODULE = {PyModuleDef_HEAD_INIT,
+                             "_native",
+                             "The scoring kernel; use models.scorer.",
+                             0,
+                             NULL,
+                             MODULE_SLOTS,
+                             NULL,
+                             NULL,
+                             NULL};
 
 PyMODINIT_FUNC PyInit__native(void) {
   return PyModuleDef_Init(&MODULE);

@@ -16,7 +16,8 @@ static inline Lanes above(Lanes bytes, uint8_t cut) {
   return (Lanes)(bytes > (Lanes){0} + cut);
 }
 
-static double walk(const Forest *forest, const Tree *tree, const uint8_t *bytes, const uint16_t *classes, size_t stride) {
+static double walk(const Forest *forest, const Tree *tree, const uint8_t *bytes, const uint16_t *classes,
+                   size_t stride) {
   int32_t at = tree->node_count ? 0 : -1;
   while (at >= 0) {
     const Node *node = tree->nodes + at;
@@ -51,7 +52,8 @@ static void score_row(Forest *forest, const void *row, int is_double, double *sc
       bytes[forest->column_count + i] = (uint8_t)set_has(forest->sets + i, classes[forest->sets[i].category]);
     for (; t + TOGETHER <= forest->tree_count; t += TOGETHER) walk_together(forest->trees + t, bytes, scores);
   }
-  for (; t < forest->tree_count; t++) scores[forest->trees[t].output] += walk(forest, forest->trees + t, bytes, classes, 1);
+  for (; t < forest->tree_count; t++)
+    scores[forest->trees[t].output] += walk(forest, forest->trees + t, bytes, classes, 1);
 }
 
 /* The byte columns of a tree's category sets: 1 where the row goes right. */
@@ -66,12 +68,13 @@ static void set_columns(const Forest *forest, const Tree *tree) {
 
 /* Leaf numbers of WIDTH rows in one tree, from the lowest nodes up to the root, whose slot is the answer. */
 static inline Lanes leaf_numbers(const Tree *tree, const uint8_t *bytes, uint8_t *slots) {
-  const Operation *operation = tree->operations, *twins_end = operation + tree->twin_count, *end = operation + tree->node_count;
+  const Operation *operation = tree->operations, *twins_end = operation + tree->twin_count,
+                  *end = operation + tree->node_count;
   uint8_t *slot = slots + LANE_LEAVES * BLOCK_ROWS;
   Lanes number = {0};
   for (; operation < twins_end; operation++, slot += BLOCK_ROWS) {
     const Lanes right = above(*(const Lanes *)(bytes + operation->column), operation->cut);
-    number = ((Lanes){0} + operation->leaf) - right;  /* right is -1: the neighbour */
+    number = ((Lanes){0} + operation->leaf) - right; /* right is -1: the neighbour */
     *(Lanes *)slot = number;
   }
   for (; operation < end; operation++, slot += BLOCK_ROWS) {
@@ -89,12 +92,16 @@ static void score_block(Forest *forest, const void *rows, int is_double, uint32_
     const Tree *tree = forest->trees + t;
     double *sum = scores + (size_t)tree->output * BLOCK_ROWS;
     if (!tree->operations) {
-      for (uint32_t r = 0; r < count; r++) sum[r] += walk(forest, tree, forest->block_bytes + r, forest->block_classes + r, BLOCK_ROWS);
+      for (uint32_t r = 0; r < count; r++)
+        sum[r] += walk(forest, tree, forest->block_bytes + r, forest->block_classes + r, BLOCK_ROWS);
       continue;
     }
     set_columns(forest, tree);
     for (uint32_t first = 0; first < count; first += WIDTH) {
-      union { Lanes lanes; uint8_t byte[WIDTH]; } number = {leaf_numbers(tree, forest->block_bytes + first, forest->slots + first)};
+      union {
+        Lanes lanes;
+        uint8_t byte[WIDTH];
+      } number = {leaf_numbers(tree, forest->block_bytes + first, forest->slots + first)};
       for (int i = 0; i < WIDTH; i++) sum[first + i] += tree->leaves[number.byte[i]];
     }
   }

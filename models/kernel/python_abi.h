@@ -1,5 +1,5 @@
-/* python_abi.h: the part of CPython's stable ABI that module.c uses, for machines whose Python has no Python.h (Debian's
- * python3 without python3-dev). PEP 384 promises that these declarations hold for all of 3.11 to 3.14 and beyond.
+/* python_abi.h: the part of CPython's stable ABI that module.c uses, for machines whose Python has no Python.h
+ * (Debian's python3 without python3-dev). PEP 384 promises that these declarations hold for 3.11 and all that follow.
  * Where Python.h is found, it is used: MILLRACE_OWN_PYTHON_ABI is for the test that keeps this file true.
  */
 #ifndef MILLRACE_PYTHON_ABI_H
@@ -22,7 +22,10 @@
 
 typedef intptr_t Py_ssize_t;
 typedef struct _typeobject PyTypeObject;
-typedef struct _object { Py_ssize_t ob_refcnt; PyTypeObject *ob_type; } PyObject;
+typedef struct _object {
+  Py_ssize_t ob_refcnt;
+  PyTypeObject *ob_type;
+} PyObject;
 #define PyObject_HEAD PyObject ob_base;
 
 typedef struct {
@@ -41,11 +44,32 @@ typedef struct {
 typedef PyObject *(*PyCFunction)(PyObject *, PyObject *);
 typedef PyObject *(*allocfunc)(PyTypeObject *, Py_ssize_t);
 typedef void (*freefunc)(void *);
-typedef struct { const char *ml_name; PyCFunction ml_meth; int ml_flags; const char *ml_doc; } PyMethodDef;
-typedef struct { int slot; void *pfunc; } PyType_Slot;
-typedef struct { const char *name; int basicsize, itemsize; unsigned int flags; PyType_Slot *slots; } PyType_Spec;
-typedef struct { int slot; void *value; } PyModuleDef_Slot;
-typedef struct { PyObject ob_base; PyObject *(*m_init)(void); Py_ssize_t m_index; PyObject *m_copy; } PyModuleDef_Base;
+typedef struct {
+  const char *ml_name;
+  PyCFunction ml_meth;
+  int ml_flags;
+  const char *ml_doc;
+} PyMethodDef;
+typedef struct {
+  int slot;
+  void *pfunc;
+} PyType_Slot;
+typedef struct {
+  const char *name;
+  int basicsize, itemsize;
+  unsigned int flags;
+  PyType_Slot *slots;
+} PyType_Spec;
+typedef struct {
+  int slot;
+  void *value;
+} PyModuleDef_Slot;
+typedef struct {
+  PyObject ob_base;
+  PyObject *(*m_init)(void);
+  Py_ssize_t m_index;
+  PyObject *m_copy;
+} PyModuleDef_Base;
 typedef struct {
   PyModuleDef_Base m_base;
   const char *m_name, *m_doc;

@@ -11,7 +11,7 @@ const Evaluator *best_evaluator(void) {
 
 static void apply_link(const Forest *forest, double *scores) {
   const uint32_t n = forest->output_count;
-  for (uint32_t k = 0; k < n; k++) scores[k] /= forest->divisor;  /* 1.0 changes no bit */
+  for (uint32_t k = 0; k < n; k++) scores[k] /= forest->divisor; /* 1.0 changes no bit */
   double largest = scores[0], sum = 0.0;
   switch (forest->link) {
     case SIGMOID:
@@ -50,7 +50,8 @@ void forest_score(Forest *forest, const void *rows, int is_double, size_t count,
   for (size_t done = 0, step; done < count; done += step) {
     const char *from = (const char *)rows + done * row_bytes;
     step = count - done < BLOCK_ROWS ? count - done : BLOCK_ROWS;
-    if (step < forest->crossover) forest->evaluator->score_row(forest, from, is_double, scores + done * outputs), step = 1;
+    if (step < forest->crossover)
+      forest->evaluator->score_row(forest, from, is_double, scores + done * outputs), step = 1;
     else score_block(forest, from, is_double, (uint32_t)step, scores + done * outputs);
   }
   if (!raw)
@@ -81,6 +82,6 @@ void forest_calibrate(Forest *forest) {
     if (end - middle < block_s) block_s = end - middle;
   }
   forest_free(&scratch);
-  const int block_pays = row_s > 0 && block_s < row_s * lanes;  /* not for forests of huge trees */
+  const int block_pays = row_s > 0 && block_s < row_s * lanes; /* not for forests of huge trees */
   forest->crossover = block_pays ? (uint32_t)(block_s / row_s) + 1 : BLOCK_ROWS + 1;
 }

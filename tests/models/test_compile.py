@@ -16,6 +16,7 @@ from schemas.errors import ModelError
 from tests.models.forests import OBJECTIVES, Case, random_case, small_booster
 
 BLOCKS, ROWS, MEASURED = 1, 1 << 16, 0
+SEEDS = (0, 1, 3)  # 3: large trees
 
 
 @cache
@@ -25,7 +26,7 @@ def compiled_case(seed: int, objective: str) -> tuple[Case, bytes]:
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES)
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", SEEDS)
 def test_scores_are_the_booster_s_bit_for_bit(objective: str, seed: int) -> None:
     case, blob = compiled_case(seed, objective)
     forest = forest_of(case.booster, objective)
@@ -48,7 +49,7 @@ def test_the_cases_reach_every_path() -> None:
     """The random models hold what the kernel tells apart; otherwise the test above proves less than it says."""
     seen = set()
     for objective in OBJECTIVES:
-        for seed in range(4):
+        for seed in SEEDS:
             header, arrays = read_pack(compiled_case(seed, objective)[1])
             seen |= {f"rule {rule}" for rule in np.unique(arrays["column_rule"])}
             seen |= {f"base {base > 0}" for base in np.unique(arrays["column_base"])}
@@ -134,7 +135,7 @@ def _invert_set(arrays: dict[str, np.ndarray], place: int) -> None:
     arrays["set_bits"][place] = ~arrays["set_bits"][place]
 
 
-@pytest.mark.parametrize("where", np.linspace(0, 0.999, 12))
+@pytest.mark.parametrize("where", np.linspace(0, 0.999, 6))
 @pytest.mark.parametrize(
     ("array", "spoil"),
     [

@@ -1,7 +1,9 @@
 """A pack may come from anywhere: whatever is wrong with it is told, and nothing crashes."""
 
 import hashlib
+import re
 import struct
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -22,6 +24,22 @@ def blob() -> bytes:
 def rehashed(blob: bytes | bytearray) -> bytes:
     body = bytes(blob[:-DIGEST_BYTES])
     return body + hashlib.sha256(body).digest()
+
+
+def test_kernel_and_document_name_the_same_arrays() -> None:
+    """The kernel takes the arrays by their place, people read of them in docs/pack.md."""
+    root = Path(__file__).parents[2]
+    enum = re.search(r"enum ArrayName \{(.*?)ARRAY_COUNT", (root / "models/kernel/forest.h").read_text(), re.DOTALL)
+    assert enum is not None
+    assert re.findall(r"\w+", enum.group(1).lower()) == list(ARRAYS)
+    documented = re.findall(r"^\| (`.*?) \| ([uif\d, ]+)", (root / "docs/pack.md").read_text(), re.MULTILINE)
+    types = {
+        name: kind.strip()
+        for names, kinds in documented
+        for name, kind in zip(re.findall(r"`(\w+)`", names), kinds.split(",") * 2, strict=False)
+    }
+    bits = {name: f"{dtype[1]}{int(dtype[2:]) * 8}" for name, dtype in ARRAYS.items()}
+    assert types == bits
 
 
 def test_what_is_written_is_read(blob: bytes) -> None:
