@@ -131,8 +131,13 @@ class Broker:
 
     def _take_lock(self) -> IO[str]:
         """The child inherits the lock: it is free again only when the last Kafka in this folder is really gone."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        lock = (self.folder / "broker.lock").open("w")
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            lock = (self.folder / "broker.lock").open("w")
+        except OSError as error:
+            raise BrokerError(
+                f"{self.folder} cannot be written: {error}.", "Set MILLRACE_HOME to another one."
+            ) from None
         deadline = time.monotonic() + LOCK_TIMEOUT_S
         while True:
             try:

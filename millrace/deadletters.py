@@ -63,7 +63,7 @@ async def list_letters(settings: Settings, topic: str) -> list[Letter]:
     """
     async with _quarantine(settings, topic) as (consumer, ends):
         replayed = {partition: await consumer.committed(partition) or 0 for partition in ends}
-        await consumer.seek_to_beginning(*ends)
+        _seek(consumer, await consumer.beginning_offsets(list(ends)))
         letters = [
             _letter(record, is_replayed=record.offset < replayed[partition])
             async for partition, records in _until(consumer, ends)
@@ -85,9 +85,8 @@ async def replay_letters(settings: Settings, topic: str) -> Replayed:
     )
     sent = truncated = 0
     async with _quarantine(settings, topic) as (consumer, ends):
-        for partition in ends:
-            if await consumer.committed(partition) is None:
-                await consumer.seek_to_beginning(partition)
+        first = await consumer.beginning_offsets(list(ends))
+        _seek(consumer, {partition: await consumer.committed(partition) or first[partition] for partition in ends})
         await producer.start()
         try:
             async for partition, records in _until(consumer, ends):
@@ -129,6 +128,12 @@ async def _quarantine(
         ) from error
     finally:
         await consumer.stop()
+
+
+def _seek(consumer: AIOKafkaConsumer, offsets: dict[TopicPartition, int]) -> None:
+    """Explicit offsets: `seek_to_beginning` may lose against the consumer's own reset to the end, seen under load."""
+    for partition, offset in offsets.items():
+        consumer.seek(partition, offset)
 
 
 async def _until(

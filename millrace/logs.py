@@ -38,6 +38,7 @@ def configure_logs(level: str) -> None:
     if level != "debug":
         for chatty in ("aiokafka", "faust", "mode"):  # what matters of them, our own lines tell
             logging.getLogger(chatty).setLevel(logging.WARNING)
+        logging.getLogger("mode.timers").setLevel(logging.ERROR)  # warns of every checkpoint that takes over a second
 
 
 def silence_logs() -> None:

@@ -88,8 +88,9 @@ async def send_bytes(settings: Settings, topic: str, key: bytes, value: bytes | 
         raise NoDecisionError(
             f"{topic} has the event (partition {metadata.partition}, offset {metadata.offset}), but nothing came out "
             f"within {wait_s:g} s.",
-            "See that an edge worker runs (`millrace up`) and has a model for it (`millrace models list`). A repeated "
-            "event_id is not decided again.",
+            "See that an edge worker runs (`millrace up`) and has a model for it (`millrace models list`); one that "
+            "has just started or is busy with earlier events needs a longer --wait. A repeated event_id is not decided "
+            "again.",
         )
     return Answer(*where, acknowledged_ms, found)
 

@@ -65,6 +65,9 @@ async def apply_topics(settings: Settings, topics: Sequence[Topic] = TOPICS) -> 
         _refuse_other_partitions(settings, topics, statuses)
         missing = [topic for topic, status in zip(topics, statuses, strict=True) if not status.partitions]
         created = await _create(admin, settings, missing)
+        if len(created) < len(missing):  # another process was faster: see what it made
+            statuses = await _statuses(admin, settings, topics)
+            _refuse_other_partitions(settings, topics, statuses)
         altered = await _alter(admin, topics, statuses)
         changes = {change.topic: change for change in (*created, *altered)}
         return [changes[status.topic] for status in statuses if status.topic in changes]
@@ -177,7 +180,7 @@ async def _create(admin: AIOKafkaAdminClient, settings: Settings, topics: Sequen
     refused = [
         f"{name}: {for_code(code).__name__} {message or ''}".strip()
         for name, code, message, *_ in answer.topic_errors
-        if code not in (0, TopicAlreadyExistsError.errno)  # another process was faster
+        if code not in (0, TopicAlreadyExistsError.errno)
     ]
     if refused:
         raise TopicError(
@@ -186,9 +189,11 @@ async def _create(admin: AIOKafkaAdminClient, settings: Settings, topics: Sequen
             "MILLRACE_KAFKA_SASL_USERNAME must be allowed to create topics.",
         )
     await _wait_for_leaders(admin, names)
+    made = {name for name, code, *_ in answer.topic_errors if not code}
     return [
         Change(name, "created", f"{partition_count(settings, topic)} partitions")
         for name, topic in zip(names, topics, strict=True)
+        if name in made
     ]
 
 

@@ -127,7 +127,8 @@ def _lines(decision: Decision) -> list[str]:
     event, start = decision.event, f"{decision.delay_ms:7.1f} ms  "
     if "items" in event:
         ranking = [f"{'':11} {rank:2}. {i['item_id']}  {i['score']:.4g}" for rank, i in enumerate(event["items"], 1)]
-        return [f"{start}recommended to {event['user_id']} ({event['strategy']}):", *ranking[:SHOWN_ITEMS]]
+        what = "nothing: no other item is known yet" if not ranking else f"({event['strategy']}):"
+        return [f"{start}recommended to {event['user_id']} {what}", *ranking[:SHOWN_ITEMS]]
     if "alert_id" in event:
         what = f"{event['failure_mode']}, {event['severity']}: {event['evidence']['reason']}"
         return [f"{start}alert {event['state']} for {event['asset_id']}, {what}"]

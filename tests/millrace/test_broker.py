@@ -82,6 +82,12 @@ def test_conflicts_are_told_with_the_way_out(tmp_path: Path, monkeypatch: pytest
             broker.check()
 
 
+def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(BrokerError, match="cannot be written"):
+        Broker(tmp_path / "file" / "kafka").start()
+
+
 def test_it_ends_with_its_starter_and_frees_the_folder(tmp_path: Path) -> None:
     program = (
         "import sys, time; from pathlib import Path; from millrace.broker import Broker; "

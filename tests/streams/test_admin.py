@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 
 import pytest
@@ -23,6 +24,14 @@ async def test_topics_are_created_as_the_contract_says(settings: Settings) -> No
         assert status.partitions == (topic.partitions or 2)
         assert topic.config.items() <= status.config.items()
     assert await apply_topics(settings) == []
+
+
+async def test_several_processes_may_apply_at_once(settings: Settings) -> None:
+    changes = await asyncio.gather(*(apply_topics(settings) for _ in range(4)))
+    assert sorted(change.topic for of_one in changes for change in of_one) == sorted(
+        settings.topic_prefix + topic.name for topic in TOPICS
+    )
+    assert {status.difference for status in await list_topics(settings)} == {""}
 
 
 async def test_missing_topics_are_listed_as_such(settings: Settings) -> None:

@@ -68,7 +68,8 @@ async def consume(
         counts = await partition_counts(settings, names)
         assigned = [TopicPartition(name, number) for name, count in counts.items() for number in range(count)]
         consumer.assign(assigned)
-        await consumer.seek_to_beginning(*assigned)
+        for partition, offset in (await consumer.beginning_offsets(assigned)).items():
+            consumer.seek(partition, offset)
         records: list[ConsumerRecord] = []
         deadline = time.monotonic() + timeout_s
         while not holds(records):
