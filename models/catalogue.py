@@ -252,7 +252,7 @@ class CatalogueView:
         ids = [text.encode() for text in self.item_ids]
         arrays = {n: a[: self.items] if n in PER_ITEM else a for n, a in self.arrays._asdict().items()}
         del arrays["item_table"]
-        arrays["id_lengths"] = np.array([len(text) for text in ids], np.uint16)
+        arrays["id_lengths"] = np.array([len(text) for text in ids], np.uint32)
         arrays["id_text"] = np.frombuffer(b"".join(ids), np.uint8)
         positions = [[*source, offset] for source, offset in sorted(self.positions.items())]
         snapshot.save(path, self.profile, {"feed_offset": self.feed_offset, "positions": positions}, arrays)

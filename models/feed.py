@@ -4,7 +4,7 @@ clicks or item changes of one batch ─► encode ─► bytes on `millrace.feed
 
 Layout, little endian: magic `MRFD`, version u1, kind u1, context columns u1, zero u1, input partition u4, count u4,
 first and last input offset i8, CRC-32 of what follows u4, context fingerprint u4; then the arrays of the kind one
-after another, the lengths of the item ids in bytes (u2) and the ids (UTF-8). About 37 bytes a click beside its id.
+after another, the lengths of the item ids in bytes (u4) and the ids (UTF-8). About 39 bytes a click beside its id.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ def encode(record: ClickRecord | ItemRecord) -> bytes:
     columns = record.codes.shape[1] if isinstance(record, ClickRecord) else 0
     ids = [text.encode() for text in record.item_ids]
     parts = [np.ascontiguousarray(getattr(record, name), dtype).tobytes() for name, dtype in ARRAYS[kind]]
-    parts += [np.array([len(text) for text in ids], "<u2").tobytes(), *ids]
+    parts += [np.array([len(text) for text in ids], "<u4").tobytes(), *ids]
     body = b"".join(parts)
     return (
         HEADER.pack(
@@ -121,7 +121,7 @@ def encode(record: ClickRecord | ItemRecord) -> bytes:
 
 
 def decode(data: bytes) -> ClickRecord | ItemRecord:
-    """The record in the bytes; its arrays are views of them.
+    """The record in the bytes; its arrays are views of one copy of them.
 
     Raises:
         FeedError: foreign or damaged bytes, or a version that this program does not know.
@@ -137,7 +137,7 @@ def decode(data: bytes) -> ClickRecord | ItemRecord:
             f"A record of version {version}, kind {kind}; this program reads version {VERSION}.",
             "Update this worker to the newest version that is running.",
         )
-    body = memoryview(data)[HEADER.size :]
+    body = bytearray(memoryview(data)[HEADER.size :])  # writable, as what is encoded: the kernels compile once
     if crc32(body) != checksum:
         raise FeedError(f"A record of {len(data)} bytes is damaged: its checksum differs.", "Check the broker's disk.")
     arrays: dict[str, Array] = {}
@@ -146,8 +146,8 @@ def decode(data: bytes) -> ClickRecord | ItemRecord:
         width = count * columns if name == "codes" else count
         arrays[name] = np.frombuffer(body, dtype, width, at)
         at += arrays[name].nbytes
-    ends = np.cumsum(np.frombuffer(body, "<u2", count, at), dtype=np.int64)
-    ids = ItemIds(bytes(body[at + 2 * count :]), ends)
+    ends = np.cumsum(np.frombuffer(body, "<u4", count, at), dtype=np.int64)
+    ids = ItemIds(bytes(body[at + 4 * count :]), ends)
     if kind == ITEM_KIND:
         return ItemRecord(partition, first, last, item_ids=ids, **arrays)
     arrays["codes"] = arrays["codes"].reshape(count, columns)

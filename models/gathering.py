@@ -40,10 +40,30 @@ SECOND_ORDER_WINDOW = 4
 
 @njit(cache=True)
 def threshold(scores, count):  # type: ignore[no-untyped-def]
-    """The `count`-th largest score, 0 if there are not more."""
+    """The `count`-th largest score, 0 if there are not more (Hoare's quickselect; np.partition compiles for 6 s)."""
     if len(scores) <= count:
         return np.float32(0.0)
-    return np.partition(scores, len(scores) - count)[len(scores) - count]
+    values, goal = scores.copy(), len(scores) - count
+    low, high = 0, len(scores) - 1
+    while low < high:
+        pivot = values[(low + high) >> 1]
+        left, right = low, high
+        while left <= right:
+            while values[left] < pivot:
+                left += 1
+            while values[right] > pivot:
+                right -= 1
+            if left <= right:
+                values[left], values[right] = values[right], values[left]
+                left += 1
+                right -= 1
+        if goal <= right:
+            high = right
+        elif goal >= left:
+            low = left
+        else:
+            break
+    return values[goal]
 
 
 @njit(cache=True)

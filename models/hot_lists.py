@@ -52,6 +52,18 @@ def push_top(scores, items, count, capacity, score, item):  # type: ignore[no-un
 
 
 @njit(cache=True)
+def sort_best_first(scores, items, count):  # type: ignore[no-untyped-def]
+    """Insertion sort, stable; the lists are short."""
+    for place in range(1, count):
+        score, item = scores[place], items[place]
+        hole = place
+        while hole > 0 and scores[hole - 1] < score:
+            scores[hole], items[hole] = scores[hole - 1], items[hole - 1]
+            hole -= 1
+        scores[hole], items[hole] = score, item
+
+
+@njit(cache=True)
 def decayed(v, item, column, time):  # type: ignore[no-untyped-def]
     """Popularity (columns 0-3) or continued clicks (4, 5) of an item at `time`."""
     rate = v.rates[column if column < CONTINUED else column - CONTINUED]
@@ -92,10 +104,9 @@ def refresh_hot(v, clock, time):  # type: ignore[no-untyped-def]
         if elapsed(time, v.items[item].first) < clock.new_age:
             counts[3] = push_top(scores[3], items[3], counts[3], HOT_LENGTH, np.float32(0.0), item)
     for kind in range(HOT_LISTS):
-        order = np.argsort(-scores[kind, : counts[kind]], kind="mergesort")
+        sort_best_first(scores[kind], items[kind], counts[kind])
         v.hot_length[kind] = counts[kind]
-        for place in range(counts[kind]):
-            v.hot[kind, place] = items[kind, order[place]]
+        v.hot[kind, : counts[kind]] = items[kind, : counts[kind]]
     v.clocks[HOT_AT] = time
 
 

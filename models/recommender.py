@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from datetime import UTC, datetime
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -18,10 +19,11 @@ from models import ranking
 from models.candidate_features import EVIDENCE, feature_names
 from models.candidates import build_choice
 from models.catalogue import CatalogueView
-from models.clicks import ClickArrays, encode_clicks
+from models.clicks import ClickArrays, encode_clicks, feed_clicks, feed_items
 from models.evidence import build_reading
+from models.feed import decode, encode
 from models.store import Model
-from models.users import PREFIX, Steps
+from models.users import PREFIX, USER, Steps, advance
 from schemas import Click, ModelError, RecommenderProfile
 
 STRATEGIES = ("ranker", "blend", "trending")
@@ -179,18 +181,14 @@ class Recommender:
         return [(view.item_ids[item], share) for item, share in rows if item != row][:count]
 
     def warm(self) -> None:
-        """Compile or load the kernels, so that the first event does not wait (seconds, once a machine)."""
-        view = CatalogueView(self.profile)
-        none: Any = np.zeros(1, np.int64)
-        queries = Queries(
-            np.ones((1, PREFIX), np.uint64),
-            none + 1,
-            np.ones(1, np.uint64),
-            np.zeros(1),
-            np.zeros((1, len(self.profile.context_popularity)), np.uint8),
-            np.zeros((1, len(self.profile.context) + self.profile.hour_of_day), np.float32),
-        )
-        self.rank(view, queries)
+        """Compile or load all kernels, so that the first event does not wait (half a minute, once a machine)."""
+        view, rows, first = CatalogueView(self.profile), np.zeros(1, USER), np.zeros(1, np.int64)
+        click = Click(event_id="warm", event_time=datetime.now(UTC), user_id="warm", item_id="warm")
+        clicks = self.encode([click])
+        steps = advance(rows, first, clicks.moves, self.profile.session_silence_s)
+        view.apply(decode(encode(feed_clicks(clicks, steps, 0, first))))
+        view.apply(decode(encode(feed_items([("warm", None)], 0, first, 0.0))))
+        self.rank(view, queries_of(clicks, steps))
 
     def _fallback(self, view: CatalogueView, queries: Queries, query: int) -> list[int]:
         """Trending items, without those of the session where the profile says so."""

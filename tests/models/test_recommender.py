@@ -8,7 +8,11 @@ import numpy as np
 import pytest
 
 from models.clicks import feed_items
+from models.feed import encode
+from models.hot_lists import apply_clicks, apply_items
+from models.ranking import build_rows
 from models.recommender import Recommender, queries_of
+from models.users import _advance
 from schemas import Click, Item
 from tests.models.shoppers import START, Shop, shopping, small
 
@@ -129,5 +133,13 @@ def test_similar_items_share_the_taste(shop: Shop) -> None:
     assert 0 < shares[0] <= 1
 
 
-def test_warming_needs_nothing() -> None:
-    Recommender(None, small("portal")).warm()
+def test_warming_compiles_every_kernel() -> None:
+    recommender = Recommender(None, small("portal"))
+    recommender.warm()
+    counts = {kernel: len(kernel.signatures) for kernel in (apply_clicks, apply_items, build_rows, _advance)}
+    assert all(counts.values())
+    shop = Shop(recommender.profile)
+    shop.live(shopping(100))
+    shop.view.apply(encode(feed_items([("item-1-1", None)], 0, np.zeros(1, np.int64), 0.0)))
+    recommender.rank(shop.view, queries_of(*shop.step(shopping(5, seed=1))))
+    assert counts == {kernel: len(kernel.signatures) for kernel in counts}
