@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from prometheus_client import Counter, Gauge, Histogram
 
 # A handler works on 1 to 1,000 records: from 100 us to several seconds.
@@ -29,3 +31,11 @@ FEED_EVENTS = Counter("millrace_feed_events", "Clicks and item changes of the fe
 FEED_LAG = Gauge("millrace_feed_lag", "Records of the click feed that the catalogue view has not seen")
 SKIPPED = Counter("millrace_skipped", "Input events without a decision of their own, by reason", ["agent", "reason"])
 READY = Gauge("millrace_worker_ready", "1 when all agents of the worker hold open partitions")
+
+
+def forget_partition(agent: str, number: int, tables: Iterable[str], topics: Iterable[str]) -> None:
+    """Another worker tells about this partition now."""
+    for table in tables:
+        ROWS.labels(agent, table, number).set(0)
+    for topic in topics:
+        LAG.labels(agent, topic, number).set(0)

@@ -27,7 +27,7 @@ from schemas import Settings, UnavailableError
 from streams.changelog import Changelog, FencedError, Snapshot, take_snapshot
 from streams.deadletters import failure_reason
 from streams.handler import ConsumerRecord, DeadLetter, Handler, Outcome
-from streams.metrics import BATCHES, CHECKPOINT_ROWS, CHECKPOINTS, HANDLING, OPENINGS, RECORDS, ROWS
+from streams.metrics import BATCHES, CHECKPOINT_ROWS, CHECKPOINTS, HANDLING, OPENINGS, RECORDS, ROWS, forget_partition
 from streams.outbox import Outbox
 from streams.ownership import Batch, Partition, Positions
 from streams.partition import empty_state
@@ -64,8 +64,7 @@ class Runtime:
         self._is_released = False
         for number in set(self.parts) - numbers:
             self._spawn(self._close(self.parts.pop(number)))
-            for name in self.handler.layouts():
-                ROWS.labels(self.handler.name, name, number).set(0)
+            forget_partition(self.handler.name, number, self.handler.layouts(), self.changelog.topics)
         for number in numbers:
             part = self.parts.get(number)
             if part is None or part.is_fenced or not part.is_whole or part.applying.locked():
