@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import orjson
@@ -69,7 +68,6 @@ def build_engine(url: str, *, writes: bool) -> Engine:
         arguments = {"connect_timeout": CONNECT_TIMEOUT_S, "options": f"{session}-c timezone=UTC"}
         arguments |= {"application_name": "millrace", "keepalives_idle": 10}
         return create_engine(parsed, connect_args=arguments, **options)
-    Path(str(parsed.database)).parent.mkdir(parents=True, exist_ok=True)
     engine = create_engine(parsed, connect_args={"timeout": BUSY_TIMEOUT_S}, **options)
     _configure_sqlite(engine, writes=writes)
     return engine

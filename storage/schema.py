@@ -5,6 +5,9 @@ upgrade(url) ─► lock ─► Alembic revisions of `migrations` that are missi
 
 from __future__ import annotations
 
+from functools import cache
+from pathlib import Path
+
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
@@ -24,6 +27,7 @@ def _config() -> Config:
     return config
 
 
+@cache
 def head_revision() -> str:
     """The revision that this version of Millrace needs."""
     head = ScriptDirectory.from_config(_config()).get_current_head()
@@ -44,6 +48,8 @@ def upgrade(url: str) -> str:
         StorageError: it was made by a newer version, or a revision failed; nothing was changed.
     """
     engine = build_engine(url, writes=True)
+    if engine.dialect.name == "sqlite":
+        Path(str(engine.url.database)).parent.mkdir(parents=True, exist_ok=True)
     try:
         with transaction(engine) as connection:
             if connection.dialect.name == "postgresql":

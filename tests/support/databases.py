@@ -22,12 +22,12 @@ _numbers = itertools.count()
 
 
 @pytest.fixture(scope="session")
-def postgres(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Postgres:
+def postgres(request: pytest.FixtureRequest) -> Postgres:
     """A running PostgreSQL. Who stops it starts it again."""
     stash = request.config.stash
     if _server not in stash:
-        server = Postgres(tmp_path_factory.mktemp("postgres") / "server")
-        request.config.add_cleanup(server.stop)
+        server = Postgres()
+        request.config.add_cleanup(server.remove)
         server.start()
         server.execute("create database migrated")
         upgrade(server.url("migrated"))

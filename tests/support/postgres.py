@@ -11,6 +11,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 
@@ -35,22 +36,19 @@ def _binaries() -> Path:
 class Postgres:
     """One server in a folder of its own, with the superuser `millrace` and no password."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self) -> None:
+        # Not below pytest's folder: every run of pytest closes that one to other users, also the runs beside this one
+        self.folder = Path(tempfile.mkdtemp(prefix="millrace-postgres-"))
         self.bin = _binaries()
         self.process: subprocess.Popen[bytes] | None = None
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port: int = probe.getsockname()[1]
         self.user = "nobody" if os.getuid() == 0 else None  # postgres refuses to run as root
-        folder.mkdir(parents=True)
         if self.user:
             account = pwd.getpwnam(self.user)
-            os.chown(folder, account.pw_uid, account.pw_gid)
-            for parent in folder.parents:  # pytest keeps its folders to the user who runs it
-                if parent.stat().st_uid == os.getuid() and not parent.stat().st_mode & 0o001:
-                    parent.chmod(parent.stat().st_mode | 0o011)
-        self._run("initdb", "-D", str(folder / "data"), "-U", "millrace", "-A", "trust", "-E", "UTF8", "--no-sync")
+            os.chown(self.folder, account.pw_uid, account.pw_gid)
+        self._run("initdb", "-D", str(self.folder / "data"), "-U", "millrace", "-A", "trust", "-E", "UTF8", "--no-sync")
 
     def _run(self, program: str, *arguments: str) -> None:
         subprocess.run(
@@ -86,6 +84,11 @@ class Postgres:
             self.process.send_signal(signal.SIGINT)  # "fast shutdown"
             self.process.wait(30)
             self.process = None
+
+    def remove(self) -> None:
+        """End it and delete its data."""
+        self.stop()
+        shutil.rmtree(self.folder)
 
     def execute(self, statement: str, database: str = "postgres") -> None:
         with psycopg.connect(

@@ -1,0 +1,142 @@
+"""App: the FastAPI application from its parts. Reads only, but for acknowledgements.
+
+Settings ─► build_api ─► routes under /v1, probes, metrics, documents
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.responses import HTMLResponse, JSONResponse, Response
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from api import problems
+from api.keys import load_keys
+from api.live import Live
+from api.middleware import LimitedBody, Measured
+from api.problems import PROBLEM_TYPES, ProblemError, responses
+from api.routes import router
+from schemas import Settings
+from schemas.asyncapi import asyncapi_document
+from schemas.bodies import Health, Problem
+from schemas.examples import BODY_EXAMPLES
+from storage import Store
+
+MOST_BODY_BYTES = 65_536  # the largest body, an acknowledgement with its comment, has 9 kB
+DESCRIPTION = """Recommendations and predictive maintenance, as decided by the edge workers from the events on Kafka.
+
+Lists are pages: send `next` of a page as `after` to get the one that follows. Errors are problems (RFC 9457).
+Where the API has keys, send one as `Authorization: Bearer <key>`. The topics are described in `/asyncapi.json`."""
+
+
+def build_api(settings: Settings) -> FastAPI:
+    """The application; it connects to the database with the first request.
+
+    Raises:
+        SettingsError: an address that others can reach, but no keys; or a database that Millrace does not speak.
+        KeysError: the file of keys cannot be used.
+    """
+    app = FastAPI(
+        title="Millrace",
+        version=_version(),
+        description=DESCRIPTION,
+        lifespan=_lifespan,
+        redoc_url=None,
+        generate_unique_id_function=lambda route: route.name,
+        servers=[{"url": "/"}],
+    )
+    app.state.settings = settings
+    app.state.keys = load_keys(settings.api_keys_file, settings.api_host)
+    app.state.store = Store(settings.database())
+    app.state.live = Live(app.state.store)
+    problems.install(app)
+    app.add_middleware(LimitedBody, most_bytes=MOST_BODY_BYTES)
+    app.add_middleware(Measured)  # added last, it is the outermost
+    app.include_router(router)
+    _add_probes(app)
+    _add_documents(app)
+    _complete_openapi(app)
+    return app
+
+
+def _version() -> str:
+    try:
+        return version("millrace")
+    except PackageNotFoundError:  # run from a folder that is not installed
+        return "0"
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    yield
+    await app.state.live.close()
+    app.state.store.close()
+
+
+def _add_probes(app: FastAPI) -> None:
+    @app.get("/livez", tags=["operation"])
+    async def get_livez() -> Health:
+        """The process answers."""
+        return Health(status="alive")
+
+    @app.get("/readyz", tags=["operation"], responses={
+        200: {"content": {"application/json": {"example": BODY_EXAMPLES["Health"]}}}, **responses("unavailable"),
+    })  # fmt: skip
+    def get_readyz() -> Health:
+        """The database answers and has the tables of this version."""
+        store: Store = app.state.store
+        return Health(status="ready", checks={"database": store.check()})
+
+    @app.get("/metrics", tags=["operation"], response_class=Response, responses={
+        200: {"content": {"text/plain": {"schema": {"type": "string"}}}}
+    })  # fmt: skip
+    def get_metrics() -> Response:
+        """For Prometheus."""
+        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+
+def _add_documents(app: FastAPI) -> None:
+    asyncapi = asyncapi_document(app.version)
+
+    @app.get("/asyncapi.json", include_in_schema=False)
+    async def get_asyncapi() -> JSONResponse:
+        return JSONResponse(asyncapi)
+
+    @app.get("/problems/{slug}", include_in_schema=False)
+    async def get_problem(slug: str) -> HTMLResponse:
+        if slug not in PROBLEM_TYPES:
+            raise ProblemError("not-found", f"There is no type of problem named {slug}.")
+        return HTMLResponse(problems.page(PROBLEM_TYPES[slug]))
+
+    @app.get("/", include_in_schema=False)
+    async def get_home() -> HTMLResponse:
+        return HTMLResponse(_HOME)
+
+
+_HOME = """<!doctype html><html lang=en><meta charset=utf-8><title>Millrace</title>
+<h1>Millrace</h1><p>Events on Kafka become recommendations and alerts.</p><ul>
+<li><a href=/docs>The API</a>, try it here (<a href=/openapi.json>OpenAPI</a>)
+<li><a href=/asyncapi.json>The topics</a> (AsyncAPI)
+<li><a href=/v1/alerts?state=raised>Open alerts</a>, <a href=/v1/assets>assets</a>,
+<a href=/v1/items/trending>trending items</a>, <a href=/v1/models>models</a>
+<li><a href=/readyz>Is it ready?</a> <a href=/metrics>Metrics</a></ul></html>"""
+
+
+def _complete_openapi(app: FastAPI) -> None:
+    """Put the schema of problems, which routes refer to, among the components."""
+    make = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            document = make()
+            schema = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+            components = document.setdefault("components", {}).setdefault("schemas", {})
+            components |= schema.pop("$defs", {}) | {"Problem": schema}
+            document["components"]["schemas"] = dict(sorted(components.items()))
+        return app.openapi_schema or {}
+
+    app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way to extend it

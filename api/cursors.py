@@ -1,0 +1,57 @@
+"""Cursors: where a list goes on, as one opaque text. A cursor is only good for the list that handed it out.
+
+last entry of a page ─► to_cursor ─► `next` ... `after` ─► from_cursor ─► key in the table
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Literal, TypeVar
+
+import orjson
+from pydantic import Field, TypeAdapter, ValidationError
+
+from api.problems import ProblemError
+from schemas.bodies import FieldError, Page
+from schemas.events import Id
+
+Entry = TypeVar("Entry")
+List = Literal["assets", "scores", "alerts"]
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_Microseconds = Annotated[int, Field(ge=-62_135_596_800_000_000, le=253_402_300_799_999_999, strict=True)]
+_KEYS: TypeAdapter[tuple[List, _Microseconds, Id]] = TypeAdapter(tuple[List, _Microseconds, Id])
+
+
+def to_cursor(name: List, time: datetime, key: str) -> str:
+    microseconds = (time - EPOCH) // timedelta(microseconds=1)
+    return base64.urlsafe_b64encode(orjson.dumps([name, microseconds, key])).decode().rstrip("=")
+
+
+def from_cursor(name: List, cursor: str | None) -> tuple[datetime, str] | None:
+    """The key (time, id) after which the list goes on; none: from the start.
+
+    Raises:
+        ProblemError: it is not a cursor of this list.
+    """
+    if cursor is None:
+        return None
+    try:
+        text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), b"-_", validate=True)
+        made_for, microseconds, key = _KEYS.validate_json(text)
+    except (binascii.Error, ValueError, ValidationError):
+        made_for, microseconds, key = None, 0, ""
+    if made_for != name:
+        message = "is not a cursor that this list handed out as `next`"
+        raise ProblemError(
+            "invalid-request", f"query.after: {message}.", [FieldError(field="query.after", message=message)]
+        )
+    return EPOCH + timedelta(microseconds=microseconds), key
+
+
+def page_of(entries: list[Entry], limit: int, cursor: Callable[[Entry], str]) -> Page[Entry]:
+    """A page of at most `limit` of the entries, of which there is one more if there is another page."""
+    more = len(entries) > limit
+    return Page(items=entries[:limit], next=cursor(entries[limit - 1]) if more else None)

@@ -1,0 +1,117 @@
+"""Live: server-sent events of alert transitions. A client that comes back goes on where it was.
+
+alert_transitions ─► one poll for all streams, while there are any ─► each stream reads on from its own id ─► client
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+import structlog
+from fastapi.sse import format_sse_event
+
+from api.metrics import STREAMS
+from schemas import Alert, UnavailableError
+from storage import Store
+
+log = structlog.get_logger(__name__)
+POLL_S = 0.05  # one read of the last id, of about .2 ms; the budget from reading to visible alert is 100 ms
+POLL_AWAY_S = 1.0
+HEARTBEAT_S = 10.0  # proxies close what is silent; nginx after 60 s
+LIFE_S = 3600.0  # then the client comes back, perhaps to another server: load spreads after a restart
+RETRY_MS = 2000
+MOST_STREAMS = 500  # a connection and a task each, about 100 kB
+PAGE = 100
+
+
+class Live:
+    """What all streams of this process share."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.open_streams = 0
+        self._last_id = 0
+        self._news = asyncio.Condition()
+        self._poll: asyncio.Task[None] | None = None
+        self._is_closed = False
+
+    async def close(self) -> None:
+        """End all streams at once: the clients come back to whoever serves then."""
+        self._is_closed = True
+        if self._poll is not None:
+            self._poll.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._poll
+            self._poll = None
+        async with self._news:
+            self._news.notify_all()
+
+    async def start_id(self) -> int:
+        """The id after which a new stream begins: it tells what happens from now on."""
+        return await asyncio.to_thread(self._read_last_id)
+
+    async def stream(self, after: int) -> AsyncIterator[bytes]:
+        """Transitions with ids above `after`, as they are committed, and a comment where there is nothing to tell."""
+        self.open_streams += 1
+        STREAMS.inc()
+        self._start_polling()
+        loop = asyncio.get_running_loop()
+        end = loop.time() + LIFE_S
+        try:
+            yield format_sse_event(retry=RETRY_MS, comment="millrace")
+            while not self._is_closed and loop.time() < end:
+                if not await self._wait_for_news(after, min(HEARTBEAT_S, end - loop.time())):
+                    yield format_sse_event(comment="alive")
+                    continue
+                for number, alert in await self._read(after):
+                    yield format_sse_event(id=str(number), event="alert", data_str=alert.model_dump_json())
+                    after = number
+        finally:
+            self.open_streams -= 1
+            STREAMS.dec()
+
+    async def _wait_for_news(self, after: int, timeout_s: float) -> bool:
+        def is_news() -> bool:
+            return self._last_id > after or self._is_closed
+
+        try:
+            async with self._news, asyncio.timeout(timeout_s):
+                await self._news.wait_for(is_news)
+        except TimeoutError:
+            return False
+        return True
+
+    async def _read(self, after: int) -> list[tuple[int, Alert]]:
+        try:
+            return await asyncio.to_thread(self._read_page, after)
+        except UnavailableError:
+            await asyncio.sleep(POLL_AWAY_S)
+            return []
+
+    def _read_page(self, after: int) -> list[tuple[int, Alert]]:
+        with self.store.reading() as reader:
+            return reader.transitions(after, PAGE)
+
+    def _read_last_id(self) -> int:
+        with self.store.reading() as reader:
+            return reader.last_transition_id()
+
+    def _start_polling(self) -> None:
+        if self._poll is None or self._poll.done():
+            self._poll = asyncio.create_task(self._poll_while_needed())
+
+    async def _poll_while_needed(self) -> None:
+        while self.open_streams:
+            try:
+                last_id = await asyncio.to_thread(self._read_last_id)
+            except UnavailableError as error:
+                log.warning("live streams wait for the database", error=str(error))
+                await asyncio.sleep(POLL_AWAY_S)
+                continue
+            if last_id != self._last_id:
+                self._last_id = last_id
+                async with self._news:
+                    self._news.notify_all()
+            await asyncio.sleep(POLL_S)

@@ -1,0 +1,88 @@
+"""Server: one uvicorn in this process, until SIGTERM or Ctrl-C.
+
+Settings ─► listen ─► serve ─► stop: streams end, requests in hand are answered
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+
+import structlog
+import uvicorn
+
+from api.app import build_api
+from schemas import MillraceError, Settings
+
+log = structlog.get_logger(__name__)
+STOP_TIMEOUT_S = 3  # for requests in hand; within the 10 s in which a part ends
+BACKLOG = 1024
+
+
+class ListenError(MillraceError):
+    title = "The API cannot listen"
+
+
+class ApiServer(uvicorn.Server):
+    """Listens from the start; `run` serves until a signal, or until `should_exit` is set by another thread.
+
+    Args:
+        port_callback: called with the port once requests are answered; useful with MILLRACE_API_PORT=0.
+
+    Raises:
+        SettingsError, KeysError: see `build_api`.
+        ListenError: the address is in use or not of this machine.
+    """
+
+    def __init__(self, settings: Settings, port_callback: Callable[[int], None] | None = None) -> None:
+        self.settings, self.port_callback = settings, port_callback
+        self.app = build_api(settings)
+        self.listener = _listen(settings)
+        super().__init__(
+            uvicorn.Config(
+                self.app,
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                timeout_graceful_shutdown=STOP_TIMEOUT_S,
+            )
+        )
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if not self.started:
+            return
+        port, has_keys = int(self.listener.getsockname()[1]), self.app.state.keys is not None
+        log.info("the API serves", host=self.settings.api_host, port=port, has_keys=has_keys)
+        if self.port_callback is not None:
+            self.port_callback(port)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await self.app.state.live.close()  # before uvicorn waits for open connections, which streams would be
+        await super().shutdown(sockets)
+        log.info("the API has stopped")
+
+
+def serve(settings: Settings, port_callback: Callable[[int], None] | None = None) -> None:
+    """Serve the API until the process is told to stop; see `ApiServer`."""
+    server = ApiServer(settings, port_callback)
+    with server.listener:
+        server.run(sockets=[server.listener])
+
+
+def _listen(settings: Settings) -> socket.socket:
+    host, port = settings.api_host, settings.api_port
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # With the protocol left open asyncio does not set TCP_NODELAY, and each answer waits 40 ms for the client's ACK
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+        listener.listen(BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise ListenError(
+            f"The API cannot listen on {host}:{port}: {error.strerror or error}.",
+            "Stop what uses that port, or set MILLRACE_API_PORT (0: any free port) or MILLRACE_API_HOST.",
+        ) from error
+    return listener

@@ -1,0 +1,98 @@
+"""Keys open what their scope says; without keys the API serves this machine only."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import httpx
+import pytest
+
+from api import KeysError, build_api, make_key
+from api.keys import KeyFile, is_loopback
+from schemas import Settings, SettingsError
+from tests.api.conftest import serving
+
+
+def _bearer(key: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {key}"}
+
+
+def test_scopes(sqlite_url: str, tmp_path: Path) -> None:
+    path = tmp_path / "keys"
+    keys = {scope: make_key(path, f"a-{scope}", scope) for scope in ("read", "operate", "admin")}
+    settings = Settings(home=tmp_path, database_url=sqlite_url, api_port=0, api_host="0.0.0.0", api_keys_file=path)
+    acknowledge = "/v1/alerts/none/acknowledge"
+    with serving(settings) as client:
+        for path_of_data in ("/v1/alerts", "/v1/alerts/stream", "/v1/models", "/v1/nobody"):
+            refused = client.get(path_of_data)
+            assert refused.status_code == (404 if path_of_data == "/v1/nobody" else 401)
+        refused = client.get("/v1/alerts", headers=_bearer("mr_guess"))
+        assert (refused.status_code, refused.headers["www-authenticate"]) == (401, "Bearer")
+        assert refused.json()["type"] == "/problems/unauthorized"
+        assert client.get("/v1/alerts", headers={"Authorization": "Basic x"}).status_code == 401
+        assert {client.get("/v1/alerts", headers=_bearer(k)).status_code for k in keys.values()} == {200}
+        assert client.post(acknowledge, headers=_bearer(keys["read"]), json={"by": "jo"}).status_code == 403
+        for scope in ("operate", "admin"):
+            assert client.post(acknowledge, headers=_bearer(keys[scope]), json={"by": "jo"}).status_code == 404
+        for open_path in ("/livez", "/readyz", "/metrics", "/openapi.json", "/asyncapi.json", "/"):
+            assert client.get(open_path).status_code == 200
+        assert client.get("/v1/alerts", headers=_bearer(keys["read"]) | {"Host": "edge.example"}).status_code == 200
+
+
+def test_a_removed_key_counts_no_more(tmp_path: Path) -> None:
+    path = tmp_path / "keys"
+    first, second = make_key(path, "first", "read"), make_key(path, "second", "operate")
+    keys = KeyFile(path)
+    found = keys.find(second)
+    assert found is not None
+    assert (found.name, found.allows("read"), found.allows("operate"), found.allows("admin")) == (
+        "second", True, True, False,
+    )  # fmt: skip
+    lines = path.read_text().splitlines()
+    path.write_text(f"# a comment\n\n{lines[1]}\n")
+    assert keys.find(first) is None
+    assert keys.find(second) is not None
+
+
+def test_only_hashes_are_kept_and_only_for_the_owner(tmp_path: Path) -> None:
+    path = tmp_path / "keys"
+    key = make_key(path, "console", "read")
+    assert len(key) > 40
+    assert key not in path.read_text()
+    assert path.stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "detail"),
+    [("", "has no key"), ("# none\n", "has no key"), ("console read\n", "line 1"), ("a root sha256:00\n", "line 1")],
+)
+def test_a_file_that_cannot_be_used_is_refused(tmp_path: Path, text: str, detail: str) -> None:
+    (tmp_path / "keys").write_text(text)
+    with pytest.raises(KeysError, match=detail):
+        build_api(Settings(home=tmp_path, api_keys_file=tmp_path / "keys"))
+
+
+def test_a_missing_file_and_bad_names_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(KeysError, match="cannot be read"):
+        build_api(Settings(home=tmp_path, api_keys_file=tmp_path / "none"))
+    with pytest.raises(KeysError, match="cannot name a key"):
+        make_key(tmp_path / "keys", "two words", "read")
+    make_key(tmp_path / "keys", "twice", "read")
+    with pytest.raises(KeysError, match="already"):
+        make_key(tmp_path / "keys", "twice", "read")
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.4", "edge.example"])
+def test_without_keys_other_addresses_are_refused(tmp_path: Path, host: str) -> None:
+    with pytest.raises(SettingsError, match="millrace api-key"):
+        build_api(Settings(home=tmp_path, api_host=host))
+
+
+def test_without_keys_other_host_names_are_refused(shared_client: httpx.Client) -> None:
+    for host, status in (("evil.example", 421), ("localhost:1", 200), ("127.0.0.1", 200), ("[::1]", 200)):
+        assert shared_client.get("/v1/assets", headers={"Host": host}).status_code == status
+
+
+def test_loopback() -> None:
+    assert all(is_loopback(host) for host in ("127.0.0.1", "127.9.9.9", "::1", "[::1]", "localhost"))
+    assert not any(is_loopback(host) for host in ("0.0.0.0", "::", "10.0.0.1", "localhost.evil.example", ""))

@@ -1,0 +1,270 @@
+"""What was decided is served, page by page; what is not there or not allowed is a problem that says what to do."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from api import PROBLEM_TYPES
+from storage import Store
+from tests.support.decisions import alert, at, catalogue_entry, recommendation, score
+from tests.support.postgres import Postgres
+
+
+def _problem(response: httpx.Response, slug: str) -> dict[str, Any]:
+    """The answer is this problem, completely, and its type resolves to its page."""
+    body: dict[str, Any] = response.json()
+    kind = PROBLEM_TYPES[slug]
+    assert response.headers["content-type"] == "application/problem+json"
+    assert (response.status_code, body["status"], body["title"]) == (kind.status, kind.status, kind.title)
+    assert body["type"] == f"/problems/{slug}"
+    assert body["detail"]
+    return body
+
+
+def test_recommendations_of_known_and_unknown_users(client: httpx.Client, store: Store) -> None:
+    empty = client.get("/v1/users/eve/recommendations").json()
+    assert (empty["strategy"], empty["event_time"], empty["items"]) == ("trending", None, [])
+    store.write([recommendation("ann", 3, ["a", "b", "c"]), catalogue_entry("trending", 1, ["x", "y", "z"])], [])
+    known = client.get("/v1/users/ann/recommendations", params={"limit": 2}).json()
+    assert (known["strategy"], known["recommendation_id"]) == ("ranker", "ann-3")
+    assert [i["item_id"] for i in known["items"]] == ["a", "b"]
+    assert known["caused_by"] == {"topic": "clicks.v1", "partition": 0, "offset": 3, "event_id": "e3"}
+    unknown = client.get("/v1/users/eve/recommendations").json()
+    assert (unknown["strategy"], unknown["recommendation_id"]) == ("trending", None)
+    assert [i["item_id"] for i in unknown["items"]] == ["x", "y", "z"]
+    trending = client.get("/v1/items/trending", params={"limit": 1}).json()
+    assert trending == {"event_time": "2026-05-01T12:00:01Z", "items": [{"item_id": "x", "score": 1.0}]}
+
+
+def test_user_ids_may_hold_anything_printable(client: httpx.Client, store: Store) -> None:
+    store.write([recommendation("Zoë K.+%/?", 3)], [])
+    found = client.get("/v1/users/Zo%C3%AB%20K.+%25%2F%3F/recommendations")
+    # a slash in an id cannot be told from one in the path (RFC 3986 leaves it to the server): the router says 404
+    assert found.status_code == 404
+    store.write([recommendation("Zoë K.+%?", 3)], [])
+    assert client.get("/v1/users/Zo%C3%AB%20K.+%25%3F/recommendations").json()["strategy"] == "ranker"
+
+
+def test_assets_page_by_page(client: httpx.Client, store: Store) -> None:
+    store.write([score(n, asset=f"pump-{n}", asset_class="pump" if n % 2 else "press") for n in range(7)], [])
+    seen, after = [], None
+    for _ in range(4):
+        page = client.get("/v1/assets", params={"limit": 2} | ({"after": after} if after else {})).json()
+        seen += [a["asset_id"] for a in page["items"]]
+        after = page["next"]
+    assert seen == [f"pump-{n}" for n in range(7)]
+    assert after is None
+    pumps = client.get("/v1/assets", params={"asset_class": "pump"}).json()
+    assert [a["asset_id"] for a in pumps["items"]] == ["pump-1", "pump-3", "pump-5"]
+
+
+def test_an_asset_with_scores_and_alerts(client: httpx.Client, store: Store) -> None:
+    store.write([score(n) for n in range(5)] + [alert("a", 0, 4), alert("b", 0, 2, state="cleared")], [])
+    asset = client.get("/v1/assets/pump-1").json()
+    assert asset["latest_scores"] == [score(4).model_dump(mode="json")]
+    assert [a["alert_id"] for a in asset["open_alerts"]] == ["a"]
+    first = client.get("/v1/assets/pump-1/scores", params={"limit": 3}).json()
+    rest = client.get("/v1/assets/pump-1/scores", params={"limit": 3, "after": first["next"]}).json()
+    assert [s["value"] for s in first["items"] + rest["items"]] == [50.0] * 5
+    assert [s["score_id"] for s in first["items"] + rest["items"]] == [f"score-{n:06}" for n in (4, 3, 2, 1, 0)]
+    assert rest["next"] is None
+    some = client.get("/v1/assets/pump-1/scores", params={"since": at(1).isoformat(), "until": "2026-05-01T12:00:03Z"})
+    assert [s["score_id"] for s in some.json()["items"]] == ["score-000002", "score-000001"]
+    later = client.get("/v1/assets/pump-1/scores", params={"since": at(100).isoformat()})
+    assert later.json() == {"items": [], "next": None}
+
+
+def test_alerts_are_listed_shown_and_acknowledged(client: httpx.Client, store: Store) -> None:
+    store.write([alert("a", 0, 1), alert("a", 1, 2, severity="critical"), alert("b", 0, 3, asset_id="pump-2")], [])
+    assert [a["alert_id"] for a in client.get("/v1/alerts").json()["items"]] == ["b", "a"]
+    for filters, expected in (
+        ({"severity": "critical"}, ["a"]),
+        ({"asset_id": "pump-2"}, ["b"]),
+        ({"asset_class": "press"}, []),
+        ({"state": "cleared"}, []),
+        ({"state": "raised", "limit": 1}, ["b"]),
+    ):
+        assert [a["alert_id"] for a in client.get("/v1/alerts", params=filters).json()["items"]] == expected
+    shown = client.get("/v1/alerts/a").json()
+    assert [t["severity"] for t in shown["transitions"]] == ["warning", "critical"]
+    assert shown["transitions"][0]["evidence"]["threshold"] == 20.0
+    assert shown["acknowledgement"] is None
+    first = client.post("/v1/alerts/a/acknowledge", json={"by": "jo", "comment": "bearing ordered"})
+    again = client.post("/v1/alerts/a/acknowledge", json={"by": "al"})
+    assert (first.status_code, again.status_code) == (200, 200)
+    assert first.json()["acknowledgement"]["by"] == "jo"
+    assert first.json() == again.json() == client.get("/v1/alerts/a").json()
+
+
+@pytest.mark.parametrize(
+    ("path", "field"),
+    [
+        ("/v1/assets?limit=0", "query.limit"),
+        ("/v1/assets?limit=201", "query.limit"),
+        ("/v1/assets?limit=many", "query.limit"),
+        ("/v1/users/ann/recommendations?limit=101", "query.limit"),
+        ("/v1/users/a%00b/recommendations", "path.user_id"),
+        (f"/v1/users/{'x' * 201}/recommendations", "path.user_id"),
+        ("/v1/assets?asset_class=a%20b", "query.asset_class"),
+        ("/v1/assets/p/scores?since=yesterday", "query.since"),
+        ("/v1/assets/p/scores?since=0001-01-01T00:00:00%2B14:00", "query.since"),
+        ("/v1/assets/p/scores?since=2026-05-01T12:00:00", "query.since"),
+        ("/v1/alerts?state=open", "query.state"),
+        ("/v1/alerts?severity=bad", "query.severity"),
+        ("/v1/alerts?after=nonsense", "query.after"),
+        ("/v1/alerts?after=", "query.after"),
+        ("/v1/alerts?after=W10", "query.after"),
+    ],
+)
+def test_what_cannot_be_used_is_named(shared_client: httpx.Client, path: str, field: str) -> None:
+    problem = _problem(shared_client.get(path), "invalid-request")
+    assert [e["field"] for e in problem["errors"]] == [field]
+    assert field in problem["detail"]
+
+
+def test_a_cursor_is_good_for_its_list_only(sqlite_client: httpx.Client, sqlite_store: Store) -> None:
+    sqlite_store.write([score(1, asset="p1"), score(2, asset="p2")], [])
+    cursor = sqlite_client.get("/v1/assets?limit=1").json()["next"]
+    assert cursor is not None
+    problem = _problem(sqlite_client.get("/v1/alerts", params={"after": cursor}), "invalid-request")
+    assert problem["errors"][0]["field"] == "query.after"
+
+
+@pytest.mark.parametrize(
+    ("content", "field"),
+    [
+        (b"{}", "body.by"),
+        (b'{"by": 1}', "body.by"),
+        (b'{"by": ""}', "body.by"),
+        (b'{"by": "a\\u0000b"}', "body.by"),
+        (b'{"by": "jo", "comment": "a\\u0000b"}', "body.comment"),
+        (b'{"by": "jo", "until": 1}', "body.until"),
+        (b"{", "body.1"),
+        (b"", "body"),
+        (b"[" * 30_000, "body"),
+    ],
+)
+def test_a_bad_body_is_named(shared_client: httpx.Client, content: bytes, field: str) -> None:
+    response = shared_client.post(
+        "/v1/alerts/a/acknowledge", content=content, headers={"content-type": "application/json"}
+    )
+    problem = _problem(response, "invalid-request")
+    assert problem["errors"][0]["field"].split(".")[0] == "body"
+    if not field[-1].isdigit():
+        assert [e["field"] for e in problem["errors"]] == [field]
+
+
+def test_a_body_that_is_too_large(shared_client: httpx.Client) -> None:
+    def drops() -> Any:
+        for _ in range(70):
+            yield b" " * 1000
+
+    for content in (b" " * 70_000, drops()):
+        response = shared_client.post(
+            "/v1/alerts/a/acknowledge", content=content, headers={"content-type": "application/json"}
+        )
+        _problem(response, "too-large")
+
+
+def test_what_is_not_there(shared_client: httpx.Client) -> None:
+    assert "press-9" in _problem(shared_client.get("/v1/assets/press-9"), "unknown-asset")["detail"]
+    _problem(shared_client.get("/v1/assets/press-9/scores"), "unknown-asset")
+    _problem(shared_client.get("/v1/alerts/none"), "unknown-alert")
+    _problem(shared_client.post("/v1/alerts/none/acknowledge", json={"by": "jo"}), "unknown-alert")
+    _problem(shared_client.get("/v1/nothing"), "not-found")
+    _problem(shared_client.get("/problems/none"), "not-found")
+    refused = shared_client.delete("/v1/alerts")
+    _problem(refused, "method-not-allowed")
+    assert refused.headers["allow"] == "GET"
+
+
+def test_every_problem_type_resolves_to_its_page(shared_client: httpx.Client) -> None:
+    for slug, kind in PROBLEM_TYPES.items():
+        page = shared_client.get(f"/problems/{slug}")
+        assert page.status_code == 200
+        assert page.headers["content-type"].startswith("text/html")
+        assert kind.title in page.text
+
+
+def test_a_bug_is_a_problem_that_gives_nothing_away(
+    shared_client: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("the secret")
+
+    monkeypatch.setattr("storage.read.Reader.alert", fail)
+    response = shared_client.get("/v1/alerts/a")
+    _problem(response, "internal")
+    assert "secret" not in response.text
+
+
+def test_probes_metrics_and_documents(client: httpx.Client, store: Store) -> None:
+    assert client.get("/livez").json()["status"] == "alive"
+    ready = client.get("/readyz")
+    assert (ready.status_code, ready.json()["checks"]) == (200, {"database": store.check()})
+    client.get("/v1/assets/some-id")
+    metrics = client.get("/metrics").text
+    assert 'millrace_api_requests_total{method="GET",route="/v1/assets/{asset_id}",status="404"}' in metrics
+    assert "some-id" not in metrics
+    assert client.get("/asyncapi.json").json()["asyncapi"] == "3.0.0"
+    assert "swagger" in client.get("/docs").text
+    assert "/docs" in client.get("/").text
+
+
+def test_openapi_is_complete(shared_client: httpx.Client) -> None:
+    document = shared_client.get("/openapi.json").json()
+    assert document["openapi"].startswith("3.1")
+    operations = [o for path in document["paths"].values() for o in path.values()]
+    assert len({o["operationId"] for o in operations}) == len(operations)
+    for path, methods in document["paths"].items():
+        for operation in methods.values():
+            assert operation["summary"]
+            assert operation["description"], path
+            if path.startswith("/v1"):
+                assert {"401", "403", "422", "500", "503"} <= set(operation["responses"]), path
+                content = operation["responses"]["200"]["content"]
+                assert "text/event-stream" in content or "example" in content["application/json"], path
+    text = json.dumps(document)
+    assert "HTTPValidationError" not in text
+    for reference in {part.split('"')[0] for part in text.split("#/components/schemas/")[1:]}:
+        assert reference in document["components"]["schemas"]
+
+
+def test_models_are_listed_from_their_folders(sqlite_client: httpx.Client, tmp_path: Path) -> None:
+    assert sqlite_client.get("/v1/models").json() == {"items": [], "next": None}
+    training = {"first_event": "2026-01-01T00:00:00Z", "last_event": "2026-02-01T00:00:00Z", "events": 1, "rows": 1}
+    for version, created in (("1", "2026-03-01T00:00:00Z"), ("2", "2026-04-01T00:00:00Z")):
+        folder = tmp_path / "models" / "pump" / version
+        folder.mkdir(parents=True)
+        manifest = {
+            "name": "pump", "version": version, "kind": "rul", "created_at": created, "features": ["a"], "packs": {},
+            "training": {**training, "seconds": 1}, "metrics": {"rmse": 9.7}, "libraries": {},
+        }  # fmt: skip
+        (folder / "manifest.json").write_text(json.dumps(manifest))
+        (folder / "card.md").write_text(f"# pump {version}\n")
+    (tmp_path / "models" / "pump" / "3").mkdir()
+    (tmp_path / "models" / "pump" / "3" / "manifest.json").write_text("{")
+    (tmp_path / "models" / "aliases.json").write_text(json.dumps({"models": {"pump": {"champion": "1"}}}))
+    [model] = sqlite_client.get("/v1/models").json()["items"]
+    assert (model["name"], model["aliases"]) == ("pump", {"champion": "1"})
+    assert [(v["version"], v["card"]) for v in model["versions"]] == [("2", "# pump 2\n"), ("1", "# pump 1\n")]
+
+
+def test_a_database_that_is_away_and_back(postgres: Postgres, postgres_client: httpx.Client) -> None:
+    assert postgres_client.get("/readyz").status_code == 200
+    postgres.stop()
+    try:
+        for path in ("/readyz", "/v1/assets"):
+            response = postgres_client.get(path)
+            _problem(response, "unavailable")
+            assert int(response.headers["retry-after"]) > 0
+        assert postgres_client.get("/livez").status_code == 200
+    finally:
+        postgres.start()
+    assert postgres_client.get("/readyz").status_code == 200
+    assert postgres_client.get("/v1/assets").status_code == 200
