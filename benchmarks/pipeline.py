@@ -136,11 +136,13 @@ async def throughput(settings: Settings, agent: str, count: int) -> float:
 
 async def bare_aiokafka(settings: Settings, topic: str, count: int) -> float:
     """Records a second that a plain consumer fetches."""
-    consumer = AIOKafkaConsumer(bootstrap_servers=settings.kafka, auto_offset_reset="earliest")
+    consumer = AIOKafkaConsumer(bootstrap_servers=settings.kafka)
     await consumer.start()
     try:
-        consumer.assign([TopicPartition(topic, number) for number in range(settings.partitions)])
-        await consumer.seek_to_beginning()
+        partitions = [TopicPartition(topic, number) for number in range(settings.partitions)]
+        consumer.assign(partitions)
+        for partition, first_offset in (await consumer.beginning_offsets(partitions)).items():
+            consumer.seek(partition, first_offset)
         seen, first = 0, 0.0
         while seen < count:
             fetched = await consumer.getmany(timeout_ms=1000, max_records=1000)

@@ -33,7 +33,7 @@ HISTORY_SHOP_S = 1800.0  # about 18,000 clicks
 WARM_UP_CLICKS = 3000
 HISTORY_PLANT_CYCLES = 700
 HISTORY_PUMPS, HISTORY_PRESSES = 24, 16
-OWN_FOLDERS = ("kafka", "models", "demo", "snapshots", "logs")
+OWN_FOLDERS = ("kafka", "models", "demo", "snapshots", "replay", "faust", "logs")
 Push = Callable[[Event], Awaitable[object]]
 
 

@@ -39,7 +39,7 @@ class Supervisor:
     def __init__(self, settings: Settings, tell: Tell) -> None:
         self.tell = tell
         self.home = settings.home.absolute()
-        self.broker = None if settings.kafka else Broker(self.home / "kafka", settings.kafka_port)
+        self.broker = None if settings.kafka else Broker(self.home / "kafka", settings.kafka_port, settings.kafka_jars)
         self.settings = settings.model_copy(update={"home": self.home})
         self.parts: list[Part] = []
         self.lock: IO[str] | None = None

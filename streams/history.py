@@ -45,7 +45,8 @@ async def _read(settings: Settings, topics: Sequence[str]) -> list[InputEvent]:
     await consumer.start()
     try:
         consumer.assign(partitions)
-        await consumer.seek_to_beginning()
+        for at, first in (await consumer.beginning_offsets(partitions)).items():
+            consumer.seek(at, first)  # seek_to_beginning may lose against the consumer's own reset to the end
         left = await consumer.end_offsets(partitions)
         events: list[InputEvent] = []
         while left:
