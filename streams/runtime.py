@@ -36,7 +36,7 @@ log = structlog.get_logger(__name__)
 RELEASE_S = 4.0  # of the 10 s that a worker may take to end
 CLOSE_S = 1.0
 SAVE_S = 30.0
-FIRST_RETRY_S, LAST_RETRY_S = 0.1, 30.0
+FIRST_RETRY_S, LAST_RETRY_S = 0.1, 10.0
 PASSING = (KafkaError, UnavailableError, OSError, TimeoutError)  # of a send: trying again may help
 
 
@@ -295,5 +295,5 @@ class Runtime:
 
 
 def retry_after_s(attempts: int) -> float:
-    """None at first, then 0.1 s, doubled each time, up to 30 s."""
+    """None at first, then 0.1 s, doubled each time, up to 10 s."""
     return min(LAST_RETRY_S, FIRST_RETRY_S * 2.0 ** min(attempts - 1, 16)) if attempts else 0.0

@@ -28,6 +28,9 @@ PAUSE_S = 0.02
 BROKER_PATIENCE_S = 60.0  # at start; later the clients retry for ever
 TOPICS_PATIENCE_S = 10.0
 REQUEST_TIMEOUT_MS = 20_000
+# A consumer that fetches nothing for this long leaves its group and never comes back (aiokafka 0.14). Ours fetches
+# nothing while a partition waits for what is away, for as long as that takes; its heartbeats say that it lives.
+IDLE_MS = 2**31 - 1
 LEAVE_S = 2.0  # leaving the group waits for the broker
 BeforeReady = Callable[[], Awaitable[None]]
 
@@ -116,6 +119,7 @@ class Source(Service, ConsumerRebalanceListener):
             session_timeout_ms=int(self.settings.session_timeout_s * 1000),
             heartbeat_interval_ms=int(min(3.0, self.settings.session_timeout_s / 4) * 1000),
             request_timeout_ms=REQUEST_TIMEOUT_MS,
+            max_poll_interval_ms=IDLE_MS,
         )
         try:
             await consumer.start()
