@@ -16,7 +16,7 @@ import numpy.typing as npt
 from models.recursions import CHANNEL_STATE
 
 REMEMBERED_IDS = 16
-LOG_ENTRIES = 32  # renewals and errors remembered one by one; older ones only by when each kind was last
+LOG_ENTRIES = 24  # renewals and errors remembered one by one; older ones only by when each kind was last
 LOG_ENTRIES_PLAIN = 8  # for a class without errors and components
 LEVELS = 3  # severities
 MOST_CHANNELS, LEAST_CHANNELS = 8, 2
