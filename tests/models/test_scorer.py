@@ -89,6 +89,19 @@ def test_contributions_sum_to_the_raw_score_and_are_lightgbm_s(objective: str, s
         np.testing.assert_allclose(contributions.ravel(), own, rtol=1e-6, atol=1e-9 + 1e-7 * np.abs(own).max())
 
 
+@pytest.mark.parametrize("objective", ["regression", "huber", "quantile", "binary"])
+def test_the_deepest_tree_is_known(objective: str) -> None:
+    """explain() allocates by it."""
+
+    def depth(node: dict) -> int:
+        return 1 + max(depth(node["left_child"]), depth(node["right_child"])) if "left_child" in node else 0
+
+    case = random_case(1, objective)
+    scorer = Scorer.load(compile_booster(case.booster, objective, case.rows))
+    trees = case.booster.dump_model()["tree_info"]
+    assert scorer.evaluation()["depth"] == max(depth(tree["tree_structure"]) for tree in trees)
+
+
 def test_explain_takes_one_row(model) -> None:
     with pytest.raises(ValueError, match="explain takes one row"):
         Scorer.load(model[2]).explain(np.zeros((2, 6)))
