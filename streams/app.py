@@ -45,7 +45,7 @@ def build_edge(settings: Settings) -> faust.App:
     from models.store import ModelStore
     from streams.feed import CatalogueTeller, FeedReader
     from streams.maintain import Maintain
-    from streams.recommend import Recommend
+    from streams.recommend import Recommend, warm
 
     champions = ModelStore(settings.home / "models").champions()
     ranker = champions.pop(RECOMMENDER, None)
@@ -57,8 +57,9 @@ def build_edge(settings: Settings) -> faust.App:
     version = ranker.manifest.version if ranker else f"profile-{profile.name}"
     handler = Recommend(settings, reader, recommender, ModelRef(name=RECOMMENDER, version=version))
 
-    for model in (recommender, *assets.values()):
-        model.warm()  # compiling blocks the event loop: before any agent has heartbeats to send
+    warm(recommender)  # before any agent has heartbeats to send
+    for model in assets.values():
+        model.warm()
     ranking = settings.model_copy(update={"max_batch_records": min(RANKED_AT_ONCE, settings.max_batch_records)})
     runtimes = [
         build_agent(app, settings, Maintain(settings, assets)),
