@@ -26,7 +26,7 @@ FETCH_WAIT_MS = 50  # a fetch returns at once when there is something; without i
 POLL_MS = 200
 PAUSE_S = 0.02
 BROKER_PATIENCE_S = 60.0  # at start; later the clients retry for ever
-TOPICS_PATIENCE_S = 10.0
+TOPICS_PATIENCE_S = 5.0
 REQUEST_TIMEOUT_MS = 20_000
 # A consumer that fetches nothing for this long leaves its group and never comes back (aiokafka 0.14). Ours fetches
 # nothing while a partition waits for what is away, for as long as that takes; its heartbeats say that it lives.

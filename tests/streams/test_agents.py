@@ -86,7 +86,7 @@ async def test_a_stopped_worker_ends_within_ten_seconds_under_load_and_repeats_n
     trial_of: Callable[..., Any],
 ) -> None:
     trial = await trial_of()
-    await trial.produce("trivial.v1", events(60_000))
+    await trial.produce("trivial.v1", events(40_000))
     worker = trial.start()
     await trial.until(lambda: progressed(trial, 1000))
     assert trial.stop(worker) < 10
@@ -124,8 +124,8 @@ async def test_a_poisonous_record_is_quarantined_with_its_traceback_and_the_rest
 
 async def test_two_topics_are_merged_by_time_and_saved_together(trial_of: Callable[..., Any]) -> None:
     trial = await trial_of(Trivial(topics=("trivial.v1", "trivial.log.v1")))
-    await trial.produce("trivial.v1", events(20_000))
-    await trial.produce("trivial.log.v1", [(p, k, v, at * 10 - 9 * 1_700_000_000_000) for p, k, v, at in events(2000)])
+    await trial.produce("trivial.v1", events(10_000))
+    await trial.produce("trivial.log.v1", [(p, k, v, at * 10 - 9 * 1_700_000_000_000) for p, k, v, at in events(1000)])
     worker = trial.start()
     await trial.until(lambda: progressed(trial, 2000))
     worker.kill()
@@ -246,17 +246,25 @@ async def test_retention_that_passed_the_position_is_told(trial_of: Callable[...
 
 async def test_an_outage_of_the_broker_is_waited_for(tmp_path: Path) -> None:
     with Broker(tmp_path / "kafka") as broker:
-        trial = Trial(Settings(kafka=broker.bootstrap, home=tmp_path, partitions=2, checkpoint_interval_s=0.3))
+        trial = Trial(
+            Settings(
+                kafka=broker.bootstrap,
+                home=tmp_path,
+                partitions=2,
+                session_timeout_s=SESSION_S,
+                checkpoint_interval_s=0.3,
+            )
+        )
         try:
             await trial.create_topics()
-            await trial.produce("trivial.v1", events(40_000))
+            await trial.produce("trivial.v1", events(20_000))
             impatient, worker = trial.start(), trial.start()
             await trial.until(lambda: progressed(trial, 500))
             broker.kill()
             await trial.until(lambda: told(trial, "Failed"))
             assert trial.stop(impatient) < 10
             broker.start()
-            await trial.produce("trivial.v1", events(1000, 40_000))
+            await trial.produce("trivial.v1", events(1000, 20_000))
             await trial.until_applied()
             trial.stop(worker)
             await trial.assert_undisturbed()
