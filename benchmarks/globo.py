@@ -107,10 +107,10 @@ def figures(places: np.ndarray) -> dict[str, float]:
     half = 1.96 / np.sqrt(max(len(places), 1))
     return {
         "cases": float(len(places)),
-        "hr_20": hits.mean(),
-        "hr_20_half": hits.std() * half,
-        "mrr_20": ranks.mean(),
-        "mrr_20_half": ranks.std() * half,
+        "hr_20": float(hits.mean()),
+        "hr_20_half": float(hits.std() * half),
+        "mrr_20": float(ranks.mean()),
+        "mrr_20_half": float(ranks.std() * half),
     }
 
 
@@ -144,7 +144,7 @@ def measure(log: ClickLog, recommender: Recommender) -> dict[str, float]:
 
     replay(log, view, which, ask)
     cost = spent / max(len(which), 1) * 1e6
-    return figures(places) | {"candidates_us": cost[0], "rank_us": cost[1]}
+    return figures(places) | {"candidates_us": float(cost[0]), "rank_us": float(cost[1])}
 
 
 def tell(stage: str, done: int, total: int | None) -> None:
