@@ -1,0 +1,318 @@
+"""Sink: decisions from Kafka into the database, each exactly once, whatever dies.
+
+consumer group ─► fetch ─► channel ─► agent `sink` ─► decode ─► Store.write: rows and next offsets in one transaction
+
+The position of a partition is the one in the database, not the group's: on assignment the consumer seeks to it, and a
+batch is only written if it starts there. So a sink may die, hang or lose its partitions at any moment: whoever goes on
+finds rows and position in step. While the database is away nothing is fetched, and heartbeats go on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import faust
+import structlog
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka.coordinator.assignors.range import RangePartitionAssignor
+from aiokafka.errors import ConsumerStoppedError, IllegalStateError, KafkaError, OffsetOutOfRangeError
+from mode import Service
+
+from schemas import OUTPUTS, Settings, UnavailableError, topic_name
+from storage import PositionError, Span, Store
+from streams.handler import ConsumerRecord
+from streams.kafka import client_options, group_name, partition_counts
+from streams.metrics import LAG, LOST_RECORDS, READY
+from streams.sink_writer import Fetched, Writer
+
+log = structlog.get_logger(__name__)
+AGENT = "sink"
+IN_HAND = 2  # batches: one is written while the next is fetched
+FETCH_WAIT_MS = 50
+POLL_MS = 200
+PAUSE_S = 0.02
+ALIVE_S = 30.0  # aiokafka leaves the group when nobody asks it for records for 300 s
+FIRST_RETRY_S, LAST_RETRY_S = 0.1, 5.0
+BROKER_PATIENCE_S = 60.0  # at start; later the client retries for ever
+LEAVE_S = 2.0
+FINISH_S = 4.0  # for the transaction in hand at the end; it is whole or not at all in any case
+RETENTION_FIRST_S, RETENTION_EVERY_S = 60.0, 3600.0
+LAG_EVERY_S = 5.0
+Result = TypeVar("Result")
+
+
+class Void(Exception):  # noqa: N818 - not an error: what was to be done is not wanted any more
+    """The partitions went elsewhere, or the worker stops."""
+
+
+def build_sink(app: faust.App, settings: Settings) -> None:
+    """Put the agent `sink` on an app: its source, the channel, and the agent between Kafka and the database.
+
+    Raises:
+        SettingsError: the database is not one that Millrace speaks.
+    """
+    channel = app.channel(maxsize=IN_HAND)
+    sources: list[SinkSource] = []
+
+    @app.service
+    class AgentSource(SinkSource):
+        def __init__(self, **_: Any) -> None:
+            super().__init__(app, settings, channel)
+            sources.append(self)
+
+    @app.agent(channel, name=AGENT, concurrency=1)
+    async def sink(stream: Any) -> None:
+        async for fetched in stream.noack():  # the position in the database says what is done
+            await sources[-1].write(fetched)
+
+
+class SinkSource(Service, ConsumerRebalanceListener):
+    """The agent's consumer: fetches from the positions in the database, and writes what comes back on the channel."""
+
+    def __init__(self, app: faust.App, settings: Settings, channel: Any) -> None:
+        super().__init__()
+        self.app, self.settings, self.channel = app, settings, channel
+        self.topics = [topic_name(settings, topic) for topic in OUTPUTS]
+        self.store = Store(settings.database())
+        self.writer = Writer(settings, self.store)
+        self._consumer: Any = None
+        self._epoch = 0  # of the positions: everything fetched before the last seek is void
+        self._is_assigned = False
+        self._must_seek = False
+        self._next: dict[TopicPartition, int] = {}  # where the next span starts
+        self._in_hand = 0
+        self._room = asyncio.Event()
+        self._writing = asyncio.Lock()
+
+    # life cycle
+
+    async def on_start(self) -> None:
+        self.app.flow_control.resume()  # an app whose agents read channels only never does it itself
+
+    @Service.task
+    async def _run(self) -> None:
+        with contextlib.suppress(ConsumerStoppedError, Void):
+            await self._patiently(self.store.check)
+            await self._connect()
+            while not self.should_stop:
+                await self._turn()
+
+    @Service.task
+    async def _retain(self) -> None:
+        await self.sleep(RETENTION_FIRST_S)
+        while not self.should_stop:
+            try:
+                deleted = await asyncio.to_thread(self.store.delete_old_scores, self.settings.retention_scores_days)
+            except UnavailableError as error:
+                log.warning("old scores are deleted later", error=str(error))
+            else:
+                log.info("old scores are deleted", scores=deleted, days=self.settings.retention_scores_days)
+            await self.sleep(RETENTION_EVERY_S)
+
+    @Service.task
+    async def _measure_lag(self) -> None:
+        async for _ in self.itertimer(LAG_EVERY_S, name="sink lag"):
+            for tp, position in self._next.items():
+                end = self._consumer.last_stable_offset(tp) if tp in self._consumer.assignment() else None
+                if end is not None and end >= 0:
+                    LAG.labels(AGENT, tp.topic, tp.partition).set(max(0, end - position))
+
+    async def on_stop(self) -> None:
+        READY.set(0)
+        self._void()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._writing.acquire(), FINISH_S)
+        if self._consumer is not None:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._consumer.stop(), LEAVE_S)
+        self.store.close()
+
+    async def _connect(self) -> None:
+        deadline = self.loop.time() + BROKER_PATIENCE_S
+        while True:
+            try:
+                await partition_counts(self.settings, self.topics)
+                return await self._join()
+            except (KafkaError, OSError) as error:
+                if self.loop.time() > deadline:
+                    raise UnavailableError(
+                        f"Kafka at {self.settings.kafka} did not answer for {BROKER_PATIENCE_S:.0f} s: {error!r}.",
+                        "Check that it runs and that MILLRACE_KAFKA is right; `millrace doctor` tells more.",
+                    ) from error
+                log.warning("the broker does not answer", kafka=self.settings.kafka, error=repr(error))
+                await asyncio.sleep(1.0)
+
+    async def _join(self) -> None:
+        consumer = AIOKafkaConsumer(
+            **client_options(self.settings),
+            group_id=group_name(self.settings, AGENT),
+            enable_auto_commit=False,
+            auto_offset_reset="none",  # an offset that is out of range is told, not passed over
+            isolation_level="read_committed",
+            partition_assignment_strategy=(RangePartitionAssignor,),  # scores and alerts of an asset to the same sink
+            fetch_max_wait_ms=FETCH_WAIT_MS,
+            session_timeout_ms=int(self.settings.session_timeout_s * 1000),
+            heartbeat_interval_ms=int(min(3.0, self.settings.session_timeout_s / 4) * 1000),
+        )
+        try:
+            await consumer.start()
+        except BaseException:
+            await consumer.stop()
+            raise
+        self._consumer = consumer
+        consumer.subscribe(self.topics, listener=self)
+        log.info("an agent joins its group", agent=AGENT, topics=self.topics)
+
+    # group
+
+    async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:  # noqa: ARG002 - aiokafka's interface
+        self._is_assigned = False
+        self._void()
+        with contextlib.suppress(TimeoutError):  # the next owner need not meet our last transaction
+            async with asyncio.timeout(min(LEAVE_S, self.settings.session_timeout_s / 4)), self._writing:
+                pass
+
+    async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
+        self._consumer.pause(*assigned)  # until they are where the database is
+        self._is_assigned = True
+        self._void()
+        log.info("partitions are assigned", agent=AGENT, partitions=sorted(map(_name, assigned)))
+
+    def _void(self) -> None:
+        self._epoch += 1
+        self._must_seek = True
+
+    # fetching
+
+    async def _turn(self) -> None:
+        if self._in_hand >= IN_HAND:
+            await self._wait_for_room()
+            return
+        try:
+            if self._must_seek and not await self._seek():
+                await asyncio.sleep(PAUSE_S)
+                return
+            epoch = self._epoch
+            fetched = await self._consumer.getmany(timeout_ms=POLL_MS, max_records=self.settings.max_batch_records)
+            if fetched:
+                await self._deliver(epoch, fetched)
+        except OffsetOutOfRangeError:
+            self._void()
+        except IllegalStateError:  # revoked in the meantime
+            await asyncio.sleep(PAUSE_S)
+        except ConsumerStoppedError:
+            raise
+        except KafkaError as error:
+            log.warning("fetching failed; it is tried again", agent=AGENT, error=repr(error))
+            await asyncio.sleep(1.0)
+
+    async def _wait_for_room(self) -> None:
+        """The database is slow or away. Asking for records of paused partitions keeps us in the group."""
+        self._room.clear()
+        try:
+            await asyncio.wait_for(self._room.wait(), ALIVE_S)
+        except TimeoutError:
+            assigned = self._consumer.assignment()
+            self._consumer.pause(*assigned)
+            await self._consumer.getmany(timeout_ms=1)
+            self._consumer.resume(*assigned)
+
+    async def _deliver(self, epoch: int, fetched: dict[TopicPartition, list[ConsumerRecord]]) -> None:
+        ends = {tp: await self._consumer.position(tp) for tp in fetched}  # beyond gaps
+        if epoch != self._epoch:
+            return
+        spans = {tp: Span(tp.topic, tp.partition, self._next[tp], end) for tp, end in ends.items()}
+        self._next |= ends
+        self._in_hand += 1
+        await self.channel.put(Fetched(epoch, fetched, spans))
+
+    async def _seek(self) -> bool:
+        """Move the consumer to the positions of the database. Returns whether there is something to fetch now."""
+        epoch, assigned = self._epoch, sorted(self._consumer.assignment())
+        if not self._is_assigned or not assigned:
+            READY.set(self._is_assigned)
+            return False
+        stored = await self._patiently(self._read_positions)
+        first = await self._consumer.beginning_offsets(assigned)
+        last = await self._consumer.end_offsets(assigned)
+        starts = {}
+        for tp in assigned:
+            position = stored.get((tp.topic, tp.partition), first[tp])
+            if position > last[tp]:
+                position = await self._start_anew(tp, position, first[tp], last[tp])
+            elif position < first[tp]:
+                self._tell_lost(tp, position, first[tp])
+            starts[tp] = position
+        if epoch != self._epoch:
+            return False
+        for tp, position in starts.items():
+            self._consumer.seek(tp, max(position, first[tp]))
+        self._next, self._must_seek = starts, False
+        self._consumer.resume(*assigned)
+        READY.set(1)
+        log.info("the sink reads on", positions={_name(tp): position for tp, position in starts.items()})
+        return True
+
+    def _read_positions(self) -> dict[tuple[str, int], int]:
+        with self.store.reading() as reader:
+            return reader.positions(self.topics)
+
+    async def _start_anew(self, tp: TopicPartition, position: int, first: int, last: int) -> int:
+        """The topic is shorter than the database knows: made anew, or the broker lost its end. Ids drop repeats."""
+        log.error(
+            "the topic ends before the position in the database: it was made anew. It is read from its beginning; "
+            "with a new Kafka, use a new database too",
+            topic=tp.topic, partition=tp.partition, position=position, end=last,
+        )  # fmt: skip
+        await self._patiently(lambda: self.store.set_position(tp.topic, tp.partition, first))
+        return first
+
+    def _tell_lost(self, tp: TopicPartition, position: int, first: int) -> None:
+        LOST_RECORDS.labels(AGENT, tp.topic).inc(first - position)
+        log.error(
+            "the next records are not on the broker any more; going on from the earliest. Decisions between them are "
+            "missing in the database: give the topic a longer retention, or keep the sink running",
+            topic=tp.topic, partition=tp.partition, next_offset=position, earliest_offset=first,
+        )  # fmt: skip
+
+    # writing
+
+    async def write(self, fetched: Fetched) -> None:
+        """The agent's work on a batch: until it is in the database, or void."""
+        try:
+            async with self._writing:
+                if fetched.epoch == self._epoch:
+                    await self._patiently(lambda: self.writer.write(fetched), fetched.epoch)
+                    READY.set(1)
+        except Void:
+            pass
+        except PositionError as error:
+            log.warning("the sink goes back to the position of the database", reason=error.detail)
+            self._void()
+        except Exception as error:
+            log.exception("a batch could not be written; it is fetched again", error=repr(error))
+            await self.sleep(LAST_RETRY_S)
+            self._void()
+        finally:
+            self._in_hand -= 1
+            self._room.set()
+
+    async def _patiently(self, work: Callable[[], Result], epoch: int | None = None) -> Result:
+        """Do blocking work in a thread, again and again while the database is away and the epoch lasts."""
+        wait_s = FIRST_RETRY_S
+        while not self.should_stop and epoch in (None, self._epoch):
+            try:
+                return await asyncio.to_thread(work)
+            except UnavailableError as error:
+                READY.set(0)
+                log.warning("the sink waits for the database", error=str(error), wait_s=wait_s)
+                await self.sleep(wait_s)
+                wait_s = min(2 * wait_s, LAST_RETRY_S)
+        raise Void
+
+
+def _name(tp: TopicPartition) -> str:
+    return f"{tp.topic}-{tp.partition}"

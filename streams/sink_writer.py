@@ -1,0 +1,111 @@
+"""Sink writer: what one fetch brought, into the database. Blocking, for a thread.
+
+Fetched ─► decode ─► Store.write, one transaction ─► or, when the database refuses it, record by record
+
+A record that cannot be read or that the database refuses is skipped, counted and logged with its offset. It needs no
+dead letters: these topics are written by Millrace alone, so it is a bug, and the record stays where it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import structlog
+from aiokafka import TopicPartition
+
+from schemas import OUTPUTS, OutputEvent, Settings, UnavailableError
+from storage import PositionError, Removal, Span, Store
+from streams.handler import ConsumerRecord
+from streams.metrics import SINK_EVENTS, SINK_SKIPPED, SINK_WRITING
+
+log = structlog.get_logger(__name__)
+TOMBSTONES = ("recommendations.v1", "catalogue.v1")  # compacted: a null value removes its key
+Decoded: TypeAlias = list[tuple[ConsumerRecord, OutputEvent | Removal | None]]
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """What one fetch brought, a span for each partition. It is only good in the epoch of its assignment."""
+
+    epoch: int
+    records: dict[TopicPartition, list[ConsumerRecord]]
+    spans: dict[TopicPartition, Span]
+
+
+class Writer:
+    def __init__(self, settings: Settings, store: Store) -> None:
+        self._prefix, self._store = settings.topic_prefix, store
+
+    def write(self, fetched: Fetched) -> None:
+        """All or nothing, but for what cannot be written.
+
+        Raises:
+            UnavailableError: the database is away; try again.
+            PositionError: these records are not the next ones of the database.
+        """
+        decoded = {tp: self._decode(tp, records) for tp, records in fetched.records.items()}
+        events = [event for pairs in decoded.values() for _, event in pairs if event is not None]
+        try:
+            with SINK_WRITING.time():
+                written = self._store.write(events, list(fetched.spans.values()))
+        except (UnavailableError, PositionError):
+            raise
+        except Exception as error:
+            log.warning("a batch is refused and written record by record", error=str(error) or repr(error))
+            for tp, pairs in decoded.items():
+                self._write_one_by_one(tp, fetched.spans[tp], pairs)
+        else:
+            SINK_EVENTS.labels("written").inc(written.rows)
+            SINK_EVENTS.labels("repeated").inc(written.duplicates)
+
+    def _write_one_by_one(self, tp: TopicPartition, span: Span, pairs: Decoded) -> None:
+        position = span.start
+        for record, event in pairs:
+            step = [Span(span.topic, span.partition, position, record.offset + 1)]
+            try:
+                self._store.write([] if event is None else [event], step)
+            except (UnavailableError, PositionError):
+                raise
+            except Exception as error:
+                self._skip(tp, [(record, str(error) or repr(error))], "refused")
+                self._store.write([], step)
+            position = record.offset + 1
+        if position != span.next_offset:
+            self._store.write([], [Span(span.topic, span.partition, position, span.next_offset)])
+
+    def _decode(self, tp: TopicPartition, records: Sequence[ConsumerRecord]) -> Decoded:
+        """Fields that this version does not know are left out, so that the edge can be upgraded before the sink."""
+        topic = tp.topic.removeprefix(self._prefix)
+        validate = OUTPUTS[topic].model_validate_json
+        decoded: Decoded = []
+        bad: list[tuple[ConsumerRecord, str]] = []
+        for record in records:
+            event: OutputEvent | Removal | None = None
+            try:
+                event = _removal(topic, record) if record.value is None else validate(record.value, extra="ignore")
+            except ValueError as error:  # pydantic's ValidationError is one
+                bad.append((record, str(error)))
+            decoded.append((record, event))
+        if bad:
+            self._skip(tp, bad, "unreadable")
+        return decoded
+
+    def _skip(self, tp: TopicPartition, bad: Sequence[tuple[ConsumerRecord, str]], reason: str) -> None:
+        SINK_SKIPPED.labels(tp.topic.removeprefix(self._prefix), reason).inc(len(bad))
+        log.error(
+            "records are skipped; they stay on their topic. This is a bug; please report it",
+            topic=tp.topic,
+            partition=tp.partition,
+            reason=reason,
+            count=len(bad),
+            first_offset=bad[0][0].offset,
+            first_error=bad[0][1],
+        )
+
+
+def _removal(topic: str, record: ConsumerRecord) -> Removal:
+    if topic not in TOMBSTONES or record.key is None:
+        raise ValueError("it has no value")
+    return Removal(topic, record.key.decode())
