@@ -124,8 +124,8 @@ async def test_a_poisonous_record_is_quarantined_with_its_traceback_and_the_rest
 
 async def test_two_topics_are_merged_by_time_and_saved_together(trial_of: Callable[..., Any]) -> None:
     trial = await trial_of(Trivial(topics=("trivial.v1", "trivial.log.v1")))
-    await trial.produce("trivial.v1", events(10_000))
-    await trial.produce("trivial.log.v1", [(p, k, v, at * 10 - 9 * 1_700_000_000_000) for p, k, v, at in events(1000)])
+    await trial.produce("trivial.v1", events(20_000))
+    await trial.produce("trivial.log.v1", [(p, k, v, at * 10 - 9 * 1_700_000_000_000) for p, k, v, at in events(2000)])
     worker = trial.start()
     await trial.until(lambda: progressed(trial, 2000))
     worker.kill()

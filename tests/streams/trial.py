@@ -60,7 +60,11 @@ class Trial:
         return worker
 
     def stop(self, worker: subprocess.Popen[bytes], timeout_s: float = 10.0) -> float:
-        """SIGTERM; seconds until it ended."""
+        """SIGTERM, once it is up; seconds until it ended."""
+        log, started = self.settings.home / f"worker-{self.workers.index(worker)}.log", time.monotonic()
+        while "joins its group" not in log.read_text():  # before that Python ends by the signal
+            assert time.monotonic() - started < 30, self.logs()
+            time.sleep(0.02)
         started = time.monotonic()
         worker.send_signal(signal.SIGTERM)
         assert worker.wait(timeout_s) == 0, self.logs()
