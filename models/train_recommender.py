@@ -19,6 +19,7 @@ import lightgbm
 import numpy as np
 import numpy.typing as npt
 
+from models.candidate_features import feature_names
 from models.catalogue import CatalogueView
 from models.click_log import ClickLog, LogReader, Progress, replay
 from models.compile import compile_booster, gain_shares
@@ -77,14 +78,22 @@ def train(
     if len(log) == 0:
         raise ModelError("The log has no click; nothing was trained.", "Check the file or topic and its event times.")
     learned = learn(log, profile, sampling or Sampling(), progress)
+    manifest = _manifest(log, profile, learned, name, store.new_version(name), time.monotonic() - begun)
     packs = {"score": compile_booster(learned.booster, name, learned.check_rows)} if learned.booster else {}
-    features = Recommender(None, profile).features
-    manifest = Manifest(
+    shares = gain_shares(learned.booster, manifest.features) if learned.booster else {}
+    folder = store.save(manifest, packs, _card(manifest), shares)
+    return store.load(name, folder.name).manifest
+
+
+def _manifest(
+    log: ClickLog, profile: RecommenderProfile, learned: Learned, name: str, new_version: str, seconds: float
+) -> Manifest:
+    return Manifest(
         name=name,
-        version=store.new_version(name),
+        version=new_version,
         kind="recommender",
         created_at=datetime.now(UTC),
-        features=features,
+        features=feature_names(profile),
         packs={},
         profile=profile,
         learned={"strategy": learned.strategy},
@@ -93,14 +102,11 @@ def train(
             last_event=datetime.fromtimestamp(float(log.columns.times.max()), UTC),
             events=len(log) + log.duplicates,
             rows=learned.rows,
-            seconds=round(time.monotonic() - begun, 1),
+            seconds=round(seconds, 1),
         ),
         metrics=learned.metrics,
         libraries={library: version(library) for library in ("lightgbm", "numba", "numpy", "treelite")},
     )
-    shares = gain_shares(learned.booster, features) if learned.booster else {}
-    folder = store.save(manifest, packs, _card(manifest), shares)
-    return store.load(name, folder.name).manifest
 
 
 def learn(log: ClickLog, profile: RecommenderProfile, sampling: Sampling, progress: Progress) -> Learned:
@@ -162,7 +168,7 @@ def _card(manifest: Manifest) -> str:
         return (
             "The forest serves: on the held-out questions it ranked the next click higher than the list made by hand."
         )
-    if not manifest.packs and "hr_20" not in metrics:
+    if "hr_20" not in metrics:
         few = f"There were {metrics['queries']:.0f} questions to learn from, fewer than {LEAST_QUERIES}."
         return f"There is no forest, the list made by hand serves. {few}"
     return "The list made by hand serves: on the held-out questions the forest was not clearly better."
