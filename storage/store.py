@@ -5,7 +5,7 @@ sink ─► write(events, spans)          API ─► reading() ─► Reader    
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
@@ -99,15 +99,17 @@ class Store:
             connection.execute(statement.on_conflict_do_nothing(index_elements=["alert_id"]))
             return Reader(connection).alert(alert_id)
 
-    def delete_old_scores(self, days: float) -> int:
+    def delete_old_scores(self, days: float, should_stop: Callable[[], bool] = lambda: False) -> int:
         """Delete the scores whose event_time is older, asset by asset in small transactions. Returns how many."""
         oldest = datetime.now(UTC) - timedelta(days=days)
         deleted, after = 0, ""
         while assets := self._assets_with_scores_before(oldest, after):
             for asset_id in assets:
-                while count := self._delete_scores(asset_id, oldest):
+                while not should_stop() and (count := self._delete_scores(asset_id, oldest)):
                     deleted += count
             after = assets[-1]
+            if should_stop():
+                break
         return deleted
 
     def _assets_with_scores_before(self, oldest: datetime, after: str) -> Sequence[str]:

@@ -26,7 +26,7 @@ from storage import PositionError, Span, Store
 from streams.handler import ConsumerRecord
 from streams.kafka import client_options, group_name, partition_counts
 from streams.metrics import LAG, LOST_RECORDS, READY
-from streams.sink_writer import Fetched, Writer
+from streams.sink_writer import Fetched, Retention, Writer
 
 log = structlog.get_logger(__name__)
 AGENT = "sink"
@@ -39,7 +39,6 @@ FIRST_RETRY_S, LAST_RETRY_S = 0.1, 5.0
 BROKER_PATIENCE_S = 60.0  # at start; later the client retries for ever
 LEAVE_S = 2.0
 FINISH_S = 4.0  # for the transaction in hand at the end; it is whole or not at all in any case
-RETENTION_FIRST_S, RETENTION_EVERY_S = 60.0, 3600.0
 LAG_EVERY_S = 5.0
 Result = TypeVar("Result")
 
@@ -54,29 +53,26 @@ def build_sink(app: faust.App, settings: Settings) -> None:
     Raises:
         SettingsError: the database is not one that Millrace speaks.
     """
+    store = Store(settings.database())
     channel = app.channel(maxsize=IN_HAND)
-    sources: list[SinkSource] = []
-
-    @app.service
-    class AgentSource(SinkSource):
-        def __init__(self, **_: Any) -> None:
-            super().__init__(app, settings, channel)
-            sources.append(self)
+    source = SinkSource(app, settings, store, channel)
 
     @app.agent(channel, name=AGENT, concurrency=1)
     async def sink(stream: Any) -> None:
         async for fetched in stream.noack():  # the position in the database says what is done
-            await sources[-1].write(fetched)
+            await source.write(fetched)
+
+    for service in (source, Retention(settings, store)):
+        app.service(service)
 
 
 class SinkSource(Service, ConsumerRebalanceListener):
     """The agent's consumer: fetches from the positions in the database, and writes what comes back on the channel."""
 
-    def __init__(self, app: faust.App, settings: Settings, channel: Any) -> None:
+    def __init__(self, app: faust.App, settings: Settings, store: Store, channel: Any) -> None:
         super().__init__()
-        self.app, self.settings, self.channel = app, settings, channel
+        self.app, self.settings, self.store, self.channel = app, settings, store, channel
         self.topics = [topic_name(settings, topic) for topic in OUTPUTS]
-        self.store = Store(settings.database())
         self.writer = Writer(settings, self.store)
         self._consumer: Any = None
         self._epoch = 0  # of the positions: everything fetched before the last seek is void
@@ -99,18 +95,6 @@ class SinkSource(Service, ConsumerRebalanceListener):
             await self._connect()
             while not self.should_stop:
                 await self._turn()
-
-    @Service.task
-    async def _retain(self) -> None:
-        await self.sleep(RETENTION_FIRST_S)
-        while not self.should_stop:
-            try:
-                deleted = await asyncio.to_thread(self.store.delete_old_scores, self.settings.retention_scores_days)
-            except UnavailableError as error:
-                log.warning("old scores are deleted later", error=str(error))
-            else:
-                log.info("old scores are deleted", scores=deleted, days=self.settings.retention_scores_days)
-            await self.sleep(RETENTION_EVERY_S)
 
     @Service.task
     async def _measure_lag(self) -> None:
@@ -238,14 +222,10 @@ class SinkSource(Service, ConsumerRebalanceListener):
         stored = await self._patiently(self._read_positions)
         first = await self._consumer.beginning_offsets(assigned)
         last = await self._consumer.end_offsets(assigned)
-        starts = {}
-        for tp in assigned:
-            position = stored.get((tp.topic, tp.partition), first[tp])
-            if position > last[tp]:
-                position = await self._start_anew(tp, position, first[tp], last[tp])
-            elif position < first[tp]:
-                self._tell_lost(tp, position, first[tp])
-            starts[tp] = position
+        starts = {
+            tp: await self._in_range(tp, stored.get((tp.topic, tp.partition), first[tp]), first[tp], last[tp])
+            for tp in assigned
+        }
         if epoch != self._epoch:
             return False
         for tp, position in starts.items():
@@ -260,23 +240,24 @@ class SinkSource(Service, ConsumerRebalanceListener):
         with self.store.reading() as reader:
             return reader.positions(self.topics)
 
-    async def _start_anew(self, tp: TopicPartition, position: int, first: int, last: int) -> int:
-        """The topic is shorter than the database knows: made anew, or the broker lost its end. Ids drop repeats."""
+    async def _in_range(self, tp: TopicPartition, position: int, first: int, last: int) -> int:
+        """The position to go on from: that of the database, unless the topic was made anew, or lost its end."""
+        if position < first:
+            LOST_RECORDS.labels(AGENT, tp.topic).inc(first - position)
+            log.error(
+                "the next records are not on the broker any more; going on from the earliest. Decisions between them "
+                "are missing in the database: give the topic a longer retention, or keep the sink running",
+                at=_name(tp), next_offset=position, earliest_offset=first,
+            )  # fmt: skip
+        if position <= last:
+            return position
         log.error(
-            "the topic ends before the position in the database: it was made anew. It is read from its beginning; "
-            "with a new Kafka, use a new database too",
-            topic=tp.topic, partition=tp.partition, position=position, end=last,
+            "the topic ends before the position in the database: it was made anew. It is read from its beginning, and "
+            "ids drop what is known; with a new Kafka, use a new database too",
+            at=_name(tp), position=position, end=last,
         )  # fmt: skip
         await self._patiently(lambda: self.store.set_position(tp.topic, tp.partition, first))
         return first
-
-    def _tell_lost(self, tp: TopicPartition, position: int, first: int) -> None:
-        LOST_RECORDS.labels(AGENT, tp.topic).inc(first - position)
-        log.error(
-            "the next records are not on the broker any more; going on from the earliest. Decisions between them are "
-            "missing in the database: give the topic a longer retention, or keep the sink running",
-            topic=tp.topic, partition=tp.partition, next_offset=position, earliest_offset=first,
-        )  # fmt: skip
 
     # writing
 

@@ -1,4 +1,4 @@
-"""Sink writer: what one fetch brought, into the database. Blocking, for a thread.
+"""Sink writer: what one fetch brought, into the database, and out again when its retention ends. Runs in threads.
 
 Fetched ─► decode ─► Store.write, one transaction ─► or, when the database refuses it, record by record
 
@@ -8,19 +8,22 @@ dead letters: these topics are written by Millrace alone, so it is a bug, and th
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
 import structlog
 from aiokafka import TopicPartition
+from mode import Service
 
-from schemas import OUTPUTS, OutputEvent, Settings, UnavailableError
+from schemas import OUTPUTS, MillraceError, OutputEvent, Settings, UnavailableError
 from storage import PositionError, Removal, Span, Store
 from streams.handler import ConsumerRecord
 from streams.metrics import SINK_EVENTS, SINK_SKIPPED, SINK_WRITING
 
 log = structlog.get_logger(__name__)
+RETENTION_FIRST_S, RETENTION_EVERY_S = 60.0, 3600.0
 TOMBSTONES = ("recommendations.v1", "catalogue.v1")  # compacted: a null value removes its key
 Decoded: TypeAlias = list[tuple[ConsumerRecord, OutputEvent | Removal | None]]
 
@@ -103,6 +106,28 @@ class Writer:
             first_offset=bad[0][0].offset,
             first_error=bad[0][1],
         )
+
+
+class Retention(Service):
+    """Deletes scores older than MILLRACE_RETENTION_SCORES_DAYS, a minute after the start and then every hour."""
+
+    def __init__(self, settings: Settings, store: Store) -> None:
+        super().__init__()
+        self._days, self._store = settings.retention_scores_days, store
+
+    @Service.task
+    async def _run(self) -> None:
+        await self.sleep(RETENTION_FIRST_S)
+        while not self.should_stop:
+            try:
+                deleted = await asyncio.to_thread(
+                    self._store.delete_old_scores, self._days, lambda: bool(self.should_stop)
+                )
+            except MillraceError as error:
+                log.warning("old scores are deleted later", error=str(error))
+            else:
+                log.info("old scores are deleted", scores=deleted, days=self._days)
+            await self.sleep(RETENTION_EVERY_S)
 
 
 def _removal(topic: str, record: ConsumerRecord) -> Removal:

@@ -159,6 +159,7 @@ def test_old_scores_are_deleted_in_batches(store: Store, monkeypatch: pytest.Mon
         old = [score(n, asset=asset, event_time=now - timedelta(days=31, seconds=n)) for n in range(20)]
         same = [score(n, asset=asset, event_time=now - timedelta(days=40)) for n in range(20, 30)]
         store.write([*old, *same, score(99, asset=asset, event_time=now - timedelta(days=29))], [])
+    assert store.delete_old_scores(30, lambda: True) == 0, "told to stop"
     assert store.delete_old_scores(days=30) == 90
     assert store.delete_old_scores(days=30) == 0
     with store.reading() as reader:
