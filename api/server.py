@@ -5,8 +5,10 @@ Settings ─► listen ─► serve ─► stop: streams end, requests in hand a
 
 from __future__ import annotations
 
+import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import structlog
 import uvicorn
@@ -64,10 +66,22 @@ class ApiServer(uvicorn.Server):
 
 
 def serve(settings: Settings, port_callback: Callable[[int], None] | None = None) -> None:
-    """Serve the API until the process is told to stop; see `ApiServer`."""
+    """Serve the API until the process is told to stop, which is a success; see `ApiServer`."""
     server = ApiServer(settings, port_callback)
-    with server.listener:
+    with server.listener, _signals_are_done():
         server.run(sockets=[server.listener])
+
+
+@contextmanager
+def _signals_are_done() -> Iterator[None]:
+    """uvicorn raises the signal that ended it once more: it has done its work, so nothing follows from that."""
+    numbers = (signal.SIGTERM, signal.SIGINT)
+    before = {number: signal.signal(number, lambda *_: None) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _listen(settings: Settings) -> socket.socket:

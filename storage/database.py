@@ -5,6 +5,8 @@ URL ─► engine(url, writes) ─► connection in one transaction ─► Stora
 
 from __future__ import annotations
 
+import re
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -14,13 +16,9 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import (
     ArgumentError,
-    DataError,
     DBAPIError,
-    IntegrityError,
     InterfaceError,
-    NoSuchModuleError,
     OperationalError,
-    ProgrammingError,
     SQLAlchemyError,
 )
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -29,6 +27,7 @@ from schemas import MillraceError, SettingsError, UnavailableError
 
 BUSY_TIMEOUT_S = 10  # how long a writer of SQLite waits for another one; a batch of 1,000 takes about 20 ms
 CONNECT_TIMEOUT_S = 5
+LOST_AFTER_MS = 15_000  # a PostgreSQL that vanished without a word
 POOL_SIZE = 10
 
 
@@ -66,7 +65,7 @@ def build_engine(url: str, *, writes: bool) -> Engine:
     if parsed.get_backend_name() == "postgresql":
         session = "" if writes else "-c default_transaction_read_only=on "
         arguments = {"connect_timeout": CONNECT_TIMEOUT_S, "options": f"{session}-c timezone=UTC"}
-        arguments |= {"application_name": "millrace", "keepalives_idle": 10}
+        arguments |= {"application_name": "millrace", "keepalives_idle": 10, "tcp_user_timeout": LOST_AFTER_MS}
         return create_engine(parsed, connect_args=arguments, **options)
     engine = create_engine(parsed, connect_args={"timeout": BUSY_TIMEOUT_S}, **options)
     _configure_sqlite(engine, writes=writes)
@@ -105,23 +104,27 @@ def transaction(engine: Engine) -> Iterator[Connection]:
     try:
         with engine.begin() as connection:
             yield connection
-    except SQLAlchemyError as error:
+    except (SQLAlchemyError, sqlite3.Error) as error:  # the latter from the pragmas, which SQLAlchemy does not wrap
         raise translate(error, engine.url) from error
 
 
-def translate(error: SQLAlchemyError, url: URL) -> MillraceError:
+def translate(error: SQLAlchemyError | sqlite3.Error, url: URL) -> MillraceError:
     """What an error of the database means for whoever asked."""
-    where = url.render_as_string(hide_password=True)
+    at = f"The database at {url.render_as_string(hide_password=True)}"
     cause = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
-    if isinstance(error, DataError | IntegrityError):
-        return StorageError(f"The database at {where} refused the data: {cause}.", "This is a bug; please report it.")
-    if "no such table" in cause or ("does not exist" in cause and isinstance(error, ProgrammingError)):
-        return UnavailableError(f"The database at {where} lacks a table: {cause}.", "Run `millrace db upgrade`.")
-    if isinstance(error, OperationalError | InterfaceError | PoolTimeoutError | NoSuchModuleError) or (
-        isinstance(error, DBAPIError) and error.connection_invalidated
-    ):
+    is_lost = isinstance(error, DBAPIError) and error.connection_invalidated
+    if any(text in cause for text in _NO_DATABASE):
+        return StorageError(f"{at} is not one: {cause}.", "Move the file away, or correct MILLRACE_DATABASE_URL.")
+    if _NO_TABLE.search(cause):
+        return UnavailableError(f"{at} lacks a table: {cause}.", "Run `millrace db upgrade`.")
+    if is_lost or isinstance(error, _PASSING):
         return UnavailableError(
-            f"The database at {where} cannot be used: {cause}.",
+            f"{at} cannot be used: {cause}.",
             "Start it, or correct MILLRACE_DATABASE_URL; what was not written is written when it is there.",
         )
-    return StorageError(f"The database at {where} failed: {cause}.", "This is a bug; please report it.")
+    return StorageError(f"{at} refused the data: {cause}.", "See its log; if that does not tell, please report it.")
+
+
+_NO_DATABASE = ("file is not a database", "database disk image is malformed")
+_NO_TABLE = re.compile(r"^(no such (table|column)|table .* has no column|(relation|column) .* does not exist)")
+_PASSING = (OperationalError, InterfaceError, PoolTimeoutError, sqlite3.OperationalError)

@@ -108,7 +108,7 @@ def test_sigterm_ends_the_server_with_its_streams(sqlite_url: str, tmp_path: Pat
             started = time.monotonic()
             server.send_signal(signal.SIGTERM)
             list(lines)  # to the end of the stream, which is not cut off
-            server.wait(10)
+            assert server.wait(10) == 0
             assert time.monotonic() - started < 5
         server.stdout.read()
 

@@ -74,3 +74,20 @@ def test_a_database_that_is_not_there_is_told_without_the_password() -> None:
         store.check()
     assert "hush" not in str(caught.value)
     store.close()
+
+
+def test_a_file_that_is_no_database_is_told(tmp_path: Path) -> None:
+    (tmp_path / "notes.db").write_text("not a database " * 100)
+    store = Store(f"sqlite:///{tmp_path / 'notes.db'}")
+    with pytest.raises(StorageError, match="Move the file away"):
+        store.check()
+    with pytest.raises(StorageError, match="Move the file away"):
+        upgrade(f"sqlite:///{tmp_path / 'notes.db'}")
+    store.close()
+
+
+def test_a_database_that_does_not_exist_is_told(postgres: Postgres) -> None:
+    store = Store(postgres.url("nowhere"))
+    with pytest.raises(UnavailableError, match="MILLRACE_DATABASE_URL"):
+        store.check()
+    store.close()
