@@ -200,7 +200,8 @@ def figures(
 def evaluate(out: Path, data: Path) -> dict[str, float]:
     failed: dict[str, list[tuple[int, float]]] = {component: [] for component in COMPONENTS}
     for row in read_rows(data, "failures"):
-        failed[row["failure"]].append((int(row["machineID"]), _time(row).timestamp()))
+        if int(row["machineID"]) in MACHINES:
+            failed[row["failure"]].append((int(row["machineID"]), _time(row).timestamp()))
     levels = ModelStore(out / "models").load("azure").manifest.learned["levels"]
     cuts = {name: float(level[0]["on"]) for name, level in zip(COMPONENTS, levels, strict=True)}
     return figures(_read(out / "azure-scores.csv"), _read(out / "azure-alerts.csv"), failed, cuts)

@@ -10,7 +10,6 @@ everything is counted: what still holds is raised with the first reading after i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,13 +17,26 @@ import numpy.typing as npt
 from numba import njit
 
 from models.asset_rows import LEVELS, RowViews
-from models.observe import LOGGED, REPLACEMENT, SCORED, EventBatch, Seen
-from schemas import PolicyLevel
+from models.log_memory import REPLACEMENT
+from models.observe import LOGGED, SCORED, EventBatch, Seen
+from models.policy import SEVERITIES, Policy
 
-SEVERITIES = ("", "advisory", "warning", "critical")
+__all__ = [
+    "CHANGED",
+    "CLEARED",
+    "DECIDED_BY_SCORE",
+    "RAISED",
+    "REASONS",
+    "SEVERITIES",
+    "STATES",
+    "TRANSITION",
+    "Decided",
+    "decide",
+]
 RAISED, CHANGED, CLEARED = range(3)
 STATES = ("raised", "changed", "cleared")
 REACHED, ESCALATED, STEPPED_DOWN, RECOVERED, REPLACED, RENEWED = range(6)
+DECIDED_BY_SCORE = (REACHED, ESCALATED, STEPPED_DOWN, RECOVERED)
 REASONS = (
     "reached the {severity} level",
     "rose to the {severity} level",
@@ -43,31 +55,11 @@ TRANSITION = np.dtype(
         ("alert", "u4"),  # 1, 2, ... of this asset and target
         ("sequence", "u2"),  # 0, 1, ... of this alert
         ("value", "f8"),  # what was compared with the threshold
-        ("threshold", "f8"),  # NaN where no score decided
+        ("threshold", "f8"),  # of the level that was reached or left
         ("raised_at", "f8"),  # event time in epoch seconds at which the alert was raised
     ],
     align=True,
 )
-# of a remaining life, measured on 709 out-of-fold engines with cap 125: every engine alerted once, warning with
-# a median lead of 29, none above 60
-LIFE_LEVELS = (("advisory", 45.0, 70.0, 3, 10), ("warning", 31.0, 55.0, 2, 10), ("critical", 12.0, 25.0, 2, 10))
-LIFE_LEVELS_CAP = 125.0
-
-
-class Policy(NamedTuple):
-    """For the kernel; T targets, 3 levels, thresholds times `sign` so that more is worse. inf: no such level."""
-
-    sign: float  # -1: a remaining life, 1: a probability
-    on: Any  # (T, 3) f8
-    clear: Any  # (T, 3) f8
-    on_delay: Any  # (T, 3) i8
-    off_delay: Any  # (T, 3) i8
-    pull: float  # of a reading on the published value, within one unit of time
-    steady_pull: float  # the same on the value that is compared with the levels
-    ceiling: float  # below it a remaining life falls by 1 per unit of time; -inf: never
-    high: float  # scores lie between 0 and this
-    errors: int  # codes of log entries that come before those of the parts
-    parts: int  # how many; the code after them means the asset as a whole
 
 
 class _At(NamedTuple):
@@ -96,50 +88,6 @@ class Decided(NamedTuple):
     transitions: npt.NDArray[np.void]  # (m,) TRANSITION, in the order of events
 
 
-def life_levels(cap: float) -> list[PolicyLevel]:
-    """The default policy of a remaining life, scaled to the cap of the class."""
-    scale = cap / LIFE_LEVELS_CAP
-    return [
-        PolicyLevel(severity=name, on=on * scale, clear=clear * scale, on_delay=on_delay, off_delay=off_delay)
-        for name, on, clear, on_delay, off_delay in LIFE_LEVELS
-    ]
-
-
-def _table(levels: Sequence[Sequence[PolicyLevel]], field: str, absent: float, sign: float = 1.0) -> Any:
-    table = np.full((len(levels), LEVELS), absent)
-    for target, given in enumerate(levels):
-        for level in given:
-            table[target, SEVERITIES.index(level.severity) - 1] = sign * getattr(level, field)
-    return table
-
-
-def life_policy(levels: Sequence[PolicyLevel], cap: float, pulls: tuple[float, float], errors: int) -> Policy:
-    """Policy of a remaining life between 0 and `cap`.
-
-    Args:
-        pulls: of a reading, on the published value and on the one that is compared with the levels.
-        errors: number of error codes of the class.
-    """
-    return _build([levels], -1.0, pulls, (0.96 * cap, cap), (errors, 0))
-
-
-def probability_policy(levels: Sequence[Sequence[PolicyLevel]], pulls: tuple[float, float], errors: int) -> Policy:
-    """Policy of the failure probabilities of T components, with the levels of each."""
-    return _build(levels, 1.0, pulls, (-np.inf, 1.0), (errors, len(levels)))
-
-
-def _build(
-    levels: Sequence[Sequence[PolicyLevel]],
-    sign: float,
-    pulls: tuple[float, float],
-    bounds: tuple[float, float],
-    codes: tuple[int, int],
-) -> Policy:
-    delays = (_table(levels, "on_delay", 1).astype(np.int64), _table(levels, "off_delay", 1).astype(np.int64))
-    on, clear = _table(levels, "on", np.inf, sign), _table(levels, "clear", np.inf, sign)
-    return Policy(sign, on, clear, *delays, *pulls, *bounds, *codes)
-
-
 @njit(cache=True)
 def _filtered(before, raw, step, pull, ceiling):  # type: ignore[no-untyped-def]
     """What is known to fall by one per unit of time, pulled towards the forest's word; event time sets the pull."""
@@ -165,6 +113,13 @@ def _emit(rows, at, state, reason, value, threshold, journal):  # type: ignore[n
 def _clear(rows, at, reason, value, threshold, journal):  # type: ignore[no-untyped-def]
     _emit(rows, at, CLEARED, reason, value, threshold, journal)
     rows.severity[at.slot, at.target] = 0
+
+
+@njit(cache=True)
+def _end(rows, at, reason, policy, journal):  # type: ignore[no-untyped-def]
+    """Clear an alert for a reason other than a score; it keeps the value it had."""
+    threshold = policy.sign * policy.on[at.target, rows.severity[at.slot, at.target] - 1]
+    _clear(rows, at, reason, np.float64(rows.steady[at.slot, at.target]), threshold, journal)
 
 
 @njit(cache=True)
@@ -244,20 +199,20 @@ def _filter(rows, at, raw, step, policy, journal):  # type: ignore[no-untyped-de
 
 
 @njit(cache=True)
-def _replace(rows, at, journal):  # type: ignore[no-untyped-def]
+def _replace(rows, at, policy, journal):  # type: ignore[no-untyped-def]
     """Clear the alert of what was replaced, unless it was raised after that."""
     if rows.severity[at.slot, at.target] > 0 and rows.raised_at[at.slot, at.target] <= at.time:
+        _end(rows, at, REPLACED, policy, journal)
         _forget(rows, at.slot, at.target)
-        _clear(rows, at, REPLACED, np.nan, np.nan, journal)
 
 
 @njit(cache=True)
 def _judge(rows, at, raw, step, is_renewed, policy, journal):  # type: ignore[no-untyped-def]
     """One score of one target."""
     if is_renewed:
-        _forget(rows, at.slot, at.target)
         if rows.severity[at.slot, at.target] > 0:
-            _clear(rows, at, RENEWED, np.nan, np.nan, journal)
+            _end(rows, at, RENEWED, policy, journal)
+        _forget(rows, at.slot, at.target)
     steady = _filter(rows, at, raw, step, policy, journal)
     severity = _severity(rows, at, steady, policy)
     if severity > rows.severity[at.slot, at.target] and _is_in_window(rows, at.slot, at.time):
@@ -278,7 +233,7 @@ def _decide(rows, slots, events, seen, raw, policy, journal):  # type: ignore[no
                 is_renewed = seen.is_renewed[i, target] == 1
                 _judge(rows, at, raw[i, target], seen.step[i], is_renewed, policy, journal)
             elif is_replacement and part in (target, policy.parts):
-                _replace(rows, at, journal)
+                _replace(rows, at, policy, journal)
 
 
 def decide(

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from models.observe import ERROR, KINDS, NO_CODE, READING, EventBatch
+from models.log_memory import ERROR, KINDS, NO_CODE, READING
+from models.observe import EventBatch
 from schemas import AssetClass, FailureTarget, Maintenance, Telemetry
 
 AssetEvent = Telemetry | Maintenance

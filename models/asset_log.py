@@ -13,8 +13,9 @@ import numpy.typing as npt
 
 from models.asset_events import AssetEvent, Encoder
 from models.asset_rows import row_dtype, views
+from models.log_memory import FAILURE, READING, REPLACEMENT
 from models.maintenance import observer_of, shape_of
-from models.observe import FAILURE, LOGGED, READING, REPLACEMENT, SCORED, EventBatch, Seen
+from models.observe import LOGGED, SCORED, EventBatch, Seen
 from models.preparation import History, Preparation, TrainingError, unprepared
 from models.regimes import Floats, Ints
 from schemas import AssetClass, Telemetry

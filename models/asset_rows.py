@@ -46,6 +46,7 @@ class RowViews(NamedTuple):
     """The fields of a row; times are epoch seconds, 0: never. A row of zeros is an asset that was never seen."""
 
     newest: Any  # (n,) f8: time of the newest reading applied
+    deviating: Any  # (n,) u8: which of the first 64 sensors were far from what was expected, one bit each
     life_first: Any  # (n,) f8: first reading of this life
     renewed_at: Any  # (n,) f8: newest renewal of the whole asset that took effect
     window_start: Any  # (n,) f8
@@ -76,7 +77,8 @@ class RowViews(NamedTuple):
 def row_dtype(shape: Shape) -> np.dtype[np.void]:
     targets, log = shape.targets, shape.log_entries
     fields: list[tuple[Any, ...]] = [
-        ("newest", "f8"), ("life_first", "f8"), ("renewed_at", "f8"), ("window_start", "f8"), ("window_end", "f8"),
+        ("newest", "f8"), ("deviating", "u8"), ("life_first", "f8"), ("renewed_at", "f8"),
+        ("window_start", "f8"), ("window_end", "f8"),
         ("ids", "u8", (REMEMBERED_IDS,)), ("log_time", "f8", (log,)), ("log_settled", "f8", (shape.codes,)),
         ("applied_at", "f8", (targets,)), ("raised_at", "f8", (targets,)),
         ("channels", "f4", (shape.channels, CHANNEL_STATE)), ("fall", "f4", (3,)),

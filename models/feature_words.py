@@ -11,7 +11,7 @@ from typing import TypedDict
 
 import numpy as np
 
-from models.observe import WINDOWS
+from models.log_memory import WINDOWS
 from models.preparation import Preparation
 from models.recursions import WORDS
 from schemas import AssetClass, RulTarget

@@ -18,6 +18,7 @@ DIRECTIONS = 3
 CLIP = 6.0  # sd; for fitting
 SMOOTHING = 21  # readings of the centred moving average that stands for the true course
 TRUST_RANGE = (0.02, 3.0)
+LEAST_NOISE = 0.5  # sd of a reading; the course is known no better than that
 REGIME_RIDGE = 0.05
 
 
@@ -30,6 +31,7 @@ class Indexes:
     trust: Floats  # (R, K) weight of a reading in the recursions, 1 on average
     expected_offset: Floats  # (R, S)
     expected_load: Floats  # (R, S, K): z is about expected_offset + expected_load @ index
+    noise: Floats  # (R, S) sd of z about that
 
 
 @dataclass(frozen=True)
@@ -105,6 +107,7 @@ class _Structure:
     load: Floats  # (R, S, M)
     solve: Floats  # (R, M, S)
     information: Floats  # (R, M)
+    noise: Floats  # (R, S)
 
 
 def _fit_structure(z: Floats, regimes: Ints, count: int, course: Floats) -> _Structure:
@@ -119,6 +122,7 @@ def _fit_structure(z: Floats, regimes: Ints, count: int, course: Floats) -> _Str
         np.zeros((count, sensors, size)),
         np.zeros((count, size, sensors)),
         np.zeros((count, size)),
+        np.ones((count, sensors)),
     )
     for regime in range(count):
         rows = regimes == regime
@@ -126,6 +130,7 @@ def _fit_structure(z: Floats, regimes: Ints, count: int, course: Floats) -> _Str
         normal = design[rows].T @ design[rows] + strength * penalty
         coefficients = np.linalg.solve(normal, design[rows].T @ z[rows] + strength * prior)
         residual = z[rows] - design[rows] @ coefficients
+        found.noise[regime] = np.maximum(residual.std(0), LEAST_NOISE)
         covariance = residual.T @ residual / rows.sum()
         covariance = 0.8 * covariance + 0.2 * np.diag(np.diag(covariance)) + 1e-3 * np.eye(sensors)
         precision = np.linalg.inv(covariance)
@@ -153,6 +158,7 @@ def fit_directions(lives: Lives, z: Floats, regimes: Ints, count: int) -> Indexe
         trust=_relative(structure.information, _shares(regimes, count)),
         expected_offset=structure.offset,
         expected_load=structure.load * scale,
+        noise=structure.noise,
     )
 
 
@@ -200,6 +206,7 @@ def fit_regressions(lives: Lives, z: Floats, regimes: Ints, count: int, targets:
         trust=_relative(information, _shares(regimes, count)),
         expected_offset=np.zeros((count, sensors)),
         expected_load=np.zeros((count, sensors, columns)),
+        noise=np.ones((count, sensors)),
     )
 
 
@@ -211,4 +218,5 @@ def joined(directions: Indexes, regressions: Indexes) -> Indexes:
         trust=np.c_[directions.trust, regressions.trust],
         expected_offset=directions.expected_offset,
         expected_load=np.concatenate([directions.expected_load, regressions.expected_load], 2),
+        noise=directions.noise,
     )

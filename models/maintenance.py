@@ -19,12 +19,13 @@ from zlib import crc32
 import numpy as np
 import numpy.typing as npt
 
-from models.alerts import CLEARED, REASONS, SEVERITIES, Policy, decide, life_policy, probability_policy
+from models.alerts import CLEARED, DECIDED_BY_SCORE, REASONS, SEVERITIES, decide
 from models.asset_events import AssetEvent, Encoder, components_of
 from models.asset_rows import Shape, row_dtype, views
 from models.feature_words import Contribution, feature_names, feature_words
 from models.intervals import Interval
 from models.observe import SCORED, EventBatch, Observer, build_observer
+from models.policy import Policy, life_policy, probability_policy
 from models.preparation import Preparation
 from models.recursions import FEATURES, STATIONARY
 from models.store import Model
@@ -198,7 +199,7 @@ class AssetModel:
 
         Takes milliseconds: for transitions, not for every event.
         """
-        if np.isnan(transition["threshold"]):
+        if transition["reason"] not in DECIDED_BY_SCORE:
             return []
         row = decisions.features[transition["event"]]
         parts = self._scorers[self.targets[transition["target"]].role].explain(row)[:-1]

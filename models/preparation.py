@@ -43,6 +43,7 @@ class Preparation:
     trust: Floats  # (R, K)
     expected_offset: Floats  # (R, S)
     expected_load: Floats  # (R, S, K)
+    noise: Floats  # (R, S) sd of z about what is expected at the levels of the channels
     fall_channel: int = -1
     fall_limit: float = np.inf
 
@@ -103,7 +104,7 @@ def unprepared(variables: int, sensors: int) -> Preparation:
     return Preparation(
         centre=np.zeros(variables), scale=np.ones(variables), centroids=np.zeros((1, variables)),
         sensors=np.arange(sensors), mean=one, sd=one, weights=np.zeros((1, 1, sensors)), bias=np.zeros((1, 1)),
-        trust=np.ones((1, 1)), expected_offset=one, expected_load=np.zeros((1, sensors, 1)),
+        trust=np.ones((1, 1)), expected_offset=one, expected_load=np.zeros((1, sensors, 1)), noise=one,
     )  # fmt: skip
 
 
@@ -177,7 +178,8 @@ def learn_components(history: History, regimes: Regimes, is_due: np.ndarray, cha
     mean, sd, _ = _normalise(history.readings, regime, len(regimes), sensors)
     count, size = len(regimes), len(sensors)
     identity = np.broadcast_to(np.eye(size), (count, size, size)).copy()
-    found = Indexes(identity, np.zeros((count, size)), np.ones((count, size)), np.zeros((count, size)), identity)
+    zero, one = np.zeros((count, size)), np.ones((count, size))
+    found = Indexes(identity, zero, one, zero, identity, one)
     return _prepared(regimes, sensors, mean, sd, found)
 
 
@@ -185,5 +187,5 @@ def _prepared(regimes: Regimes, sensors: Ints, mean: Floats, sd: Floats, found: 
     return Preparation(
         centre=regimes.centre, scale=regimes.scale, centroids=regimes.centroids, sensors=sensors, mean=mean, sd=sd,
         weights=found.weights, bias=found.bias, trust=found.trust, expected_offset=found.expected_offset,
-        expected_load=found.expected_load,
+        expected_load=found.expected_load, noise=found.noise,
     )  # fmt: skip

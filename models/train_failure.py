@@ -15,17 +15,19 @@ import numpy.typing as npt
 from models.alerts import RAISED, decide
 from models.asset_log import AssetLog
 from models.asset_rows import affordable_channels, row_dtype, views
+from models.log_memory import FAILURE
 from models.maintenance import Learned, policy_of, shape_of
-from models.observe import FAILURE, Seen
+from models.observe import Seen
 from models.preparation import Preparation, TrainingError, learn_components, learn_regimes
 from models.regimes import Floats, Ints
-from models.train_rul import FOLDS, Outcome, Progress
+from models.training import FOLDS, Outcome, Progress, grow
 from schemas import FailureTarget, PolicyLevel
 
 LEAST_FAILURES = 3  # of a component; with so few the metrics say little
 FOREST = {
-    "objective": "binary", "learning_rate": 0.05, "num_leaves": 15, "feature_fraction": 0.6, "bagging_fraction": 0.6,
-    "bagging_freq": 1, "lambda_l2": 5, "max_bin": 63, "num_threads": 1, "verbose": -1, "seed": 7,
+    "objective": "binary", "learning_rate": 0.05, "num_leaves": 15, "min_data_in_leaf": 100,
+    "feature_fraction": 0.6, "bagging_fraction": 0.6, "bagging_freq": 1, "lambda_l2": 5, "max_bin": 63,
+    "num_threads": 1, "verbose": -1, "seed": 7,
 }  # fmt: skip
 ROUNDS = 150
 STEADY_PULL = 0.4
@@ -132,8 +134,7 @@ def _prepare(log: AssetLog, due: npt.NDArray[np.bool_]) -> Preparation:
 
 
 def _grow(rows: np.ndarray, due: npt.NDArray[np.bool_]) -> lgb.Booster:
-    leaf = int(np.clip(len(rows) // 200, 10, 100))
-    return lgb.train(FOREST | {"min_data_in_leaf": leaf}, lgb.Dataset(rows, due.astype(np.float64)), ROUNDS)
+    return grow(FOREST, ROUNDS, rows, due.astype(np.float64))
 
 
 def _out_of_fold(log: AssetLog, rows: np.ndarray, due: np.ndarray, is_known: np.ndarray) -> Floats:

@@ -19,7 +19,8 @@ from models.maintenance import feature_names_of
 from models.preparation import TrainingError
 from models.store import ModelStore
 from models.train_failure import train_failure
-from models.train_rul import Outcome, Progress, train_rul
+from models.train_rul import train_rul
+from models.training import Outcome, Progress
 from schemas import AssetClass, Manifest, RulTarget, Training
 
 LIBRARIES = ("lightgbm", "numba", "numpy", "treelite")

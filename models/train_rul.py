@@ -5,20 +5,20 @@ logs ─► folds by asset: preparation, replay, forest ─► out-of-fold lives
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-import lightgbm as lgb
 import numpy as np
 import numpy.typing as npt
 
-from models.alerts import RAISED, Decided, decide, life_levels
+from models.alerts import RAISED, Decided, decide
 from models.asset_log import AssetLog
 from models.asset_rows import row_dtype, views
 from models.indexes import project
-from models.intervals import Interval, conformal, tabled, with_value
+from models.intervals import with_value
 from models.maintenance import Learned, policy_of, shape_of
-from models.observe import Seen, fall_course
+from models.observe import Seen
+from models.policy import life_levels
 from models.preparation import (
     LEAST_MOVEMENT,
     Preparation,
@@ -27,27 +27,23 @@ from models.preparation import (
     learn_regimes,
     movement,
 )
+from models.reading import fall_course
 from models.regimes import Floats, Ints
+from models.train_interval import Residuals, train_intervals
+from models.training import FOLDS, Outcome, Progress, grow
 from schemas import RulTarget
 
-Progress = Callable[[str, float], None]
 LEAST_LIVES = 10
-FOLDS = 5
 LEAST_FALL = 3.0  # limit of the renewal rule: at least this, and twice the largest fall of a typical life
 BEYOND_CAP_WEIGHT = 0.5
 BEYOND_CAP = 1.16  # times the cap: lives are judged from there on
 FIRST_JUDGED = 20  # readings of a life before its scores are judged
-FOREST_ROWS = 10_000  # fewer rows to learn from: the interval is a table
 FOREST = {
-    "objective": "l2", "learning_rate": 0.1, "num_leaves": 15, "feature_fraction": 0.5, "bagging_fraction": 0.5,
-    "bagging_freq": 1, "lambda_l2": 5, "max_bin": 63, "num_threads": 1, "verbose": -1, "seed": 7,
+    "objective": "l2", "learning_rate": 0.1, "num_leaves": 15, "min_data_in_leaf": 300, "feature_fraction": 0.5,
+    "bagging_fraction": 0.5, "bagging_freq": 1, "lambda_l2": 5, "max_bin": 63, "num_threads": 1, "verbose": -1,
+    "seed": 7,
 }  # fmt: skip
 ROUNDS = 150  # cross-validated as good as 300 at half the rate, and as a bag of three (within 0.1 RMSE)
-BOUND = FOREST | {
-    "objective": "quantile", "learning_rate": 0.05, "num_leaves": 7, "feature_fraction": 0.4, "lambda_l2": 20,
-}  # fmt: skip
-BOUND_ROUNDS = 150
-BOUND_ROWS = 40_000  # rows of a class to learn the quantile forests from; every second row where there are more
 PULL, STEADY_PULL = 0.5, 0.25
 
 
@@ -64,17 +60,6 @@ class Fleet:
         return np.isfinite(self.log.remaining)
 
 
-@dataclass
-class Outcome:
-    """What was learned of a group of sister classes: boosters by role are shared, the rest is by class."""
-
-    boosters: dict[str, lgb.Booster]
-    learned: list[Learned]
-    metrics: list[dict[str, float]]
-    check_rows: dict[str, npt.NDArray[np.float32]]
-    rows: int
-
-
 def train_rul(logs: Sequence[AssetLog], progress: Progress) -> Outcome:
     """Raises:
     TrainingError: too few failures, or no sensor that moves over a life.
@@ -85,17 +70,15 @@ def train_rul(logs: Sequence[AssetLog], progress: Progress) -> Outcome:
     preparations = _prepare(fleets, [fleet.is_labelled for fleet in fleets])
     replays = [fleet.log.replay(p) for fleet, p in zip(fleets, preparations, strict=True)]
     rows, target, weight = _examples(fleets, replays, [fleet.is_labelled for fleet in fleets])
-    booster = _grow(FOREST, ROUNDS, rows, target, weight)
+    booster = grow(FOREST, ROUNDS, rows, target, weight)
     learned = [_learned(fleet, p) for fleet, p in zip(fleets, preparations, strict=True)]
     progress("intervals", 0.7)
     decided = [_decide(*given) for given in zip(fleets, learned, seen, raw, strict=True)]
-    intervals, bounds, bound_rows = _intervals(fleets, seen, decided)
-    learned = [replace(one, interval=interval) for one, (interval, _) in zip(learned, intervals, strict=True)]
-    metrics = [
-        _metrics(fleet, one, low_high) for fleet, one, (_, low_high) in zip(fleets, decided, intervals, strict=True)
-    ]
-    check_rows = {"score": rows, "low": bound_rows, "high": bound_rows}
-    return Outcome({"score": booster} | bounds, learned, metrics, check_rows, len(rows))
+    intervals = train_intervals([_residuals(*given) for given in zip(fleets, seen, decided, strict=True)])
+    learned = [replace(one, interval=interval) for one, interval in zip(learned, intervals.found, strict=True)]
+    metrics = [_metrics(*given) for given in zip(fleets, decided, intervals.bounds, strict=True)]
+    check_rows = {"score": rows, "low": intervals.rows, "high": intervals.rows}
+    return Outcome({"score": booster} | intervals.boosters, learned, metrics, check_rows, len(rows))
 
 
 def _fleet(log: AssetLog) -> Fleet:
@@ -174,11 +157,6 @@ def _examples(
     return np.vstack(rows), np.minimum(left, cap), np.where(left > cap, BEYOND_CAP_WEIGHT, 1.0)
 
 
-def _grow(settings: dict[str, object], rounds: int, rows: np.ndarray, target: Floats, weight: Floats) -> lgb.Booster:
-    leaf = int(np.clip(len(rows) // 100, 20, 300))
-    return lgb.train(settings | {"min_data_in_leaf": leaf}, lgb.Dataset(rows, target, weight=weight), rounds)
-
-
 def _cross_validate(fleets: Sequence[Fleet], progress: Progress) -> tuple[list[Floats], list[Seen]]:
     """Out-of-fold raw scores of all events (NaN: not scored) and the replays they come from, by class."""
     raw = [np.full((len(fleet.log.slots), 1), np.nan) for fleet in fleets]
@@ -188,7 +166,7 @@ def _cross_validate(fleets: Sequence[Fleet], progress: Progress) -> tuple[list[F
         inside = [fleet.is_labelled & (fleet.fold != fold) for fleet in fleets]
         preparations = _prepare(fleets, inside)
         replays = [fleet.log.replay(p) for fleet, p in zip(fleets, preparations, strict=True)]
-        booster = _grow(FOREST, ROUNDS, *_examples(fleets, replays, inside))
+        booster = grow(FOREST, ROUNDS, *_examples(fleets, replays, inside))
         seen = seen or [Seen(*(np.zeros_like(column) for column in replay)) for replay in replays]
         for fleet, replay, found, out in zip(fleets, replays, seen, raw, strict=True):
             places = fleet.log.readings[fleet.fold == fold]
@@ -221,73 +199,19 @@ def _is_judged(fleet: Fleet) -> npt.NDArray[np.bool_]:
     return fleet.is_labelled & (fleet.log.remaining <= BEYOND_CAP * fleet.cap) & (number >= FIRST_JUDGED)
 
 
-@dataclass
-class _Residuals:
-    """Out-of-fold residuals of the labelled readings of a class."""
-
-    rows: npt.NDArray[np.float32]  # (l, F + 1)
-    value: Floats  # (l,)
-    residual: Floats  # (l,) true minus value
-    weight: Floats
-    fold: Ints
-    is_judged: npt.NDArray[np.bool_]
-
-
-def _residuals(fleet: Fleet, seen: Seen, decided: Decided) -> _Residuals:
+def _residuals(fleet: Fleet, seen: Seen, decided: Decided) -> Residuals:
+    """Out-of-fold residuals of the labelled readings."""
     places, used = fleet.log.readings, fleet.is_labelled
     value, left = decided.value[places[used], 0], fleet.log.remaining[used]
-    rows = with_value(seen.features[places[used]], value)
-    weight = np.where(left > fleet.cap, BEYOND_CAP_WEIGHT, 1.0)
-    residual = np.minimum(left, fleet.cap) - value
-    return _Residuals(rows, value, residual, weight, fleet.fold[used], _is_judged(fleet)[used])
-
-
-Bounded = tuple[Interval, tuple[Floats, Floats]]
-
-
-def _intervals(
-    fleets: Sequence[Fleet], seen: Sequence[Seen], decided: Sequence[Decided]
-) -> tuple[list[Bounded], dict[str, lgb.Booster], npt.NDArray[np.float32]]:
-    """Interval of each class with its out-of-fold bounds (of the labelled readings), the forests, their rows."""
-    found = [_residuals(*given) for given in zip(fleets, seen, decided, strict=True)]
-    rows = np.vstack([one.rows for one in found])
-    if len(rows) < FOREST_ROWS:
-        tables = [
-            tabled(one.value[one.is_judged], one.residual[one.is_judged], f.cap)
-            for f, one in zip(fleets, found, strict=True)
-        ]
-        none = [np.zeros(len(one.value)) for one in found]
-        return (
-            [(t, t.bounds(one.value, zero, zero)) for t, one, zero in zip(tables, found, none, strict=True)],
-            {},
-            rows,
-        )
-    outer = [(np.zeros(len(one.value)), np.zeros(len(one.value))) for one in found]
-    for fold in range(FOLDS):
-        boosters = _bounds(found, [one.fold != fold for one in found])
-        for one, bounds in zip(found, outer, strict=True):
-            out = one.fold == fold
-            for booster, bound in zip(boosters.values(), bounds, strict=True):
-                bound[out] = booster.predict(one.rows[out], num_threads=1) if out.any() else 0.0
-    made: list[Bounded] = []
-    for fleet, one, (low, high) in zip(fleets, found, outer, strict=True):
-        j = one.is_judged
-        interval = conformal(one.value[j], one.residual[j], low[j], high[j], fleet.cap)
-        made.append((interval, interval.bounds(one.value, low, high)))
-    return made, _bounds(found, [np.ones(len(one.value), np.bool_) for one in found]), rows
-
-
-def _bounds(found: Sequence[_Residuals], chosen: Sequence[np.ndarray]) -> dict[str, lgb.Booster]:
-    """Forests of the lower and the upper bound of the residuals."""
-    picks = [np.flatnonzero(mask)[:: 2 if len(mask) > BOUND_ROWS else 1] for mask in chosen]
-    rows, residual, weight = (
-        np.concatenate([getattr(one, name)[pick] for one, pick in zip(found, picks, strict=True)])
-        for name in ("rows", "residual", "weight")
+    return Residuals(
+        rows=with_value(seen.features[places[used]], value),
+        value=value,
+        residual=np.minimum(left, fleet.cap) - value,
+        weight=np.where(left > fleet.cap, BEYOND_CAP_WEIGHT, 1.0),
+        fold=fleet.fold[used],
+        is_judged=_is_judged(fleet)[used],
+        cap=fleet.cap,
     )
-    return {
-        role: _grow(BOUND | {"alpha": alpha}, BOUND_ROUNDS, rows, residual, weight)
-        for role, alpha in (("low", 0.05), ("high", 0.95))
-    }
 
 
 def _metrics(fleet: Fleet, decided: Decided, bounds: tuple[Floats, Floats]) -> dict[str, float]:
