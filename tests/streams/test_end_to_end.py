@@ -1,0 +1,188 @@
+"""From events on Kafka to rows in the database: two edge workers and a sink, one of them killed while events flow.
+
+Every input event has exactly one decision under its id, and the saved state equals that of an undisturbed run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from models.clicks import encode_clicks
+from models.maintenance import AssetModel
+from models.recommender import Recommender
+from models.store import ModelStore
+from models.users import advance
+from schemas import Click, InputEvent, Maintenance, ModelRef, Settings, Telemetry
+from schemas.topics import CLICKS, ITEMS, MAINTENANCE, RECOMMENDATIONS, TELEMETRY
+from storage import upgrade
+from streams.changelog import Changelog
+from streams.maintain import Maintain
+from streams.outbox import output_id
+from streams.ownership import Partition
+from streams.partition import PartitionState, Rows, empty_state
+from streams.producer import EventProducer
+from streams.recommend import USERS, Recommend
+from tests.support.kafka import consume, create_topics
+from tests.support.world import plant_events, shop_events, topic_of
+
+pytestmark = pytest.mark.kafka
+TIMEOUT_S = 90.0
+
+
+class Workers:
+    """Worker processes of one installation."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings, self.log = settings, settings.home / "workers.log"
+        self.environment = os.environ | {
+            f"MILLRACE_{name.upper()}": str(getattr(settings, name)) for name in settings.model_fields_set
+        }
+        self.environment["MILLRACE_SESSION_TIMEOUT_S"] = "6"  # the least that Kafka allows
+        self.running: list[subprocess.Popen[bytes]] = []
+
+    def start(self, role: str) -> subprocess.Popen[bytes]:
+        with self.log.open("ab") as log:
+            command = [sys.executable, "-m", "millrace", "worker", "--role", role]
+            worker = subprocess.Popen(command, env=self.environment, stdout=log, stderr=log)
+        self.running.append(worker)
+        return worker
+
+    def end(self) -> None:
+        for worker in self.running:
+            worker.kill()
+            worker.wait()
+
+    async def until(self, holds: Callable[[], bool], what: str) -> None:
+        deadline = time.monotonic() + TIMEOUT_S
+        while not holds():
+            assert time.monotonic() < deadline, f"{what}: not within {TIMEOUT_S} s\n{self.log.read_text()[-6000:]}"
+            await asyncio.sleep(0.05)
+
+
+@pytest.fixture
+def workers(settings: Settings, trained_home: Path) -> Iterator[Workers]:
+    shutil.copytree(trained_home / "models", settings.home / "models")
+    upgrade(settings.database())
+    workers = Workers(settings)
+    yield workers
+    workers.end()
+
+
+def rows(settings: Settings, query: str) -> list[Any]:
+    with sqlite3.connect(settings.home / "millrace.db") as database:
+        return database.execute(query).fetchall()
+
+
+async def push(settings: Settings, events: Sequence[InputEvent], pause_s: float) -> None:
+    """In order, a little at a time, so that workers are killed with work in hand.
+
+    An entry of the maintenance log is on the broker before the readings that follow it are sent: of two topics, what
+    comes within the same milliseconds has no order, and an undisturbed run would have none either.
+    """
+    async with EventProducer(settings) as producer:
+        for number, event in enumerate(events):
+            await producer.push(topic_of(event), event.model_dump(mode="json", exclude_none=True))
+            if isinstance(event, Maintenance) or number % 100 == 99:
+                await producer.flush()
+            if number % 100 == 99:
+                await asyncio.sleep(pause_s)
+
+
+async def test_kill_9_of_a_worker_neither_loses_nor_doubles_a_decision(settings: Settings, workers: Workers) -> None:
+    await create_topics(settings)
+    plant = plant_events(cycles=240, pumps=12, seed=31, name="e2e-")
+    shop = shop_events(1300, seed=32)
+    readings = [event for event in plant if isinstance(event, Telemetry)]
+    clicks = [event for event in shop if isinstance(event, Click)]
+    victim = workers.start("edge")
+    workers.start("edge")
+    workers.start("sink")
+    flow = asyncio.gather(push(settings, plant, 0.3), push(settings, shop, 0.6))
+    await workers.until(lambda: rows(settings, "select count(*) from scores")[0][0] > 300, "first scores")
+    victim.send_signal(signal.SIGKILL)
+    victim.wait()
+    workers.start("edge")
+    await flow
+
+    wanted = {event.event_id for event in readings}
+    await workers.until(lambda: rows(settings, "select count(*) from scores")[0][0] >= len(wanted), "all scores")
+    answered = await consume(settings, RECOMMENDATIONS, lambda found: len(ids_of(found)) >= len(clicks), TIMEOUT_S)
+    assert len(ids_of(answered)) == len(clicks)
+    users = {click.user_id for click in clicks}
+    await workers.until(
+        lambda: rows(settings, "select count(*) from recommendations")[0][0] == len(users), "all recommendations"
+    )
+    await until_saved(settings, workers)
+
+    scored = rows(settings, "select score_id from scores")
+    records = await consume(settings, TELEMETRY, len(readings))
+    expected = [output_id(TELEMETRY, record.partition, record.offset, "score/wear") for record in records]
+    assert sorted(score_id for (score_id,) in scored) == sorted(expected)
+    await same_assets(settings, await consume(settings, [TELEMETRY, MAINTENANCE], len(plant)))
+    await same_users(settings, await consume(settings, [CLICKS, ITEMS], len(shop)))
+
+
+def ids_of(records: Sequence[Any]) -> set[bytes]:
+    return {dict(record.headers)["ce_id"] for record in records}
+
+
+async def until_saved(settings: Settings, workers: Workers) -> None:
+    """Until the workers have ended by themselves, and so have saved all they did."""
+    for worker in workers.running:
+        if worker.poll() is None:
+            worker.send_signal(signal.SIGTERM)
+    await workers.until(lambda: all(worker.poll() is not None for worker in workers.running), "all workers ended")
+    assert settings.home.exists()
+
+
+async def saved(settings: Settings, handler: Any, number: int) -> PartitionState:
+    """The state of a partition, loaded as a worker would load it."""
+    changelog, part = Changelog(settings, handler), Partition(number, empty_state(number, handler.layouts()))
+    await changelog.open(part)
+    await changelog.close(part)
+    return part.state
+
+
+def content(table: Rows) -> dict[bytes, bytes]:
+    return {key: table.array[table.find(key)].tobytes() for key in table.keys()}  # noqa: SIM118 - not a dict
+
+
+async def same_assets(settings: Settings, records: Sequence[Any]) -> None:
+    """The rows of the assets are those of one undisturbed pass over the records."""
+    model = AssetModel.load(ModelStore(settings.home / "models").load("pump"))
+    handler = Maintain(settings, {"pump": model})
+    for number in range(settings.partitions):
+        undisturbed = empty_state(number, handler.layouts())
+        own = sorted((r for r in records if r.partition == number), key=lambda record: record.timestamp)
+        handler.handle(undisturbed, own)
+        found = (await saved(settings, handler, number)).tables["pump"]
+        assert len(found) > 1
+        assert content(found) == content(undisturbed.tables["pump"])
+
+
+async def same_users(settings: Settings, records: Sequence[Any]) -> None:
+    """The rows of the users, likewise."""
+    model = ModelStore(settings.home / "models").load("recommender")
+    assert model.manifest.profile is not None
+    reader: Any = None  # the view is not asked for here
+    handler = Recommend(settings, reader, Recommender(model, model.manifest.profile), ModelRef(name="r", version="v"))
+    for number in range(settings.partitions):
+        users = empty_state(number, handler.layouts()).tables[USERS]
+        own = [r for r in records if r.partition == number and r.topic.endswith(CLICKS)]
+        clicks = encode_clicks(model.manifest.profile, [Click.model_validate_json(record.value) for record in own])
+        slots = users.slots([record.key for record in own])
+        advance(users.array, slots, clicks.moves, model.manifest.profile.session_silence_s)
+        assert len(users) > 5
+        assert content((await saved(settings, handler, number)).tables[USERS]) == content(users)
