@@ -30,7 +30,7 @@ class Measured:
 
         async def send_measured(message: Message) -> None:
             if message["type"] == "http.response.start":
-                route = getattr(scope.get("route"), "path", "unknown")
+                route = getattr(scope.get("route"), "path_format", "unknown")
                 method = scope["method"] if scope["method"] in METHODS else "other"
                 REQUESTS.labels(route, method, message["status"]).inc()
                 DURATION.labels(route).observe(time.perf_counter() - start)

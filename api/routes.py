@@ -72,7 +72,7 @@ def _shown(name: str, *problems: str) -> dict[int | str, dict[str, Any]]:
     return {200: {"content": {"application/json": {"example": BODY_EXAMPLES[name]}}}, **responses(*problems)}
 
 
-@router.get("/users/{user_id}/recommendations", tags=["recommendations"], responses=_shown("RecommendationBody"))
+@router.get("/users/{user_id:path}/recommendations", tags=["recommendations"], responses=_shown("RecommendationBody"))
 def get_recommendations(user_id: Annotated[Id, Path()], store: Database, limit: ItemLimit = 20) -> RecommendationBody:
     """The latest recommendation for a user; for an unknown user what is trending, and `strategy` says so."""
     with store.reading() as reader:
@@ -114,17 +114,8 @@ def list_assets(
     return page_of(assets, limit, lambda asset: to_cursor("assets", asset.first_seen, asset.asset_id))
 
 
-@router.get("/assets/{asset_id}", tags=["assets"], responses=_shown("AssetDetail", "unknown-asset"))
-def get_asset(asset_id: AssetId, store: Database) -> AssetDetail:
-    """An asset with the newest score of each of its targets and its open alerts."""
-    with store.reading() as reader:
-        asset = reader.asset(asset_id)
-    if asset is None:
-        raise ProblemError("unknown-asset", f"No score or alert of asset {asset_id} was ever seen.")
-    return asset
-
-
-@router.get("/assets/{asset_id}/scores", tags=["assets"], responses=_shown("Page[Score]", "unknown-asset"))
+# `:path`: ids may hold slashes, as in site/line/pump; so the longer route comes first
+@router.get("/assets/{asset_id:path}/scores", tags=["assets"], responses=_shown("Page[Score]", "unknown-asset"))
 def list_scores(
     asset_id: AssetId,
     store: Database,
@@ -141,6 +132,16 @@ def list_scores(
     if not is_known:
         raise ProblemError("unknown-asset", f"No score or alert of asset {asset_id} was ever seen.")
     return page_of(scores, limit, lambda score: to_cursor("scores", score.event_time, score.score_id))
+
+
+@router.get("/assets/{asset_id:path}", tags=["assets"], responses=_shown("AssetDetail", "unknown-asset"))
+def get_asset(asset_id: AssetId, store: Database) -> AssetDetail:
+    """An asset with the newest score of each of its targets and its open alerts."""
+    with store.reading() as reader:
+        asset = reader.asset(asset_id)
+    if asset is None:
+        raise ProblemError("unknown-asset", f"No score or alert of asset {asset_id} was ever seen.")
+    return asset
 
 
 @router.get("/alerts", tags=["alerts"], responses=_shown("Page[AlertBody]"))

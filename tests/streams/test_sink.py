@@ -9,11 +9,13 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from millrace.part import free_port
 from schemas import OUTPUTS, Settings, topic_name
 from storage import AlertFilter, Store
 from streams.kafka import client_options, partition_counts
@@ -40,10 +42,10 @@ class Sinks:
         }  # fmt: skip
         self.running: list[subprocess.Popen[bytes]] = []
 
-    def start(self) -> subprocess.Popen[bytes]:
+    def start(self, **environment: str) -> subprocess.Popen[bytes]:
         with self.log.open("ab") as log:
             command = [sys.executable, "-m", "millrace", "worker", "--role", "sink"]
-            worker = subprocess.Popen(command, env=self.environment, stdout=log, stderr=log)
+            worker = subprocess.Popen(command, env=self.environment | environment, stdout=log, stderr=log)
         self.running.append(worker)
         return worker
 
@@ -171,23 +173,34 @@ async def test_a_database_that_is_away_and_back(settings: Settings, postgres: Po
     await create_topics(settings)
     store, sinks = Store(postgres_url), Sinks(settings, postgres_url)
     try:
-        worker = sinks.start()
+        port = free_port()
+        worker = sinks.start(MILLRACE_METRICS_PORT=str(port))
         await _produce_scores(settings, range(500))
-        await sinks.until(lambda: bool(_positions(store, settings)))
+        await sinks.until(lambda: _is_ready(port))
         postgres.stop()
         try:
             await _produce_scores(settings, range(500, 3000))
             await sinks.until(lambda: "waits for the database" in sinks.log.read_text())
             await asyncio.sleep(SESSION_S + 1)  # long enough to be thrown out, if heartbeats had stopped
             assert worker.poll() is None
+            assert not _is_ready(port)
         finally:
             postgres.start()
         await sinks.until_all_is_written(store)
+        await sinks.until(lambda: _is_ready(port))
         assert _score_ids(store) == [f"score-{n:06}" for n in range(3000)]
         assert sinks.log.read_text().count("partitions are assigned") == 1, "it kept its partitions all the while"
     finally:
         sinks.end()
         store.close()
+
+
+def _is_ready(port: int) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+            return "millrace_worker_ready 1.0" in answer.read().decode()
+    except OSError:  # it has not started yet
+        return False
 
 
 async def test_the_sink_needs_neither_numba_nor_lightgbm() -> None:
