@@ -13,7 +13,7 @@ import structlog
 from fastapi.sse import format_sse_event
 
 from api.metrics import STREAMS
-from schemas import Alert, UnavailableError
+from schemas import Alert, MillraceError
 from storage import Store
 
 log = structlog.get_logger(__name__)
@@ -86,7 +86,7 @@ class Live:
     async def _read(self, after: int) -> list[tuple[int, Alert]]:
         try:
             return await asyncio.to_thread(self._read_page, after)
-        except UnavailableError:
+        except MillraceError:
             await asyncio.sleep(POLL_AWAY_S)
             return []
 
@@ -106,7 +106,7 @@ class Live:
         while self.open_streams:
             try:
                 last_id = await asyncio.to_thread(self._read_last_id)
-            except UnavailableError as error:
+            except MillraceError as error:
                 log.warning("live streams wait for the database", error=str(error))
                 await asyncio.sleep(POLL_AWAY_S)
                 continue

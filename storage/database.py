@@ -82,7 +82,7 @@ def _configure_sqlite(engine: Engine, *, writes: bool) -> None:
         connection.isolation_level = None  # the driver's own BEGIN is late: we say when
         # NORMAL: after a power cut the last transactions may be missing; the offsets are then missing with them, and
         # the sink reads them again. https://www.sqlite.org/wal.html
-        for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "cache_size=-32000"):
+        for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "cache_size=-8000"):
             connection.execute(f"PRAGMA {pragma}")
         if not writes:
             connection.execute("PRAGMA query_only=ON")
