@@ -6,7 +6,7 @@ batches of events ─► encode ─► one pass over the rows ─► readings by
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +15,7 @@ from models.asset_events import AssetEvent, Encoder
 from models.asset_rows import row_dtype, views
 from models.log_memory import FAILURE, READING, REPLACEMENT
 from models.maintenance import observer_of, shape_of
-from models.observe import LOGGED, SCORED, EventBatch, Seen
+from models.observe import LATE, LOGGED, SCORED, EventBatch, Seen
 from models.preparation import History, Preparation, TrainingError, unprepared
 from models.regimes import Floats, Ints
 from schemas import AssetClass, Telemetry
@@ -46,9 +46,20 @@ class AssetLog:
         return np.asarray(self.batch.time_s[self.readings])
 
     def replay(self, preparation: Preparation) -> Seen:
-        """The pass of serving over all events, with empty rows at the start; (n, ...)."""
+        """The pass of serving over all events, with empty rows at the start; (n, ...).
+
+        A reading that is late after one without any informative sensor is not late for serving; here it stays so.
+        """
         rows = np.zeros(len(self.assets), row_dtype(shape_of(self.asset_class, preparation)))
-        return observer_of(self.asset_class, preparation)(views(rows), self.slots, self.batch)
+        seen = observer_of(self.asset_class, preparation)(views(rows), self.slots, self.batch)
+        is_left_out = seen.status == SCORED
+        is_left_out[self.readings] = False
+        seen.status[is_left_out] = LATE
+        return seen
+
+    def only(self, chosen: np.ndarray) -> AssetLog:
+        """The same log with some of its readings (m,)."""
+        return replace(self, readings=self.readings[chosen], life=self.life[chosen], remaining=self.remaining[chosen])
 
     def history(self, chosen: np.ndarray, remaining: Floats) -> History:
         """Some of the readings (m,) for fitting; a missing value is the one before in its life, or the median."""
@@ -114,7 +125,7 @@ def _build(asset_class: AssetClass, assets: list[str], batch: EventBatch, slots:
     readings = readings[np.argsort(slots[readings], kind="stable")]
     log = AssetLog(asset_class, assets, batch, slots, seen.status, readings, readings, np.zeros(0))
     life, remaining = _lives(log, shape.codes - 1)
-    return AssetLog(asset_class, assets, batch, slots, seen.status, readings, life, remaining)
+    return replace(log, life=life, remaining=remaining)
 
 
 def _lives(log: AssetLog, whole: int) -> tuple[Ints, Floats]:

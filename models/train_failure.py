@@ -17,7 +17,7 @@ from models.asset_log import AssetLog
 from models.asset_rows import affordable_channels, row_dtype, views
 from models.log_memory import FAILURE
 from models.maintenance import Learned, policy_of, shape_of
-from models.observe import Seen
+from models.observe import SCORED, Seen
 from models.preparation import Preparation, TrainingError, learn_components, learn_regimes
 from models.regimes import Floats, Ints
 from models.training import FOLDS, Outcome, Progress, grow
@@ -77,6 +77,9 @@ def train_failure(log: AssetLog, progress: Progress) -> Outcome:
     due = np.column_stack([one.due(target.horizon) for one in failures])
     preparation = _prepare(log, due)
     seen = log.replay(preparation)
+    is_scored = seen.status[log.readings] == SCORED
+    log, due = log.only(is_scored), due[is_scored]
+    failures = [_failures(log, component) for component in range(len(target.components))]
     rows = seen.features[log.readings]
     is_known = log.time <= log.time.max() - target.horizon * log.asset_class.unit_seconds
     raw = np.full((len(log.slots), len(failures)), np.nan)

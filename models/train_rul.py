@@ -17,7 +17,7 @@ from models.asset_rows import row_dtype, views
 from models.indexes import project
 from models.intervals import with_value
 from models.maintenance import Learned, policy_of, shape_of
-from models.observe import Seen
+from models.observe import SCORED, Seen
 from models.policy import life_levels
 from models.preparation import (
     LEAST_MOVEMENT,
@@ -54,10 +54,7 @@ class Fleet:
     log: AssetLog
     cap: float
     fold: Ints  # (m,)
-
-    @property
-    def is_labelled(self) -> npt.NDArray[np.bool_]:
-        return np.isfinite(self.log.remaining)
+    is_labelled: npt.NDArray[np.bool_]  # (m,) the remaining life is known, and a sensor that tells of wear was there
 
 
 def train_rul(logs: Sequence[AssetLog], progress: Progress) -> Outcome:
@@ -96,7 +93,7 @@ def _fleet(log: AssetLog) -> Fleet:
     names, member = np.unique(groups, return_inverse=True)
     fold = np.zeros(len(names), np.int64)
     fold[np.random.default_rng(0).permutation(len(names))] = np.arange(len(names)) % FOLDS
-    return Fleet(log, target.cap, fold[member])
+    return Fleet(log, target.cap, fold[member], np.isfinite(log.remaining))
 
 
 def _prepare(fleets: Sequence[Fleet], chosen: Sequence[np.ndarray]) -> list[Preparation]:
@@ -149,7 +146,7 @@ def _examples(
     """Feature rows, capped life and weight of the readings whose remaining life is known."""
     rows, remaining, caps = [], [], []
     for fleet, seen, mask in zip(fleets, replays, chosen, strict=True):
-        used = mask & fleet.is_labelled & _is_certain(fleet, seen)
+        used = mask & (seen.status[fleet.log.readings] == SCORED) & _is_certain(fleet, seen)
         rows.append(seen.features[fleet.log.readings[used]])
         remaining.append(fleet.log.remaining[used])
         caps.append(np.full(used.sum(), fleet.cap))
@@ -167,7 +164,7 @@ def _cross_validate(fleets: Sequence[Fleet], progress: Progress) -> tuple[list[F
         preparations = _prepare(fleets, inside)
         replays = [fleet.log.replay(p) for fleet, p in zip(fleets, preparations, strict=True)]
         booster = grow(FOREST, ROUNDS, *_examples(fleets, replays, inside))
-        seen = seen or [Seen(*(np.zeros_like(column) for column in replay)) for replay in replays]
+        seen = seen or [Seen(*(column.copy() for column in replay)) for replay in replays]
         for fleet, replay, found, out in zip(fleets, replays, seen, raw, strict=True):
             places = fleet.log.readings[fleet.fold == fold]
             if len(places) == 0:
@@ -175,6 +172,8 @@ def _cross_validate(fleets: Sequence[Fleet], progress: Progress) -> tuple[list[F
             out[places, 0] = booster.predict(replay.features[places], num_threads=1)
             for column, target in zip(replay, found, strict=True):
                 target[places] = column[places]
+    for fleet, found in zip(fleets, seen, strict=True):
+        fleet.is_labelled &= found.status[fleet.log.readings] == SCORED
     return raw, seen
 
 
