@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import signal
 import socket
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -75,7 +76,8 @@ def serve(settings: Settings, port_callback: Callable[[int], None] | None = None
 @contextmanager
 def _signals_are_done() -> Iterator[None]:
     """uvicorn raises the signal that ended it once more: it has done its work, so nothing follows from that."""
-    numbers = (signal.SIGTERM, signal.SIGINT)
+    is_main = threading.current_thread() is threading.main_thread()  # signals only ever reach this one
+    numbers = (signal.SIGTERM, signal.SIGINT) if is_main else ()
     before = {number: signal.signal(number, lambda *_: None) for number in numbers}
     try:
         yield
