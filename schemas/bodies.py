@@ -74,7 +74,7 @@ class AlertBody(Body):
     failure_mode: str
     state: AlertState
     severity: Severity
-    score: float
+    score: float | None
     raised_at: Time
     updated_at: Time = Field(description="time of the latest transition")
     acknowledgement: Acknowledgement | None = None

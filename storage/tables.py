@@ -154,7 +154,7 @@ class AlertRow(Table):
     failure_mode: Mapped[str]
     state: Mapped[str]
     severity: Mapped[str]
-    score: Mapped[float]
+    score: Mapped[float | None]
     sequence: Mapped[int]
     raised_at: Mapped[datetime]
     updated_at: Mapped[datetime]

@@ -108,7 +108,7 @@ def _create_alert_tables() -> None:
         _text("failure_mode"),
         _text("state"),
         _text("severity"),
-        sa.Column("score", sa.Double(), nullable=False),
+        sa.Column("score", sa.Double(), nullable=True),
         _number("sequence"),
         _time("raised_at"),
         _time("updated_at"),
