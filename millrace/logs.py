@@ -36,9 +36,15 @@ def configure_logs(level: str) -> None:
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
     if level != "debug":
-        for chatty in ("aiokafka", "faust", "mode"):  # what matters of them, our own lines tell
+        for chatty in ("aiokafka", "faust", "mode", "uvicorn", "alembic"):  # what matters, our own lines tell
             logging.getLogger(chatty).setLevel(logging.WARNING)
+        handler.addFilter(_is_not_about_services)
         logging.getLogger("mode.timers").setLevel(logging.ERROR)  # warns of every checkpoint that takes over a second
+
+
+def _is_not_about_services(record: logging.LogRecord) -> bool:
+    """mode's services log each start and stop under the name of the module that defines them."""
+    return record.levelno > logging.INFO or not record.getMessage().startswith("[^")
 
 
 def silence_logs() -> None:
