@@ -15,6 +15,7 @@ import typer
 
 from millrace.commands import events, models, send, service, train
 from millrace.commands.common import tell, tell_error
+from millrace.kernels import use_kernel_cache
 from millrace.logs import silence_logs
 from schemas import MillraceError
 
@@ -82,4 +83,5 @@ def _unforeseen(error: Exception) -> UnforeseenError:
 
 
 def main() -> None:
+    use_kernel_cache()
     sys.exit(run(sys.argv[1:]))

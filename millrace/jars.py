@@ -54,10 +54,14 @@ def read_lock(path: Path = LOCK) -> list[Jar]:
     return [Jar(*line.replace(":", " ").split()) for line in path.read_text().splitlines() if line.strip()]
 
 
+def cache_folder() -> Path:
+    """Where Millrace keeps what it can make again, shared by all checkouts of a user."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "millrace"
+
+
 def default_folder() -> Path:
-    """`kafka-<hash of the lock>` in the user's cache: another lock gets another folder."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return cache / "millrace" / f"kafka-{_sha256(LOCK)[:12]}"
+    """`kafka-<hash of the lock>` in the cache: another lock gets another folder."""
+    return cache_folder() / f"kafka-{_sha256(LOCK)[:12]}"
 
 
 def missing_jars(folder: Path, lock: Path = LOCK) -> list[Jar]:

@@ -9,7 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from millrace.kernels import use_kernel_cache
 from schemas import Settings
+
+use_kernel_cache()  # before any test imports numba
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
