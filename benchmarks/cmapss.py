@@ -5,6 +5,7 @@ events FD001 DATA OUT ─► FD001.toml, FD001-{train,test}.jsonl ─► millrac
     python -m benchmarks.cmapss events FD001 DATA OUT       the files of one subset as events
     python -m benchmarks.cmapss train OUT FD001 FD003       train sister subsets together; models go to OUT/models
     python -m benchmarks.cmapss predict OUT FD001           score the test readings offline: OUT/FD001-predictions.csv
+    python -m benchmarks.cmapss served OUT FD001 SCORES     the same file from what a running service said on scores.v1
     python -m benchmarks.cmapss evaluate OUT FD001 DATA     figures at the last cycle of each test unit
 
 DATA holds train_FD001.txt, test_FD001.txt and, for evaluate, RUL_FD001.txt, each plain or as .gz.
@@ -128,11 +129,28 @@ def predict(out: Path, name: str) -> dict[str, tuple[float, float, float]]:
         made = model.step(rows, slots, model.encode(batch))
         for event, value, low, high in zip(batch, made.value[:, 0], made.low[:, 0], made.high[:, 0], strict=True):
             last[event.asset_id] = float(value), float(low), float(high)
+    write_predictions(out, name, last)
+    return last
+
+
+def served(out: Path, name: str, scores: Path) -> dict[str, tuple[float, float, float]]:
+    """The last score of each test unit of the subset, from the values of `scores.v1`, one JSON object a line."""
+    newest: dict[str, tuple[str, tuple[float, float, float]]] = {}
+    with scores.open("rb") as lines:
+        for score in map(orjson.loads, lines):
+            unit, time = score["asset_id"], score["event_time"]
+            if unit.startswith(f"{name}-test-") and time >= newest.get(unit, ("",))[0]:
+                newest[unit] = time, (score["value"], score["low"], score["high"])
+    last = {unit: found for unit, (_, found) in newest.items()}
+    write_predictions(out, name, last)
+    return last
+
+
+def write_predictions(out: Path, name: str, last: dict[str, tuple[float, float, float]]) -> None:
     with (out / f"{name}-predictions.csv").open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["asset_id", "value", "low", "high"])
         writer.writerows([asset, *(f"{number:.4f}" for number in last[asset])] for asset in sorted(last))
-    return last
 
 
 def figures(last: dict[str, tuple[float, float, float]], truth: np.ndarray, cap: float = CAP) -> dict[str, float]:
@@ -164,11 +182,11 @@ def main() -> None:
     commands = parser.add_subparsers(dest="command", required=True)
     for command, arguments in {
         "events": ("subset", "data", "out"), "train": ("out", "subsets"), "predict": ("out", "subset"),
-        "evaluate": ("out", "subset", "data"),
+        "served": ("out", "subset", "scores"), "evaluate": ("out", "subset", "data"),
     }.items():  # fmt: skip
         one = commands.add_parser(command)
         for argument in arguments:
-            kind = Path if argument in ("data", "out") else str
+            kind = Path if argument in ("data", "out", "scores") else str
             one.add_argument(argument, type=kind, **({"nargs": "+"} if argument == "subsets" else {}))
     given = parser.parse_args()
     if given.command == "events":
@@ -177,6 +195,8 @@ def main() -> None:
         run_training(given.out, given.subsets)
     elif given.command == "predict":
         print(f"{len(predict(given.out, given.subset))} units: {given.out / f'{given.subset}-predictions.csv'}")
+    elif given.command == "served":
+        print(f"{len(served(given.out, given.subset, given.scores))} units")
     else:
         truth = read_table(given.data, f"RUL_{given.subset}")[:, 0]
         found = figures(read_predictions(given.out / f"{given.subset}-predictions.csv"), truth)
