@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from models.asset_rows import LEVELS, RowViews
+from models.asset_rows import LEVELS
 from models.log_memory import REPLACEMENT
 from models.observe import LOGGED, SCORED, EventBatch, Seen
 from models.policy import SEVERITIES, Policy
@@ -65,7 +65,6 @@ TRANSITION = np.dtype(
 class _At(NamedTuple):
     """Where the kernel is."""
 
-    slot: int
     event: int
     time: float
     target: int
@@ -97,147 +96,148 @@ def _filtered(before, raw, step, pull, ceiling):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _emit(rows, at, state, reason, value, threshold, journal):  # type: ignore[no-untyped-def]
+def _emit(row, at, state, reason, value, threshold, journal):  # type: ignore[no-untyped-def]
     """Write one transition of the alert as it stands in the row."""
-    slot, target = at.slot, at.target
+    target = at.target
     one = journal.transitions[journal.count[0]]
     one.event, one.target, one.state, one.reason = at.event, target, state, reason
-    one.severity, one.alert = rows.severity[slot, target], rows.alert[slot, target]
-    one.sequence, one.raised_at = rows.sequence[slot, target], rows.raised_at[slot, target]
+    one.severity, one.alert = row.severity[target], row.alert[target]
+    one.sequence, one.raised_at = row.sequence[target], row.raised_at[target]
     one.value, one.threshold = value, threshold
-    rows.sequence[slot, target] += 1
+    row.sequence[target] += 1
     journal.count[0] += 1
 
 
 @njit(cache=True)
-def _clear(rows, at, reason, value, threshold, journal):  # type: ignore[no-untyped-def]
-    _emit(rows, at, CLEARED, reason, value, threshold, journal)
-    rows.severity[at.slot, at.target] = 0
+def _clear(row, at, reason, value, threshold, journal):  # type: ignore[no-untyped-def]
+    _emit(row, at, CLEARED, reason, value, threshold, journal)
+    row.severity[at.target] = 0
 
 
 @njit(cache=True)
-def _end(rows, at, reason, policy, journal):  # type: ignore[no-untyped-def]
+def _end(row, at, reason, policy, journal):  # type: ignore[no-untyped-def]
     """Clear an alert for a reason other than a score; it keeps the value it had."""
-    threshold = policy.sign * policy.on[at.target, rows.severity[at.slot, at.target] - 1]
-    _clear(rows, at, reason, np.float64(rows.steady[at.slot, at.target]), threshold, journal)
+    threshold = policy.sign * policy.on[at.target, row.severity[at.target] - 1]
+    _clear(row, at, reason, np.float64(row.steady[at.target]), threshold, journal)
 
 
 @njit(cache=True)
-def _forget(rows, slot, target):  # type: ignore[no-untyped-def]
+def _forget(row, target):  # type: ignore[no-untyped-def]
     """A new life: filters and delays start anew."""
-    rows.is_filtered[slot, target] = 0
-    rows.beyond[slot, target, :] = 0
-    rows.within[slot, target, :] = 0
-    rows.is_active[slot, target, :] = 0
+    row.is_filtered[target] = 0
+    row.beyond[target, :] = 0
+    row.within[target, :] = 0
+    row.is_active[target, :] = 0
 
 
 @njit(cache=True)
-def _is_in_window(rows, slot, time):  # type: ignore[no-untyped-def]
-    start, end = rows.window_start[slot], rows.window_end[slot]
+def _is_in_window(row, time):  # type: ignore[no-untyped-def]
+    start, end = row.window_start, row.window_end
     return start > 0 and start <= time and (end < start or time < end)
 
 
 @njit(cache=True)
-def _severity(rows, at, steady, policy):  # type: ignore[no-untyped-def]
+def _severity(row, at, steady, policy):  # type: ignore[no-untyped-def]
     """Count the delays of each level; the severity of the highest one that holds, 0: none."""
-    slot, target, badness, highest = at.slot, at.target, policy.sign * steady, 0
+    target, badness, highest = at.target, policy.sign * steady, 0
     for level in range(LEVELS):
         on, off = policy.on_delay[target, level], policy.off_delay[target, level]
         is_beyond = badness >= policy.on[target, level]
         is_within = badness < policy.clear[target, level]
-        beyond = min(rows.beyond[slot, target, level] + 1, on) if is_beyond else 0
-        within = min(rows.within[slot, target, level] + 1, off) if is_within else 0
-        rows.beyond[slot, target, level], rows.within[slot, target, level] = beyond, within
-        if rows.is_active[slot, target, level] == 0 and beyond >= on:
-            rows.is_active[slot, target, level] = 1
-        elif rows.is_active[slot, target, level] == 1 and within >= off:
-            rows.is_active[slot, target, level] = 0
-        if rows.is_active[slot, target, level] == 1:
+        beyond = min(row.beyond[target, level] + 1, on) if is_beyond else 0
+        within = min(row.within[target, level] + 1, off) if is_within else 0
+        row.beyond[target, level], row.within[target, level] = beyond, within
+        if row.is_active[target, level] == 0 and beyond >= on:
+            row.is_active[target, level] = 1
+        elif row.is_active[target, level] == 1 and within >= off:
+            row.is_active[target, level] = 0
+        if row.is_active[target, level] == 1:
             highest = level + 1
     return highest
 
 
 @njit(cache=True)
-def _move(rows, at, severity, value, policy, journal):  # type: ignore[no-untyped-def]
+def _move(row, at, severity, value, policy, journal):  # type: ignore[no-untyped-def]
     """Bring the alert to another severity."""
-    slot, target = at.slot, at.target
-    was = rows.severity[slot, target]
+    target = at.target
+    was = row.severity[target]
     if severity > was:
-        rows.severity[slot, target] = severity
+        row.severity[target] = severity
         threshold = policy.sign * policy.on[target, severity - 1]
         if was == 0:
-            rows.alert[slot, target] += 1
-            rows.sequence[slot, target] = 0
-            rows.raised_at[slot, target] = at.time
-            _emit(rows, at, RAISED, REACHED, value, threshold, journal)
+            row.alert[target] += 1
+            row.sequence[target] = 0
+            row.raised_at[target] = at.time
+            _emit(row, at, RAISED, REACHED, value, threshold, journal)
         else:
-            _emit(rows, at, CHANGED, ESCALATED, value, threshold, journal)
+            _emit(row, at, CHANGED, ESCALATED, value, threshold, journal)
         return
     threshold = policy.sign * policy.clear[target, was - 1]
     if severity == 0:
-        _clear(rows, at, RECOVERED, value, threshold, journal)
+        _clear(row, at, RECOVERED, value, threshold, journal)
     else:
-        rows.severity[slot, target] = severity
-        _emit(rows, at, CHANGED, STEPPED_DOWN, value, threshold, journal)
+        row.severity[target] = severity
+        _emit(row, at, CHANGED, STEPPED_DOWN, value, threshold, journal)
 
 
 @njit(cache=True)
-def _filter(rows, at, raw, step, policy, journal):  # type: ignore[no-untyped-def]
+def _filter(row, at, raw, step, policy, journal):  # type: ignore[no-untyped-def]
     """Filter one score; returns what is compared with the levels."""
-    slot, target = at.slot, at.target
+    target = at.target
     raw = min(max(raw, 0.0), policy.high)
-    if rows.is_filtered[slot, target] == 1:
-        before, steady = rows.value[slot, target], rows.steady[slot, target]
-        rows.value[slot, target] = _filtered(before, raw, step, policy.pull, policy.ceiling)
-        rows.steady[slot, target] = _filtered(steady, raw, step, policy.steady_pull, policy.ceiling)
+    if row.is_filtered[target] == 1:
+        before, steady = row.value[target], row.steady[target]
+        row.value[target] = _filtered(before, raw, step, policy.pull, policy.ceiling)
+        row.steady[target] = _filtered(steady, raw, step, policy.steady_pull, policy.ceiling)
     else:
-        rows.is_filtered[slot, target] = 1
-        rows.value[slot, target] = raw
-        rows.steady[slot, target] = raw
-    journal.value[at.event, target] = rows.value[slot, target]
-    return np.float64(rows.steady[slot, target])
+        row.is_filtered[target] = 1
+        row.value[target] = raw
+        row.steady[target] = raw
+    journal.value[at.event, target] = row.value[target]
+    return np.float64(row.steady[target])
 
 
 @njit(cache=True)
-def _replace(rows, at, policy, journal):  # type: ignore[no-untyped-def]
+def _replace(row, at, policy, journal):  # type: ignore[no-untyped-def]
     """Clear the alert of what was replaced, unless it was raised after that."""
-    if rows.severity[at.slot, at.target] > 0 and rows.raised_at[at.slot, at.target] <= at.time:
-        _end(rows, at, REPLACED, policy, journal)
-        _forget(rows, at.slot, at.target)
+    if row.severity[at.target] > 0 and row.raised_at[at.target] <= at.time:
+        _end(row, at, REPLACED, policy, journal)
+        _forget(row, at.target)
 
 
 @njit(cache=True)
-def _judge(rows, at, raw, step, is_renewed, policy, journal):  # type: ignore[no-untyped-def]
+def _judge(row, at, raw, step, is_renewed, policy, journal):  # type: ignore[no-untyped-def]
     """One score of one target."""
     if is_renewed:
-        if rows.severity[at.slot, at.target] > 0:
-            _end(rows, at, RENEWED, policy, journal)
-        _forget(rows, at.slot, at.target)
-    steady = _filter(rows, at, raw, step, policy, journal)
-    severity = _severity(rows, at, steady, policy)
-    if severity > rows.severity[at.slot, at.target] and _is_in_window(rows, at.slot, at.time):
+        if row.severity[at.target] > 0:
+            _end(row, at, RENEWED, policy, journal)
+        _forget(row, at.target)
+    steady = _filter(row, at, raw, step, policy, journal)
+    severity = _severity(row, at, steady, policy)
+    if severity > row.severity[at.target] and _is_in_window(row, at.time):
         journal.is_suppressed[at.event] = True
-    elif severity != rows.severity[at.slot, at.target]:
-        _move(rows, at, severity, steady, policy, journal)
+    elif severity != row.severity[at.target]:
+        _move(row, at, severity, steady, policy, journal)
 
 
 @njit(cache=True)
 def _decide(rows, slots, events, seen, raw, policy, journal):  # type: ignore[no-untyped-def]
     targets = raw.shape[1]
     for i in range(len(slots)):
+        row = rows[slots[i]]
         is_replacement = seen.status[i] == LOGGED and events.kind[i] == REPLACEMENT
         part = events.code[i] - policy.errors
         for target in range(targets):
-            at = _At(slots[i], i, events.time_s[i], target)
+            at = _At(i, events.time_s[i], target)
             if seen.status[i] == SCORED:
                 is_renewed = seen.is_renewed[i, target] == 1
-                _judge(rows, at, raw[i, target], seen.step[i], is_renewed, policy, journal)
+                _judge(row, at, raw[i, target], seen.step[i], is_renewed, policy, journal)
             elif is_replacement and part in (target, policy.parts):
-                _replace(rows, at, policy, journal)
+                _replace(row, at, policy, journal)
 
 
 def decide(
-    rows: RowViews,
+    rows: npt.NDArray[np.void],
     slots: npt.NDArray[np.int64],
     events: EventBatch,
     seen: Seen,

@@ -12,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from models.asset_events import AssetEvent, Encoder
-from models.asset_rows import row_dtype, views
+from models.asset_rows import row_dtype
 from models.log_memory import FAILURE, READING, REPLACEMENT
-from models.maintenance import observer_of, shape_of
+from models.maintenance import likely_channels, observer_of, shape_of
 from models.observe import LATE, LOGGED, SCORED, EventBatch, Seen
 from models.preparation import History, Preparation, TrainingError, unprepared
 from models.regimes import Floats, Ints
@@ -51,7 +51,7 @@ class AssetLog:
         A reading that is late after one without any informative sensor is not late for serving; here it stays so.
         """
         rows = np.zeros(len(self.assets), row_dtype(shape_of(self.asset_class, preparation)))
-        seen = observer_of(self.asset_class, preparation)(views(rows), self.slots, self.batch)
+        seen = observer_of(self.asset_class, preparation)(rows, self.slots, self.batch)
         is_left_out = seen.status == SCORED
         is_left_out[self.readings] = False
         seen.status[is_left_out] = LATE
@@ -116,10 +116,12 @@ def _check_names(asset_class: AssetClass, names: set[str]) -> None:
 
 
 def _build(asset_class: AssetClass, assets: list[str], batch: EventBatch, slots: Ints) -> AssetLog:
-    blank = unprepared(batch.variables.shape[1], batch.readings.shape[1])
+    # the number of channels that is likely to be learned: the kernels are compiled once for each shape of the rows
+    channels = likely_channels(asset_class)
+    blank = unprepared(batch.variables.shape[1], batch.readings.shape[1], channels)
     shape = shape_of(asset_class, blank)
     rows = np.zeros(len(assets), row_dtype(shape))
-    seen = observer_of(asset_class, blank)(views(rows), slots, batch)
+    seen = observer_of(asset_class, blank)(rows, slots, batch)
     is_known = (seen.status == SCORED) & np.isfinite(batch.variables).all(1)
     readings = np.flatnonzero(is_known & (batch.kind == READING))
     readings = readings[np.argsort(slots[readings], kind="stable")]

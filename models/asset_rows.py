@@ -1,17 +1,17 @@
 """The row that an asset has in the partition state, and views of it for the kernels.
 
-Shape ─► row_dtype ─► structured array (one row an asset, <= 1 KB) ─► views, one strided array a field
+Shape ─► row_dtype ─► structured array, one row an asset, <= 1 KB
 
-Kernels get a view of each field instead of the records, so one compilation serves the rows of every asset class.
+Kernels are compiled once for each shape and take a row as a record: passing one array a field instead would serve all
+shapes with one compilation, of 24 s.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from models.recursions import CHANNEL_STATE
 
@@ -42,52 +42,38 @@ class Shape:
         return LOG_ENTRIES if self.codes > 1 else LOG_ENTRIES_PLAIN
 
 
-class RowViews(NamedTuple):
-    """The fields of a row; times are epoch seconds, 0: never. A row of zeros is an asset that was never seen."""
-
-    newest: Any  # (n,) f8: time of the newest reading applied
-    deviating: Any  # (n,) u8: which of the first 64 sensors were far from what was expected, one bit each
-    life_first: Any  # (n,) f8: first reading of this life
-    renewed_at: Any  # (n,) f8: newest renewal of the whole asset that took effect
-    window_start: Any  # (n,) f8
-    window_end: Any  # (n,) f8
-    ids: Any  # (n, 16) u8: ring of hashes of event ids
-    log_time: Any  # (n, log) f8
-    log_settled: Any  # (n, codes) f8: newest entry of each kind that left the log
-    applied_at: Any  # (n, T) f8: newest renewal of the target that took effect
-    raised_at: Any  # (n, T) f8: of the open alert
-    channels: Any  # (n, K, 19) f4
-    fall: Any  # (n, 3) f4: level, weight and cusum of the renewal rule
-    value: Any  # (n, T) f4: filtered score
-    steady: Any  # (n, T) f4: more filtered, for the alerts
-    seen: Any  # (n,) u4: readings of this life
-    late: Any  # (n,) u4
-    duplicates: Any  # (n,) u4
-    alert: Any  # (n, T) u4: alerts raised so far
-    sequence: Any  # (n, T) u2: transitions of the open alert so far
-    beyond: Any  # (n, T, 3) u2: readings in a row beyond each level
-    within: Any  # (n, T, 3) u2: readings in a row on the good side of each level's deadband
-    id_place: Any  # (n,) u1
-    log_code: Any  # (n, log) u1: code + 1, 0: empty
-    is_filtered: Any  # (n, T) u1
-    is_active: Any  # (n, T, 3) u1
-    severity: Any  # (n, T) u1: of the open alert, 1 advisory .. 3 critical, 0: none open
-
-
 def row_dtype(shape: Shape) -> np.dtype[np.void]:
+    """Fields of a row; times are epoch seconds, 0: never. A row of zeros is an asset that was never seen."""
     targets, log = shape.targets, shape.log_entries
     fields: list[tuple[Any, ...]] = [
-        ("newest", "f8"), ("deviating", "u8"), ("life_first", "f8"), ("renewed_at", "f8"),
-        ("window_start", "f8"), ("window_end", "f8"),
-        ("ids", "u8", (REMEMBERED_IDS,)), ("log_time", "f8", (log,)), ("log_settled", "f8", (shape.codes,)),
-        ("applied_at", "f8", (targets,)), ("raised_at", "f8", (targets,)),
-        ("channels", "f4", (shape.channels, CHANNEL_STATE)), ("fall", "f4", (3,)),
-        ("value", "f4", (targets,)), ("steady", "f4", (targets,)),
-        ("seen", "u4"), ("late", "u4"), ("duplicates", "u4"), ("alert", "u4", (targets,)),
-        ("sequence", "u2", (targets,)), ("beyond", "u2", (targets, LEVELS)), ("within", "u2", (targets, LEVELS)),
-        ("id_place", "u1"), ("log_code", "u1", (log,)), ("is_filtered", "u1", (targets,)),
-        ("is_active", "u1", (targets, LEVELS)), ("severity", "u1", (targets,)),
-    ]  # fmt: skip
+        ("newest", "f8"),  # time of the newest reading applied
+        ("deviating", "u8"),  # which of the first 64 sensors were far from what was expected, one bit each
+        ("life_first", "f8"),  # first reading of this life
+        ("renewed_at", "f8"),  # newest renewal of the whole asset that took effect
+        ("window_start", "f8"),
+        ("window_end", "f8"),
+        ("ids", "u8", (REMEMBERED_IDS,)),  # ring of hashes of event ids
+        ("log_time", "f8", (log,)),
+        ("log_settled", "f8", (shape.codes,)),  # newest entry of each kind that left the log
+        ("applied_at", "f8", (targets,)),  # newest renewal of the target that took effect
+        ("raised_at", "f8", (targets,)),  # of the open alert
+        ("channels", "f4", (shape.channels, CHANNEL_STATE)),
+        ("fall", "f4", (3,)),  # level, weight and cusum of the renewal rule
+        ("value", "f4", (targets,)),  # filtered score
+        ("steady", "f4", (targets,)),  # more filtered, for the alerts
+        ("seen", "u4"),  # readings of this life
+        ("late", "u4"),
+        ("duplicates", "u4"),
+        ("alert", "u4", (targets,)),  # alerts raised so far
+        ("sequence", "u2", (targets,)),  # transitions of the open alert so far
+        ("beyond", "u2", (targets, LEVELS)),  # readings in a row beyond each level
+        ("within", "u2", (targets, LEVELS)),  # readings in a row on the good side of each level's deadband
+        ("id_place", "u1"),
+        ("log_code", "u1", (log,)),  # code + 1, 0: empty
+        ("is_filtered", "u1", (targets,)),
+        ("is_active", "u1", (targets, LEVELS)),
+        ("severity", "u1", (targets,)),  # of the open alert, 1 advisory .. 3 critical, 0: none open
+    ]
     return np.dtype(fields, align=True)
 
 
@@ -97,8 +83,3 @@ def affordable_channels(errors: int, components: int, sensors: int) -> int:
         if row_dtype(Shape(channels, errors, components, components)).itemsize <= ROW_BYTES:
             return min(channels, sensors)
     return min(LEAST_CHANNELS, sensors)
-
-
-def views(rows: npt.NDArray[np.void]) -> RowViews:
-    """Views of the rows (n,); writing to them writes to the rows."""
-    return RowViews(*(rows[name] for name in RowViews._fields))

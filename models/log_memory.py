@@ -18,64 +18,64 @@ NO_CODE = -1
 WINDOWS = np.array([24.0, 72.0, 168.0])  # units of the class, of the counts of errors
 
 
-@njit(cache=True)
-def is_repeated(rows, slot, event_id):  # type: ignore[no-untyped-def]
+@njit(cache=True, inline="always")
+def is_repeated(row, event_id):  # type: ignore[no-untyped-def]
     """Remembers the id otherwise."""
-    ring = rows.ids[slot]
+    ring = row.ids
     for place in range(REMEMBERED_IDS):
         if ring[place] == event_id:
             return True
-    ring[rows.id_place[slot]] = event_id
-    rows.id_place[slot] = (rows.id_place[slot] + 1) % REMEMBERED_IDS
+    ring[row.id_place] = event_id
+    row.id_place = (row.id_place + 1) % REMEMBERED_IDS
     return False
 
 
 @njit(cache=True)
-def _remember(rows, slot, time, code):  # type: ignore[no-untyped-def]
+def _remember(row, time, code):  # type: ignore[no-untyped-def]
     """Put an entry into the log; the oldest one leaves when it is full."""
     oldest = 0
-    for place in range(rows.log_time.shape[1]):
-        if rows.log_code[slot, place] == 0:
+    for place in range(len(row.log_time)):
+        if row.log_code[place] == 0:
             oldest = place
             break
-        if rows.log_time[slot, place] < rows.log_time[slot, oldest]:
+        if row.log_time[place] < row.log_time[oldest]:
             oldest = place
-    leaving_code, leaving_time = rows.log_code[slot, oldest], rows.log_time[slot, oldest]
+    leaving_code, leaving_time = row.log_code[oldest], row.log_time[oldest]
     if leaving_code != 0 and time < leaving_time:
-        rows.log_settled[slot, code] = max(rows.log_settled[slot, code], time)
+        row.log_settled[code] = max(row.log_settled[code], time)
         return
     if leaving_code != 0:
-        settled = rows.log_settled[slot, leaving_code - 1]
-        rows.log_settled[slot, leaving_code - 1] = max(settled, leaving_time)
-    rows.log_code[slot, oldest] = code + 1
-    rows.log_time[slot, oldest] = time
+        settled = row.log_settled[leaving_code - 1]
+        row.log_settled[leaving_code - 1] = max(settled, leaving_time)
+    row.log_code[oldest] = code + 1
+    row.log_time[oldest] = time
 
 
-@njit(cache=True)
-def write_log(rows, slot, time, kind, code):  # type: ignore[no-untyped-def]
+@njit(cache=True, inline="always")
+def write_log(row, time, kind, code):  # type: ignore[no-untyped-def]
     if kind == WINDOW_START:
-        rows.window_start[slot] = max(rows.window_start[slot], time)
+        row.window_start = max(row.window_start, time)
     elif kind == WINDOW_END:
-        rows.window_end[slot] = max(rows.window_end[slot], time)
+        row.window_end = max(row.window_end, time)
     elif code >= 0 and kind != MAINTENANCE:
-        _remember(rows, slot, time, code)
+        _remember(row, time, code)
 
 
-@njit(cache=True)
-def read_log(rows, slot, time, prep, work):  # type: ignore[no-untyped-def]
+@njit(cache=True, inline="always")
+def read_log(row, time, prep, work):  # type: ignore[no-untyped-def]
     """When each kind of entry was last before `time`, and how many errors came within each window."""
     codes = prep.errors + prep.components + 1
     for code in range(codes):
-        settled = rows.log_settled[slot, code]
+        settled = row.log_settled[code]
         work.last[code] = settled if settled < time else 0.0
-    for place in range(rows.log_time.shape[1]):
-        code, at = rows.log_code[slot, place], rows.log_time[slot, place]
+    for place in range(len(row.log_time)):
+        code, at = row.log_code[place], row.log_time[place]
         if code != 0 and at < time:
             work.last[code - 1] = max(work.last[code - 1], at)
     whole = work.last[codes - 1]
     work.counts[:] = 0
-    for place in range(rows.log_time.shape[1]):
-        code, at = rows.log_code[slot, place], rows.log_time[slot, place]
+    for place in range(len(row.log_time)):
+        code, at = row.log_code[place], row.log_time[place]
         if code != 0 and code <= prep.errors and whole < at < time:
             for window in range(len(WINDOWS)):
                 if time - at <= WINDOWS[window] * prep.unit_s:

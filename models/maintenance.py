@@ -21,8 +21,9 @@ import numpy.typing as npt
 
 from models.alerts import CLEARED, DECIDED_BY_SCORE, REASONS, SEVERITIES, decide
 from models.asset_events import AssetEvent, Encoder, components_of
-from models.asset_rows import Shape, row_dtype, views
-from models.feature_words import Contribution, feature_names, feature_words
+from models.asset_rows import Shape, affordable_channels, row_dtype
+from models.feature_words import REGRESSIONS, Contribution, feature_names, feature_words
+from models.indexes import DIRECTIONS
 from models.intervals import Interval
 from models.observe import SCORED, EventBatch, Observer, build_observer
 from models.policy import Policy, life_policy, probability_policy
@@ -94,6 +95,14 @@ def targets_of(asset_class: AssetClass) -> list[Target]:
     if isinstance(asset_class.target, RulTarget):
         return [Target(WEAR, None, "score")]
     return [Target(component, component, f"score-{component}") for component in asset_class.target.components]
+
+
+def likely_channels(asset_class: AssetClass) -> int:
+    """Health indexes of a class that fails as a whole; otherwise as many sensors as a row has room for."""
+    if isinstance(asset_class.target, RulTarget):
+        return min(DIRECTIONS, len(asset_class.sensors)) + len(REGRESSIONS)
+    components = len(components_of(asset_class))
+    return affordable_channels(len(asset_class.errors), components, len(asset_class.sensors))
 
 
 def shape_of(asset_class: AssetClass, preparation: Preparation) -> Shape:
@@ -171,14 +180,13 @@ class AssetModel:
             slots: (n,) the row of each event; one row may occur several times.
             batch: n events, from `encode`.
         """
-        fields = views(rows)
-        seen = self._observe(fields, slots, batch)
+        seen = self._observe(rows, slots, batch)
         scored = np.flatnonzero(seen.status == SCORED)
         features = seen.features if len(scored) == len(slots) else seen.features[scored]
         raw = np.full((len(slots), len(self.targets)), np.nan)
         for place, target in enumerate(self.targets):
             raw[scored, place] = self._scorers[target.role].score(features) if len(scored) else 0.0
-        decided = decide(fields, slots, batch, seen, raw, self._policy)
+        decided = decide(rows, slots, batch, seen, raw, self._policy)
         low, high = np.full_like(raw, np.nan), np.full_like(raw, np.nan)
         if self._learned.interval and len(scored):
             bounds = self._learned.interval.of(features, decided.value[scored, 0], self._scorers)

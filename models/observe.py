@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from models.asset_rows import RowViews, Shape
+from models.asset_rows import Shape
 from models.log_memory import READING, WINDOWS, is_repeated, read_log, write_log
 from models.preparation import Preparation
 from models.reading import (
@@ -60,34 +60,34 @@ class Seen(NamedTuple):
 
 
 @njit(cache=True)
-def _begin_life(rows, slot, time):  # type: ignore[no-untyped-def]
-    rows.channels[slot, :, :] = 0.0
-    rows.seen[slot] = 0
-    rows.deviating[slot] = 0
-    rows.life_first[slot] = time
+def _begin_life(row, time):  # type: ignore[no-untyped-def]
+    row.channels[:, :] = 0.0
+    row.seen = 0
+    row.deviating = 0
+    row.life_first = time
 
 
-@njit(cache=True)
-def _renew_by_log(rows, slot, time, whole, prep, work, is_renewed):  # type: ignore[no-untyped-def]
+@njit(cache=True, inline="always")
+def _renew_by_log(row, time, whole, prep, work, is_renewed):  # type: ignore[no-untyped-def]
     """Which targets the log has renewed since the reading before."""
-    if whole > rows.renewed_at[slot]:
-        rows.renewed_at[slot] = whole
-        rows.fall[slot, :] = 0.0
-        _begin_life(rows, slot, time)
+    if whole > row.renewed_at:
+        row.renewed_at = whole
+        row.fall[:] = 0.0
+        _begin_life(row, time)
         is_renewed[:] = 1
     for c in range(prep.components):
         at = max(work.last[prep.errors + c], whole)
-        if at > rows.applied_at[slot, c]:
-            rows.applied_at[slot, c] = at
+        if at > row.applied_at[c]:
+            row.applied_at[c] = at
             is_renewed[c] = 1
 
 
-@njit(cache=True)
-def _write_features(rows, slot, time, prep, constants, work, out):  # type: ignore[no-untyped-def]
+@njit(cache=True, inline="always")
+def _write_features(row, time, prep, constants, work, out):  # type: ignore[no-untyped-def]
     """After the channels: age, counts of errors, time since each kind of log entry, constants."""
     place = prep.weights.shape[1] * len(prep.chosen)
     if prep.has_age:
-        out[place] = (time - rows.life_first[slot]) / prep.unit_s + 1
+        out[place] = (time - row.life_first) / prep.unit_s + 1
         place += 1
     for error in range(prep.errors):
         for window in range(len(WINDOWS)):
@@ -103,63 +103,63 @@ def _write_features(rows, slot, time, prep, constants, work, out):  # type: igno
         place += 1
 
 
-@njit(cache=True)
-def _advance_channels(rows, slot, time, prep, work, out):  # type: ignore[no-untyped-def]
+@njit(cache=True, inline="always")
+def _advance_channels(row, time, prep, work, out):  # type: ignore[no-untyped-def]
     """Returns the time step, in units."""
-    seen = rows.seen[slot]
-    step = (time - rows.newest[slot]) / prep.unit_s if seen > 0 else 1.0
-    rows.seen[slot] = seen + 1
+    seen = row.seen
+    step = (time - row.newest) / prep.unit_s if seen > 0 else 1.0
+    row.seen = seen + 1
     if seen == 0:
-        rows.life_first[slot] = time
-    age = (time - rows.life_first[slot]) / prep.unit_s + 1
+        row.life_first = time
+    age = (time - row.life_first) / prep.unit_s + 1
     decays(step, work.keep)
     for k in range(prep.weights.shape[1]):
-        update_channel(rows.channels[slot, k], seen + 1, age, work.keep, work.index[k], work.trust[k], work.found)
+        update_channel(row.channels[k], seen + 1, age, work.keep, work.index[k], work.trust[k], work.found)
         for j in range(len(prep.chosen)):
             out[k * len(prep.chosen) + j] = work.found[prep.chosen[j]]
     return step
 
 
-@njit(cache=True)
-def _read(rows, slot, time, i, prep, events, work, seen):  # type: ignore[no-untyped-def]
+@njit(cache=True, inline="always")
+def _read(row, time, i, prep, events, work, seen):  # type: ignore[no-untyped-def]
     """One reading that is new and in time; returns its status."""
     regime = regime_of(prep, events.variables[i])
     present = normalise(prep, regime, events.readings[i], work) if regime >= 0 else 0
     if present == 0:
         return BLANK
-    whole = read_log(rows, slot, time, prep, work)
-    _renew_by_log(rows, slot, time, whole, prep, work, seen.is_renewed[i])
-    refuse_spikes(rows, slot, prep, regime, present, work)
-    stand_in(prep, regime, rows.channels[slot], work)
+    whole = read_log(row, time, prep, work)
+    _renew_by_log(row, time, whole, prep, work, seen.is_renewed[i])
+    refuse_spikes(row, prep, regime, present, work)
+    stand_in(prep, regime, row.channels, work)
     project(prep, regime, work)
     k = prep.fall_channel
-    if k >= 0 and has_fallen(rows.fall[slot], work.index[k], work.trust[k], prep.fall_limit):
-        rows.renewed_at[slot] = time
-        _begin_life(rows, slot, time)
+    if k >= 0 and has_fallen(row.fall, work.index[k], work.trust[k], prep.fall_limit):
+        row.renewed_at = time
+        _begin_life(row, time)
         seen.is_renewed[i, :] = 1
     seen.regime[i] = regime
-    seen.step[i] = _advance_channels(rows, slot, time, prep, work, seen.features[i])
-    _write_features(rows, slot, time, prep, events.constants[i], work, seen.features[i])
-    rows.newest[slot] = time
+    seen.step[i] = _advance_channels(row, time, prep, work, seen.features[i])
+    _write_features(row, time, prep, events.constants[i], work, seen.features[i])
+    row.newest = time
     return SCORED
 
 
 @njit(cache=True)
 def _observe(rows, slots, prep, events, work, seen):  # type: ignore[no-untyped-def]
     for i in range(len(slots)):
-        slot, time, kind = slots[i], events.time_s[i], events.kind[i]
+        row, time, kind = rows[slots[i]], events.time_s[i], events.kind[i]
         seen.regime[i] = -1
-        if is_repeated(rows, slot, events.event_id[i]):
-            rows.duplicates[slot] += 1
+        if is_repeated(row, events.event_id[i]):
+            row.duplicates += 1
             seen.status[i] = DUPLICATE
         elif kind != READING:
-            write_log(rows, slot, time, kind, events.code[i])
+            write_log(row, time, kind, events.code[i])
             seen.status[i] = LOGGED
-        elif time < rows.newest[slot]:
-            rows.late[slot] += 1
+        elif time < row.newest:
+            row.late += 1
             seen.status[i] = LATE
         else:
-            seen.status[i] = _read(rows, slot, time, i, prep, events, work, seen)
+            seen.status[i] = _read(row, time, i, prep, events, work, seen)
 
 
 @dataclass(frozen=True)
@@ -170,7 +170,7 @@ class Observer:
     prepared: Prepared
     feature_count: int
 
-    def __call__(self, rows: RowViews, slots: npt.NDArray[np.int64], events: EventBatch) -> Seen:
+    def __call__(self, rows: npt.NDArray[np.void], slots: npt.NDArray[np.int64], events: EventBatch) -> Seen:
         """Apply the events to the rows, in order; `slots` (n,) says whose each event is."""
         count, prep = len(slots), self.prepared
         seen = Seen(

@@ -98,13 +98,13 @@ class History:
         return History(self.life[mask], self.variables[mask], self.readings[mask], self.remaining[mask])
 
 
-def unprepared(variables: int, sensors: int) -> Preparation:
-    """For reading a log before anything is learned: one channel that is always 0."""
-    one = np.zeros((1, sensors))
+def unprepared(variables: int, sensors: int, channels: int) -> Preparation:
+    """For reading a log before anything is learned: channels that are always 0."""
+    one, none = np.zeros((1, sensors)), np.zeros((1, channels))
     return Preparation(
         centre=np.zeros(variables), scale=np.ones(variables), centroids=np.zeros((1, variables)),
-        sensors=np.arange(sensors), mean=one, sd=one, weights=np.zeros((1, 1, sensors)), bias=np.zeros((1, 1)),
-        trust=np.ones((1, 1)), expected_offset=one, expected_load=np.zeros((1, sensors, 1)), noise=one,
+        sensors=np.arange(sensors), mean=one, sd=one, weights=np.zeros((1, channels, sensors)), bias=none,
+        trust=none, expected_offset=one, expected_load=np.zeros((1, sensors, channels)), noise=one,
     )  # fmt: skip
 
 

@@ -59,7 +59,7 @@ class Work(NamedTuple):
     counts: Any
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def regime_of(prep, variables):  # type: ignore[no-untyped-def]
     """Nearest centroid; -1 when a variable is missing and there is more than one."""
     if len(prep.centroids) == 1:
@@ -77,7 +77,7 @@ def regime_of(prep, variables):  # type: ignore[no-untyped-def]
     return best
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def normalise(prep, regime, readings, work):  # type: ignore[no-untyped-def]
     """z of the sensors that said something; returns how many did."""
     present = 0
@@ -102,18 +102,18 @@ def _expected(prep, regime, s, channels):  # type: ignore[no-untyped-def]
     return min(max(z, -CLIP), CLIP)
 
 
-@njit(cache=True)
-def refuse_spikes(rows, slot, prep, regime, present, work):  # type: ignore[no-untyped-def]
+@njit(cache=True, inline="always")
+def refuse_spikes(row, prep, regime, present, work):  # type: ignore[no-untyped-def]
     """A sensor that is far off while most others are not is taken as missing; when it stays off it is believed."""
-    if rows.seen[slot] < SPIKE_FROM:
+    if row.seen < SPIKE_FROM:
         return
-    was, now, count = rows.deviating[slot], np.uint64(0), 0
+    was, now, count = row.deviating, np.uint64(0), 0
     for s in range(min(len(prep.sensors), GUARDED)):
-        off = abs(work.z[s] - _expected(prep, regime, s, rows.channels[slot]))
+        off = abs(work.z[s] - _expected(prep, regime, s, row.channels))
         if work.is_present[s] and off > SPIKE * prep.noise[regime, s]:
             now |= np.uint64(1) << np.uint64(s)
             count += 1
-    rows.deviating[slot] = now
+    row.deviating = now
     if 3 * count <= present:
         for s in range(min(len(prep.sensors), GUARDED)):
             bit = np.uint64(1) << np.uint64(s)
@@ -121,14 +121,14 @@ def refuse_spikes(rows, slot, prep, regime, present, work):  # type: ignore[no-u
                 work.is_present[s] = False
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def stand_in(prep, regime, channels, work):  # type: ignore[no-untyped-def]
     for s in range(len(prep.sensors)):
         if not work.is_present[s]:
             work.z[s] = _expected(prep, regime, s, channels)
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def project(prep, regime, work):  # type: ignore[no-untyped-def]
     """Values of the channels; their trust falls by the share of the weights whose sensors are missing."""
     for k in range(prep.weights.shape[1]):
@@ -143,7 +143,7 @@ def project(prep, regime, work):  # type: ignore[no-untyped-def]
         work.trust[k] = prep.trust[regime, k] * (present / total if total > 0 else 0.0)
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def has_fallen(fall, value, trust, limit):  # type: ignore[no-untyped-def]
     """The renewal rule: a cusum of the index falling below its own level, which waits while a fall is in doubt."""
     if fall[1] > 1.0:

@@ -14,9 +14,9 @@ import numpy.typing as npt
 
 from models.alerts import RAISED, decide
 from models.asset_log import AssetLog
-from models.asset_rows import affordable_channels, row_dtype, views
+from models.asset_rows import row_dtype
 from models.log_memory import FAILURE
-from models.maintenance import Learned, policy_of, shape_of
+from models.maintenance import Learned, likely_channels, policy_of, shape_of
 from models.observe import SCORED, Seen
 from models.preparation import Preparation, TrainingError, learn_components, learn_regimes
 from models.regimes import Floats, Ints
@@ -125,8 +125,7 @@ def _check(log: AssetLog, target: FailureTarget, failures: Sequence[Failures]) -
 def _prepare(log: AssetLog, due: npt.NDArray[np.bool_]) -> Preparation:
     asset_class = log.asset_class
     history = log.history(np.ones(len(log.readings), np.bool_), log.remaining)
-    channels = affordable_channels(len(asset_class.errors), due.shape[1], len(asset_class.sensors))
-    preparation = learn_components(history, learn_regimes(history), due, channels)
+    preparation = learn_components(history, learn_regimes(history), due, likely_channels(asset_class))
     if preparation.channels == 0:
         raise TrainingError(
             f"Every sensor of asset class {asset_class.name} is constant: {', '.join(asset_class.sensors)}. Nothing "
@@ -156,7 +155,7 @@ def _out_of_fold(log: AssetLog, rows: np.ndarray, due: np.ndarray, is_known: np.
 
 def _alerts(log: AssetLog, learned: Learned, seen: Seen, raw: Floats) -> np.ndarray:
     """Transitions that the serving code makes of out-of-fold probabilities."""
-    rows = views(np.zeros(len(log.assets), row_dtype(shape_of(log.asset_class, learned.preparation))))
+    rows = np.zeros(len(log.assets), row_dtype(shape_of(log.asset_class, learned.preparation)))
     return decide(rows, log.slots, log.batch, seen, raw, policy_of(log.asset_class, learned)).transitions
 
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from models.alerts import RAISED, Decided, decide
 from models.asset_log import AssetLog
-from models.asset_rows import row_dtype, views
+from models.asset_rows import row_dtype
 from models.indexes import project
 from models.intervals import with_value
 from models.maintenance import Learned, policy_of, shape_of
@@ -186,7 +186,7 @@ def _decide(fleet: Fleet, learned: Learned, seen: Seen, raw: Floats) -> Decided:
     """Out-of-fold decisions, by the code that serves."""
     log = fleet.log
     shape = shape_of(log.asset_class, learned.preparation)
-    rows = views(np.zeros(len(log.assets), row_dtype(shape)))
+    rows = np.zeros(len(log.assets), row_dtype(shape))
     return decide(rows, log.slots, log.batch, seen, raw, policy_of(log.asset_class, learned))
 
 

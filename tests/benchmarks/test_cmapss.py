@@ -14,14 +14,14 @@ from schemas import Maintenance, Telemetry
 
 
 def table(random: np.random.Generator, units: int, cut: bool) -> np.ndarray:
-    """Units that wear out over 60 to 90 cycles; columns as in the files of C-MAPSS, all noise but s2 and s11."""
+    """Units that wear out over 60 to 90 cycles; columns as in the files of C-MAPSS, all noise but s2, s11 and s12."""
     rows = []
     for unit in range(1, units + 1):
         life = int(random.integers(60, 91))
         for cycle in range(1, life + 1 - (int(random.integers(5, 40)) if cut else 0)):
             sensors = random.normal(500, 1, 21)
             sensors[1] += 8 * (cycle / life) ** 2
-            sensors[10] -= 8 * (cycle / life) ** 2
+            sensors[10:12] -= 8 * (cycle / life) ** 2
             rows.append([unit, cycle, *random.normal(0, 1, 3), *sensors])
     return np.array(rows)
 

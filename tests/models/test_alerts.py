@@ -7,13 +7,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from models.alerts import CHANGED, CLEARED, ESCALATED, RAISED, RECOVERED, RENEWED, SEVERITIES, STEPPED_DOWN, decide
-from models.asset_rows import Shape, row_dtype, views
+from models.asset_rows import Shape, row_dtype
 from models.log_memory import READING, REPLACEMENT
 from models.observe import LOGGED, SCORED, EventBatch, Seen
 from models.policy import Policy, life_levels, life_policy, probability_policy
 from schemas import PolicyLevel
 
-SHAPE = Shape(channels=1, errors=0, components=0, targets=1)
+SHAPE = Shape(channels=5, errors=0, components=0, targets=1)  # that of a pump: compiled once
 
 
 def level(severity: str, on: float, clear: float, on_delay: int = 1, off_delay: int = 1) -> PolicyLevel:
@@ -59,7 +59,7 @@ class Asset:
             np.full(count, status, np.int8), np.zeros(count, np.int16), np.full(count, step), is_renewed,
             np.zeros((count, 1), np.float32),
         )  # fmt: skip
-        made = decide(views(self.rows), np.zeros(count, np.int64), batch, seen, raw, self.policy)
+        made = decide(self.rows, np.zeros(count, np.int64), batch, seen, raw, self.policy)
         return made.transitions, made.value
 
 
@@ -132,7 +132,7 @@ def test_a_new_life_clears_the_alert_and_starts_the_delays_anew() -> None:
 
 
 def test_a_replaced_component_clears_its_own_alert_only() -> None:
-    shape = Shape(channels=1, errors=2, components=2, targets=2)
+    shape = Shape(channels=2, errors=2, components=2, targets=2)
     policy = probability_policy([[level("warning", 0.5, 0.25)]] * 2, (1.0, 1.0), errors=2)
     asset = Asset(policy, shape)
     assert len(asset.score(0.4)[0]) == 0
