@@ -41,7 +41,11 @@ class Regimes:
 
 
 def _distances(points: Floats, centroids: Floats) -> Floats:
-    return np.asarray(((points[:, None, :] - centroids[None]) ** 2).sum(2))
+    """Squared, (n, k); one variable after the other is ten times as fast as a sum over a short last axis."""
+    total = np.zeros((len(points), len(centroids)))
+    for point, centroid in zip(points.T, centroids.T, strict=True):
+        total += (point[:, None] - centroid) ** 2
+    return total
 
 
 def _nearest(points: Floats, centroids: Floats) -> Ints:
@@ -83,9 +87,9 @@ def _k_means(points: Floats, count: int, random: np.random.Generator) -> Floats:
             return centroids
         for _ in range(30):
             member = _nearest(points, centroids)
-            moved = np.array(
-                [points[member == k].mean(0) if (member == k).any() else centroids[k] for k in range(count)]
-            )
+            size = np.bincount(member, minlength=count)
+            sums = np.array([np.bincount(member, column, count) for column in points.T]).T
+            moved = np.where(size[:, None] > 0, sums / np.maximum(size, 1)[:, None], centroids)
             is_settled = np.abs(moved - centroids).max() < 1e-6
             if is_settled:
                 break
