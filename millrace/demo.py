@@ -31,8 +31,8 @@ from schemas.topics import CLICKS, ITEMS
 
 HISTORY_SHOP_S = 1800.0  # about 18,000 clicks
 WARM_UP_CLICKS = 3000
-HISTORY_PLANT_CYCLES = 700
-HISTORY_PUMPS, HISTORY_PRESSES = 24, 16
+HISTORY_PLANT_CYCLES = 500
+HISTORY_PUMPS, HISTORY_PRESSES = 12, 16
 OWN_FOLDERS = ("kafka", "models", "demo", "snapshots", "replay", "faust", "logs")
 Push = Callable[[Event], Awaitable[object]]
 
@@ -204,7 +204,14 @@ class Demo:
             self.first_raised.setdefault(name, time.time())
         evidence = alert["evidence"]
         assert isinstance(evidence, dict)
-        self.tell(f"Alert {alert['state']}: {name}, {alert['severity']}. {evidence['reason']}")
+        value = evidence["value"]
+        if value is None:
+            score = ""
+        elif alert["asset_class"] == "pump":
+            score = f", about {value:.0f} cycles left"
+        else:
+            score = f", probability {value:.2f} within 24 cycles"
+        self.tell(f"Alert {alert['state']}: {name} {evidence['reason']}{score}")
 
     def _tell_what_to_try(self) -> None:
         api = self.supervisor.api
