@@ -22,7 +22,7 @@ setup: .venv/.ready ## install everything into .venv
 demo: setup ## Kafka, a simulated shop and plant, workers and API, from nothing
 	$(BIN)/millrace demo
 
-test: setup ## all tests, with a real Kafka and a real PostgreSQL
+test: lint ## lint, and all tests, with a real Kafka and a real PostgreSQL
 	$(BIN)/python -m pytest
 
 quick: setup ## the tests that need no Kafka

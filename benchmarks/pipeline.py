@@ -28,7 +28,7 @@ import orjson
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from millrace.broker import Broker
-from millrace.part import free_port
+from millrace.probe import free_port
 from millrace.simulate import PUMP, Plant, Shop
 from schemas import Settings
 from schemas.topics import CLICKS, ITEMS, RECOMMENDATIONS, SCORES, TELEMETRY

@@ -23,7 +23,7 @@ from typing import IO, Any, Self
 
 from millrace.broker_config import JAVA_OPTIONS, LOG4J2, broker_properties
 from millrace.jars import fetch_jars
-from millrace.probe import free_port, is_free, serves
+from millrace.probe import free_port, obstacle, serves
 from schemas import UnavailableError
 
 READY_TIMEOUT_S = 60.0
@@ -159,8 +159,8 @@ class Broker:
             json.loads(state_file.read_text()) if state_file.exists() else {"cluster": _cluster_id()}
         )
         kept = state if keep_ports else {}
-        if self._wanted_port and not is_free(self._wanted_port):
-            raise _port_in_use(self._wanted_port)
+        if self._wanted_port and (why := obstacle(self._wanted_port)):
+            raise _cannot_listen(self._wanted_port, why)
         self.port = self._wanted_port or free_port(kept.get("port"))
         controller_port = free_port(kept.get("controller_port"), other_than=self.port)
         state |= {"port": self.port, "controller_port": controller_port}
@@ -210,7 +210,7 @@ class Broker:
                     raise
                 if may_lose_port:
                     return False
-                raise _port_in_use(self.port) from None
+                raise _cannot_listen(self.port, "Address already in use") from None
             time.sleep(0.02)
         raise BrokerError(
             f"Kafka on {self.bootstrap} did not answer within {READY_TIMEOUT_S:.0f} s. From {self.log}:\n"
@@ -243,11 +243,11 @@ def running_broker(folder: Path) -> str | None:
     return f"127.0.0.1:{port}" if port and serves(port, NODE) else None
 
 
-def _port_in_use(port: int) -> BrokerError:
+def _cannot_listen(port: int, why: str) -> BrokerError:
     return BrokerError(
-        f"The embedded Kafka cannot listen on 127.0.0.1:{port}: another program does.",
-        "Stop that program, or set MILLRACE_KAFKA_PORT to another port (0: any free one); if it is a Kafka that you "
-        f"want to use, set MILLRACE_KAFKA=127.0.0.1:{port}.",
+        f"The embedded Kafka cannot listen on 127.0.0.1:{port}: {why}.",
+        "Stop what uses that port, or set MILLRACE_KAFKA_PORT to another one (0: any free one); if it is a Kafka that "
+        f"you want to use, set MILLRACE_KAFKA=127.0.0.1:{port}.",
     )
 
 

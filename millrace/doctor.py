@@ -9,7 +9,6 @@ import asyncio
 import importlib
 import os
 import shutil
-import socket
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable
@@ -18,6 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
+from millrace.probe import obstacle
 from schemas import MillraceError, Settings
 
 GB = 1 << 30
@@ -112,13 +112,9 @@ def _api_port(settings: Settings) -> Finding:
         return Finding("API port", "ok", "any free one")
     if (settings.home / "run.json").exists():
         return Finding("API port", "ok", f"{address}; the service of this home runs")
-    with socket.socket(socket.AF_INET6 if ":" in settings.api_host else socket.AF_INET) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((settings.api_host, settings.api_port))
-        except OSError as error:
-            cure = "Stop the program that uses it, or set MILLRACE_API_PORT (0: any free one)."
-            return Finding("API port", "failed", f"{address}: {error.strerror}", cure)
+    if why := obstacle(settings.api_port, settings.api_host):
+        cure = "Stop the program that uses it, or set MILLRACE_API_PORT (0: any free one)."
+        return Finding("API port", "failed", f"{address}: {why}", cure)
     return Finding("API port", "ok", f"{address} is free")
 
 

@@ -6,7 +6,6 @@ import asyncio
 import ctypes
 import os
 import signal
-import socket
 import sys
 import time
 from dataclasses import dataclass, field
@@ -95,27 +94,6 @@ class Part:
     def last_words(self) -> str:
         lines = self.log.read_text(errors="replace").splitlines()[-15:]
         return "\n".join([f" The end of {self.log}:", *lines])
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def require_free(host: str, port: int) -> None:
-    """Raise StartError if nothing can listen on the address."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            raise StartError(
-                f"The API cannot listen on {host}:{port}: {error.strerror}.",
-                "Stop what uses that port, or set MILLRACE_API_PORT (0: any free port).",
-            ) from error
 
 
 def _die_with_parent() -> None:

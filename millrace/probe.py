@@ -1,4 +1,4 @@
-"""Ports of this machine: is one free, which one is, does Kafka serve there."""
+"""Ports of this machine: which one is free, what keeps a program from one, does Kafka serve there."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ def serves(port: int, node: int) -> bool:
     return any(listed == node for listed, *_ in answer.brokers) and answer.controller_id == node
 
 
-def is_free(port: int) -> bool:
-    """Whether a program could listen on 127.0.0.1:port."""
-    with socket.socket() as probe:
+def obstacle(port: int, host: str = "127.0.0.1") -> str:
+    """Why no program can listen on host:port; empty when one can."""
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a port in TIME_WAIT is free
         try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-        return True
+            probe.bind((host, port))
+        except OSError as error:
+            return error.strerror or str(error)
+        return ""
 
 
-def free_port(wanted: int | None, other_than: int = 0) -> int:
-    """The wanted port if it is free, else any."""
-    if wanted and wanted != other_than and is_free(wanted):
+def free_port(wanted: int | None = None, other_than: int = 0) -> int:
+    """The wanted port of 127.0.0.1 if it is free, else any."""
+    if wanted and wanted != other_than and not obstacle(wanted):
         return wanted
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

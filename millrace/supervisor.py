@@ -21,7 +21,8 @@ from typing import IO, Any
 import httpx
 
 from millrace.broker import Broker
-from millrace.part import STOP_TIMEOUT_S, Part, StartError, free_port, require_free
+from millrace.part import STOP_TIMEOUT_S, Part, StartError
+from millrace.probe import free_port, obstacle
 from schemas import MillraceError, Settings
 
 READY_TIMEOUT_S = 90.0  # a first start compiles the numba kernels
@@ -58,7 +59,11 @@ class Supervisor:
         (self.home / "logs").mkdir(parents=True, exist_ok=True)
         self._lock_home()
         port = self.settings.api_port or free_port()
-        require_free(self.settings.api_host, port)
+        if why := obstacle(port, self.settings.api_host):
+            raise StartError(
+                f"The API cannot listen on {self.settings.api_host}:{port}: {why}.",
+                "Stop what uses that port, or set MILLRACE_API_PORT (0: any free port).",
+            )
         kafka = self.settings.kafka
         if self.broker is not None:
             self.broker.start()

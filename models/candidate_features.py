@@ -51,11 +51,9 @@ ABSOLUTE = np.array(
         e.NEXT,
     ]
 )
-NAMES = {number: name.lower() for name, number in vars(e).items() if name.isupper() and isinstance(number, int)}
-_EVIDENCE = {number: NAMES[number] for number in (*RELATIVE.tolist(), *ABSOLUTE.tolist())}
 BASE = (
-    *(f"{_EVIDENCE[number]}_relative" for number in RELATIVE.tolist()),
-    *(_EVIDENCE[number] for number in ABSOLUTE.tolist()),
+    *(f"{e.COLUMNS[number]}_relative" for number in RELATIVE.tolist()),
+    *(e.COLUMNS[number] for number in ABSOLUTE.tolist()),
     # item
     "popularity_1",
     "popularity_2",

@@ -44,6 +44,7 @@ WIDTH = 24
     NEAR_SECOND,  # seen after or before the second last, by distance
     NEIGHBOURS_RARE,  # NEIGHBOURS against the item's own clicks
 ) = range(WIDTH)
+COLUMNS = {number: name.lower() for name, number in [*vars().items()][-WIDTH:]}  # just those above
 QUERY, ROWS, MET = 0, 1, 2  # Scratch.state
 LONG, SHORT, SHARED_AT, COUNTED = 0, 1, 2, 3  # columns of Scratch.similarity
 SMOOTHING = 5.0  # clicks added to an item's own under a root

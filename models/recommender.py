@@ -21,10 +21,10 @@ from models.candidates import build_choice
 from models.catalogue import CatalogueView
 from models.clicks import ClickArrays, encode_clicks, feed_clicks, feed_items
 from models.evidence import build_reading
-from models.feed import decode, encode
+from models.feed import encode
 from models.store import Model
 from models.users import PREFIX, USER, Steps, advance
-from schemas import Click, ModelError, RecommenderProfile
+from schemas import Click, Item, ModelError, RecommenderProfile
 
 STRATEGIES = ("ranker", "blend", "trending")
 RANKER, BLEND, TRENDING = range(3)
@@ -182,13 +182,15 @@ class Recommender:
 
     def warm(self) -> None:
         """Compile or load all kernels, so that the first event does not wait (half a minute, once a machine)."""
-        view, rows, first = CatalogueView(self.profile), np.zeros(1, USER), np.zeros(1, np.int64)
+        view, users, number = CatalogueView(self.profile), np.zeros(1, USER), np.zeros(1, np.int64)
         click = Click(event_id="warm", event_time=datetime.now(UTC), user_id="warm", item_id="warm")
         clicks = self.encode([click])
-        steps = advance(rows, first, clicks.moves, self.profile.session_silence_s)
-        view.apply(decode(encode(feed_clicks(clicks, steps, 0, first))))
-        view.apply(decode(encode(feed_items([("warm", None)], 0, first, 0.0))))
+        steps = advance(users, number, clicks.moves, self.profile.session_silence_s)
+        item = Item(item_id="warm", event_time=click.event_time)
+        view.apply(encode(feed_items([("warm", item)], 0, number, 0.0)))
+        view.apply(encode(feed_clicks(clicks, steps, 0, number)))
         self.rank(view, queries_of(clicks, steps))
+        self.similar(view, 0)
 
     def _fallback(self, view: CatalogueView, queries: Queries, query: int) -> list[int]:
         """Trending items, without those of the session where the profile says so."""

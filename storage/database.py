@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -80,9 +81,10 @@ def _configure_sqlite(engine: Engine, *, writes: bool) -> None:
     @event.listens_for(engine, "connect")
     def connect(connection: Any, _record: object) -> None:
         connection.isolation_level = None  # the driver's own BEGIN is late: we say when
+        _use_wal(connection)
         # NORMAL: after a power cut the last transactions may be missing; the offsets are then missing with them, and
         # the sink reads them again. https://www.sqlite.org/wal.html
-        for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "cache_size=-8000"):
+        for pragma in ("synchronous=NORMAL", "foreign_keys=ON", "cache_size=-8000"):
             connection.execute(f"PRAGMA {pragma}")
         if not writes:
             connection.execute("PRAGMA query_only=ON")
@@ -91,6 +93,20 @@ def _configure_sqlite(engine: Engine, *, writes: bool) -> None:
     def begin(connection: Connection) -> None:
         # A writer that began as a reader may be refused in the middle, and no busy timeout helps it
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _use_wal(connection: Any) -> None:
+    """A new file changes its journal once, and for that SQLite does not heed the busy timeout."""
+    deadline = time.monotonic() + BUSY_TIMEOUT_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
+        else:
+            return
 
 
 @contextmanager

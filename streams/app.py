@@ -45,7 +45,7 @@ def build_edge(settings: Settings) -> faust.App:
     from models.store import ModelStore
     from streams.feed import CatalogueTeller, FeedReader
     from streams.maintain import Maintain
-    from streams.recommend import Recommend, warm
+    from streams.recommend import Recommend
 
     champions = ModelStore(settings.home / "models").champions()
     ranker = champions.pop(RECOMMENDER, None)
@@ -57,7 +57,7 @@ def build_edge(settings: Settings) -> faust.App:
     version = ranker.manifest.version if ranker else f"profile-{profile.name}"
     handler = Recommend(settings, reader, recommender, ModelRef(name=RECOMMENDER, version=version))
 
-    warm(recommender)  # before any agent has heartbeats to send
+    recommender.warm()  # before any agent has heartbeats to send: compiling blocks the event loop for seconds
     for model in assets.values():
         model.warm()
     ranking = settings.model_copy(update={"max_batch_records": min(RANKED_AT_ONCE, settings.max_batch_records)})

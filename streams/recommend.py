@@ -10,13 +10,11 @@ answered, they reach it over the feed; training replays the log in the same orde
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
 import orjson
 
-from models.catalogue import CatalogueView
 from models.clicks import ClickArrays, feed_clicks, feed_items
 from models.feed import encode
 from models.recommender import Recommender, queries_of
@@ -120,19 +118,3 @@ class Recommend:
             recommendation_id, "millrace.recommendation.v1", "millrace/recommend", event_time, traceparent(record)
         )
         return Output(RECOMMENDATIONS, record.key, orjson.dumps(recommendation), headers)
-
-
-def warm(recommender: Recommender) -> None:
-    """Compile every kernel of the page, with a click and an item that nobody will see.
-
-    Compiling takes seconds and blocks the event loop, which would cost the worker its heartbeats.
-    """
-    view = CatalogueView(recommender.profile)
-    click = Click(event_id="warm", event_time=datetime.now(UTC), user_id="warm", item_id="warm")
-    item = Item(item_id="warm", event_time=click.event_time)
-    clicks, users, number = recommender.encode([click]), np.zeros(1, USER), np.zeros(1, np.int64)
-    steps = advance(users, number, clicks.moves, recommender.profile.session_silence_s)
-    view.apply(encode(feed_items([("warm", item)], 0, number, 0.0)))
-    view.apply(encode(feed_clicks(clicks, steps, 0, number)))
-    recommender.rank(view, queries_of(clicks, steps))
-    recommender.similar(view, 0)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import signal
+from collections.abc import Coroutine
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from millrace.commands.common import Json, connected_settings, tell, tell_json, tell_table
+from schemas import MillraceError
 
 if TYPE_CHECKING:
     from millrace.event_files import Source
@@ -19,6 +22,10 @@ topics = typer.Typer(name="topics", help="The topics on Kafka.", no_args_is_help
 deadletters = typer.Typer(name="deadletters", help="Quarantined input events.", no_args_is_help=True)
 Topic = Annotated[str, typer.Argument(help="An input topic, such as telemetry.v1.")]
 SHOWN_REASON = 160
+
+
+class StoppedError(MillraceError):
+    title = "Not all events were sent"
 
 
 def add_to(app: typer.Typer) -> None:
@@ -102,9 +109,20 @@ async def _with_progress(work: Replay, *, restart: bool) -> Replayed:
         task = progress.add_task("", total=sum(source.file.stat().st_size for source in work.sources), sent=0)
         work.report = lambda read: progress.update(task, advance=read, sent=work.sent)
         try:
-            return await work.run(restart=restart)
+            return await _until_signal(work.run(restart=restart))
+        except asyncio.CancelledError:
+            again = "Run the same command again: it goes on from there."
+            raise StoppedError(f"A signal ended the replay after {work.sent:,} events of this run.", again) from None
         finally:
             progress.update(task, sent=work.sent)
+
+
+async def _until_signal(work: Coroutine[Any, Any, Replayed]) -> Replayed:
+    """Ctrl-C and SIGTERM cancel the work, which then saves its position."""
+    running = asyncio.ensure_future(work)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, running.cancel)
+    return await running
 
 
 def _sources(files: list[str]) -> list[Source]:

@@ -161,7 +161,10 @@ async def test_lines_may_name_their_topics_and_raw_lines_go_as_they_are(settings
     }
 
 
-async def test_the_rate_is_kept_and_ctrl_c_saves_the_position(settings: Settings, tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_the_rate_is_kept_and_a_signal_saves_the_position(
+    settings: Settings, tmp_path: Path, number: signal.Signals
+) -> None:
     await create_topics(settings, CLICKS)
     file = write_lines(tmp_path / "c.jsonl", [click(n) for n in range(2000)])
     environment = {
@@ -173,9 +176,10 @@ async def test_the_rate_is_kept_and_ctrl_c_saves_the_position(settings: Settings
     process = subprocess.Popen(arguments, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     await consume(settings, CLICKS, until=200)
     assert time.monotonic() - started >= 200 / 500
-    process.send_signal(signal.SIGINT)
-    process.communicate(timeout=20)
-    assert process.returncode != 0
+    process.send_signal(number)
+    _, said = process.communicate(timeout=20)
+    assert process.returncode == 1
+    assert b"it goes on from there" in said
     [saved] = (settings.home / "replay").glob("*.json")
     acknowledged = json.loads(saved.read_bytes())["acknowledged"]
     assert 200 <= acknowledged < 2000

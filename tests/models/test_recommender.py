@@ -7,6 +7,7 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
+from models.candidate_features import FIRST_ABSOLUTE
 from models.clicks import feed_items
 from models.feed import encode
 from models.hot_lists import apply_clicks, apply_items
@@ -143,3 +144,11 @@ def test_warming_compiles_every_kernel() -> None:
     shop.view.apply(encode(feed_items([("item-1-1", None)], 0, np.zeros(1, np.int64), 0.0)))
     recommender.rank(shop.view, queries_of(*shop.step(shopping(5, seed=1))))
     assert counts == {kernel: len(kernel.signatures) for kernel in counts}
+
+
+@pytest.mark.parametrize("profile", ["shop", "portal"])
+def test_features_have_names_of_their_own(profile: str) -> None:
+    names = Recommender(None, small(profile)).features
+    assert len(set(names)) == len(names)
+    assert names[:3] == ["neighbours_relative", "neighbours_recent_relative", "neighbours_after_relative"]
+    assert names[FIRST_ABSOLUTE - 1 : FIRST_ABSOLUTE + 1] == ["second_order_relative", "neighbours"]

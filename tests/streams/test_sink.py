@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from millrace.part import free_port
+from millrace.probe import free_port
 from schemas import OUTPUTS, Settings, topic_name
 from storage import AlertFilter, Store
 from streams.kafka import client_options, partition_counts
