@@ -16,9 +16,10 @@ import shutil
 import sys
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
+from datetime import UTC, datetime
 from itertools import takewhile
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 import orjson
@@ -26,7 +27,7 @@ import orjson
 from millrace.part import StartError
 from millrace.simulate import ASSET_CLASSES, Event, Plant, Shop
 from millrace.supervisor import Supervisor, Tell, stop_signals, until_stopped
-from schemas import Settings
+from schemas import Settings, rfc3339
 from schemas.topics import CLICKS, ITEMS
 
 HISTORY_SHOP_S = 1800.0  # about 18,000 clicks
@@ -35,6 +36,7 @@ HISTORY_PLANT_CYCLES = 500
 HISTORY_PUMPS, HISTORY_PRESSES = 12, 16
 OWN_FOLDERS = ("kafka", "models", "demo", "snapshots", "replay", "faust", "logs")
 Push = Callable[[Event], Awaitable[object]]
+Found = TypeVar("Found")
 
 
 def forget(home: Path) -> None:
@@ -180,12 +182,17 @@ class Demo:
                     await asyncio.sleep(1)  # the API is being started again
 
     async def _first_decisions(self, client: httpx.AsyncClient) -> None:
-        assets = await until(client, lambda: "/v1/assets?limit=1", lambda answer: answer["items"])
-        self.tell(f"The first scores are in the API: {self.supervisor.api}/v1/assets/{assets['items'][0]['asset_id']}")
+        begin = rfc3339(datetime.now(UTC))  # an earlier run has left decisions too
+        assets = await until(
+            client,
+            lambda: "/v1/assets",
+            lambda answer: [asset["asset_id"] for asset in answer["items"] if asset["last_seen"] >= begin],
+        )
+        self.tell(f"The first scores are in the API: {self.supervisor.api}/v1/assets/{assets[0]}")
         answer = await until(
             client,
             lambda: f"/v1/users/{self.visitor}/recommendations",
-            lambda answer: answer["strategy"] != "trending",
+            lambda answer: answer if answer["recommendation_id"] and answer["event_time"] >= begin else None,
         )
         names = ", ".join(item["item_id"] for item in answer["items"][:4])
         self.tell(f"Recommended to {self.visitor} by the {answer['strategy']}: {names}, ...")
@@ -216,9 +223,10 @@ class Demo:
     def _tell_what_to_try(self) -> None:
         api = self.supervisor.api
         home = "" if self.supervisor.home == Path(".millrace").absolute() else f"MILLRACE_HOME={self.supervisor.home} "
+        program = "millrace" if shutil.which("millrace") == str(Path(sys.argv[0]).absolute()) else sys.argv[0]
         self.tell(f"Try    curl {api}/v1/users/{self.visitor}/recommendations")
         self.tell(f"       curl {api}/v1/alerts")
-        self.tell(f"       {home}millrace send click --user me --item books-003")
+        self.tell(f"       {home}{program} send click --user me --item books-003")
         self.tell("Ctrl-C ends everything; the next start goes on from here")
 
 
@@ -249,14 +257,14 @@ def write_lines(file: Path, events: Iterable[Event]) -> None:
 
 
 async def until(
-    client: httpx.AsyncClient, path: Callable[[], str], is_wanted: Callable[[dict[str, Any]], object]
-) -> dict[str, Any]:
-    """Ask the API again and again until the answer is what is wanted."""
+    client: httpx.AsyncClient, path: Callable[[], str], wanted: Callable[[dict[str, Any]], Found | None]
+) -> Found:
+    """Ask the API again and again until something wanted is in the answer."""
     while True:
         with contextlib.suppress(httpx.HTTPError):
             response = await client.get(path())
-            if response.is_success and is_wanted(answer := response.json()):
-                return dict(answer)
+            if response.is_success and (found := wanted(response.json())):
+                return found
         await asyncio.sleep(0.2)
 
 
