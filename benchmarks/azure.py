@@ -5,7 +5,8 @@ events DATA OUT ─► azure.toml, azure-{train,test}.jsonl ─► millrace trai
     python -m benchmarks.azure events DATA OUT     machines 1-20: January and February to train on, March to test
     python -m benchmarks.azure train OUT           the model goes to OUT/models
     python -m benchmarks.azure predict OUT         the test events offline, after those of the training: OUT/azure-*.csv
-    python -m benchmarks.azure evaluate OUT DATA   figures of March
+    python -m benchmarks.azure served OUT SCORES ALERTS    the same from the values of scores.v1 and alerts.v1
+    python -m benchmarks.azure evaluate OUT DATA MODELS    figures of March; MODELS is OUT/models or MILLRACE_HOME/models
 
 DATA holds PdM_{errors,maint,failures,machines,telemetry_m1-20_90d}.csv, each plain or as .gz. The state goes on from
 training to test: served, replay both files. The maintenance log begins half a year before the telemetry.
@@ -141,9 +142,29 @@ def predict(out: Path) -> None:
                 ]
                 raised = made.transitions[made.transitions["state"] == RAISED]
                 alerts += [(batch[t["event"]].asset_id, times[t["event"]], COMPONENTS[t["target"]]) for t in raised]
+    write_decisions(out, scores, alerts)
+
+
+def served(out: Path, scores: Path, alerts: Path) -> None:
+    """The same CSV files from what a running service said of the test events, one JSON object a line."""
+    probabilities: dict[tuple[str, str], dict[str, float]] = {}
+    for score in map(orjson.loads, scores.read_bytes().splitlines()):
+        if score["asset_class"] == "azure" and _epoch(score["event_time"]) >= TEST_FROM.timestamp():
+            at = score["asset_id"], score["event_time"]
+            probabilities.setdefault(at, {})[score["component"]] = score["value"]
+    rows = [(*at, *(f"{found[name]:.6f}" for name in COMPONENTS)) for at, found in sorted(probabilities.items())]
+    raised = [
+        (alert["asset_id"], alert["event_time"], alert["failure_mode"])
+        for alert in map(orjson.loads, alerts.read_bytes().splitlines())
+        if alert["asset_class"] == "azure" and alert["sequence"] == 0
+    ]
+    write_decisions(out, rows, [alert for alert in raised if _epoch(alert[1]) >= TEST_FROM.timestamp()])
+
+
+def write_decisions(out: Path, scores: list[tuple[str, ...]], alerts: list[tuple[str, ...]]) -> None:
     _write(out / "azure-scores.csv", ("asset_id", "event_time", *COMPONENTS), scores)
     _write(out / "azure-alerts.csv", ("asset_id", "event_time", "component"), alerts)
-    print(f"{len(scores):,} scores, {len(alerts)} alerts in {out}")
+    print(f"{len(scores):,} readings scored, {len(alerts)} alerts in {out}")
 
 
 def _write(path: Path, head: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
@@ -197,12 +218,12 @@ def figures(
     }  # fmt: skip
 
 
-def evaluate(out: Path, data: Path) -> dict[str, float]:
+def evaluate(out: Path, data: Path, models: Path) -> dict[str, float]:
     failed: dict[str, list[tuple[int, float]]] = {component: [] for component in COMPONENTS}
     for row in read_rows(data, "failures"):
         if int(row["machineID"]) in MACHINES:
             failed[row["failure"]].append((int(row["machineID"]), _time(row).timestamp()))
-    levels = ModelStore(out / "models").load("azure").manifest.learned["levels"]
+    levels = ModelStore(models).load("azure").manifest.learned["levels"]
     cuts = {name: float(level[0]["on"]) for name, level in zip(COMPONENTS, levels, strict=True)}
     return figures(_read(out / "azure-scores.csv"), _read(out / "azure-alerts.csv"), failed, cuts)
 
@@ -211,7 +232,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
     for command, arguments in {
-        "events": ("data", "out"), "train": ("out",), "predict": ("out",), "evaluate": ("out", "data"),
+        "events": ("data", "out"), "train": ("out",), "predict": ("out",), "served": ("out", "scores", "alerts"),
+        "evaluate": ("out", "data", "models"),
     }.items():  # fmt: skip
         one = commands.add_parser(command)
         for argument in arguments:
@@ -223,8 +245,11 @@ def main() -> None:
         run_training(given.out)
     elif given.command == "predict":
         predict(given.out)
+    elif given.command == "served":
+        served(given.out, given.scores, given.alerts)
     else:
-        print(" ".join(f"{key} {value:.3f}" for key, value in evaluate(given.out, given.data).items()))
+        found = evaluate(given.out, given.data, given.models)
+        print(" ".join(f"{key} {value:.3f}" for key, value in found.items()))
 
 
 if __name__ == "__main__":

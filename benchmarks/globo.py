@@ -1,7 +1,8 @@
 """News portal Globo.com, 1-15 October 2017: the public clicks as events, and how often the next click was foreseen.
 
     python -m benchmarks.globo events globo_clicks.parquet clicks.jsonl --until 2017-10-15T00:00:00Z
-    python -m benchmarks.globo evaluate globo_clicks.parquet            (offline: train before 15 October, test on it)
+    python -m benchmarks.globo evaluate globo_clicks.parquet [--home MILLRACE_HOME]
+        (offline: the champion in that home, trained first if there is none, on all clicks before 15 October)
     python -m benchmarks.globo score globo_clicks.parquet recommendations.jsonl     (records of recommendations.v1)
 
 Protocol: every click of 15 October 00:00-12:00 UTC that has a next click in its session is a case, that click is its
@@ -115,13 +116,15 @@ def figures(places: np.ndarray) -> dict[str, float]:
 
 
 def evaluate(data: Path, home: Path) -> None:
-    """Train on the clicks before 15 October, then replay all and ask at each case."""
-    profile, store = PROFILES["portal"], ModelStore(home)
-    begun = time.monotonic()
-    manifest = train(clicks(data, TEST_FROM), profile, store, progress=tell)
-    print(f"\ntrained in {time.monotonic() - begun:.0f} s: {manifest.learned} {manifest.metrics}", flush=True)
+    """Train on the clicks before 15 October if nobody has, then replay all and ask at each case."""
+    profile, store = PROFILES["portal"], ModelStore(home / "models")
+    if "recommender" not in store.champions():
+        begun = time.monotonic()
+        manifest = train(clicks(data, TEST_FROM), profile, store, progress=tell)
+        store.promote(manifest.name, manifest.version)
+        print(f"\ntrained in {time.monotonic() - begun:.0f} s: {manifest.learned} {manifest.metrics}", flush=True)
     log = LogReader(profile).read(clicks(data, TEST_UNTIL), tell)
-    for label, model in (("ranker", store.load("recommender", manifest.version)), ("blend", None)):
+    for label, model in (("ranker", store.load("recommender")), ("blend", None)):
         print(f"\n{label}: {measure(log, Recommender(model, profile))}", flush=True)
 
 

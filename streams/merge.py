@@ -81,7 +81,8 @@ class Lane:
             filled = [queue for queue in self._queues.values() if queue.records]
             if not filled:
                 break
-            first = min(filled, key=lambda queue: queue.records[0].timestamp)
+            # of the same millisecond, the last topic first: what is known early of an item or a repair does no harm
+            first = min(reversed(filled), key=lambda queue: queue.records[0].timestamp)
             if len(filled) == 1:
                 count = min(limit - len(merged), len(first.records))
                 merged += [first.records.popleft() for _ in range(count)]

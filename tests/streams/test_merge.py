@@ -43,6 +43,13 @@ def test_a_topic_that_has_more_is_awaited() -> None:
     assert batch.ends == {"a": 2, "b": 2}
 
 
+def test_of_the_same_millisecond_the_last_topic_comes_first() -> None:
+    lane = lane_at(readings=0, log=0)
+    lane.add("readings", [record("readings", n, 10 + n) for n in range(3)], 3, 3)
+    lane.add("log", [record("log", 0, 11)], 1, 1)
+    assert order(lane.take(10)) == [("readings", 0), ("log", 0), ("readings", 1), ("readings", 2)]
+
+
 def test_patience_with_a_silent_topic_ends(monkeypatch) -> None:
     lane = lane_at(a=0, b=0)
     lane.add("a", [record("a", 0, 10)], 1, 1)
