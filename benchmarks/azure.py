@@ -6,7 +6,7 @@ events DATA OUT ─► azure.toml, azure-{train,test}.jsonl ─► millrace trai
     python -m benchmarks.azure train OUT           the model goes to OUT/models
     python -m benchmarks.azure predict OUT         the test events offline, after those of the training: OUT/azure-*.csv
     python -m benchmarks.azure served OUT SCORES ALERTS    the same from the values of scores.v1 and alerts.v1
-    python -m benchmarks.azure evaluate OUT DATA MODELS    figures of March; MODELS is OUT/models or MILLRACE_HOME/models
+    python -m benchmarks.azure evaluate OUT DATA MODELS    figures of March, by OUT/models or MILLRACE_HOME/models
 
 DATA holds PdM_{errors,maint,failures,machines,telemetry_m1-20_90d}.csv, each plain or as .gz. The state goes on from
 training to test: served, replay both files. The maintenance log begins half a year before the telemetry.

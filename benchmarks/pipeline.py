@@ -160,9 +160,10 @@ def stock_faust(settings: Settings, topic: str, count: int) -> float:
     result = subprocess.run(
         [sys.executable, peer], env={**os.environ, **own}, capture_output=True, text=True, check=False
     )
-    if not result.stdout.strip():
-        raise SystemExit(f"stock Faust said nothing: {result.stderr[-2000:]}")
-    return float(result.stdout.split()[-1])
+    try:
+        return float(result.stdout.split()[-1])
+    except (ValueError, IndexError):
+        raise SystemExit(f"stock Faust did not finish: {result.stdout[-500:]} {result.stderr[-2000:]}") from None
 
 
 # ---- latency

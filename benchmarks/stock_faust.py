@@ -41,7 +41,8 @@ async def measure() -> None:
                 print(wanted / (time.perf_counter() - first), flush=True)
                 done.set()
 
-    worker = faust.Worker(app, loglevel="error", quiet=True, web_enabled=False)
+    worker = faust.Worker(app, loglevel="error", quiet=True, redirect_stdouts=False)
+    worker.spinner = None  # it would write between our words
     running = asyncio.ensure_future(worker.start())
     await asyncio.wait({running, asyncio.ensure_future(done.wait())}, timeout=120, return_when=asyncio.FIRST_COMPLETED)
     os._exit(0)

@@ -23,6 +23,7 @@ from aiokafka.errors import KafkaError
 
 from millrace.event_files import EventFileError, Report, Row, Source, merged
 from schemas import Settings, UnavailableError
+from schemas.topics import ITEMS, MAINTENANCE
 from streams.kafka import partition_counts
 from streams.producer import EventProducer
 
@@ -30,6 +31,7 @@ IN_FLIGHT = 4000  # records queued but not acknowledged; deep enough to keep the
 SAVE_INTERVAL_S = 1.0
 PATIENCE_S = 0.002  # shorter waits are not worth a sleep
 STOP_S = 5.0
+TOLD_FIRST = (ITEMS, MAINTENANCE)  # their events are on the broker before the clicks and readings that follow are sent
 
 
 @dataclass(frozen=True)
@@ -122,13 +124,16 @@ class Replay:
     async def _send(self, rows: Iterator[Row], producer: EventProducer, position: Position) -> None:
         waiting: deque[Any] = deque()
         started = saved = time.monotonic()
-        first_s = 0.0
+        first_s, before = 0.0, ""
         try:
             for row in rows:
                 first_s = first_s or row.time_s
                 wait_s = started + self.pace.due_s(self.sent, row.time_s - first_s) - time.monotonic()
                 if wait_s > PATIENCE_S:
                     await asyncio.sleep(wait_s)
+                if before in TOLD_FIRST and row.topic != before:
+                    await producer.flush()
+                before = row.topic
                 waiting.append(await producer.push_bytes(row.topic, row.key, row.value))
                 self.sent += 1
                 if len(waiting) >= IN_FLIGHT or waiting[0].done():
