@@ -37,6 +37,7 @@ from streams.producer import EventProducer
 
 START = 1_700_000_000.0
 READY_S = 120.0
+ITEMS_TOLD = 300
 
 
 def millrace(*arguments: str) -> list[str]:
@@ -118,9 +119,9 @@ def metric(url: str, name: str) -> float:
     return sum(float(line.rsplit(" ", 1)[1]) for line in text.splitlines() if line.startswith(name))
 
 
-async def throughput(settings: Settings, agent: str, count: int) -> float:
-    """Events a second that a new worker applies, from the first tenth to the last event."""
-    name = f'millrace_records_total{{agent="{agent}"'
+async def throughput(settings: Settings, agent: str, topic: str, count: int) -> float:
+    """Events of the topic a second that a new worker applies, from the first tenth to the last."""
+    name = f'millrace_records_total{{agent="{agent}",topic="{topic}"'
     async with edge(settings) as url:
         deadline, mark = time.monotonic() + READY_S + count / 500, None
         while (done := metric(url, name)) < count:
@@ -227,19 +228,24 @@ async def latencies(settings: Settings, assets: int) -> dict[str, np.ndarray]:
 # ---- report
 
 
+async def measure(settings: Settings, topic: str, agent: str, count: int, rates: dict[str, float]) -> None:
+    """Put the events per second of the topic's agent and of its peers into `rates`."""
+    rates[f"{topic} aiokafka, fetching only"] = await bare_aiokafka(settings, topic, count)
+    rates[f"{topic} stock Faust, decoding only"] = stock_faust(settings, topic, min(count, 50_000))
+    rates[f"{topic} millrace edge, all of it"] = await throughput(settings, agent, topic, count)
+
+
 async def run(options: argparse.Namespace, settings: Settings) -> dict[str, Any]:
     await apply_topics(settings)
     train(settings)
-    shop = (event.value for event in Shop(9).events(START) if event.topic == ITEMS)
-    await fill(settings, ITEMS, shop, 300)
-    await fill(settings, TELEMETRY, readings(options.assets, START), options.readings)
-    await fill(settings, CLICKS, clicks(START), options.clicks)
+    items = (event.value for event in Shop(9).events(START) if event.topic == ITEMS)
     rates: dict[str, float] = {}
-    for topic, agent, count in ((TELEMETRY, "maintain", options.readings), (CLICKS, "recommend", options.clicks)):
-        rates[f"{topic} aiokafka, fetching only"] = await bare_aiokafka(settings, topic, count)
-        rates[f"{topic} stock Faust, decoding only"] = stock_faust(settings, topic, min(count, 50_000))
-        extra = 300 if agent == "recommend" else 0
-        rates[f"{topic} millrace edge, all of it"] = await throughput(settings, agent, count + extra)
+    # one after the other: a worker has both agents, and each is measured while the other has nothing to do
+    await fill(settings, TELEMETRY, readings(options.assets, START), options.readings)
+    await measure(settings, TELEMETRY, "maintain", options.readings, rates)
+    await fill(settings, ITEMS, items, ITEMS_TOLD)
+    await fill(settings, CLICKS, clicks(START), options.clicks)
+    await measure(settings, CLICKS, "recommend", options.clicks, rates)
     return {"events/s": rates, "latency": await latencies(settings, options.assets)}
 
 
