@@ -14,12 +14,12 @@ from pydantic.json_schema import WithJsonSchema
 EARLIEST = datetime(1980, 1, 1, tzinfo=UTC)
 
 
-def _not_prehistoric(value: datetime) -> datetime:
+def _utc(value: datetime) -> datetime:
     if value < EARLIEST:
         raise ValueError(
             f"is before {EARLIEST:%Y-%m-%d}: send RFC 3339 with a zone, or epoch milliseconds (not seconds)"
         )
-    return value
+    return value.astimezone(UTC) if value.utcoffset() else value
 
 
 def rfc3339(value: datetime) -> str:
@@ -31,7 +31,7 @@ Id = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x
 Name = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.\-]*$")]
 EventTime = Annotated[
     AwareDatetime,
-    AfterValidator(_not_prehistoric),
+    AfterValidator(_utc),
     PlainSerializer(rfc3339, return_type=str),
     WithJsonSchema(
         {

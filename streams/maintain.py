@@ -13,20 +13,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import orjson
 
 from models.alerts import CLEARED, SEVERITIES
 from models.maintenance import AssetEvent, AssetModel, Decisions
 from models.observe import SCORED, STATUSES
-from schemas import Maintenance, Settings, Telemetry, rfc3339
+from schemas import Maintenance, Settings, Telemetry
 from schemas.topics import ALERTS, MAINTAIN_STATE, MAINTENANCE, SCORES, TELEMETRY
 from streams.handler import ConsumerRecord, DeadLetter, Outcome, Output
 from streams.metrics import SKIPPED
-from streams.outbox import cloud_event_headers, output_id
-from streams.page import caused_by, decode_topics, traceparent
+from streams.outbox import output_id
+from streams.page import caused_by, decision, decode_topics
 from streams.partition import Layout, PartitionState
 
-CE_TYPES = {SCORES: "millrace.score.v1", ALERTS: "millrace.alert.v1"}
 Caused = tuple[ConsumerRecord, AssetEvent]
 
 
@@ -95,7 +93,7 @@ def _scores(model: AssetModel, caused: Sequence[Caused], decisions: Decisions) -
                 "high": highs[place][number],
                 "unit": unit,
             }
-            yield _output(SCORES, score_id, score, record)
+            yield decision(SCORES, "millrace.score.v1", score_id, score, record)
 
 
 def _alerts(model: AssetModel, caused: Sequence[Caused], decisions: Decisions) -> Iterator[Output]:
@@ -117,7 +115,7 @@ def _alerts(model: AssetModel, caused: Sequence[Caused], decisions: Decisions) -
             "score": float(transition["value"]),
             "evidence": _evidence(model, decisions, transition),
         }
-        yield _output(ALERTS, f"{alert_id}/{alert['sequence']}", alert, record)
+        yield decision(ALERTS, "millrace.alert.v1", f"{alert_id}/{alert['sequence']}", alert, record)
 
 
 def _evidence(model: AssetModel, decisions: Decisions, transition: np.void) -> dict[str, Any]:
@@ -138,15 +136,9 @@ def _head(record: ConsumerRecord, event: AssetEvent, reference: dict[str, Any]) 
     """What scores and alerts have in common."""
     topic = TELEMETRY if isinstance(event, Telemetry) else MAINTENANCE
     return {
-        "event_time": rfc3339(event.event_time),
+        "event_time": event.event_time,
         "asset_id": event.asset_id,
         "asset_class": event.asset_class,
         "caused_by": caused_by(record, topic, event.event_id),
         "model": reference,
     }
-
-
-def _output(topic: str, ce_id: str, value: dict[str, Any], record: ConsumerRecord) -> Output:
-    ce_type, event_time = CE_TYPES[topic], value["event_time"]
-    headers = cloud_event_headers(ce_id, ce_type, "millrace/maintain", event_time, traceparent(record))
-    return Output(topic, record.key, orjson.dumps(value), headers)

@@ -1,6 +1,7 @@
-"""What the two pages share: events of several topics in the order of their records, and the causes of outputs.
+"""What the two pages share: how records become events, and decisions records.
 
 records of several topics ─► decode, topic by topic ─► check keys ─► events in the order of the records
+decision ─► JSON and CloudEvents headers ─► output record
 """
 
 from __future__ import annotations
@@ -8,9 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import orjson
+
 from schemas import InputEvent, Settings, topic_name
 from streams.decode import decode
-from streams.handler import ConsumerRecord, DeadLetter
+from streams.handler import ConsumerRecord, DeadLetter, Output
+from streams.outbox import cloud_event_headers
 from streams.producer import KEYS
 
 
@@ -53,9 +57,12 @@ def caused_by(record: ConsumerRecord, topic: str, event_id: str) -> dict[str, An
     return {"topic": topic, "partition": record.partition, "offset": record.offset, "event_id": event_id}
 
 
-def traceparent(record: ConsumerRecord) -> bytes | None:
-    """The W3C trace context that the record carries, to be passed on."""
-    for name, value in record.headers:
-        if name == "traceparent":
-            return bytes(value)
-    return None
+def decision(topic: str, ce_type: str, ce_id: str, value: dict[str, Any], record: ConsumerRecord) -> Output:
+    """The output record of what an input record led to: JSON, CloudEvents headers, the trace context passed on.
+
+    Args:
+        value: with `event_time` as datetime in UTC, as input events have it.
+    """
+    traceparent = dict(record.headers).get("traceparent") if record.headers else None
+    headers = cloud_event_headers(ce_id, ce_type, "millrace", value["event_time"], traceparent)
+    return Output(topic, record.key, orjson.dumps(value, option=orjson.OPT_UTC_Z), headers)

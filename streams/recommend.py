@@ -13,19 +13,18 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import orjson
 
 from models.clicks import ClickArrays, feed_clicks, feed_items
 from models.feed import encode
 from models.recommender import Recommender, queries_of
 from models.users import LAYOUT, USER, Steps, advance
-from schemas import Click, Item, ModelRef, Settings, rfc3339, topic_name
+from schemas import Click, Item, ModelRef, Settings, topic_name
 from schemas.topics import CLICKS, FEED, ITEMS, RECOMMEND_STATE, RECOMMENDATIONS
 from streams.feed import FeedReader
 from streams.handler import ConsumerRecord, Outcome, Output
 from streams.metrics import SKIPPED
-from streams.outbox import cloud_event_headers, output_id
-from streams.page import caused_by, decode_topics, traceparent
+from streams.outbox import output_id
+from streams.page import caused_by, decision, decode_topics
 from streams.partition import Layout, PartitionState
 
 USERS = "users"
@@ -103,10 +102,9 @@ class Recommend:
         self, record: ConsumerRecord, click: Click, strategy: str, feed_offset: int, items: list[dict[str, Any]]
     ) -> Output:
         recommendation_id = output_id(CLICKS, record.partition, record.offset, "recommendation")
-        event_time = rfc3339(click.event_time)
         recommendation = {
             "recommendation_id": recommendation_id,
-            "event_time": event_time,
+            "event_time": click.event_time,
             "user_id": click.user_id,
             "caused_by": caused_by(record, CLICKS, click.event_id),
             "model": self._model,
@@ -114,7 +112,4 @@ class Recommend:
             "feed_offset": feed_offset,
             "items": items,
         }
-        headers = cloud_event_headers(
-            recommendation_id, "millrace.recommendation.v1", "millrace/recommend", event_time, traceparent(record)
-        )
-        return Output(RECOMMENDATIONS, record.key, orjson.dumps(recommendation), headers)
+        return decision(RECOMMENDATIONS, "millrace.recommendation.v1", recommendation_id, recommendation, record)

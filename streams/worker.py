@@ -6,6 +6,7 @@ build_app ─► build_agent(handler) ... ─► run_worker
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import signal
 from collections.abc import Awaitable, Callable
@@ -102,7 +103,9 @@ async def _run(build: Callable[[], faust.App]) -> None:
     loop, signalled = asyncio.get_running_loop(), asyncio.Event()
     for signum in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(signum, signalled.set)
-    worker = _Worker(build(), quiet=True, override_logging=False, redirect_stdouts=False, loop=loop)
+    app = build()
+    calm_collector()
+    worker = _Worker(app, quiet=True, override_logging=False, redirect_stdouts=False, loop=loop)
     worker.spinner = None
     running = asyncio.ensure_future(worker.start())  # until the worker is stopped or crashes
     signal_seen = asyncio.ensure_future(signalled.wait())
@@ -118,6 +121,17 @@ async def _run(build: Callable[[], faust.App]) -> None:
         raise worker.crash_reason
     if not running.cancelled() and (error := running.exception()) is not None:
         raise error
+
+
+def calm_collector() -> None:
+    """Let the garbage collector look at what is new only, and not so often.
+
+    A batch makes tens of thousands of objects, none of them in a cycle, and by default each 700 of them start a
+    collection, the large ones of which walk over all code and models: half the time of an event (28 instead of 55 us).
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(100_000, 20, 100)
 
 
 class _FewOfAKind(logging.Filter):

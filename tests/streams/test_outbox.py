@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import uuid
+from datetime import UTC, datetime
 
 import pytest
 from aiokafka import ConsumerRecord
 
+from schemas import rfc3339
 from streams.deadletters import dead_letter_output, failure_reason
 from streams.handler import DeadLetter
 from streams.outbox import NAMESPACE, cloud_event_headers, output_id, size_of
@@ -25,7 +27,8 @@ def test_an_id_is_for_ever() -> None:
 
 
 def test_headers_are_cloud_events_in_binary_mode() -> None:
-    headers = cloud_event_headers("id", "millrace.score", "/millrace", "2026-01-01T00:00:00Z", b"00-ab-cd-01")
+    time = datetime(2026, 1, 1, tzinfo=UTC)
+    headers = cloud_event_headers("id", "millrace.score", "/millrace", time, b"00-ab-cd-01")
     assert dict(headers) == {
         "ce_specversion": b"1.0",
         "ce_id": b"id",
@@ -35,7 +38,9 @@ def test_headers_are_cloud_events_in_binary_mode() -> None:
         "content-type": b"application/json",
         "traceparent": b"00-ab-cd-01",
     }
-    assert "traceparent" not in dict(cloud_event_headers("id", "type", "source", "2026-01-01T00:00:00Z"))
+    later = dict(cloud_event_headers("id", "type", "source", time.replace(microsecond=70)))
+    assert later["ce_time"] == b"2026-01-01T00:00:00.000070Z" == rfc3339(time.replace(microsecond=70)).encode()
+    assert "traceparent" not in later
 
 
 def record(value: bytes | None, key: bytes | None = b"key") -> ConsumerRecord[bytes, bytes]:

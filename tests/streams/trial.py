@@ -163,10 +163,10 @@ class Trial:
 
     async def expected(self, skip: Sequence[bytes] = ()) -> tuple[dict[tuple[int, bytes], Total], dict[str, bytes]]:
         """What an undisturbed computation of all inputs but those in `skip` (by value) gives: totals, outputs by id."""
-        records = [r for topic in self.handler.topics for r in await self.read(topic)]
+        records = [r for topic in reversed(self.handler.topics) for r in await self.read(topic)]
         totals: dict[tuple[int, bytes], Total] = {}
         outputs: dict[str, bytes] = {}
-        for record in sorted(records, key=lambda r: r.timestamp):  # stable: each topic keeps its order
+        for record in sorted(records, key=lambda r: r.timestamp):  # stable: the last topic first, each in its order
             if record.value in skip:
                 continue
             count, total, value = totals.get((record.partition, record.key), (0, 0, 0))

@@ -9,6 +9,7 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +65,7 @@ class Trivial:
         value = json.dumps({"key": record.key.decode(), "count": count, "sum": total})
         value += " " * self.large.get(record.key.decode(), 0)
         ce_id = output_id(record.topic, record.partition, record.offset, "total")
-        headers = cloud_event_headers(ce_id, "trivial.total", record.topic, "2026-01-01T00:00:00Z")
+        headers = cloud_event_headers(ce_id, "trivial.total", record.topic, datetime(2026, 1, 1, tzinfo=UTC))
         return Output(OUTPUT_TOPIC, record.key, value.encode(), headers)
 
 
