@@ -21,7 +21,7 @@ import time
 import urllib.request
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import orjson
@@ -110,33 +110,41 @@ async def edge(settings: Settings) -> AsyncIterator[str]:
         process.wait(20)
 
 
-def metric(url: str, name: str) -> float:
-    """Sum over the labels of a metric; 0 while nobody answers."""
+def metrics(url: str, *names: str) -> list[float]:
+    """Sums over the labels of some metrics; 0 while nobody answers."""
     try:
-        text = urllib.request.urlopen(url, timeout=5).read().decode()
+        lines = urllib.request.urlopen(url, timeout=5).read().decode().splitlines()
     except OSError:
-        return 0.0
-    return sum(float(line.rsplit(" ", 1)[1]) for line in text.splitlines() if line.startswith(name))
+        return [0.0] * len(names)
+    return [sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith(name)) for name in names]
 
 
-async def throughput(settings: Settings, agent: str, topic: str, count: int) -> float:
-    """Events of the topic a second that a new worker applies, from the first tenth to the last."""
-    name = f'millrace_records_total{{agent="{agent}",topic="{topic}"'
+class Rate(NamedTuple):
+    """Events a second, and what one of them costs."""
+
+    events_s: float
+    cpu_us: float
+
+
+async def throughput(settings: Settings, agent: str, topic: str, count: int) -> Rate:
+    """Events of the topic that a new worker applies, from the first tenth to the last."""
+    names = f'millrace_records_total{{agent="{agent}",topic="{topic}"', "process_cpu_seconds_total"
     async with edge(settings) as url:
-        deadline, mark = time.monotonic() + READY_S + count / 500, None
-        while (done := metric(url, name)) < count:
-            if mark is None and done >= count / 10:
-                mark = (done, time.perf_counter())
+        deadline, first = time.monotonic() + READY_S + count / 500, None
+        while (seen := metrics(url, *names))[0] < count:
+            if first is None and seen[0] >= count / 10:
+                first = (*seen, time.perf_counter())
             if time.monotonic() > deadline:
-                raise SystemExit(f"{agent}: {done:.0f} of {count} events; see {settings.home / 'edge.log'}")
-            await asyncio.sleep(0.02)
+                raise SystemExit(f"{agent}: {seen[0]:.0f} of {count} events; see {settings.home / 'edge.log'}")
+            await asyncio.sleep(0.1)  # each look costs the worker 3 ms
         end = time.perf_counter()
-    assert mark is not None
-    return float((count - mark[0]) / (end - mark[1]))
+    assert first is not None
+    done = seen[0] - first[0]
+    return Rate(done / (end - first[2]), (seen[1] - first[1]) / done * 1e6)
 
 
-async def bare_aiokafka(settings: Settings, topic: str, count: int) -> float:
-    """Records a second that a plain consumer fetches."""
+async def bare_aiokafka(settings: Settings, topic: str, count: int) -> Rate:
+    """Records that a plain consumer fetches."""
     consumer = AIOKafkaConsumer(bootstrap_servers=settings.kafka)
     await consumer.start()
     try:
@@ -144,26 +152,27 @@ async def bare_aiokafka(settings: Settings, topic: str, count: int) -> float:
         consumer.assign(partitions)
         for partition, first_offset in (await consumer.beginning_offsets(partitions)).items():
             consumer.seek(partition, first_offset)
-        seen, first = 0, 0.0
+        seen, first, cpu = 0, 0.0, 0.0
         while seen < count:
             fetched = await consumer.getmany(timeout_ms=1000, max_records=1000)
-            first = first or time.perf_counter()
+            if not seen:
+                first, cpu = time.perf_counter(), time.process_time()
             seen += sum(map(len, fetched.values()))
-        return count / (time.perf_counter() - first)
+        return Rate(count / (time.perf_counter() - first), (time.process_time() - cpu) / count * 1e6)
     finally:
         await consumer.stop()
 
 
-def stock_faust(settings: Settings, topic: str, count: int) -> float:
-    """Events a second of stock Faust's `async for event`, decoding JSON and counting."""
+def stock_faust(settings: Settings, topic: str, count: int) -> Rate:
+    """Events of stock Faust's `async for event`, decoding JSON and counting."""
     peer = Path(__file__).with_name("stock_faust.py")
     own = {"TOPIC": topic, "BROKER": settings.kafka, "COUNT": str(count)}
     result = subprocess.run(
         [sys.executable, peer], env={**os.environ, **own}, capture_output=True, text=True, check=False
     )
     try:
-        return float(result.stdout.split()[-1])
-    except (ValueError, IndexError):
+        return Rate(*map(float, result.stdout.split()[-2:]))
+    except (ValueError, TypeError):
         raise SystemExit(f"stock Faust did not finish: {result.stdout[-500:]} {result.stderr[-2000:]}") from None
 
 
@@ -208,7 +217,7 @@ async def latency(
 async def latencies(settings: Settings, assets: int) -> dict[str, np.ndarray]:
     async with edge(settings) as url:
         deadline = time.monotonic() + READY_S
-        while metric(url, "millrace_worker_ready") < 1:
+        while metrics(url, "millrace_worker_ready") < [1.0]:
             if time.monotonic() > deadline:
                 raise SystemExit(f"the worker is not ready; see {settings.home / 'edge.log'}")
             await asyncio.sleep(0.1)
@@ -228,8 +237,8 @@ async def latencies(settings: Settings, assets: int) -> dict[str, np.ndarray]:
 # ---- report
 
 
-async def measure(settings: Settings, topic: str, agent: str, count: int, rates: dict[str, float]) -> None:
-    """Put the events per second of the topic's agent and of its peers into `rates`."""
+async def measure(settings: Settings, topic: str, agent: str, count: int, rates: dict[str, Rate]) -> None:
+    """Put the rates of the topic's agent and of its peers into `rates`."""
     rates[f"{topic} aiokafka, fetching only"] = await bare_aiokafka(settings, topic, count)
     rates[f"{topic} stock Faust, decoding only"] = stock_faust(settings, topic, min(count, 50_000))
     rates[f"{topic} millrace edge, all of it"] = await throughput(settings, agent, topic, count)
@@ -239,7 +248,7 @@ async def run(options: argparse.Namespace, settings: Settings) -> dict[str, Any]
     await apply_topics(settings)
     train(settings)
     items = (event.value for event in Shop(9).events(START) if event.topic == ITEMS)
-    rates: dict[str, float] = {}
+    rates: dict[str, Rate] = {}
     # one after the other: a worker has both agents, and each is measured while the other has nothing to do
     await fill(settings, TELEMETRY, readings(options.assets, START), options.readings)
     await measure(settings, TELEMETRY, "maintain", options.readings, rates)
@@ -253,11 +262,11 @@ def report(result: dict[str, Any]) -> None:
     print(
         f"\n{platform.processor() or platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}\n"
     )
-    print("| path | events/s | against stock Faust |\n|---|---|---|")
+    print("| path | events/s | CPU us an event | against stock Faust |\n|---|---|---|---|")
     rates = result["events/s"]
     for name, rate in rates.items():
         peer = rates[f"{name.split()[0]} stock Faust, decoding only"]
-        print(f"| {name} | {rate:,.0f} | {rate / peer:.2f} |")
+        print(f"| {name} | {rate.events_s:,.0f} | {rate.cpu_us:,.1f} | {rate.events_s / peer.events_s:.2f} |")
     print("\n| latency | p50 ms | p90 | p99 | events |\n|---|---|---|---|---|")
     for name, delays in result["latency"].items():
         low, mid, high = np.percentile(delays, (50, 90, 99)) if len(delays) else (np.nan,) * 3
