@@ -101,7 +101,7 @@ def feature_names(profile: RecommenderProfile) -> list[str]:
     return [*BASE, *lifts, *products, *(f"context_{name}" for name in profile.context), *hour]
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def evidence_features(row, accumulators, best):  # type: ignore[no-untyped-def]
     for place in range(len(RELATIVE)):
         top = best[RELATIVE[place]]
@@ -110,7 +110,7 @@ def evidence_features(row, accumulators, best):  # type: ignore[no-untyped-def]
         row[FIRST_ABSOLUTE + place] = accumulators[ABSOLUTE[place]]
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def item_features(v, row, item, time):  # type: ignore[no-untyped-def]
     record = v.items[item]
     for half_life in range(4):
@@ -126,7 +126,7 @@ def item_features(v, row, item, time):  # type: ignore[no-untyped-def]
     row[12] = (record.repeats + 1.0) / (record.clicks + 10.0)
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def session_features(row, item, query, distinct):  # type: ignore[no-untyped-def]
     prefix, length = query.prefix, query.length
     times, since = 0, NOT_IN_SESSION
@@ -141,7 +141,7 @@ def session_features(row, item, query, distinct):  # type: ignore[no-untyped-def
     row[4] = distinct / length
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def confidence_features(v, row, whole, accumulators, best, item, query, met):  # type: ignore[no-untyped-def]
     clicks = v.items[item].clicks
     last = query.prefix[query.length - 1]
@@ -160,7 +160,7 @@ def confidence_features(v, row, whole, accumulators, best, item, query, met):  #
     row[9] = met
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def context_features(v, row, whole, item, query):  # type: ignore[no-untyped-def]
     """How much more the item is clicked under each value of the context than other items are, then the context."""
     at, product, codes = 0, 1.0, query.codes

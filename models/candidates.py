@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
+from models.catalogue_arrays import HOT_LENGTH, HOT_LISTS
 from models.evidence import (
     AFTER,
     AFTER_LAST,
@@ -25,6 +26,7 @@ from models.evidence import (
     row_of,
 )
 from models.hot_lists import push_top
+from models.users import PREFIX
 from schemas import RecommenderProfile
 
 GENERATORS = np.array(
@@ -41,6 +43,8 @@ GENERATORS = np.array(
         SECOND_ORDER,
     ]
 )
+
+FURTHER_ROWS = HOT_LISTS * HOT_LENGTH + PREFIX  # items that `choose` may be the first to touch
 
 
 class Choice(NamedTuple):
@@ -78,7 +82,7 @@ def build_choice(profile: RecommenderProfile) -> Choice:
     )
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def take(v, w, item, chosen, count):  # type: ignore[no-untyped-def]
     """Add the item to the chosen ones, if it may be and is not yet. Returns the new count."""
     row = row_of(w.place, w.evidence, w.touched, w.state, item)
@@ -137,7 +141,7 @@ def choose_hot(v, w, kind, quota, maximum, chosen, count):  # type: ignore[no-un
 @njit(cache=True)
 def choose(v, choice, w, query, chosen):  # type: ignore[no-untyped-def]
     """Write the candidates (rows in the catalogue, at most `maximum`) to `chosen`; returns how many."""
-    w.chosen[:] = 0
+    w.chosen[: w.state[ROWS] + FURTHER_ROWS] = 0  # not all of it: that would sweep the cache
     for row in range(w.state[ROWS]):  # what is not available must not use up a quota
         w.chosen[row] = 1 - v.items[w.touched[row]].is_available
     count = settle_own_items(v, choice, w, query, chosen)

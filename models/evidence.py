@@ -48,12 +48,14 @@ COLUMNS = {number: name.lower() for name, number in [*vars().items()][-WIDTH:]} 
 QUERY, ROWS, MET = 0, 1, 2  # Scratch.state
 LONG, SHORT, SHARED_AT, COUNTED = 0, 1, 2, 3  # columns of Scratch.similarity
 SMOOTHING = 5.0  # clicks added to an item's own under a root
+NEAR = (1.0 / np.maximum(np.arange(33), 1)).astype(np.float32)  # by distance in clicks
 
 
 class Reading(NamedTuple):
     """The part of the profile that reading needs."""
 
     reads: int
+    all_reads: int
     prefix_items: int
     window: int
     age_decay: float
@@ -84,6 +86,7 @@ class Query(NamedTuple):
 def build_reading(profile: RecommenderProfile) -> Reading:
     return Reading(
         profile.reads,
+        profile.all_reads,
         profile.prefix_items,
         profile.window,
         profile.age_decay,
@@ -101,7 +104,7 @@ def build_reading(profile: RecommenderProfile) -> Reading:
     )
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def row_of(place, evidence, touched, state, item):  # type: ignore[no-untyped-def]
     """The item's row of accumulators, zeroed at first touch; without room the last row, which nobody reads."""
     known = place[item]
@@ -127,67 +130,77 @@ def rarity(clicks):  # type: ignore[no-untyped-def]
     return np.float32(1.0 / np.sqrt(clicks + SMOOTHING))
 
 
-@njit(cache=True)
-def count_pair(row, distance, age, weight, rare, slow, fast):  # type: ignore[no-untyped-def]
-    """One co-occurrence of a candidate (its accumulators) with the prefix item of this age."""
-    near = np.float32(1.0 / abs(distance))
-    weighted = np.float32(weight * near)
+@njit(cache=True, inline="always")
+def count_pair(evidence, row, distance, age, weight, slow, fast, directed):  # type: ignore[no-untyped-def]
+    """One co-occurrence of a candidate with the prefix item of this age.
+
+    Args:
+        row: of the candidate in `evidence`.
+        weight: of the prefix item; `slow`, `fast`, `directed`: that weight times decay, the last also times rarity.
+    """
+    near = NEAR[abs(distance)]
     if distance > 0:
-        row[AFTER] += weighted * slow
-        row[RECENT] += weighted * fast
-        row[DIRECTED] += weighted * rare * slow
+        evidence[row, AFTER] += near * slow
+        evidence[row, RECENT] += near * fast
+        evidence[row, DIRECTED] += near * directed
         if distance == 1:
-            row[NEXT] += weight
+            evidence[row, NEXT] += weight
     else:
-        row[BEFORE] += weighted * slow
-        row[RECENT] += np.float32(0.5) * weighted * fast
-        row[DIRECTED] += np.float32(0.7) * weighted * rare * slow
-    if age == 0:
-        row[TOGETHER_LAST] += np.float32(1.0)
-        row[AFTER_LAST if distance > 0 else BEFORE_LAST] += near * slow
-        row[RECENT_LAST] += (near if distance > 0 else np.float32(0.5) * near) * fast
-        if distance == 1:
-            row[NEXT_LAST] += np.float32(1.0)
+        evidence[row, BEFORE] += near * slow
+        evidence[row, RECENT] += np.float32(0.5) * near * fast
+        evidence[row, DIRECTED] += np.float32(0.7) * near * directed
+    if age == 0:  # its weight is 1
+        evidence[row, TOGETHER_LAST] += np.float32(1.0)
+        if distance > 0:
+            evidence[row, AFTER_LAST] += near * slow
+            evidence[row, RECENT_LAST] += near * fast
+            if distance == 1:
+                evidence[row, NEXT_LAST] += np.float32(1.0)
+        else:
+            evidence[row, BEFORE_LAST] += near * slow
+            evidence[row, RECENT_LAST] += np.float32(0.5) * near * fast
     elif age == 1:
-        row[NEAR_SECOND] += near
-    if row[AGE_COUNTED] != age + 1:
-        close_part(row)
-        row[AGE_COUNTED] = age + 1
-        row[COVERED] += np.float32(1.0)
-    row[COSINE] += weight * rare
-    row[COSINE_PART] += weight * rare
+        evidence[row, NEAR_SECOND] += near
 
 
-@njit(cache=True)
-def close_part(row):  # type: ignore[no-untyped-def]
+@njit(cache=True, inline="always")
+def count_cosine(evidence, row, age, part):  # type: ignore[no-untyped-def]
+    if evidence[row, AGE_COUNTED] != age + 1:
+        close_part(evidence, row)
+        evidence[row, AGE_COUNTED] = age + 1
+        evidence[row, COVERED] += np.float32(1.0)
+    evidence[row, COSINE] += part
+    evidence[row, COSINE_PART] += part
+
+
+@njit(cache=True, inline="always")
+def close_part(evidence, row):  # type: ignore[no-untyped-def]
     """The cosine with one prefix item is complete: take it into maximum and sum of roots."""
-    if row[COSINE_PART] > 0:
-        row[COSINE_MAX] = max(row[COSINE_MAX], row[COSINE_PART])
-        row[COSINE_ROOT] += np.sqrt(row[COSINE_PART])
-        row[COSINE_PART] = np.float32(0.0)
+    part = evidence[row, COSINE_PART]
+    if part > 0:
+        evidence[row, COSINE_MAX] = max(evidence[row, COSINE_MAX], part)
+        evidence[row, COSINE_ROOT] += np.sqrt(part)
+        evidence[row, COSINE_PART] = np.float32(0.0)
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def meet_session(similarity, near, state, slot, position, age, long, short):  # type: ignore[no-untyped-def]
     """The session shares the prefix item of this age: add to its similarities, once an item."""
-    found = similarity[slot]
-    if found[LONG] == 0.0:
-        if state[MET] == len(near):
-            return
-        near[state[MET]] = slot
-        state[MET] += 1
-        found[SHARED_AT] = position
-        found[SHORT] = np.float32(0.0)
-        found[COUNTED] = np.float32(-1.0)
-    if found[COUNTED] != age:
-        found[COUNTED] = age
-        found[LONG] += long
-        found[SHORT] += short
+    if similarity[slot, LONG] == 0.0:
+        if state[MET] < len(near):
+            near[state[MET]] = slot
+            state[MET] += 1
+            similarity[slot, LONG], similarity[slot, SHORT] = long, short
+            similarity[slot, SHARED_AT], similarity[slot, COUNTED] = position, age
+    elif similarity[slot, COUNTED] != age:
+        similarity[slot, COUNTED] = age
+        similarity[slot, LONG] += long
+        similarity[slot, SHORT] += short
 
 
 @njit(cache=True)
-def read_item(v, reading, w, item, age, own_session, time):  # type: ignore[no-untyped-def]
-    """One pass over the newest occurrences of an item of the prefix."""
+def read_item(v, reading, w, item, age, own_session, time, most):  # type: ignore[no-untyped-def]
+    """One pass over the newest occurrences of an item of the prefix; returns how many, `most` at most."""
     weight = np.float32(reading.age_decay**age)
     long = np.float32(np.exp(-age / reading.prefix_decay))
     short = np.float32(np.exp(-age / reading.prefix_decay_short))
@@ -195,7 +208,7 @@ def read_item(v, reading, w, item, age, own_session, time):  # type: ignore[no-u
     oldest = v.counters[CLICKS] - len(v.log)
     gone = v.counters[SESSIONS] - len(v.sessions)
     entry, count = v.items[item].head, 0
-    while entry > 0 and entry > oldest and count < reading.reads:
+    while entry > 0 and entry > oldest and count < most:
         word = v.log[(entry - 1) & (len(v.log) - 1), 0]
         entry = v.log[(entry - 1) & (len(v.log) - 1), 1]
         number, position = word >> 5, word & 31
@@ -207,24 +220,32 @@ def read_item(v, reading, w, item, age, own_session, time):  # type: ignore[no-u
         slot = number & (len(v.sessions) - 1)
         session = v.sessions[slot]
         passed = elapsed(time, session.last)
-        slow, fast = decay(passed, reading.slow), decay(passed, reading.fast)
+        slow, fast = weight * decay(passed, reading.slow), weight * decay(passed, reading.fast)
         meet_session(w.similarity, w.near, w.state, slot, position, age, long, short)
         first, end = max(0, position - reading.window), min(session.length, position + reading.window + 1)
         for other in range(first, end):
             candidate = v.session_items[slot, other]
             if other != position and candidate >= 0:
                 row = row_of(w.place, w.evidence, w.touched, w.state, candidate)
-                count_pair(w.evidence[row], other - position, age, weight, rare, slow, fast)
+                count_pair(w.evidence, row, other - position, age, weight, slow, fast, rare * slow)
+                count_cosine(w.evidence, row, age, weight * rare)
+    return count
 
 
 @njit(cache=True)
 def read_prefix(v, reading, w, query):  # type: ignore[no-untyped-def]
-    """The occurrences of the newest distinct items of the prefix."""
+    """The occurrences of the newest distinct items of the prefix.
+
+    All of them together are limited, or else a question would cost the more the denser the log is. A newer item may
+    use more of what is left than an older one: shares fall evenly from the newest to the oldest.
+    """
     prefix, length = query.prefix, query.length
-    for age in range(min(length, reading.prefix_items)):
+    items, left = min(length, reading.prefix_items), reading.all_reads
+    for age in range(items):
         item = prefix[length - 1 - age]
         is_repeated = False
         for newer in range(age):
             is_repeated |= prefix[length - 1 - newer] == item
         if item >= 0 and not is_repeated:
-            read_item(v, reading, w, item, age, query.own_session, query.time)
+            most = min(reading.reads, 2 * left // (items - age + 1))
+            left -= read_item(v, reading, w, item, age, query.own_session, query.time, most)

@@ -66,24 +66,24 @@ def threshold(scores, count):  # type: ignore[no-untyped-def]
     return values[goal]
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def vote(v, w, slot, shared_at, long, short, fall, fall_short):  # type: ignore[no-untyped-def]
     """One near session speaks for its items; a similarity of 0 is not near enough in that memory."""
     for position in range(v.sessions[slot].length):
         candidate = v.session_items[slot, position]
         if position == shared_at or candidate < 0:
             continue
-        row = w.evidence[row_of(w.place, w.evidence, w.touched, w.state, candidate)]
+        row = row_of(w.place, w.evidence, w.touched, w.state, candidate)
         distance = position - shared_at
         if long > 0:
             score = long * fall[abs(distance)]
-            row[NEIGHBOURS] += score
-            row[NEIGHBOUR_COUNT] += np.float32(1.0)
-            row[NEAREST] = max(row[NEAREST], long)
+            w.evidence[row, NEIGHBOURS] += score
+            w.evidence[row, NEIGHBOUR_COUNT] += np.float32(1.0)
+            w.evidence[row, NEAREST] = max(w.evidence[row, NEAREST], long)
             if distance > 0:
-                row[NEIGHBOURS_AFTER] += score
+                w.evidence[row, NEIGHBOURS_AFTER] += score
         if short > 0:
-            row[NEIGHBOURS_RECENT] += short * fall_short[abs(distance)]
+            w.evidence[row, NEIGHBOURS_RECENT] += short * fall_short[abs(distance)]
 
 
 @njit(cache=True)
@@ -118,13 +118,13 @@ def complete(v, w):  # type: ignore[no-untyped-def]
     """Divide by how often each item is clicked anyway."""
     all_clicks = np.float32(np.log(v.counters[CLICKS] + 1.0))
     for place in range(w.state[ROWS]):
+        close_part(w.evidence, place)
         row, clicks = w.evidence[place], v.items[w.touched[place]].clicks
         inverse = all_clicks - np.log(np.float32(clicks + 1))
         row[NEIGHBOURS] *= inverse
         row[NEIGHBOURS_RECENT] *= inverse
         row[NEIGHBOURS_AFTER] *= inverse
         rare = rarity(clicks)
-        close_part(row)
         row[COSINE] *= rare
         row[DIRECTED] *= rare
         row[COSINE_MAX] *= rare

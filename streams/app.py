@@ -22,7 +22,7 @@ from streams.worker import build_agent, build_app, run_worker
 log = structlog.get_logger(__name__)
 Role = Literal["edge", "sink"]
 RECOMMENDER = "recommender"  # name of the model
-# Ranking takes about half a millisecond a click: small batches keep the catalogue view close behind the clicks and the
+# Ranking takes about .4 ms a click: small batches keep the catalogue view close behind the clicks and the
 # heartbeats in time.
 RANKED_AT_ONCE = 64
 

@@ -147,7 +147,7 @@ class Outbox:
         most = self._batch.get(topic, BATCH_BYTES)
         futures, batch, size = [], self._producer.create_batch(), 0
         for output in outputs:
-            record = {"key": output.key, "value": output.value, "timestamp": now_ms, "headers": output.headers}
+            record = {"key": output.key, "value": output.value, "timestamp": now_ms, "headers": list(output.headers)}
             added = batch.append(**record) if size < most else None
             if added is None:  # it is full
                 futures.append(await self._submit(batch, size, topic, partition))

@@ -31,7 +31,7 @@ class EventProducer:
 
     async def __aenter__(self) -> Self:
         self._producer = AIOKafkaProducer(
-            **client_options(self._settings), enable_idempotence=True, linger_ms=2, max_request_size=12_000_000
+            **client_options(self._settings), enable_idempotence=True, max_request_size=12_000_000
         )
         try:
             await self._producer.start()
