@@ -40,6 +40,7 @@ class Part:
     is_ready: bool = False
     is_restarting: bool = False
     started: float = 0.0
+    log_start: int = 0  # where the words of this launch begin
     backoff_s: float = 1.0
 
     @property
@@ -48,6 +49,7 @@ class Part:
 
     async def launch(self) -> None:
         with self.log.open("ab") as log:
+            self.log_start = log.tell()
             self.process = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", "millrace", *self.arguments,
                 stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log, env=os.environ | self.environment,
@@ -92,7 +94,7 @@ class Part:
         return True
 
     def last_words(self) -> str:
-        lines = self.log.read_text(errors="replace").splitlines()[-15:]
+        lines = self.log.read_bytes()[self.log_start :].decode(errors="replace").splitlines()[-15:]
         return "\n".join([f" The end of {self.log}:", *lines])
 
 

@@ -73,7 +73,7 @@ def test_conflicts_are_told_with_the_way_out(tmp_path: Path, monkeypatch: pytest
 
         # Another program takes the kept port after we looked: Kafka itself notices, another port is chosen.
         (tmp_path / "kafka" / "broker.json").write_text(json.dumps({"cluster": "AAAAAAAAAAAAAAAAAAAAAA", "port": port}))
-        monkeypatch.setattr(probe, "is_free", lambda _: True)
+        monkeypatch.setattr(probe, "obstacle", lambda *_: "")
         with Broker(tmp_path / "kafka") as broker:
             assert broker.port != port
             monkeypatch.setattr(broker_module, "LOCK_TIMEOUT_S", 0.2)
