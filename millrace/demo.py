@@ -51,7 +51,7 @@ class Demo:
     """One run of the demo on top of a supervisor."""
 
     def __init__(self, settings: Settings, tell: Tell) -> None:
-        self.began = time.monotonic()
+        self.began, self.begin = time.monotonic(), rfc3339(datetime.now(UTC))
         self._tell = tell
         self.supervisor = Supervisor(settings, self.tell)
         self.folder = self.supervisor.home / "demo"
@@ -182,7 +182,7 @@ class Demo:
                     await asyncio.sleep(1)  # the API is being started again
 
     async def _first_decisions(self, client: httpx.AsyncClient) -> None:
-        begin = rfc3339(datetime.now(UTC))  # an earlier run has left decisions too
+        begin = self.begin  # an earlier run has left decisions too
         assets = await until(
             client,
             lambda: "/v1/assets",
