@@ -9,10 +9,18 @@ import ssl
 from collections.abc import Sequence
 from typing import Any
 
+from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.errors import for_code
 
 from schemas import Settings, SettingsError, UnavailableError
+
+REQUEST_TIMEOUT_MS = 20_000
+# A consumer that fetches nothing for this long leaves its group and never comes back (aiokafka 0.14). Ours fetches
+# nothing while a partition waits for what is away, for as long as that takes; its heartbeats say that it lives.
+IDLE_MS = 2**31 - 1
+FETCH_WAIT_MS = 50  # a fetch returns at once when there is something; without it a new partition waits this long
 
 
 def client_options(settings: Settings) -> dict[str, Any]:
@@ -46,6 +54,34 @@ def client_options(settings: Settings) -> dict[str, Any]:
 def group_name(settings: Settings, agent: str) -> str:
     """Consumer group of an agent; its transactional ids begin with it."""
     return f"{settings.topic_prefix}millrace-{agent}"
+
+
+async def start_group_consumer(settings: Settings, group: str) -> Any:
+    """A started consumer of a group, whose positions are kept elsewhere: it commits nothing by itself.
+
+    Raises:
+        KafkaError: the broker does not answer.
+    """
+    consumer = AIOKafkaConsumer(
+        **client_options(settings),
+        group_id=group,
+        enable_auto_commit=False,
+        auto_offset_reset="none",  # an offset that is out of range is told, not passed over
+        isolation_level="read_committed",
+        # the same numbers of all topics: readings and log, scores and alerts of an asset, to the same worker
+        partition_assignment_strategy=(RangePartitionAssignor,),
+        fetch_max_wait_ms=FETCH_WAIT_MS,
+        session_timeout_ms=int(settings.session_timeout_s * 1000),
+        heartbeat_interval_ms=int(min(3.0, settings.session_timeout_s / 4) * 1000),
+        request_timeout_ms=REQUEST_TIMEOUT_MS,
+        max_poll_interval_ms=IDLE_MS,
+    )
+    try:
+        await consumer.start()
+    except BaseException:
+        await consumer.stop()
+        raise
+    return consumer
 
 
 async def partition_counts(settings: Settings, topics: Sequence[str]) -> dict[str, int]:

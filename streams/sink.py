@@ -16,25 +16,22 @@ from typing import Any, TypeVar
 
 import faust
 import structlog
-from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
-from aiokafka.coordinator.assignors.range import RangePartitionAssignor
+from aiokafka import ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import ConsumerStoppedError, IllegalStateError, KafkaError, OffsetOutOfRangeError
 from mode import Service
 
 from schemas import OUTPUTS, Settings, UnavailableError, topic_name
 from storage import PositionError, Span, Store
 from streams.handler import ConsumerRecord
-from streams.kafka import client_options, group_name, partition_counts
+from streams.kafka import group_name, partition_counts, start_group_consumer
 from streams.metrics import LAG, LOST_RECORDS, READY
 from streams.sink_writer import Fetched, Retention, Writer
 
 log = structlog.get_logger(__name__)
 AGENT = "sink"
 IN_HAND = 2  # batches: one is written while the next is fetched
-FETCH_WAIT_MS = 50
 POLL_MS = 200
 PAUSE_S = 0.02
-ALIVE_S = 30.0  # aiokafka leaves the group when nobody asks it for records for 300 s
 FIRST_RETRY_S, LAST_RETRY_S = 0.1, 5.0
 BROKER_PATIENCE_S = 60.0  # at start; later the client retries for ever
 LEAVE_S = 2.0
@@ -130,23 +127,7 @@ class SinkSource(Service, ConsumerRebalanceListener):
                 await asyncio.sleep(1.0)
 
     async def _join(self) -> None:
-        consumer = AIOKafkaConsumer(
-            **client_options(self.settings),
-            group_id=group_name(self.settings, AGENT),
-            enable_auto_commit=False,
-            auto_offset_reset="none",  # an offset that is out of range is told, not passed over
-            isolation_level="read_committed",
-            partition_assignment_strategy=(RangePartitionAssignor,),  # scores and alerts of an asset to the same sink
-            fetch_max_wait_ms=FETCH_WAIT_MS,
-            session_timeout_ms=int(self.settings.session_timeout_s * 1000),
-            heartbeat_interval_ms=int(min(3.0, self.settings.session_timeout_s / 4) * 1000),
-        )
-        try:
-            await consumer.start()
-        except BaseException:
-            await consumer.stop()
-            raise
-        self._consumer = consumer
+        self._consumer = consumer = await start_group_consumer(self.settings, group_name(self.settings, AGENT))
         consumer.subscribe(self.topics, listener=self)
         log.info("an agent joins its group", agent=AGENT, topics=self.topics)
 
@@ -172,8 +153,9 @@ class SinkSource(Service, ConsumerRebalanceListener):
     # fetching
 
     async def _turn(self) -> None:
-        if self._in_hand >= IN_HAND:
-            await self._wait_for_room()
+        if self._in_hand >= IN_HAND:  # the database is slow or away
+            self._room.clear()
+            await self._room.wait()
             return
         try:
             if self._must_seek and not await self._seek():
@@ -192,17 +174,6 @@ class SinkSource(Service, ConsumerRebalanceListener):
         except KafkaError as error:
             log.warning("fetching failed; it is tried again", agent=AGENT, error=repr(error))
             await asyncio.sleep(1.0)
-
-    async def _wait_for_room(self) -> None:
-        """The database is slow or away. Asking for records of paused partitions keeps us in the group."""
-        self._room.clear()
-        try:
-            await asyncio.wait_for(self._room.wait(), ALIVE_S)
-        except TimeoutError:
-            assigned = self._consumer.assignment()
-            self._consumer.pause(*assigned)
-            await self._consumer.getmany(timeout_ms=1)
-            self._consumer.resume(*assigned)
 
     async def _deliver(self, epoch: int, fetched: dict[TopicPartition, list[ConsumerRecord]]) -> None:
         ends = {tp: await self._consumer.position(tp) for tp in fetched}  # beyond gaps

@@ -10,27 +10,21 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import structlog
-from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
-from aiokafka.coordinator.assignors.range import RangePartitionAssignor
+from aiokafka import ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import ConsumerStoppedError, IllegalStateError, KafkaError, OffsetOutOfRangeError
 from mode import Service
 
 from schemas import Settings, SettingsError, UnavailableError
-from streams.kafka import client_options, partition_counts
+from streams.kafka import partition_counts, start_group_consumer
 from streams.merge import Lane
 from streams.metrics import LAG, LOST_RECORDS
 from streams.runtime import Runtime
 
 log = structlog.get_logger(__name__)
-FETCH_WAIT_MS = 50  # a fetch returns at once when there is something; without it a new partition waits this long
 POLL_MS = 200
 PAUSE_S = 0.02
 BROKER_PATIENCE_S = 60.0  # at start; later the clients retry for ever
 TOPICS_PATIENCE_S = 5.0
-REQUEST_TIMEOUT_MS = 20_000
-# A consumer that fetches nothing for this long leaves its group and never comes back (aiokafka 0.14). Ours fetches
-# nothing while a partition waits for what is away, for as long as that takes; its heartbeats say that it lives.
-IDLE_MS = 2**31 - 1
 LEAVE_S = 2.0  # leaving the group waits for the broker
 BeforeReady = Callable[[], Awaitable[None]]
 
@@ -108,25 +102,7 @@ class Source(Service, ConsumerRebalanceListener):
                 await asyncio.sleep(1.0)
 
     async def _join(self) -> None:
-        consumer = AIOKafkaConsumer(
-            **client_options(self.settings),
-            group_id=self.runtime.changelog.group,
-            enable_auto_commit=False,
-            auto_offset_reset="none",  # an offset that is out of range is told, not passed over
-            isolation_level="read_committed",
-            partition_assignment_strategy=(RangePartitionAssignor,),  # the same numbers of all topics
-            fetch_max_wait_ms=FETCH_WAIT_MS,
-            session_timeout_ms=int(self.settings.session_timeout_s * 1000),
-            heartbeat_interval_ms=int(min(3.0, self.settings.session_timeout_s / 4) * 1000),
-            request_timeout_ms=REQUEST_TIMEOUT_MS,
-            max_poll_interval_ms=IDLE_MS,
-        )
-        try:
-            await consumer.start()
-        except BaseException:
-            await consumer.stop()
-            raise
-        self._consumer = consumer
+        self._consumer = consumer = await start_group_consumer(self.settings, self.runtime.changelog.group)
         consumer.subscribe(self.topics, listener=self)
         log.info("an agent joins its group", agent=self.runtime.handler.name, topics=self.topics)
 
