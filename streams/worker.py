@@ -131,7 +131,7 @@ def calm_collector() -> None:
     """
     gc.collect()
     gc.freeze()
-    gc.set_threshold(100_000, 20, 100)
+    gc.set_threshold(50_000, 20, 10)
 
 
 class _FewOfAKind(logging.Filter):
