@@ -153,7 +153,7 @@ class Supervisor:
         wait_s = part.next_backoff()
         self.tell(f"{part.name} ended with {part.process.returncode}, starts again in {wait_s:.0f} s: see {part.log}")
         await self._pause(wait_s)
-        if not self.stopping.is_set():
+        if not self.stopping.is_set() and part.has_ended and not part.is_restarting:  # nobody else started it meanwhile
             await part.launch()
 
     def _revive_broker(self, broker: Broker) -> None:

@@ -32,8 +32,6 @@ from streams.producer import EventProducer
 from streams.runtime import Runtime
 
 log = structlog.get_logger(__name__)
-# The feed is read a little at a time: an answer for each click would cost as much as the click itself.
-GATHER_MS, GATHER_BYTES = 20, 1 << 16
 SNAPSHOT_EVERY_S = 300.0
 TELL_EVERY_S = 3.0
 SIMILAR_EACH_TIME = 100  # lists of similar items computed in one turn, about 0.3 ms each
@@ -89,11 +87,7 @@ class FeedReader(Service):
     async def _open(self, tp: TopicPartition) -> int:
         """Begin at the snapshot's offset. Returns the end of the feed at this moment."""
         self._consumer = AIOKafkaConsumer(
-            **client_options(self._settings),
-            auto_offset_reset="none",
-            enable_auto_commit=False,
-            fetch_max_wait_ms=GATHER_MS,
-            fetch_min_bytes=GATHER_BYTES,
+            **client_options(self._settings), auto_offset_reset="none", fetch_max_wait_ms=20, enable_auto_commit=False
         )
         while True:
             try:

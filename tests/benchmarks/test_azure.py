@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from benchmarks.azure import COMPONENTS, figures, write_events
+from benchmarks.azure import COMPONENTS, figures, served, write_events
 from benchmarks.cmapss import read_events
 from schemas import Maintenance, Telemetry
 
@@ -46,6 +47,28 @@ def test_files_become_events_in_time_order(data: Path, tmp_path: Path) -> None:
     first = next(event for event in events if isinstance(event, Telemetry))
     assert (first.readings["model"], first.readings["age"]) == (3.0, 18.0)
     assert max(event.event_time for event in train) < datetime(2015, 3, 1, tzinfo=UTC)
+
+
+def test_what_was_served_becomes_the_same_files(tmp_path: Path) -> None:
+    def lines(name: str, records: list[dict[str, object]]) -> Path:
+        (tmp_path / name).write_text("".join(json.dumps({"asset_class": "azure"} | r) + "\n" for r in records))
+        return tmp_path / name
+
+    before, after = "2015-02-28T23:00:00Z", "2015-03-01T06:00:00Z"
+    scores = [
+        {"asset_id": "azure-001", "event_time": time, "component": component, "value": value}
+        for time in (before, after)
+        for component, value in zip(COMPONENTS, (0.1, 0.2, 0.3, 0.4), strict=True)
+    ]
+    alerts = [
+        {"asset_id": "azure-001", "event_time": time, "failure_mode": "comp4", "sequence": sequence}
+        for time, sequence in ((before, 0), (after, 0), (after, 1))
+    ]
+    served(tmp_path, lines("scores.jsonl", scores), lines("alerts.jsonl", alerts))
+    assert (tmp_path / "azure-scores.csv").read_text().splitlines()[1:] == [
+        f"azure-001,{after},0.100000,0.200000,0.300000,0.400000"
+    ]
+    assert (tmp_path / "azure-alerts.csv").read_text().splitlines()[1:] == [f"azure-001,{after},comp4"]
 
 
 def test_figures_count_what_was_found_in_time() -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from models.candidate_features import FIRST_ABSOLUTE
 from models.clicks import feed_items
+from models.evidence import MET
 from models.feed import encode
 from models.hot_lists import apply_clicks, apply_items
 from models.ranking import build_rows
@@ -152,3 +153,13 @@ def test_features_have_names_of_their_own(profile: str) -> None:
     assert len(set(names)) == len(names)
     assert names[:3] == ["neighbours_relative", "neighbours_recent_relative", "neighbours_after_relative"]
     assert names[FIRST_ABSOLUTE - 1 : FIRST_ABSOLUTE + 1] == ["second_order_relative", "neighbours"]
+
+
+def test_a_question_reads_no_more_than_it_may_however_dense_the_log_is() -> None:
+    met = {}
+    for most in (12, 3072):
+        shop = Shop(small("shop", all_reads=most))
+        shop.live(shopping(3000))
+        ask(shop, "item-5-3", "item-5-4", "item-5-5")
+        met[most] = int(shop.view.scratch.state[MET])
+    assert 4 < met[12] <= 12 < met[3072]
