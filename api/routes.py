@@ -7,6 +7,7 @@ Plain functions: FastAPI runs them in its threads, and the database, not the eve
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
 import orjson
@@ -64,6 +65,7 @@ class EventStream(StreamingResponse):
     media_type = "text/event-stream"
 
 
+WORKER_SILENCE = timedelta(seconds=30)
 router = APIRouter(prefix="/v1", responses=responses(*ALWAYS), dependencies=[Depends(needs("read"))])
 
 
@@ -219,6 +221,11 @@ def acknowledge_alert(
 
 
 @router.get("/models", tags=["models"], responses=_shown("Page[ModelBody]"))
-def list_models(request: Request) -> Page[ModelBody]:
-    """The models in MILLRACE_HOME with their versions, aliases and cards. All of them: there are few."""
-    return Page(items=read_models(request.app.state.settings.home / "models"))
+def list_models(request: Request, store: Database) -> Page[ModelBody]:
+    """The models in MILLRACE_HOME with their versions, aliases and cards, and what the edge workers run and refuse.
+
+    All of them: there are few. A worker that has been silent for half a minute is left out.
+    """
+    with store.reading() as reader:
+        workers = reader.workers(datetime.now(UTC) - WORKER_SILENCE)
+    return Page(items=read_models(request.app.state.settings.home / "models", workers))

@@ -41,7 +41,9 @@ class Supervisor:
         self.tell = tell
         self.home = settings.home.absolute()
         self.broker = None if settings.kafka else Broker(self.home / "kafka", settings.kafka_port, settings.kafka_jars)
-        self.settings = settings.model_copy(update={"home": self.home})
+        # Whoever reaches the embedded Kafka reaches the home too: a signature would add nothing
+        is_lenient = settings.allow_unsigned_models or (self.broker is not None and not settings.model_public_keys)
+        self.settings = settings.model_copy(update={"home": self.home, "allow_unsigned_models": is_lenient})
         self.parts: list[Part] = []
         self.lock: IO[str] | None = None
         self.stopping = asyncio.Event()
@@ -69,6 +71,8 @@ class Supervisor:
             self.broker.start()
             kafka = self.broker.bootstrap
             self.tell(f"Kafka is ready on {kafka}")
+            if not self.settings.model_public_keys:
+                self.tell("Models need no signature here (MILLRACE_ALLOW_UNSIGNED_MODELS): Kafka is on 127.0.0.1 only")
         self.settings = self.settings.model_copy(update={"api_port": port, "kafka": kafka})
         self._write_run(ready=False)
 
@@ -127,6 +131,7 @@ class Supervisor:
         self, name: str, arguments: list[str], url: str, text: str = "", own: dict[str, str] | None = None
     ) -> Part:
         environment = {
+            "MILLRACE_ALLOW_UNSIGNED_MODELS": str(self.settings.allow_unsigned_models),
             "MILLRACE_HOME": str(self.home),
             "MILLRACE_KAFKA": self.settings.kafka,
             "MILLRACE_API_PORT": str(self.settings.api_port),

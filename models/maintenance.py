@@ -89,6 +89,7 @@ class Decisions:
     is_suppressed: npt.NDArray[np.bool_]  # (n,) a maintenance window held an alert back
     transitions: npt.NDArray[np.void]  # (m,) models.alerts.TRANSITION, in the order of events
     features: npt.NDArray[np.float32]  # (n, F) 0 unless scored
+    raw: npt.NDArray[np.float64]  # (n, T) what the forests said, before the policy smoothed it; NaN unless scored
 
 
 def targets_of(asset_class: AssetClass) -> list[Target]:
@@ -184,8 +185,8 @@ class AssetModel:
         scored = np.flatnonzero(seen.status == SCORED)
         features = seen.features if len(scored) == len(slots) else seen.features[scored]
         raw = np.full((len(slots), len(self.targets)), np.nan)
-        for place, target in enumerate(self.targets):
-            raw[scored, place] = self._scorers[target.role].score(features) if len(scored) else 0.0
+        if len(scored):
+            raw[scored] = self.raw_scores(features)
         decided = decide(rows, slots, batch, seen, raw, self._policy)
         low, high = np.full_like(raw, np.nan), np.full_like(raw, np.nan)
         if self._learned.interval and len(scored):
@@ -200,7 +201,12 @@ class AssetModel:
             decided.is_suppressed,
             decided.transitions,
             seen.features,
+            raw,
         )
+
+    def raw_scores(self, features: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+        """What the forests say of feature rows (n, F), for each target: (n, T)."""
+        return np.column_stack([self._scorers[target.role].score(features) for target in self.targets])
 
     def explain(self, decisions: Decisions, transition: np.void) -> list[Contribution]:
         """What moved the score of a transition most, largest first, in words. Empty where no score decided.

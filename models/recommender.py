@@ -22,6 +22,7 @@ from models.catalogue import CatalogueView
 from models.clicks import ClickArrays, encode_clicks, feed_clicks, feed_items
 from models.evidence import build_reading
 from models.feed import encode
+from models.shadow import RankShadow
 from models.store import Model
 from models.users import PREFIX, USER, Steps, advance
 from schemas import Click, Item, ModelError, RecommenderProfile
@@ -126,16 +127,21 @@ class Recommender:
         items = self._items[:total]
         return Candidates(items, view.arrays.items["key"][items], self._rows[:total], counts, met)
 
-    def rank(self, view: CatalogueView, queries: Queries) -> Rankings:
-        """The best 20 items of each query; ties are broken by the stable hash of the item id."""
+    def rank(self, view: CatalogueView, queries: Queries, shadow: RankShadow | None = None) -> Rankings:
+        """The best 20 items of each query; ties are broken by the stable hash of the item id.
+
+        Args:
+            shadow: ranks the same candidates, for comparison.
+        """
         found = self.candidates(view, queries)
+        scores = self.scores_of(found)
         if self.scorer is not None and len(found.items):
-            scores = self.scorer.score(found.rows)
             strategies = [STRATEGIES[RANKER]] * len(found.counts)
         else:
-            scores = self.by_hand(found)
             strategies = [STRATEGIES[BLEND if met else TRENDING] for met in found.met.tolist()]
         places, best = self.best(found, scores)
+        if shadow is not None:
+            shadow.compare(found, queries, scores, places)
         items = np.append(found.items, np.int32(-1))[places]
         counts = np.minimum(found.counts, LENGTH)
         for query in np.flatnonzero(counts == 0).tolist():
@@ -143,6 +149,12 @@ class Recommender:
             items[query, : len(rows)], best[query, : len(rows)] = rows, 0.0
             counts[query], strategies[query] = len(rows), STRATEGIES[TRENDING]
         return Rankings(items, best, counts, strategies)
+
+    def scores_of(self, found: Candidates) -> npt.NDArray[np.float64]:
+        """Scores of all candidates: the forest's, or without one the hand-weighted ones."""
+        if self.scorer is not None and len(found.items):
+            return self.scorer.score(found.rows)
+        return self.by_hand(found)
 
     def by_hand(self, found: Candidates) -> npt.NDArray[np.float64]:
         """Scores without a forest: a weighted sum of evidence, recent co-visits, popularity and own items."""

@@ -1,34 +1,44 @@
-"""Model folders: written whole or not at all, verified whenever they are loaded; aliases say which version serves.
+"""Model store: the versions of all models and the aliases that say which of them serves.
 
-save ─► <folder>/<name>/<version>/{manifest.json, <role>.pack, card.md, SHA256SUMS} ─► promote ─► aliases.json ─► load
+save, or receive from elsewhere ─► a folder a version ─► promote ─► aliases.json ─► load
 """
 
 from __future__ import annotations
 
-import fcntl
-import hashlib
-import os
 import shutil
-import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import get_args
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pydantic import TypeAdapter, ValidationError
 
+from models.aliases import change_aliases, read_aliases
 from models.card import model_card
-from models.pack import describe_pack, pack_sha256
+from models.golden import check_golden, make_golden
+from models.model_folder import (
+    MANIFEST,
+    Publication,
+    document_of,
+    pack_file,
+    parse_manifest,
+    read_document,
+    read_folder,
+    read_manifest,
+    read_pack_file,
+    reason,
+    replace_document,
+    write_folder,
+)
 from models.scorer import Scorer
-from schemas.errors import ModelError
+from models.signing import Trust, manifest_digest, sign
+from schemas import Manifest, ModelError
 from schemas.events import Name
-from schemas.manifest import Alias, Aliases, Manifest, PackFile, Version
+from schemas.manifest import Alias, Aliases, Version
+from schemas.publication import AliasRecord
 
-MANIFEST, CARD, SUMS, ALIASES, LOCK = "manifest.json", "card.md", "SHA256SUMS", "aliases.json", ".aliases.lock"
-KEPT_HISTORY = 20
-RETRAIN = "Restore the folder from a copy, train again, or move the alias with `millrace models rollback`."
 _NAME: TypeAdapter[str] = TypeAdapter(Name)
 _VERSION: TypeAdapter[str] = TypeAdapter(Version)
 
@@ -40,6 +50,20 @@ class Model:
     manifest: Manifest
     scorers: Mapping[str, Scorer]
     folder: Path
+    document: bytes = b""  # the manifest, byte for byte
+
+    def check(self, trust: Trust) -> bool:
+        """Signature and golden rows: what a worker asks before it serves the model. Returns whether it is signed.
+
+        Raises:
+            ModelError: not signed by a trusted key, or the kernel here scores otherwise.
+        """
+        what = f"Model {self.manifest.name} {self.manifest.version}"
+        is_signed = trust.check(self.document, what)
+        for role, golden in self.manifest.golden.items():
+            if role in self.scorers:
+                check_golden(golden, self.scorers[role], f"{what}, {role}")
+        return is_signed
 
 
 class ModelStore:
@@ -72,21 +96,62 @@ class ModelStore:
         Raises:
             ModelError: the version exists already, a pack or a role cannot be used, or the disk is full.
         """
-        files = {f"{role}.pack": blob for role, blob in packs.items()}
-        manifest = Manifest.model_validate(
-            manifest.model_dump() | {"packs": {role: _pack_file(role, blob) for role, blob in packs.items()}}
-        )
-        files[MANIFEST] = manifest.model_dump_json(indent=2).encode() + b"\n"
-        files[CARD] = model_card(manifest, importance or {}, card).encode()
-        files[SUMS] = "".join(f"{pack_sha256(content)}  {file}\n" for file, content in files.items()).encode()
+        found = {
+            "packs": {role: pack_file(role, blob) for role, blob in packs.items()},
+            "golden": {role: make_golden(blob) for role, blob in packs.items()},
+        }
+        manifest = Manifest.model_validate(manifest.model_dump() | found)
         target = self._version_folder(manifest.name, manifest.version)
         if target.exists():
             raise ModelError(f"{target} exists; it was left as it is.", "Save under another version.")
-        try:
-            _write_folder(target, files)
-        except OSError as error:
-            raise ModelError(f"{target} cannot be written: {error}. Nothing was kept.", "Free the disk.") from error
+        told = model_card(manifest, importance or {}, card)
+        write_folder(target, Publication(document_of(manifest), packs, told).files())
         return target
+
+    def receive(self, publication: Publication) -> Path:
+        """Writes a version that was made elsewhere, unless it is there already; its packs are verified.
+
+        Raises:
+            ModelError: it is not whole, or another one is there under its name and version.
+        """
+        publication.check_packs()
+        manifest = publication.manifest
+        target = self._version_folder(manifest.name, manifest.version)
+        if not self._is_whole(target):
+            try:
+                write_folder(target, publication.files())
+            except ModelError:
+                if not target.exists():  # otherwise another worker of this home was faster
+                    raise
+        known = read_document(target)
+        if manifest_digest(known) != manifest_digest(publication.document):
+            raise ModelError(
+                f"{target} is another model than the one that was published as {manifest.name} {manifest.version}.",
+                "Versions are written once: publish it under another version.",
+            )
+        if known != publication.document and manifest.signature:
+            replace_document(target, publication.document)
+        return target
+
+    def sign(self, name: str, version: str, key: Ed25519PrivateKey) -> None:
+        """Signs a version; its manifest then says by whom.
+
+        Raises:
+            ModelError: no such version, or its manifest was changed.
+        """
+        folder = self._version_folder(name, version)
+        document = read_document(folder)
+        signed = parse_manifest(document, str(folder)).model_copy(update={"signature": sign(document, key)})
+        replace_document(folder, document_of(signed))
+
+    def publication(self, name: str, version: str) -> Publication:
+        """A version as it travels, verified.
+
+        Raises:
+            ModelError: as `load`.
+        """
+        self.load(name, version)
+        return read_folder(self._version_folder(name, version))
 
     def load(self, name: str, alias_or_version: str = "champion") -> Model:
         """A model with all of its files verified.
@@ -98,14 +163,15 @@ class ModelStore:
         if alias_or_version in get_args(Alias):
             version = self._aliased(name, alias_or_version)
         folder = self._version_folder(name, version)
-        manifest = _read_manifest(folder)
+        document = read_document(folder)
+        manifest = parse_manifest(document, str(folder / MANIFEST))
         if (manifest.name, manifest.version) != (name, version):
             raise ModelError(
                 f"{folder / MANIFEST} is the manifest of {manifest.name} {manifest.version}; it was refused.",
                 "Put the folder where its manifest says.",
             )
-        scorers = {role: _read_pack_file(folder, pack) for role, pack in manifest.packs.items()}
-        return Model(manifest, scorers, folder)
+        scorers = {role: Scorer.load(read_pack_file(folder, pack)) for role, pack in manifest.packs.items()}
+        return Model(manifest, scorers, folder, document)
 
     def champions(self) -> dict[str, Model]:
         """The model that serves, by name, for all names that have a champion.
@@ -123,7 +189,7 @@ class ModelStore:
         """
         pattern = f"{_checked(_NAME, name, 'model name')}/*" if name else "*/*"
         folders = [path for path in self.folder.glob(pattern) if path.is_dir() and not path.name.startswith(".")]
-        manifests = [_read_manifest(folder) for folder in folders]
+        manifests = [read_manifest(folder) for folder in folders]
         return sorted(manifests, key=lambda m: (m.name, m.created_at, m.version))
 
     def aliases(self) -> Aliases:
@@ -132,51 +198,66 @@ class ModelStore:
         Raises:
             ModelError: the file cannot be read.
         """
-        path = self.folder / ALIASES
-        try:
-            return Aliases.model_validate_json(path.read_bytes())
-        except FileNotFoundError:
-            return Aliases()
-        except (OSError, ValidationError) as error:
-            raise ModelError(
-                f"{path} cannot be read: {_reason(error)}.",
-                "Restore it, or delete it and promote the versions that shall serve.",
-            ) from error
+        return read_aliases(self.folder)
 
-    def promote(self, name: str, version: str, alias: Alias = "champion") -> None:
+    def promote(self, name: str, version: str, alias: Alias = "champion") -> AliasRecord:
         """Points the alias to a version, after verifying it. The one before is remembered for `rollback`.
 
         Raises:
             ModelError: as `load`; the alias stays where it was.
         """
-        self.load(name, version)
-        with self._changing_aliases() as (models, history):
-            before = models.setdefault(name, {}).get(alias)
-            if before == version:
-                return
-            models[name][alias] = version
-            if before:
-                of = history.setdefault(name, {})
-                of[alias] = [before, *of.get(alias, [])][:KEPT_HISTORY]
+        record = AliasRecord(name=name, alias=alias, version=version, changed_at=datetime.now(UTC))
+        self.move(record)
+        return record
 
-    def rollback(self, name: str, alias: Alias = "champion") -> str:
-        """Points the alias to the version that it had before, and returns that.
+    def move(self, record: AliasRecord) -> None:
+        """Points an alias as someone else has decided, after verifying the version.
+
+        Raises:
+            ModelError: as `load`; the alias stays where it was.
+        """
+        self.load(record.name, record.version)
+        with change_aliases(self.folder) as changing:
+            changing.move(record)
+
+    def rollback(self, name: str, alias: Alias = "champion") -> AliasRecord:
+        """Points the alias to the version that it had before.
 
         Raises:
             ModelError: it had none before, or that version cannot be used; the alias stays where it was.
         """
-        with self._changing_aliases() as (models, history):
-            earlier = history.get(name, {}).get(alias, [])
+        with change_aliases(self.folder) as changing:
+            earlier = changing.history.get(name, {}).get(alias, [])
             if not earlier:
                 raise ModelError(
                     f"{name} has no earlier {alias}; the alias was left as it is.",
                     "Promote a version: `millrace models list` shows them.",
                 )
-            version = earlier[0]
-            self.load(name, version)
-            models[name][alias] = version
-            history[name][alias] = earlier[1:]
-        return version
+            record = AliasRecord(name=name, alias=alias, version=earlier[0], changed_at=datetime.now(UTC))
+            self.load(name, record.version)
+            changing.move(record)
+            changing.history[name][alias] = earlier[1:]
+        return record
+
+    def withdraw(self, name: str, alias: Alias) -> None:
+        """Removes an alias; its history stays.
+
+        Raises:
+            ModelError: there is no such alias.
+        """
+        self._aliased(name, alias)
+        with change_aliases(self.folder) as changing:
+            changing.withdraw(name, alias, datetime.now(UTC))
+
+    def _is_whole(self, folder: Path) -> bool:
+        """Whether a version is there; a damaged one goes out of the way of its good copy."""
+        try:
+            read_folder(folder)
+        except ModelError:
+            if folder.exists():
+                shutil.rmtree(folder, ignore_errors=True)
+            return False
+        return True
 
     def _version_folder(self, name: str, version: str) -> Path:
         return self.folder / _checked(_NAME, name, "model name") / _checked(_VERSION, version, "version or alias")
@@ -190,111 +271,9 @@ class ModelStore:
             )
         return version
 
-    @contextmanager
-    def _changing_aliases(self) -> Iterator[tuple[dict[str, dict[Alias, str]], dict[str, dict[Alias, list[str]]]]]:
-        """Aliases and history to change; written at the end, in one step, while no one else does."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with (self.folder / LOCK).open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            aliases = self.aliases().model_copy(deep=True)
-            yield aliases.models, aliases.history
-            _write_file(self.folder / f"{ALIASES}.new", aliases.model_dump_json(indent=2).encode() + b"\n")
-            (self.folder / f"{ALIASES}.new").replace(self.folder / ALIASES)
-            _sync_folder(self.folder)
-
-
-def _pack_file(role: str, blob: bytes) -> PackFile:
-    summary = describe_pack(blob)
-    return PackFile(
-        file=f"{role}.pack",
-        sha256=summary.sha256,
-        bytes=summary.bytes,
-        trees=summary.trees,
-        features=summary.features,
-    )
-
-
-def _read_manifest(folder: Path) -> Manifest:
-    path = folder / MANIFEST
-    try:
-        content = path.read_bytes()
-        sums = {line[66:]: line[:64] for line in (folder / SUMS).read_text().splitlines()}
-    except FileNotFoundError as error:
-        raise ModelError(
-            f"{error.filename} does not exist: {folder.parent.name} {folder.name} is not a model.",
-            "`millrace models list` shows the models and their versions.",
-        ) from error
-    except (OSError, ValueError) as error:
-        raise ModelError(f"{folder / SUMS} cannot be read: {_reason(error)}.", RETRAIN) from error
-    _check_sum(path, content, sums.get(MANIFEST, "none"))
-    try:
-        return Manifest.model_validate_json(content)
-    except ValidationError as error:
-        raise ModelError(
-            f"{path} is not a manifest that this Millrace reads: {_reason(error)}.",
-            "Train the model again with this version, or run the version that wrote it.",
-        ) from error
-
-
-def _read_pack_file(folder: Path, pack: PackFile) -> Scorer:
-    path = folder / pack.file
-    try:
-        blob = path.read_bytes()
-    except OSError as error:
-        raise ModelError(f"{path} cannot be read: {error.strerror}.", RETRAIN) from error
-    _check_sum(path, blob, pack.sha256)
-    return Scorer.load(blob)
-
-
-def _check_sum(path: Path, content: bytes, expected: str) -> None:
-    found = hashlib.sha256(content).hexdigest()
-    if found != expected:
-        raise ModelError(
-            f"{path} was changed or damaged: its SHA-256 is {found}, it should be {expected}. The model was refused.",
-            RETRAIN,
-        )
-
 
 def _checked(pattern: TypeAdapter[str], value: str, what: str) -> str:
     try:
         return pattern.validate_python(value)
     except ValidationError as error:
-        raise ModelError(f"{value!r} is no {what}: {_reason(error)}.", "") from error
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, ValidationError):
-        first = error.errors()[0]
-        return f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}".removeprefix(": ")
-    return str(error)
-
-
-def _write_folder(target: Path, files: Mapping[str, bytes]) -> None:
-    """All files in a hidden folder beside the target, on the disk, and only then under its name."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
-    try:
-        for file, content in files.items():
-            _write_file(draft / file, content)
-        draft.chmod(0o755)
-        _sync_folder(draft)
-        draft.rename(target)
-    except OSError:
-        shutil.rmtree(draft, ignore_errors=True)
-        raise
-    _sync_folder(target.parent)
-
-
-def _write_file(path: Path, content: bytes) -> None:
-    with path.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        raise ModelError(f"{value!r} is no {what}: {reason(error)}.", "") from error

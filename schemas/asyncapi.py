@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from schemas.events import INPUTS, OUTPUTS
+from schemas.by_topic import INPUTS, OUTPUTS
 from schemas.examples import EXAMPLES
 from schemas.topics import TOPICS, Topic, dead_letters_of
 

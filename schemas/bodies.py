@@ -18,6 +18,7 @@ from schemas.events import (
     Time,
 )
 from schemas.manifest import Alias, Training
+from schemas.worker_status import Comparison
 
 Entry = TypeVar("Entry")
 
@@ -102,6 +103,25 @@ class AssetDetail(AssetBody):
     open_alerts: list[AlertBody]
 
 
+class RunningBody(Body):
+    """An edge worker that runs a version."""
+
+    worker: str
+    alias: Alias
+    since: Time
+    is_signed: bool = Field(description="by a key that the worker trusts")
+
+
+class RefusalBody(Body):
+    """An edge worker that does not take a version; what it ran before goes on."""
+
+    worker: str
+    version: str
+    alias: Alias | None = Field(description="that pointed to it; null: it was refused when it was published")
+    reason: str
+    refused_at: Time
+
+
 class VersionBody(Body):
     """One trained version of a model."""
 
@@ -112,6 +132,7 @@ class VersionBody(Body):
     training: Training
     metrics: dict[str, float]
     card: str | None = Field(None, description="Markdown, for people")
+    running_on: list[RunningBody] = Field(default_factory=list, description="edge workers, as they told last")
 
 
 class ModelBody(Body):
@@ -120,6 +141,8 @@ class ModelBody(Body):
     name: str
     aliases: dict[Alias, str] = Field(description="which version serves (`champion`), which is tried (`challenger`)")
     versions: list[VersionBody]
+    refused: list[RefusalBody] = Field(default_factory=list, description="versions that workers did not take, and why")
+    comparisons: list[Comparison] = Field(default_factory=list, description="challengers beside champions, by worker")
 
 
 class FieldError(Body):

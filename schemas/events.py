@@ -206,17 +206,3 @@ class CatalogueEntry(OutputEvent):
     event_time: Time
     feed_offset: int
     items: list[ScoredItem]
-
-
-INPUTS: dict[str, type[InputEvent]] = {
-    "clicks.v1": Click,
-    "items.v1": Item,
-    "telemetry.v1": Telemetry,
-    "maintenance.v1": Maintenance,
-}
-OUTPUTS: dict[str, type[OutputEvent]] = {
-    "recommendations.v1": Recommendation,
-    "scores.v1": Score,
-    "alerts.v1": Alert,
-    "catalogue.v1": CatalogueEntry,
-}

@@ -116,6 +116,48 @@ _ASSET: Json = {
     "first_seen": "2026-03-01T00:00:00Z",
     "last_seen": "2026-05-01T12:00:00Z",
 }
+_REFUSAL: Json = {
+    "version": "20260520-120000",
+    "alias": "challenger",
+    "reason": "Model pump 20260520-120000 is not served: it is not signed.",
+    "refused_at": "2026-05-20T12:00:00Z",
+}
+_COMPARISON: Json = {
+    "name": "pump",
+    "champion": "20260501-120000",
+    "challenger": "20260601-120000",
+    "since": "2026-06-01T12:00:00Z",
+    "decisions": 1200,
+    "difference_mean": -0.4,
+    "difference_deviation": 2.1,
+    "histogram": [20, 580, 570, 30],
+    "edges": [-3.0, 0.0, 3.0],
+    "calibration": [
+        {"count": 600, "champion": 31.0, "challenger": 30.2},
+        {"count": 600, "champion": 96.5, "challenger": 96.1},
+    ],
+    "agreement_at_20": None,
+    "next_clicks": 0,
+    "champion_hits": 0,
+    "challenger_hits": 0,
+    "cpu_us": 1.4,
+}
+EXAMPLES["workers.v1"] = {
+    "worker": "edge-1-4711",
+    "event_time": "2026-06-01T12:20:00Z",
+    "evaluator": "avx512",
+    "running": [
+        {
+            "name": "pump",
+            "alias": "champion",
+            "version": "20260501-120000",
+            "since": "2026-05-01T12:10:00Z",
+            "is_signed": True,
+        }
+    ],
+    "refused": [{"name": "pump", **_REFUSAL}],
+    "comparisons": [_COMPARISON],
+}
 _CURSOR = "WyJhc3NldHMiLDAsInB1bXAtNyJd"
 
 BODY_EXAMPLES: dict[str, Json] = {
@@ -131,7 +173,7 @@ BODY_EXAMPLES: dict[str, Json] = {
         "items": [
             {
                 "name": "pump",
-                "aliases": {"champion": "20260501-120000"},
+                "aliases": {"champion": "20260501-120000", "challenger": "20260601-120000"},
                 "versions": [
                     {
                         "version": "20260501-120000",
@@ -147,8 +189,18 @@ BODY_EXAMPLES: dict[str, Json] = {
                         },
                         "metrics": {"rmse": 9.7},
                         "card": "# pump 20260501-120000\n",
+                        "running_on": [
+                            {
+                                "worker": "edge-1-4711",
+                                "alias": "champion",
+                                "since": "2026-05-01T12:10:00Z",
+                                "is_signed": True,
+                            }
+                        ],
                     }
                 ],
+                "refused": [{"worker": "edge-1-4711", **_REFUSAL}],
+                "comparisons": [_COMPARISON],
             }
         ],
         "next": None,

@@ -12,6 +12,7 @@ from schemas.profile import RecommenderProfile
 
 Version = Annotated[str, Field(pattern=r"^[0-9A-Za-z][0-9A-Za-z.\-]{0,63}$")]
 Alias = Literal["champion", "challenger"]
+RECOMMENDER = "recommender"  # name of the model that ranks; all others have the name of their asset class
 
 
 class Frozen(BaseModel):
@@ -26,6 +27,13 @@ class PackFile(Frozen):
     bytes: int
     trees: int
     features: int
+
+
+class Golden(Frozen):
+    """Rows with the raw scores that every evaluator of the kernel must give, bit for bit. Base64 of little-endian."""
+
+    rows: str = Field(description="float32 (n, features)")
+    scores: str = Field(description="float64 (n, outputs)")
 
 
 class Training(Frozen):
@@ -54,7 +62,8 @@ class Manifest(Frozen):
     training: Training
     metrics: dict[str, float] = Field(description="measured on held-out events while training")
     libraries: dict[str, str]
-    signature: str | None = None
+    golden: dict[str, Golden] = Field(default_factory=dict, description="by role")
+    signature: str | None = Field(None, description="`ed25519:KEY:SIGNATURE`; see docs/publish.md")
 
 
 class Aliases(Frozen):
@@ -63,3 +72,4 @@ class Aliases(Frozen):
     format: Literal[1] = 1
     models: dict[str, dict[Alias, str]] = Field(default_factory=dict)
     history: dict[str, dict[Alias, list[str]]] = Field(default_factory=dict)
+    changed_at: dict[str, dict[Alias, Time]] = Field(default_factory=dict, description="the newest change counts")

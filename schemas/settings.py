@@ -45,6 +45,15 @@ class Settings(BaseSettings):
     profile: str = Field(
         "shop", description="recommender profile without a trained model: `shop`, `portal` or a TOML file"
     )
+    model_public_keys: str = Field(
+        "", description="Ed25519 keys whose models are served, as `millrace models keygen` prints them; commas between"
+    )
+    model_private_key: Path | None = Field(
+        None, description="PEM file of the key that `millrace models publish` signs with"
+    )
+    allow_unsigned_models: bool = Field(
+        False, description="serve models without a signature; `up` and `demo` turn it on with the embedded Kafka"
+    )
     # storage
     database_url: str = Field("", description="SQLAlchemy URL; empty: SQLite in `home`")
     retention_scores_days: float = Field(30, gt=0, description="older scores are deleted from the database")

@@ -8,7 +8,7 @@ from schemas.settings import Settings
 
 CLICKS, ITEMS, TELEMETRY, MAINTENANCE = "clicks.v1", "items.v1", "telemetry.v1", "maintenance.v1"
 RECOMMENDATIONS, SCORES, ALERTS, CATALOGUE = "recommendations.v1", "scores.v1", "alerts.v1", "catalogue.v1"
-MODELS = "models.v1"
+MODELS, WORKERS = "models.v1", "workers.v1"
 FEED = "millrace.feed.v1"
 RECOMMEND_STATE, MAINTAIN_STATE = "millrace.recommend.state.v1", "millrace.maintain.state.v1"
 INPUT_TOPICS = (CLICKS, ITEMS, TELEMETRY, MAINTENANCE)
@@ -50,7 +50,8 @@ _PUBLIC = (
     Topic(SCORES, "asset_id", "remaining life or failure probability, after each reading", config=_delete(7)),
     Topic(ALERTS, "asset_id", "one record a transition of an alert", config=_delete(30)),
     Topic(CATALOGUE, "trending or item_id", "what is trending, what is similar", partitions=1, config=_COMPACT),
-    Topic(MODELS, "name and version, or alias", "manifests and packs", partitions=1, config=_COMPACT | _INPUT),
+    Topic(MODELS, "version, chunk or alias", "manifests and packs", partitions=1, config=_COMPACT | _INPUT),
+    Topic(WORKERS, "worker", "what each edge worker runs", partitions=1, config=_COMPACT),
 )
 _INTERNAL = (
     Topic(

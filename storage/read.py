@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, Connection, Row, Select, func, literal, select, tuple_
 from sqlalchemy.orm import InstrumentedAttribute
 
-from schemas import Alert, CatalogueEntry, Recommendation, Score
+from schemas import Alert, CatalogueEntry, Recommendation, Score, WorkerStatus
 from schemas.bodies import Acknowledgement, AlertBody, AlertDetail, AssetBody, AssetDetail
 from storage.tables import (
     AcknowledgementRow,
@@ -24,6 +24,7 @@ from storage.tables import (
     RecommendationRow,
     ScoreRow,
     TransitionRow,
+    WorkerRow,
 )
 
 TRENDING = "trending"
@@ -55,6 +56,11 @@ class Reader:
         """What is trending (key `trending`), or similar to an item."""
         event = self._connection.scalars(select(CatalogueRow.event).where(CatalogueRow.key == key)).one_or_none()
         return CatalogueEntry.model_validate(event) if event else None
+
+    def workers(self, since: datetime) -> list[WorkerStatus]:
+        """What the edge workers run that told of it since then, by name."""
+        statement = select(WorkerRow.event).where(WorkerRow.event_time >= since).order_by(WorkerRow.worker)
+        return [WorkerStatus.model_validate(event) for event in self._connection.scalars(statement)]
 
     def assets(self, asset_class: str | None, after: str | None, limit: int) -> list[AssetBody]:
         """In the order of asset_id."""

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeVar
 
-from schemas import Alert, CatalogueEntry, OutputEvent, Recommendation, Score
+from schemas import Alert, CatalogueEntry, OutputEvent, Recommendation, Score, WorkerStatus
 
 Row = dict[str, Any]
 Event = TypeVar("Event", bound=OutputEvent)
@@ -35,19 +35,23 @@ class Rows:
     transitions: list[Row] = field(default_factory=list)
     removed_users: list[str] = field(default_factory=list)
     removed_entries: list[str] = field(default_factory=list)
+    workers: list[Row] = field(default_factory=list)
+    removed_workers: list[str] = field(default_factory=list)
 
 
 def rows_of(events: Sequence[OutputEvent | Removal]) -> Rows:
     """The rows of a batch, sorted by key: writers of the same rows then lock them in the same order."""
     scores = [e for e in events if isinstance(e, Score)]
     alerts = [e for e in events if isinstance(e, Alert)]
-    recommendations, catalogue = _last_by_key(events)
+    recommendations, catalogue, workers = _last_by_key(events)
     newest = _newest(scores, lambda s: (s.asset_id, s.kind, s.component or ""), lambda s: s.event_time)
     return Rows(
         recommendations=[_recommendation(r) for r in recommendations.values() if isinstance(r, Recommendation)],
         removed_users=[key for key, r in recommendations.items() if isinstance(r, Removal)],
         catalogue=[_entry(e) for e in catalogue.values() if isinstance(e, CatalogueEntry)],
         removed_entries=[key for key, e in catalogue.items() if isinstance(e, Removal)],
+        workers=[_worker(w) for w in workers.values() if isinstance(w, WorkerStatus)],
+        removed_workers=[key for key, w in workers.items() if isinstance(w, Removal)],
         assets=_assets([*scores, *alerts]),
         scores=[_score(s) for s in scores],
         latest_scores=[_latest(key, score) for key, score in sorted(newest.items())],
@@ -59,10 +63,11 @@ def rows_of(events: Sequence[OutputEvent | Removal]) -> Rows:
 Last = dict[str, OutputEvent | Removal]
 
 
-def _last_by_key(events: Sequence[OutputEvent | Removal]) -> tuple[Last, Last]:
-    """For each user, and each key of the catalogue: its newest event, or that it was removed last."""
+def _last_by_key(events: Sequence[OutputEvent | Removal]) -> tuple[Last, Last, Last]:
+    """For each user, each key of the catalogue, each worker: its newest event, or that it was removed last."""
     recommendations: Last = {}
     catalogue: Last = {}
+    workers: Last = {}
     for event in events:
         match event:
             case Recommendation(user_id=key, caused_by=cause):
@@ -73,13 +78,15 @@ def _last_by_key(events: Sequence[OutputEvent | Removal]) -> tuple[Last, Last]:
                 known = catalogue.get(key)
                 if not isinstance(known, CatalogueEntry) or known.feed_offset < feed_offset:
                     catalogue[key] = event
+            case WorkerStatus(worker=key) | Removal("workers.v1", key):
+                workers[key] = event
             case Removal("recommendations.v1", key):
                 recommendations[key] = event
             case Removal("catalogue.v1", key):
                 catalogue[key] = event
             case Removal(topic, key):
                 raise ValueError(f"{topic} has no removals, but {key!r} is one")
-    return dict(sorted(recommendations.items())), dict(sorted(catalogue.items()))
+    return dict(sorted(recommendations.items())), dict(sorted(catalogue.items())), dict(sorted(workers.items()))
 
 
 def _newest(events: Sequence[Event], key: Callable[[Event], Any], age: Callable[[Event], Any]) -> dict[Any, Event]:
@@ -107,6 +114,10 @@ def _recommendation(event: Recommendation) -> Row:
 
 def _entry(event: CatalogueEntry) -> Row:
     return {"key": event.key, "feed_offset": event.feed_offset, "event": _document(event)}
+
+
+def _worker(event: WorkerStatus) -> Row:
+    return {"worker": event.worker, "event_time": event.event_time, "event": _document(event)}
 
 
 def _score(event: Score) -> Row:

@@ -94,6 +94,15 @@ class CatalogueRow(Table):
     event: Mapped[dict[str, Any]] = mapped_column(comment="as on catalogue.v1")
 
 
+class WorkerRow(Table):
+    """What each edge worker runs, as it told last."""
+
+    __tablename__ = "workers"
+    worker: Mapped[str] = mapped_column(primary_key=True)
+    event_time: Mapped[datetime]
+    event: Mapped[dict[str, Any]] = mapped_column(comment="as on workers.v1")
+
+
 class AssetRow(Table):
     """Every asset that was ever scored or alerted."""
 

@@ -26,6 +26,7 @@ from storage.tables import (
     ScoreRow,
     Table,
     TransitionRow,
+    WorkerRow,
 )
 
 TRANSITIONS_LOCK = 0x616C7274  # "alrt"
@@ -73,6 +74,7 @@ class _Rule(NamedTuple):
 _RULES: dict[type[Table], _Rule] = {
     RecommendationRow: _Rule(("user_id",), "caused_offset", ("recommendation_id", "event_time", "event")),
     CatalogueRow: _Rule(("key",), "feed_offset", ("event",)),
+    WorkerRow: _Rule(("worker",), "event_time", ("event",)),
     AssetRow: _Rule(("asset_id",), "last_seen", ("asset_class",)),
     ScoreRow: _Rule(("asset_id", "event_time", "score_id")),
     LatestScoreRow: _Rule(("asset_id", "kind", "component"), "event_time", ("event",)),
@@ -95,12 +97,13 @@ def write_rows(connection: Connection, rows: Rows, spans: Sequence[Span]) -> Wri
     changed = upsert(connection, ScoreRow, rows.scores)
     changed += upsert(connection, RecommendationRow, rows.recommendations)
     changed += upsert(connection, CatalogueRow, rows.catalogue)
+    changed += upsert(connection, WorkerRow, rows.workers)
     upsert(connection, AlertRow, rows.alerts)
     if rows.transitions:
         _lock_transitions(connection)  # last: whoever holds this lock waits for no other
         changed += upsert(connection, TransitionRow, rows.transitions)
-    given = len(rows.scores) + len(rows.recommendations) + len(rows.catalogue) + len(rows.transitions)
-    return Written(changed, given - changed)
+    counted = (rows.scores, rows.recommendations, rows.catalogue, rows.workers, rows.transitions)
+    return Written(changed, sum(map(len, counted)) - changed)
 
 
 def upsert(connection: Connection, table: type[Table], rows: list[Row]) -> int:
@@ -160,6 +163,8 @@ def _remove(connection: Connection, rows: Rows) -> None:
         connection.execute(delete(RecommendationRow).where(RecommendationRow.user_id.in_(rows.removed_users)))
     if rows.removed_entries:
         connection.execute(delete(CatalogueRow).where(CatalogueRow.key.in_(rows.removed_entries)))
+    if rows.removed_workers:
+        connection.execute(delete(WorkerRow).where(WorkerRow.worker.in_(rows.removed_workers)))
 
 
 def _lock_transitions(connection: Connection) -> None:

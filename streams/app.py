@@ -14,14 +14,13 @@ import faust
 import structlog
 from mode import Service
 
-from schemas import ModelRef, Settings, SettingsError
+from schemas import RECOMMENDER, Settings, SettingsError
 from streams.metrics import READY
 from streams.runtime import Runtime
 from streams.worker import build_agent, build_app, run_worker
 
 log = structlog.get_logger(__name__)
 Role = Literal["edge", "sink"]
-RECOMMENDER = "recommender"  # name of the model
 # Ranking takes about .4 ms a click: small batches keep the catalogue view close behind the clicks and the
 # heartbeats in time.
 RANKED_AT_ONCE = 64
@@ -39,33 +38,35 @@ def run_role(role: Role, settings: Settings) -> None:
 
 
 def build_edge(settings: Settings) -> faust.App:
-    """The app of an edge worker: agents `maintain` and `recommend`, the catalogue view and its teller."""
-    from models.maintenance import AssetModel
-    from models.recommender import Recommender
+    """The app of an edge worker: agents `maintain` and `recommend`, the catalogue view and its teller, and the reader
+    of models.v1, which changes what the agents serve."""
+    from models.signing import Trust
     from models.store import ModelStore
-    from streams.feed import CatalogueTeller, FeedReader
-    from streams.maintain import Maintain
-    from streams.recommend import Recommend
+    from streams.feed import CatalogueTeller
+    from streams.model_topic import ModelReader
+    from streams.seats import AssetSeat, RankerSeat
+    from streams.serving import Serving
+    from streams.status import StatusTeller
 
-    champions = ModelStore(settings.home / "models").champions()
-    ranker = champions.pop(RECOMMENDER, None)
-    assets = {name: AssetModel.load(model) for name, model in champions.items()}
-    log.info("champions", recommender=ranker and ranker.manifest.version, assets=sorted(assets))
     app = build_app("edge", settings)
-    profile = (ranker and ranker.manifest.profile) or read_profile(settings.profile)
-    reader, recommender = FeedReader(settings, profile), Recommender(ranker, profile)
-    version = ranker.manifest.version if ranker else f"profile-{profile.name}"
-    handler = Recommend(settings, reader, recommender, ModelRef(name=RECOMMENDER, version=version))
+    assets = AssetSeat(settings)
+    ranker = RankerSeat(settings, read_profile(settings.profile), app.add_runtime_dependency)
+    store, trust = ModelStore(settings.home / "models"), Trust.from_settings(settings)
+    serving = Serving(store, trust, assets, {RECOMMENDER: ranker})
+    serving.restore()  # before any agent has heartbeats to send: compiling takes seconds
+    log.info("models", running=[f"{r.name} {r.alias} {r.version}" for r in serving.running.values()])
+    models = ModelReader(settings, serving)
 
-    recommender.warm()  # before any agent has heartbeats to send: compiling blocks the event loop for seconds
-    for model in assets.values():
-        model.warm()
+    async def ready_to_rank() -> None:
+        await models.caught_up()
+        await ranker.handler.reader.caught_up()
+
     ranking = settings.model_copy(update={"max_batch_records": min(RANKED_AT_ONCE, settings.max_batch_records)})
-    runtimes = [
-        build_agent(app, settings, Maintain(settings, assets)),
-        build_agent(app, ranking, handler, reader.caught_up),
-    ]
-    for service in (reader, CatalogueTeller(settings, reader, recommender, runtimes[1]), Readiness(runtimes)):
+    assets.runtime = build_agent(app, settings, assets.handler, models.caught_up)
+    ranker.runtime = build_agent(app, ranking, ranker.handler, ready_to_rank)
+    teller = CatalogueTeller(settings, lambda: (ranker.handler.reader, ranker.handler.recommender), ranker.runtime)
+    status, readiness = StatusTeller(settings, serving, [assets, ranker]), Readiness([assets.runtime, ranker.runtime])
+    for service in (ranker.handler.reader, models, teller, status, readiness):
         app.service(service)
     return app
 

@@ -65,7 +65,7 @@ class Changelog:
         self.group = group_name(settings, handler.name)
         self.topics = [topic_name(settings, topic) for topic in handler.topics]
         self.topic = topic_name(settings, handler.changelog)
-        self._layouts = handler.layouts()
+        self._handler = handler
         self._options = client_options(settings)
 
     async def open(self, part: Partition) -> None:
@@ -99,7 +99,7 @@ class Changelog:
         finally:
             await reader.stop()
         part.saved = {topic: saved[topic] for topic in self.topics if topic in saved}
-        part.state = restore(part.number, self._layouts, records)
+        part.state = restore(part.number, self._handler.layouts(), records)
 
     async def _position(self, reader: Any, number: int, topic: str, saved: Mapping[str, int]) -> int:
         source = TopicPartition(topic, number)

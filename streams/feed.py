@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -139,22 +139,28 @@ class FeedReader(Service):
         self._save()
 
 
+Asked = Callable[[], tuple[FeedReader, Recommender]]
+
+
 class CatalogueTeller(Service):
     """Emits what is trending, and what is similar to items that were clicked, where it changed.
 
     Only the worker that owns partition 0 of the clicks does, so that one does at a time; after a change of owner the
     lists are told again, which consumers overwrite by key.
+
+    Args:
+        asked: the reader and the recommender that serve at the moment.
     """
 
-    def __init__(self, settings: Settings, reader: FeedReader, recommender: Recommender, runtime: Runtime) -> None:
+    def __init__(self, settings: Settings, asked: Asked, runtime: Runtime) -> None:
         super().__init__()
-        self._settings, self._reader, self._recommender, self._runtime = settings, reader, recommender, runtime
+        self._settings, self._asked, self._runtime = settings, asked, runtime
         self._told: dict[str, list[str]] = {}  # by key: the item ids that were told
         self._clicks = np.zeros(0, np.int32)  # of each item, when its list was last looked at
 
     @Service.task
     async def _tell(self) -> None:
-        await self._reader.caught_up()
+        await self._asked()[0].caught_up()
         async with EventProducer(self._settings) as producer:
             async for _ in self.itertimer(TELL_EVERY_S, name="catalogue"):
                 owned = self._runtime.parts.get(0)
@@ -170,7 +176,8 @@ class CatalogueTeller(Service):
 
     def _lists(self) -> Iterator[tuple[str, list[tuple[str, float]]]]:
         """Trending, and similar items of those that gained most clicks since they were last looked at."""
-        view = self._reader.view
+        reader, recommender = self._asked()
+        view = reader.view
         yield TRENDING, view.trending(LENGTH)
         clicks = view.arrays.items["clicks"][: view.items].copy()
         gained = clicks.copy()
@@ -183,13 +190,13 @@ class CatalogueTeller(Service):
         then[rows] = clicks[rows]
         self._clicks = then
         for row in rows.tolist():
-            yield view.item_ids[row], self._recommender.similar(view, row, LENGTH)
+            yield view.item_ids[row], recommender.similar(view, row, LENGTH)
 
     def _entry(self, key: str, items: list[tuple[str, float]]) -> bytes:
         entry = {
             "key": key,
             "event_time": rfc3339(datetime.now(UTC)),
-            "feed_offset": self._reader.view.feed_offset,
+            "feed_offset": self._asked()[0].view.feed_offset,
             "items": [{"item_id": item_id, "score": score} for item_id, score in items],
         }
         return orjson.dumps(entry)

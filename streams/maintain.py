@@ -17,6 +17,7 @@ import numpy as np
 from models.alerts import CLEARED, SEVERITIES
 from models.maintenance import AssetEvent, AssetModel, Decisions
 from models.observe import SCORED, STATUSES
+from models.shadow import AssetShadow
 from schemas import Maintenance, Settings, Telemetry
 from schemas.topics import ALERTS, MAINTAIN_STATE, MAINTENANCE, SCORES, TELEMETRY
 from streams.handler import ConsumerRecord, DeadLetter, Outcome, Output
@@ -37,10 +38,27 @@ class Maintain:
 
     def __init__(self, settings: Settings, models: Mapping[str, AssetModel]) -> None:
         self._settings = settings
-        self._models = models
+        self._models = dict(models)
+        self.shadows: dict[str, AssetShadow] = {}
 
     def layouts(self) -> Mapping[str, Layout]:
-        return {name: Layout(model.dtype, model.layout) for name, model in self._models.items()}
+        tables = {name: Layout(model.dtype, model.layout) for name, model in self._models.items()}
+        for name, shadow in self.shadows.items():
+            if shadow.has_own_rows:
+                tables[shadow_table(name)] = Layout(shadow.model.dtype, shadow.layout)
+        return tables
+
+    def use(self, model: AssetModel) -> None:
+        """Serve another version of an asset class, from the next batch on."""
+        self._models[model.reference.name] = model
+
+    def challenge(self, name: str, challenger: AssetModel | None, salt: int = 0) -> None:
+        """Compare a challenger with the champion of its asset class, or (none) no longer."""
+        champion = self._models.get(name)
+        if champion is None or challenger is None or champion.reference == challenger.reference:
+            self.shadows.pop(name, None)
+        else:
+            self.shadows[name] = AssetShadow(champion, challenger, salt)
 
     def handle(self, state: PartitionState, records: Sequence[ConsumerRecord]) -> Outcome:
         events, dead = decode_topics(records, {TELEMETRY: Telemetry, MAINTENANCE: Maintenance}, self._settings)
@@ -65,11 +83,30 @@ class Maintain:
         slots = assets.slots([record.key for record, _ in caused])
         decisions = model.step(assets.array, slots, model.encode([event for _, event in caused]))
         assets.touch(slots)
+        if asset_class in self.shadows:
+            self._compare(self.shadows[asset_class], decisions, caused, state)
         for status in np.unique(decisions.status).tolist():
             if status != SCORED:
                 SKIPPED.labels(self.name, STATUSES[status]).inc(int((decisions.status == status).sum()))
         yield from _scores(model, caused, decisions)
         yield from _alerts(model, caused, decisions)
+
+    def _compare(
+        self, shadow: AssetShadow, decisions: Decisions, caused: Sequence[Caused], state: PartitionState
+    ) -> None:
+        """Nothing of the challenger is emitted. Rows of its own are saved like all others."""
+        if not shadow.has_own_rows:
+            shadow.compare(decisions)
+            return
+        assets = state.tables[shadow_table(shadow.model.reference.name)]
+        slots = assets.slots([record.key for record, _ in caused])
+        shadow.follow(decisions, assets.array, slots, shadow.model.encode([event for _, event in caused]))
+        assets.touch(slots)
+
+
+def shadow_table(name: str) -> str:
+    """Table of a challenger that has rows of its own; no asset class has such a name."""
+    return f"{name}~challenger"
 
 
 def _scores(model: AssetModel, caused: Sequence[Caused], decisions: Decisions) -> Iterator[Output]:

@@ -34,6 +34,15 @@ SINK_EVENTS = Counter("millrace_sink_events", "Decisions for the database: writt
 SINK_SKIPPED = Counter("millrace_sink_skipped", "Decisions that could not be written, by reason", ["topic", "reason"])
 # One transaction: 1 ms for a few rows on SQLite, 100 ms for 1,000 on a busy PostgreSQL.
 SINK_WRITING = Histogram("millrace_sink_write_seconds", "Time of one database transaction", buckets=_HANDLING)
+MODEL = Gauge("millrace_model", "1 for each version that this worker runs", ["name", "alias", "version"])
+REFUSED = Counter(
+    "millrace_models_refused", "Versions that this worker did not take, by alias that pointed there", ["alias"]
+)
+SWAPS = Histogram(
+    "millrace_model_swap_seconds", "Time without batches for a change of models", ["agent"], buckets=_CHECKPOINT
+)
+SHADOWED = Counter("millrace_shadow_decisions", "Decisions that a challenger was compared on", ["name"])
+SHADOW_CPU = Counter("millrace_shadow_cpu_seconds", "CPU time of challengers", ["name"])
 READY = Gauge("millrace_worker_ready", "1 when all agents of the worker hold open partitions")
 
 

@@ -124,12 +124,30 @@ class Rows:
         self.array, self._touched = array, touched
 
 
+def adopt(layout: Layout, old: Rows, source: Rows) -> Rows:
+    """The rows of `source` as a table of another layout version; the next checkpoint saves all of them.
+
+    Keys that only `old` had are gone, in the changelog too.
+    """
+    rows = Rows(layout.dtype, layout.version)
+    kept = {key: source.array[source.find(key)].tobytes() for key in source.keys()}  # noqa: SIM118 - not a mapping
+    rows.load(kept, [key for key in old.keys() if key not in source])  # noqa: SIM118
+    rows.touch(np.arange(len(kept)))
+    return rows
+
+
 @dataclass
 class PartitionState:
     """What a handler sees of its partition: the tables that it declared in `layouts`."""
 
     number: int
     tables: dict[str, Rows] = field(default_factory=dict)
+
+
+def fits(state: PartitionState, layouts: Mapping[str, Layout]) -> bool:
+    """Whether the tables are those of a handler."""
+    found = {name: Layout(rows.array.dtype, rows.layout) for name, rows in state.tables.items()}
+    return found == dict(layouts)
 
 
 def empty_state(number: int, layouts: Mapping[str, Layout]) -> PartitionState:

@@ -17,6 +17,7 @@ import numpy as np
 from models.clicks import ClickArrays, feed_clicks, feed_items
 from models.feed import encode
 from models.recommender import Recommender, queries_of
+from models.shadow import RankShadow
 from models.users import LAYOUT, USER, Steps, advance
 from schemas import Click, Item, ModelRef, Settings, topic_name
 from schemas.topics import CLICKS, FEED, ITEMS, RECOMMEND_STATE, RECOMMENDATIONS
@@ -39,9 +40,21 @@ class Recommend:
     changelog = RECOMMEND_STATE
 
     def __init__(self, settings: Settings, reader: FeedReader, recommender: Recommender, model: ModelRef) -> None:
-        self._settings, self._reader, self._recommender = settings, reader, recommender
+        self._settings, self.reader, self.recommender = settings, reader, recommender
         self._model = model.model_dump()
+        self.shadow: RankShadow | None = None
         self._items_topic = topic_name(settings, ITEMS)
+
+    def use(self, reader: FeedReader, recommender: Recommender, model: ModelRef) -> None:
+        """Rank by another version, from the next batch on; with another profile it reads another view."""
+        self.reader, self.recommender, self._model = reader, recommender, model.model_dump()
+
+    def challenge(self, challenger: Recommender | None, model: ModelRef) -> None:
+        """Compare a challenger of the same profile with the champion, or (none) no longer."""
+        if challenger is None or self._model == model.model_dump():
+            self.shadow = None
+        else:
+            self.shadow = RankShadow(model.name, self._model["version"], challenger, model.version)
 
     def layouts(self) -> Mapping[str, Layout]:
         return {USERS: Layout(USER, LAYOUT)}
@@ -71,10 +84,10 @@ class Recommend:
         return Output(FEED, None, encode(record), partition=0)
 
     def _answer(self, caused: Sequence[Caused], state: PartitionState) -> list[Output]:
-        clicks = self._recommender.encode([click for _, click in caused])
+        clicks = self.recommender.encode([click for _, click in caused])
         users = state.tables[USERS]
         slots = users.slots([record.key for record, _ in caused])
-        steps = advance(users.array, slots, clicks.moves, self._recommender.profile.session_silence_s)
+        steps = advance(users.array, slots, clicks.moves, self.recommender.profile.session_silence_s)
         users.touch(slots)
         accepted = np.flatnonzero(steps.is_accepted)
         SKIPPED.labels(self.name, "duplicate").inc(len(caused) - len(accepted))
@@ -88,8 +101,8 @@ class Recommend:
         return Output(FEED, None, encode(feed_clicks(clicks, steps, partition, offsets)), partition=0)
 
     def _recommend(self, caused: Sequence[Caused], clicks: ClickArrays, steps: Steps) -> list[Output]:
-        view = self._reader.view
-        ranked = self._recommender.rank(view, queries_of(clicks, steps))
+        view = self.reader.view
+        ranked = self.recommender.rank(view, queries_of(clicks, steps), self.shadow)
         names, outputs = view.item_ids, []
         rows, scores, counts = ranked.items.tolist(), ranked.scores.tolist(), ranked.counts.tolist()
         for place, (record, click) in enumerate(caused):

@@ -52,6 +52,7 @@ class Runtime:
         self.changelog = Changelog(settings, handler)
         self.outbox = Outbox(settings, handler.name)
         self.parts: dict[int, Partition] = {}
+        self.gate = asyncio.Lock()  # held while a batch is applied, and while models change between two
         self._fence_wait_s = settings.session_timeout_s
         self._release_s = min(RELEASE_S, settings.session_timeout_s / 2)
         self._is_released = False
@@ -109,7 +110,7 @@ class Runtime:
 
     # opening
 
-    def _renew(self, part: Partition, cause: str) -> None:
+    def renew(self, part: Partition, cause: str) -> None:
         """Drop the memory of a partition; open it again if it is still ours."""
         if self.parts.get(part.number) is not part:
             return
@@ -166,11 +167,11 @@ class Runtime:
     async def process(self, batch: Batch) -> None:
         """Apply a batch. Never raises for what handler, data or broker do."""
         part = batch.part
-        async with part.applying:
+        async with self.gate, part.applying:
             if batch.epoch != part.epoch or not part.is_ready:
                 return  # stale
             if not part.is_whole:  # (4) a cancelled batch left half its work
-                self._renew(part, "cancelled")
+                self.renew(part, "cancelled")
                 return
             if batch.starts != part.positions:  # (2)
                 part.log.error("a batch does not follow", starts=batch.starts, at=part.positions)
@@ -201,7 +202,7 @@ class Runtime:
         part.failures += 1
         trace = error if cause == "handler" else None
         part.log.warning("goes back to its last checkpoint", cause=cause, error=repr(error), exc_info=trace)
-        self._renew(part, cause)
+        self.renew(part, cause)
 
     async def _apply(self, part: Partition, records: Sequence[ConsumerRecord], ends: Positions) -> None:
         part.is_whole = False
@@ -291,7 +292,7 @@ class Runtime:
     async def _reopen_if_still_mine(self, part: Partition) -> None:
         """Two workers must not fence each other in turn: a rebalance normally settles it long before."""
         await asyncio.sleep(self._fence_wait_s)
-        self._renew(part, "fenced")
+        self.renew(part, "fenced")
 
 
 def retry_after_s(attempts: int) -> float:

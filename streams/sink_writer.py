@@ -24,7 +24,7 @@ from streams.metrics import SINK_EVENTS, SINK_SKIPPED, SINK_WRITING
 
 log = structlog.get_logger(__name__)
 RETENTION_FIRST_S, RETENTION_EVERY_S = 60.0, 3600.0
-TOMBSTONES = ("recommendations.v1", "catalogue.v1")  # compacted: a null value removes its key
+TOMBSTONES = ("recommendations.v1", "catalogue.v1", "workers.v1")  # compacted: a null value removes its key
 Decoded: TypeAlias = list[tuple[ConsumerRecord, OutputEvent | Removal | None]]
 
 

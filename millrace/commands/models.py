@@ -1,20 +1,26 @@
-"""`millrace models`: the versions of the models in MILLRACE_HOME and which of them serve."""
+"""`millrace models`: the versions of the models in MILLRACE_HOME, and which of them serve.
+
+publish, promote, rollback, withdraw ─► models.v1, where a Kafka is ─► aliases.json in MILLRACE_HOME
+"""
 
 from __future__ import annotations
 
+import asyncio
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from millrace.commands.common import Json, tell, tell_json, tell_table
-from schemas import Manifest, load_settings
+from millrace.commands.common import Json, connected_settings, tell, tell_json, tell_table
+from schemas import Alias, Manifest, Settings, SettingsError, UnavailableError, load_settings
 
 if TYPE_CHECKING:
     from models.store import ModelStore
+    from schemas.publication import AliasRecord
 
 app = typer.Typer(name="models", help="Trained models: versions, and which of them serve.", no_args_is_help=True)
 Name = Annotated[str, typer.Argument(help="Name of the model.")]
-RESTART = "Workers load champions at their start: restart the edge workers."
+As = Annotated[Alias, typer.Option("--alias", help="`champion` serves; `challenger` is compared in the shadow.")]
 
 
 @app.command("list")
@@ -44,17 +50,104 @@ def show(name: Name, version: Annotated[str, typer.Argument(help="Or an alias.")
 
 
 @app.command()
-def promote(name: Name, version: Annotated[str, typer.Argument()]) -> None:
-    """Let a version serve, after verifying its files."""
-    _store().promote(name, version)
-    tell(f"{name} {version} is the champion. {RESTART}")
+def publish(
+    name: Name,
+    version: Annotated[str, typer.Argument(help="Or an alias.")] = "champion",
+    alias: Annotated[Alias | None, typer.Option(help="Point this alias to it too.")] = None,
+) -> None:
+    """Sign a version and put it on models.v1, where all edge workers take it from and keep it."""
+    settings, store = connected_settings(), _store()
+    found = store.load(name, version).manifest.version
+    if alias is not None:
+        publish_and_promote(name, found, alias, settings)
+        return
+    asyncio.run(_publish(settings, store, name, found))
+    tell(f"{name} {found} is on models.v1. To let it serve: millrace models promote {name} {found}")
 
 
 @app.command()
-def rollback(name: Name) -> None:
-    """Let the version before the present champion serve again."""
-    version = _store().rollback(name)
-    tell(f"{name} {version} is the champion again. {RESTART}")
+def promote(name: Name, version: Annotated[str, typer.Argument()], alias: As = "champion") -> None:
+    """Let a version serve, or be compared (`--alias challenger`), after verifying its files."""
+    publish_and_promote(name, version, alias, where_kafka_is())
+
+
+@app.command()
+def rollback(name: Name, alias: As = "champion") -> None:
+    """Let the version before the present one serve again."""
+    store, settings = _store(), where_kafka_is()
+    record = store.rollback(name, alias)
+    if settings is not None:
+        asyncio.run(_publish(settings, store, name, record.version, record))
+    tell(f"{name} {record.version} is the {alias} again. {_when(settings)}")
+
+
+@app.command()
+def withdraw(name: Name, alias: As = "challenger") -> None:
+    """End a challenger."""
+    if alias == "champion":
+        raise SettingsError(
+            f"{name} must have a champion as long as its events come.", "Promote another version, or roll back."
+        )
+    store, settings = _store(), where_kafka_is()
+    store.withdraw(name, alias)
+    if settings is not None:
+        from streams.model_topic import publish_withdrawal
+
+        asyncio.run(publish_withdrawal(settings, name, alias))
+    tell(f"{name} has no {alias} any more. {_when(settings)}")
+
+
+@app.command()
+def keygen(file: Annotated[Path, typer.Argument(help="Where the private key goes.")]) -> None:
+    """Make a key that signs models; prints the public one, which the workers need."""
+    from models.signing import generate_key
+
+    public = generate_key(file)
+    tell(f"Private key: {file}. Keep it where models are published: MILLRACE_MODEL_PRIVATE_KEY={file}")
+    tell(f"For the workers: MILLRACE_MODEL_PUBLIC_KEYS={public}")
+
+
+def publish_and_promote(name: str, version: str, alias: Alias, settings: Settings | None) -> None:
+    """Point an alias to a version, here and, where a Kafka is, for all workers.
+
+    Raises:
+        ModelError: the version cannot be used, or is not signed and no key is there; nothing was moved.
+        UnavailableError: Kafka does not answer; nothing was moved.
+    """
+
+    store = _store()
+    if settings is not None:
+        asyncio.run(_publish(settings, store, name, version))
+    record: AliasRecord = store.promote(name, version, alias)
+    if settings is not None:
+        asyncio.run(_publish(settings, store, name, None, record))
+    tell(f"{name} {version} is the {alias}. {_when(settings)}")
+
+
+async def _publish(
+    settings: Settings, store: ModelStore, name: str, version: str | None, alias: AliasRecord | None = None
+) -> None:
+    """Put a version, signed where there is a key, and an alias on the topic."""
+    from models.signing import load_key
+    from streams.model_topic import publish
+
+    if version is not None and settings.model_private_key is not None:
+        store.sign(name, version, load_key(settings.model_private_key))
+    await publish(settings, [] if version is None else [store.publication(name, version)], alias)
+
+
+def where_kafka_is() -> Settings | None:
+    """Settings with a Kafka; none: no Kafka was named, and no embedded one runs."""
+    try:
+        return connected_settings()
+    except UnavailableError:
+        return None
+
+
+def _when(settings: Settings | None) -> str:
+    if settings is None:
+        return "No Kafka runs here: workers of this MILLRACE_HOME take it at their next start."
+    return "Edge workers change over within seconds: `millrace models show` tells."
 
 
 def _store() -> ModelStore:

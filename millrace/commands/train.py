@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from millrace.commands.common import connected_settings, tell
+from millrace.commands.models import publish_and_promote, where_kafka_is
 from millrace.commands.progress import Stages
 from schemas import InputEvent, Manifest, SettingsError, load_settings, parse_asset_class
 from schemas.topics import CLICKS, ITEMS, MAINTENANCE, TELEMETRY
@@ -38,7 +39,8 @@ def recommender(
 ) -> None:
     """Train the recommender on clicks and items. Nothing serves it until it is promoted."""
     from models.train_recommender import train
-    from streams.app import RECOMMENDER, read_profile
+    from schemas import RECOMMENDER
+    from streams.app import read_profile
 
     chosen = read_profile(profile or load_settings().profile)
     with Stages() as stages:
@@ -131,14 +133,12 @@ def _store() -> ModelStore:
 
 
 def _finish(manifests: Sequence[Manifest], promote: bool) -> None:
-    store = _store()
     for manifest in manifests:
         measures = ", ".join(f"{name} {value:.4g}" for name, value in manifest.metrics.items())
         learned_from = f"{manifest.training.events:,} events, {manifest.training.seconds:.0f} s"
         tell(f"{manifest.name} {manifest.version}: {learned_from}")
         tell(f"  {measures}")
         if promote:
-            store.promote(manifest.name, manifest.version)
-            tell("  It is the champion. Workers load champions at their start.")
+            publish_and_promote(manifest.name, manifest.version, "champion", where_kafka_is())
         else:
             tell(f"  To let it serve: millrace models promote {manifest.name} {manifest.version}")

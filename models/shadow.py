@@ -1,0 +1,178 @@
+"""Challenger in the shadow: its scores beside those of the champion, over the same decisions, never emitted.
+
+champion's scores and feature rows ─► challenger's scores ─► Tally ─► Comparison
+
+The scale of the histogram and the tenths of the calibration are those of the champion's first decisions. With labels
+only later, or never, a challenger is judged by how it differs; recommenders also by the next click of the user.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+from zlib import crc32
+
+import numpy as np
+import numpy.typing as npt
+
+from schemas import Bin, Comparison
+
+if TYPE_CHECKING:
+    from models.maintenance import AssetModel, Decisions, EventBatch
+    from models.recommender import Candidates, Queries, Recommender
+
+Floats = npt.NDArray[np.float64]
+FIRST = 200  # decisions that set the scale
+STEPS = np.array([-1.0, -0.3, -0.1, -0.03, -0.01, 0.01, 0.03, 0.1, 0.3, 1.0])  # of a standard deviation
+TENTHS = np.arange(1, 10) / 10
+SESSIONS = 10_000  # whose last lists are remembered
+
+
+class Tally:
+    """Differences of two models over the same decisions."""
+
+    def __init__(self, name: str, champion: str, challenger: str) -> None:
+        self.name, self.champion, self.challenger = name, champion, challenger
+        self.since = datetime.now(UTC)
+        self.decisions = 0
+        self.cpu_s = 0.0
+        self._sum = self._squares = 0.0
+        self._first: list[tuple[Floats, Floats]] = []
+        self._edges = self._cuts = np.zeros(0)
+        self._histogram = np.zeros(0, np.int64)
+        self._bins = np.zeros((len(TENTHS) + 1, 3))  # count, sums of both scores
+        self.queries = self.agreeing = 0.0
+        self.next_clicks = self.champion_hits = self.challenger_hits = 0
+
+    @contextmanager
+    def timed(self) -> Iterator[None]:
+        """Adds the CPU time of what is done inside to the challenger's."""
+        start = time.thread_time()
+        yield
+        self.cpu_s += time.thread_time() - start
+
+    def add(self, champion: Floats, challenger: Floats) -> None:
+        """Scores (n,) of the same decisions."""
+        difference = challenger - champion
+        self._sum += float(difference.sum())
+        self._squares += float(np.square(difference).sum())
+        self.decisions += len(difference)
+        if len(self._edges):
+            self._count(champion, challenger)
+            return
+        self._first.append((champion.copy(), challenger.copy()))
+        if self.decisions >= FIRST:
+            self._set_scale()
+
+    def _set_scale(self) -> None:
+        first = [np.concatenate(scores) for scores in zip(*self._first, strict=True)]
+        spread = float(first[0].std()) or 1.0
+        self._edges, self._cuts = STEPS * spread, np.quantile(first[0], TENTHS)
+        self._histogram = np.zeros(len(self._edges) + 1, np.int64)
+        self._first = []
+        self._count(first[0], first[1])
+
+    def _count(self, champion: Floats, challenger: Floats) -> None:
+        place = np.searchsorted(self._edges, challenger - champion)
+        self._histogram += np.bincount(place, minlength=len(self._histogram))
+        tenth = np.searchsorted(self._cuts, champion)
+        for column, weight in enumerate((None, champion, challenger)):
+            self._bins[:, column] += np.bincount(tenth, weight, len(self._bins))
+
+    def comparison(self) -> Comparison:
+        mean = self._sum / max(self.decisions, 1)
+        variance = max(0.0, self._squares / max(self.decisions, 1) - mean**2)
+        filled = self._bins[self._bins[:, 0] > 0]
+        return Comparison(
+            name=self.name,
+            champion=self.champion,
+            challenger=self.challenger,
+            since=self.since,
+            decisions=self.decisions,
+            difference_mean=mean,
+            difference_deviation=variance**0.5,
+            histogram=self._histogram.tolist(),
+            edges=self._edges.tolist(),
+            calibration=[Bin(count=int(n), champion=a / n, challenger=b / n) for n, a, b in filled.tolist()],
+            agreement_at_20=self.agreeing / self.queries if self.queries else None,
+            next_clicks=self.next_clicks,
+            champion_hits=self.champion_hits,
+            challenger_hits=self.challenger_hits,
+            cpu_us=1e6 * self.cpu_s / max(self.decisions, 1),
+        )
+
+
+class AssetShadow:
+    """The challenger of an asset class. With the champion's preparation it scores the champion's feature rows;
+    otherwise it keeps rows of its own.
+
+    Args:
+        salt: changes with each time that it became the challenger: rows of an earlier time are not its own.
+    """
+
+    def __init__(self, champion: AssetModel, challenger: AssetModel, salt: int) -> None:
+        self.model = challenger
+        self.layout = crc32(f"{challenger.layout}/{salt}".encode())
+        self.has_own_rows = challenger.layout != champion.layout or challenger.asset_class != champion.asset_class
+        reference = champion.reference
+        self.tally = Tally(reference.name, reference.version, challenger.reference.version)
+
+    def compare(self, decisions: Decisions) -> None:
+        """Score the feature rows of the champion."""
+        with self.tally.timed():
+            scored = np.flatnonzero(decisions.status == 0)
+            if len(scored):
+                raw = self.model.raw_scores(decisions.features[scored])
+                self.tally.add(decisions.raw[scored].ravel(), raw.ravel())
+
+    def follow(
+        self, decisions: Decisions, rows: npt.NDArray[np.void], slots: npt.NDArray[np.int64], batch: EventBatch
+    ) -> None:
+        """Apply the events to the challenger's own rows."""
+        with self.tally.timed():
+            own = self.model.step(rows, slots, batch)
+            both = np.flatnonzero((decisions.status == 0) & (own.status == 0))
+            if len(both) and own.raw.shape == decisions.raw.shape:
+                self.tally.add(decisions.raw[both].ravel(), own.raw[both].ravel())
+
+
+class RankShadow:
+    """The challenger of the recommender: it ranks the same candidates."""
+
+    def __init__(self, name: str, champion: str, challenger: Recommender, version: str) -> None:
+        self.model = challenger
+        self.tally = Tally(name, champion, version)
+        self._lists: OrderedDict[int, tuple[frozenset[int], frozenset[int]]] = OrderedDict()
+
+    def compare(self, found: Candidates, queries: Queries, scores: Floats, places: npt.NDArray[np.int64]) -> None:
+        """Args:
+        scores: of all candidates, by the champion.
+        places: (n, 20) the champion's lists, in `found`; -1 beyond their ends.
+        """
+        with self.tally.timed():
+            own = self.model.scores_of(found)
+            own_places, _ = self.model.best(found, own)
+            shown = places[places >= 0]
+            self.tally.add(scores[shown], own[shown])
+            sessions = queries.sessions.tolist()
+            clicked = queries.prefixes[np.arange(len(sessions)), queries.lengths - 1].tolist()
+            for query, session in enumerate(sessions):
+                both = [frozenset(found.keys[p[p >= 0]].tolist()) for p in (places[query], own_places[query])]
+                self._note(session, clicked[query], (both[0], both[1]))
+
+    def _note(self, session: int, clicked: int, lists: tuple[frozenset[int], frozenset[int]]) -> None:
+        before = self._lists.pop(session, None)
+        if before is not None:
+            self.tally.next_clicks += 1
+            self.tally.champion_hits += clicked in before[0]
+            self.tally.challenger_hits += clicked in before[1]
+        self._lists[session] = lists
+        if len(self._lists) > SESSIONS:
+            self._lists.popitem(last=False)
+        if lists[0]:
+            self.tally.queries += 1
+            self.tally.agreeing += len(lists[0] & lists[1]) / len(lists[0])
