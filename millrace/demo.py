@@ -121,13 +121,14 @@ class Demo:
             )
 
     async def _train_the_rest(self) -> None:
-        """Once the live pumps are scored: the presses, the ranker; then a restart lets the new champions serve."""
+        """Once the live pumps are scored: the presses, the ranker, which the running edge worker then takes over."""
         if self.training:
             await self._train("maintenance", "press.toml", "--events", "plant.jsonl")
             for name in self.training:
                 await self._until_trained(name)
-            self.tell("All models are trained; the edge worker starts again to serve them")
-            await self.supervisor.restart("edge")
+            self.tell("All models are trained; the edge worker takes them over between two events")
+            async with httpx.AsyncClient(base_url=self.supervisor.api) as client:
+                await until(client, lambda: "/v1/models", all_run)
             self.tell("The ranker and the presses' model serve")
 
     # -- live
@@ -254,6 +255,14 @@ def warm_up(past: list[Event]) -> Iterable[Event]:
 def write_lines(file: Path, events: Iterable[Event]) -> None:
     with file.open("wb") as lines:
         lines.writelines(orjson.dumps(event.value, option=orjson.OPT_APPEND_NEWLINE) for event in events)
+
+
+def all_run(models: dict[str, Any]) -> bool:
+    """Whether the edge worker runs the champion of every model."""
+    return all(
+        any(running["alias"] == "champion" for version in model["versions"] for running in version["running_on"])
+        for model in models["items"]
+    )
 
 
 async def until(

@@ -38,7 +38,6 @@ class Part:
     environment: dict[str, str] = field(default_factory=dict)
     process: asyncio.subprocess.Process | None = None
     is_ready: bool = False
-    is_restarting: bool = False
     started: float = 0.0
     log_start: int = 0  # where the words of this launch begin
     backoff_s: float = 1.0

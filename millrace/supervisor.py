@@ -107,15 +107,6 @@ class Supervisor:
                 await asyncio.sleep(0.1)
         self._write_run(ready=True)
 
-    async def restart(self, name: str) -> None:
-        """End a part and start it again, such as a worker that shall load new champions; until it is ready."""
-        part = next(part for part in self.parts if part.name == name)
-        part.is_restarting = True
-        await part.stop()
-        await part.launch()
-        part.is_restarting = False
-        await self.wait_ready()
-
     def tell_addresses(self) -> None:
         self.tell(f"API    {self.api}/docs")
         self.tell(f"Kafka  {self.settings.kafka}")
@@ -147,7 +138,7 @@ class Supervisor:
         """Start again what dies, until `stopping` is set."""
         while not self.stopping.is_set():
             for part in self.parts:
-                if part.has_ended and not part.is_restarting:
+                if part.has_ended:
                     await self._revive(part)
             if self.broker is not None:
                 self._revive_broker(self.broker)
@@ -158,7 +149,7 @@ class Supervisor:
         wait_s = part.next_backoff()
         self.tell(f"{part.name} ended with {part.process.returncode}, starts again in {wait_s:.0f} s: see {part.log}")
         await self._pause(wait_s)
-        if not self.stopping.is_set() and part.has_ended and not part.is_restarting:  # nobody else started it meanwhile
+        if not self.stopping.is_set():
             await part.launch()
 
     def _revive_broker(self, broker: Broker) -> None:

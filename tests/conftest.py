@@ -37,4 +37,5 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture
 def settings(kafka: str, tmp_path: Path) -> Settings:
     """Settings of a new installation: topics and groups of its own, an empty home."""
-    return Settings(kafka=kafka, home=tmp_path, topic_prefix=f"t{uuid.uuid4().hex[:10]}.", partitions=2)
+    prefix = f"t{uuid.uuid4().hex[:10]}."
+    return Settings(kafka=kafka, home=tmp_path, topic_prefix=prefix, partitions=2, allow_unsigned_models=True)

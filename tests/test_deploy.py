@@ -21,7 +21,10 @@ def test_every_variable_is_a_setting_that_takes_its_value() -> None:
     from schemas import Settings
 
     for service in OURS.values():
-        variables = {key.removeprefix("MILLRACE_").lower(): value for key, value in service["environment"].items()}
+        variables = {
+            key.removeprefix("MILLRACE_").lower(): re.sub(r"^\$\{\w+:-(.*)\}$", r"\1", value)  # as Compose does
+            for key, value in service["environment"].items()
+        }
         assert all(key.startswith("MILLRACE_") for key in service["environment"])
         assert set(variables) <= set(Settings.model_fields)
         settings = Settings.model_validate(variables)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from millrace.commands.common import Json, connected_settings, tell, tell_json, tell_table
-from schemas import Alias, Manifest, Settings, SettingsError, UnavailableError, load_settings
+from schemas import Alias, Manifest, ModelError, Settings, SettingsError, UnavailableError, load_settings
 
 if TYPE_CHECKING:
     from models.store import ModelStore
@@ -131,9 +131,20 @@ async def _publish(
     from models.signing import load_key
     from streams.model_topic import publish
 
-    if version is not None and settings.model_private_key is not None:
+    if version is None:
+        await publish(settings, [], alias)
+        return
+    if settings.model_private_key is not None:
         store.sign(name, version, load_key(settings.model_private_key))
-    await publish(settings, [] if version is None else [store.publication(name, version)], alias)
+    publication = store.publication(name, version)
+    is_embedded = not load_settings().kafka
+    if publication.manifest.signature is None and not (is_embedded or settings.allow_unsigned_models):
+        raise ModelError(
+            f"{name} {version} is not signed, so workers would refuse it. Nothing was published.",
+            "Set MILLRACE_MODEL_PRIVATE_KEY to a key of `millrace models keygen`; or, where the workers do the same, "
+            "MILLRACE_ALLOW_UNSIGNED_MODELS=true.",
+        )
+    await publish(settings, [publication], alias)
 
 
 def where_kafka_is() -> Settings | None:

@@ -174,9 +174,9 @@ def test_rollback_goes_back_step_by_step(store: ModelStore, trained) -> None:
         store.promote("wear", version)
     store.promote("wear", "3")
     assert store.load("wear").manifest.version == "3"
-    assert store.rollback("wear") == "2"
+    assert store.rollback("wear").version == "2"
     assert store.champions()["wear"].manifest.version == "2"
-    assert store.rollback("wear") == "1"
+    assert store.rollback("wear").version == "1"
     with pytest.raises(ModelError, match="no earlier champion"):
         store.rollback("wear")
     assert store.aliases().models == {"wear": {"champion": "1"}}
@@ -189,7 +189,7 @@ def test_a_challenger_has_its_own_history(store: ModelStore, trained) -> None:
     store.promote("wear", "1", "challenger")
     store.promote("wear", "2", "challenger")
     assert store.load("wear", "challenger").manifest.version == "2"
-    assert store.rollback("wear", "challenger") == "1"
+    assert store.rollback("wear", "challenger").version == "1"
     assert store.load("wear").manifest.version == "1"
 
 

@@ -1,0 +1,33 @@
+"""Versions of a trained model that differ from it in a known way."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from models.golden import make_golden
+from models.model_folder import Publication, document_of, pack_file
+from models.pack import read_pack, write_pack
+from models.store import ModelStore
+
+
+def shifted(blob: bytes, by: float) -> bytes:
+    """The pack with every raw score moved: all leaves of its first tree."""
+    header, arrays = read_pack(blob)
+    values = arrays["leaf_value"].copy()
+    values[: int(arrays["leaf_offset"][1])] += by
+    return write_pack(header, arrays | {"leaf_value": values})
+
+
+def save_as(store: ModelStore, source: Publication, version: str, by: float = 0.0, **changes: Any) -> Publication:
+    """The model as another version in the store, its scores moved by `by`, its manifest changed."""
+    packs = {role: shifted(blob, by) if role == "score" else blob for role, blob in source.packs.items()}
+    found = {
+        "version": version,
+        "packs": {role: pack_file(role, blob) for role, blob in packs.items()},
+        "golden": {role: make_golden(blob) for role, blob in packs.items()},
+        "signature": None,
+    }
+    manifest = source.manifest.model_copy(update=found | changes)
+    publication = Publication(document_of(manifest), packs, source.card)
+    store.receive(publication)
+    return publication
