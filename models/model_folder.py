@@ -160,8 +160,8 @@ def replace_document(folder: Path, document: bytes) -> None:
         old = sums.read_text()
         replace_file(sums, (old + line).encode())
         replace_file(path, document)
-        kept = [known for known in old.splitlines(keepends=True) if known[66:].strip() != MANIFEST]
-        replace_file(sums, "".join([*kept, line]).encode())
+        lines = [line if known[66:].strip() == MANIFEST else known for known in old.splitlines(keepends=True)]
+        replace_file(sums, "".join(dict.fromkeys(lines)).encode())
     except OSError as error:
         raise ModelError(f"{path} cannot be written: {error}.", "Free the disk.") from error
 
