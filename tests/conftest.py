@@ -34,6 +34,16 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         broker.check()  # a broker that died during the run is told, even if the tests passed
 
 
+@pytest.fixture(scope="session")
+def trained_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """MILLRACE_HOME with the champions `pump` and `recommender`, trained once a run. Not to be changed."""
+    from tests.support.world import train_world
+
+    home = tmp_path_factory.mktemp("trained")
+    train_world(home)
+    return home
+
+
 @pytest.fixture
 def settings(kafka: str, tmp_path: Path) -> Settings:
     """Settings of a new installation: topics and groups of its own, an empty home."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 
 from api import PROBLEM_TYPES
 from storage import Store
-from tests.support.decisions import alert, at, catalogue_entry, recommendation, score
+from tests.support.decisions import alert, at, catalogue_entry, recommendation, score, worker_status
 from tests.support.postgres import Postgres
 
 
@@ -236,22 +237,41 @@ def test_openapi_is_complete(shared_client: httpx.Client) -> None:
 
 def test_models_are_listed_from_their_folders(sqlite_client: httpx.Client, tmp_path: Path) -> None:
     assert sqlite_client.get("/v1/models").json() == {"items": [], "next": None}
-    training = {"first_event": "2026-01-01T00:00:00Z", "last_event": "2026-02-01T00:00:00Z", "events": 1, "rows": 1}
     for version, created in (("1", "2026-03-01T00:00:00Z"), ("2", "2026-04-01T00:00:00Z")):
-        folder = tmp_path / "models" / "pump" / version
-        folder.mkdir(parents=True)
-        manifest = {
-            "name": "pump", "version": version, "kind": "rul", "created_at": created, "features": ["a"], "packs": {},
-            "training": {**training, "seconds": 1}, "metrics": {"rmse": 9.7}, "libraries": {},
-        }  # fmt: skip
-        (folder / "manifest.json").write_text(json.dumps(manifest))
-        (folder / "card.md").write_text(f"# pump {version}\n")
+        write_manifest(tmp_path, version, created)
     (tmp_path / "models" / "pump" / "3").mkdir()
     (tmp_path / "models" / "pump" / "3" / "manifest.json").write_text("{")
     (tmp_path / "models" / "aliases.json").write_text(json.dumps({"models": {"pump": {"champion": "1"}}}))
     [model] = sqlite_client.get("/v1/models").json()["items"]
     assert (model["name"], model["aliases"]) == ("pump", {"champion": "1"})
     assert [(v["version"], v["card"]) for v in model["versions"]] == [("2", "# pump 2\n"), ("1", "# pump 1\n")]
+
+
+def test_models_tell_which_workers_run_and_refuse_them(
+    sqlite_client: httpx.Client, sqlite_store: Store, tmp_path: Path
+) -> None:
+    now = datetime.now(UTC)
+    old, new = worker_status("old", now - timedelta(minutes=5)), worker_status("new", now, refused="9")
+    sqlite_store.write([old, new], [])
+    [model] = sqlite_client.get("/v1/models").json()["items"]
+    assert (model["name"], model["versions"]) == ("pump", [])  # this machine has none of it
+    assert [(r["worker"], r["version"], r["reason"]) for r in model["refused"]] == [("new", "9", "it is bad")]
+    write_manifest(tmp_path, "1", "2026-03-01T00:00:00Z")
+    [model] = sqlite_client.get("/v1/models").json()["items"]
+    [version] = model["versions"]
+    assert [(r["worker"], r["alias"], r["is_signed"]) for r in version["running_on"]] == [("new", "champion", True)]
+
+
+def write_manifest(home: Path, version: str, created: str) -> None:
+    training = {"first_event": "2026-01-01T00:00:00Z", "last_event": "2026-02-01T00:00:00Z", "events": 1, "rows": 1}
+    folder = home / "models" / "pump" / version
+    folder.mkdir(parents=True)
+    manifest = {
+        "name": "pump", "version": version, "kind": "rul", "created_at": created, "features": ["a"], "packs": {},
+        "training": {**training, "seconds": 1}, "metrics": {"rmse": 9.7}, "libraries": {},
+    }  # fmt: skip
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    (folder / "card.md").write_text(f"# pump {version}\n")
 
 
 def test_a_database_that_is_away_and_back(postgres: Postgres, postgres_client: httpx.Client) -> None:

@@ -16,7 +16,7 @@ from storage.database import transaction
 from storage.rows import rows_of
 from storage.tables import OffsetRow
 from storage.write import write_rows
-from tests.support.decisions import alert, at, catalogue_entry, recommendation, score
+from tests.support.decisions import alert, at, catalogue_entry, recommendation, score, worker_status
 from tests.support.postgres import Postgres
 
 
@@ -235,3 +235,15 @@ def test_a_connection_lost_in_mid_transaction_leaves_nothing(postgres: Postgres,
         write_and_lose()
     assert store.write([score(1)], [Span("scores.v1", 0, 0, 1)]).rows == 1
     store.close()
+
+
+def test_the_last_word_of_each_worker_stands_until_it_ends(store: Store) -> None:
+    told = [worker_status("a", at(1)), worker_status("b", at(2)), worker_status("a", at(3), "2", refused="3")]
+    store.write(told, [Span("workers.v1", 0, 0, 3)])
+    assert store.write([worker_status("a", at(1))], [Span("workers.v1", 0, 3, 4)]).duplicates == 1
+    with store.reading() as reader:
+        assert reader.workers(at(0)) == [told[2], told[1]]
+        assert reader.workers(at(3)) == [told[2]]
+    store.write([Removal("workers.v1", "a")], [Span("workers.v1", 0, 4, 5)])
+    with store.reading() as reader:
+        assert reader.workers(at(0)) == [told[1]]

@@ -5,7 +5,19 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from schemas import Alert, CatalogueEntry, Cause, Evidence, ModelRef, Recommendation, Score, ScoredItem
+from schemas import (
+    Alert,
+    CatalogueEntry,
+    Cause,
+    Evidence,
+    ModelRef,
+    Recommendation,
+    Refusal,
+    Running,
+    Score,
+    ScoredItem,
+    WorkerStatus,
+)
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 
@@ -50,6 +62,19 @@ def recommendation(user: str, offset: int, items: list[str] | None = None, **fie
 
 def catalogue_entry(key: str, feed_offset: int, items: list[str]) -> CatalogueEntry:
     return CatalogueEntry(key=key, event_time=at(feed_offset), feed_offset=feed_offset, items=ranked(items))
+
+
+def worker_status(worker: str, time: datetime, version: str = "1", refused: str = "") -> WorkerStatus:
+    """A worker that runs a version of `pump`, and has refused another."""
+    refusals = [Refusal(name="pump", version=refused, alias="champion", reason="it is bad", refused_at=time)]
+    return WorkerStatus(
+        worker=worker,
+        event_time=time,
+        evaluator="portable",
+        running=[Running(name="pump", alias="champion", version=version, since=time, is_signed=True)],
+        refused=refusals if refused else [],
+        comparisons=[],
+    )
 
 
 def ranked(items: list[str]) -> list[ScoredItem]:
