@@ -21,39 +21,21 @@ from models.model_folder import Publication
 from models.publication import records_of
 from models.signing import public_text
 from models.store import ModelStore
-from schemas import TOPICS, Alias, Settings, Telemetry, WorkerStatus
+from schemas import TOPICS, Click, InputEvent, Settings, Telemetry, WorkerStatus
 from schemas.publication import AliasRecord
-from schemas.topics import ALERTS, MAINTENANCE, MODELS, SCORES, TELEMETRY
+from schemas.topics import ALERTS, MAINTENANCE, MODELS, RECOMMENDATIONS, SCORES, TELEMETRY
 from storage import Store, upgrade
 from streams.maintain import Maintain
 from streams.model_topic import publish, publish_withdrawal
 from streams.partition import empty_state
 from streams.producer import EventProducer
+from tests.support.centre import Centre, Load
 from tests.support.kafka import consume, create_topics, produce
 from tests.support.versions import save_as
 from tests.support.workers import Workers
-from tests.support.world import plant_events, topic_of
+from tests.support.world import plant_events, shop_events, topic_of
 
 pytestmark = pytest.mark.kafka
-
-
-class Centre:
-    """Where models are made: a store, a key, and the way to the topic."""
-
-    def __init__(self, settings: Settings, home: Path) -> None:
-        self.settings, self.store, self.key = settings, ModelStore(home / "models"), Ed25519PrivateKey.generate()
-        self.source = self.store.publication("pump", self.store.load("pump").manifest.version)
-
-    def make(self, version: str, by: float = 0.0, key: Ed25519PrivateKey | None = None, **changes: Any) -> Publication:
-        """Another version of the trained pump, its scores moved, signed."""
-        save_as(self.store, self.source, version, by, **changes)
-        self.store.sign("pump", version, key or self.key)
-        return self.store.publication("pump", version)
-
-    async def point(self, version: str, *publications: Publication, alias: Alias = "champion") -> None:
-        """Put versions on the topic and point an alias."""
-        record = AliasRecord(name="pump", alias=alias, version=version, changed_at=datetime.now(UTC))
-        await publish(self.settings, publications, record)
 
 
 @pytest.fixture
@@ -85,26 +67,6 @@ def told(settings: Settings) -> Iterator[Callable[[], WorkerStatus | None]]:
 
     yield read
     store.close()
-
-
-class Load:
-    """Readings and maintenance of pumps, without a pause, until told to end."""
-
-    def __init__(self, settings: Settings) -> None:
-        self.settings, self.ends, self.sent = settings, asyncio.Event(), 0
-
-    async def run(self) -> None:
-        events = plant_events(cycles=4000, pumps=6, seed=41, name="swap-")
-        async with EventProducer(self.settings) as producer:
-            for some in (events[start : start + 24] for start in range(0, len(events), 24)):
-                for event in some:
-                    await producer.push(topic_of(event), event.model_dump(mode="json", exclude_none=True))
-                await producer.flush()  # an entry of the log is there before the readings that follow it
-                self.sent += len(some)
-                if self.ends.is_set():
-                    return
-                await asyncio.sleep(0.05)
-        raise AssertionError("the events were not enough for the test")
 
 
 @pytest.fixture
@@ -241,6 +203,42 @@ async def test_a_worker_without_the_topic_serves_its_last_good_models(
     await produce(settings, topic_of(event), [(event.asset_id, event)])
     [score] = await consume(settings, SCORES, 1)
     assert value_of(score)["model"]["version"] == "v1"
+
+
+async def test_a_ranker_of_another_profile_comes_with_its_own_view(
+    settings: Settings, centre: Centre, workers: Workers
+) -> None:
+    await create_topics(settings)
+    source = centre.store.publication("recommender", centre.store.load("recommender").manifest.version)
+    assert source.manifest.profile is not None
+    other = source.manifest.profile.model_copy(update={"fresh_bonus": 0.25})
+    save_as(centre.store, source, "2", profile=other)
+    centre.store.sign("recommender", "2", centre.key)
+    workers.start("edge")
+    events = shop_events(700, seed=61)
+    await push(settings, events[:500])
+    clicks = sum(isinstance(event, Click) for event in events[:500])
+    answers = await consume(settings, RECOMMENDATIONS, clicks, timeout_s=60)
+    assert {value_of(answer)["model"]["version"] for answer in answers} == {"profile-shop"}
+
+    record = AliasRecord(name="recommender", alias="champion", version="2", changed_at=datetime.now(UTC))
+    await publish(settings, [centre.store.publication("recommender", "2")], record)
+    await workers.until(lambda: "a model serves" in workers.log.read_text(), "the ranker serves")
+    await push(settings, events[500:])
+    clicks = sum(isinstance(event, Click) for event in events)
+    answers = await consume(settings, RECOMMENDATIONS, clicks, timeout_s=60)
+    later = [value for value in map(value_of, answers) if value["model"]["version"] == "2"]
+    assert len(answers) == clicks
+    assert len(later) == sum(isinstance(event, Click) for event in events[500:])
+    assert {value["strategy"] for value in later} == {"ranker"}
+    assert min(len(value["items"]) for value in later) == 20  # of the view that the feed has built
+
+
+async def push(settings: Settings, events: Sequence[InputEvent]) -> None:
+    async with EventProducer(settings) as producer:
+        for event in events:
+            await producer.push(topic_of(event), event.model_dump(mode="json", exclude_none=True))
+        await producer.flush()
 
 
 def otherwise_prepared(centre: Centre) -> dict[str, Any]:
