@@ -18,7 +18,7 @@ from storage.database import build_engine, transaction
 from storage.read import Reader
 from storage.rows import Removal, rows_of
 from storage.schema import current_revision, head_revision
-from storage.tables import AcknowledgementRow, AlertRow, AssetRow, OffsetRow, ScoreRow
+from storage.tables import AcknowledgementRow, AlertRow, AssetRow, OffsetRow, ScoreRow, WorkerRow
 from storage.write import Span, Written, write_rows
 
 RETENTION_BATCH = 2000  # scores a transaction; about 10 ms, so that the sink hardly waits
@@ -111,6 +111,12 @@ class Store:
             if should_stop():
                 break
         return deleted
+
+    def delete_silent_workers(self, hours: float = 24.0) -> int:
+        """Forget edge workers that died without a word. Returns how many."""
+        oldest = datetime.now(UTC) - timedelta(hours=hours)
+        with transaction(self._writing) as connection:
+            return int(connection.execute(delete(WorkerRow).where(WorkerRow.event_time < oldest)).rowcount)
 
     def _assets_with_scores_before(self, oldest: datetime, after: str) -> Sequence[str]:
         has_old = exists().where(ScoreRow.asset_id == AssetRow.asset_id, ScoreRow.event_time < oldest)

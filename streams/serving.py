@@ -127,6 +127,7 @@ class Serving:
         name, alias, version = record.name, record.alias, record.version
         known = self.store.aliases().changed_at.get(name, {}).get(alias)
         if known is not None and record.changed_at < known:
+            log.info("an older change of an alias is passed over", model=name, alias=alias, version=version)
             return
         running = self.running.get((name, alias))
         if running is not None and running.version == version:

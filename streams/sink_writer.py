@@ -123,6 +123,7 @@ class Retention(Service):
                 deleted = await asyncio.to_thread(
                     self._store.delete_old_scores, self._days, lambda: bool(self.should_stop)
                 )
+                await asyncio.to_thread(self._store.delete_silent_workers)
             except MillraceError as error:
                 log.warning("old scores are deleted later", error=str(error))
             else:

@@ -247,3 +247,8 @@ def test_the_last_word_of_each_worker_stands_until_it_ends(store: Store) -> None
     store.write([Removal("workers.v1", "a")], [Span("workers.v1", 0, 4, 5)])
     with store.reading() as reader:
         assert reader.workers(at(0)) == [told[1]]
+    alive = worker_status("c", datetime.now(UTC))
+    store.write([alive], [])
+    assert store.delete_silent_workers(24) == 1
+    with store.reading() as reader:
+        assert reader.workers(at(0)) == [alive]
