@@ -20,7 +20,7 @@ from typing import get_args
 from pydantic import TypeAdapter, ValidationError
 
 from models.card import model_card
-from models.pack import describe_pack, pack_sha256
+from models.pack import RESTORE, changed, describe_pack, pack_sha256
 from models.scorer import Scorer
 from schemas.errors import ModelError
 from schemas.events import Name
@@ -28,7 +28,6 @@ from schemas.manifest import Alias, Aliases, Manifest, PackFile, Version
 
 MANIFEST, CARD, SUMS, ALIASES, LOCK = "manifest.json", "card.md", "SHA256SUMS", "aliases.json", ".aliases.lock"
 KEPT_HISTORY = 20
-RETRAIN = "Restore the folder from a copy, train again, or move the alias with `millrace models rollback`."
 _NAME: TypeAdapter[str] = TypeAdapter(Name)
 _VERSION: TypeAdapter[str] = TypeAdapter(Version)
 
@@ -67,17 +66,19 @@ class ModelStore:
             manifest: of the new version; its `packs` are filled in here.
             packs: role (such as `score`) -> pack.
             card: what the trainer says of the model, for its card.
-            importance: feature -> share, for the card.
+            importance: feature -> share of the gain, for the manifest.
 
         Raises:
             ModelError: the version exists already, a pack or a role cannot be used, or the disk is full.
         """
         files = {f"{role}.pack": blob for role, blob in packs.items()}
         manifest = Manifest.model_validate(
-            manifest.model_dump() | {"packs": {role: _pack_file(role, blob) for role, blob in packs.items()}}
+            manifest.model_dump()
+            | {"packs": {role: _pack_file(role, blob) for role, blob in packs.items()}}
+            | ({"importance": importance} if importance else {})
         )
         files[MANIFEST] = manifest.model_dump_json(indent=2).encode() + b"\n"
-        files[CARD] = model_card(manifest, importance or {}, card).encode()
+        files[CARD] = model_card(manifest, card).encode()
         files[SUMS] = "".join(f"{pack_sha256(content)}  {file}\n" for file, content in files.items()).encode()
         target = self._version_folder(manifest.name, manifest.version)
         if target.exists():
@@ -104,7 +105,7 @@ class ModelStore:
                 f"{folder / MANIFEST} is the manifest of {manifest.name} {manifest.version}; it was refused.",
                 "Put the folder where its manifest says.",
             )
-        scorers = {role: _read_pack_file(folder, pack) for role, pack in manifest.packs.items()}
+        scorers = {role: Scorer.load(folder / pack.file, sha256=pack.sha256) for role, pack in manifest.packs.items()}
         return Model(manifest, scorers, folder)
 
     def champions(self) -> dict[str, Model]:
@@ -225,7 +226,7 @@ def _read_manifest(folder: Path) -> Manifest:
             "`millrace models list` shows the models and their versions.",
         ) from error
     except (OSError, ValueError) as error:
-        raise ModelError(f"{folder / SUMS} cannot be read: {_reason(error)}.", RETRAIN) from error
+        raise ModelError(f"{folder / SUMS} cannot be read: {_reason(error)}.", RESTORE) from error
     _check_sum(path, content, sums.get(MANIFEST, "none"))
     try:
         return Manifest.model_validate_json(content)
@@ -236,23 +237,10 @@ def _read_manifest(folder: Path) -> Manifest:
         ) from error
 
 
-def _read_pack_file(folder: Path, pack: PackFile) -> Scorer:
-    path = folder / pack.file
-    try:
-        blob = path.read_bytes()
-    except OSError as error:
-        raise ModelError(f"{path} cannot be read: {error.strerror}.", RETRAIN) from error
-    _check_sum(path, blob, pack.sha256)
-    return Scorer.load(blob)
-
-
 def _check_sum(path: Path, content: bytes, expected: str) -> None:
     found = hashlib.sha256(content).hexdigest()
     if found != expected:
-        raise ModelError(
-            f"{path} was changed or damaged: its SHA-256 is {found}, it should be {expected}. The model was refused.",
-            RETRAIN,
-        )
+        raise changed(str(path), found, expected)
 
 
 def _checked(pattern: TypeAdapter[str], value: str, what: str) -> str:

@@ -53,6 +53,9 @@ class Manifest(Frozen):
     learned: dict[str, Any] = Field(default_factory=dict, description="normalisation and whatever else was learned")
     training: Training
     metrics: dict[str, float] = Field(description="measured on held-out events while training")
+    importance: dict[str, float] = Field(
+        default_factory=dict, description="feature -> share of the gain of all splits (0 to 1), where it was measured"
+    )
     libraries: dict[str, str]
     signature: str | None = None
 
