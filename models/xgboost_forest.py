@@ -82,9 +82,10 @@ def _forest_of(booster: Any, learner: dict[str, Any], name: str) -> Forest:
         probability = np.asarray(json.loads(learner["learner_model_param"]["base_score"]), np.float32)
         with np.errstate(divide="ignore"):
             bases = -np.log(np.float32(1) / probability - np.float32(1))
-    gradient_booster = learner["gradient_booster"]
-    weights = np.asarray(gradient_booster.get("weight_drop", np.ones(model.num_tree)), np.float32)
-    own = gradient_booster.get("gbtree", gradient_booster)["model"]["trees"]
+    booster_of = learner["gradient_booster"]
+    own = booster_of.get("gbtree", booster_of)["model"]
+    dropped = booster_of.get("weight_drop") or own.get("weight_drop")  # of dart: there in XGBoost 3.2, here in 3.4
+    weights = np.asarray(dropped or np.ones(model.num_tree), np.float32)
     classes = header("class_id")
     return Forest(
         features=int(header("num_feature")[0]),
@@ -95,7 +96,7 @@ def _forest_of(booster: Any, learner: dict[str, Any], name: str) -> Forest:
         trees=[
             *base_trees(np.broadcast_to(bases, outputs), name),
             *(
-                _tree(model.get_tree_accessor(i), own[i], i, max(int(classes[i]), 0), float(weights[i]), name)
+                _tree(model.get_tree_accessor(i), own["trees"][i], i, max(int(classes[i]), 0), float(weights[i]), name)
                 for i in range(model.num_tree)
             ),
         ],

@@ -74,6 +74,7 @@ def xgboost_case(seed: int, kind: str) -> OtherCase:
     options = {
         "objective": objective,
         "nthread": 1,
+        "verbosity": 0,
         "max_depth": int(rng.choice([1, 3, 6, 10])),
         "max_bin": int(rng.choice([4, 64, 1000])),
         "min_child_weight": 0.1,

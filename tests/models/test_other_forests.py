@@ -187,6 +187,18 @@ def test_models_as_their_libraries_wrap_them() -> None:
     )
 
 
+def test_infinite_values_are_very_large_ones() -> None:
+    """A DMatrix refuses them; XGBoost's prediction in place does not, and agrees."""
+    rng = np.random.default_rng(2)
+    rows = rng.normal(size=(300, 3))
+    booster = xgboost.train({"max_depth": 4}, xgboost.DMatrix(rows, rows[:, 0] + rows[:, 1] ** 2), 6)
+    scorer = Scorer.load(compile_forest(booster, "model", rows))
+    rows[rng.random(rows.shape) < 0.2] = np.inf
+    rows[rng.random(rows.shape) < 0.2] = -1e300
+    with np.errstate(over="ignore"):
+        np.testing.assert_allclose(scorer.score(rows), booster.inplace_predict(rows), rtol=1e-5, atol=1e-5)
+
+
 def test_trees_that_are_chains() -> None:
     """Each split takes the largest label away: as deep as a tree can be with so many leaves."""
     rows = np.arange(600.0)[:, None]
@@ -225,7 +237,8 @@ def test_contributions_are_xgboost_s(kind: str) -> None:
 
 def _xgboost(target, **options):
     rows = np.random.default_rng(0).normal(size=(50, 3))
-    return xgboost.train(options, xgboost.DMatrix(rows, target(rows)), options.pop("rounds", 3)), rows
+    rounds = options.pop("rounds", 3)
+    return xgboost.train(options | {"verbosity": 0}, xgboost.DMatrix(rows, target(rows)), rounds), rows
 
 
 def _fitted(model, target=lambda rows: rows[:, 0], categories=False):
