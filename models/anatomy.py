@@ -84,7 +84,7 @@ def anatomy_of(path: Path, scorer: Scorer, names: list[str]) -> Anatomy:
         category_sets=len(arrays["set_category"]),
         evaluator=str(evaluation["evaluator"]),
         crossover=int(str(evaluation["crossover"])),
-        variance_shares={names[f]: share for f, share in sorted(shares.items())},
+        variance_shares={names[f] if f < len(names) else f"feature {f}": shares[f] for f in sorted(shares)},
     )
 
 

@@ -16,15 +16,17 @@ from typing import Any
 import lightgbm
 import numpy as np
 
-from models.forest import CategoricalSplit, Forest, NumericSplit, Split, source_of
+from models.forest import CategoricalSplit, Forest, NumericSplit, Split, refused, source_of
 from models.pack import PackHeader, write_pack
 from models.parity import prove_parity
-from schemas.errors import ModelError
 
 CUTS_PER_COLUMN = 255
 NAN_IS_ZERO, NAN_IS_MISSING, NAN_AND_ZERO_ARE_MISSING = 0, 1, 2
 SET_KEY = 1 << 31
 LARGEST_CATEGORY = 1 << 20
+# what the kernel takes (kernel/load.c)
+MOST_FEATURES, MOST_OUTPUTS, MOST_CUTS, MOST_COLUMNS = (1 << 20) - 1, 4095, 65_534, 32_767
+MOST_CATEGORICAL_FEATURES, MOST_CLASSES = 4096, 65_535
 
 
 def compile_forest(model: Any, name: str, check_rows: np.ndarray) -> bytes:
@@ -121,11 +123,8 @@ class _Sets:
     def _add_feature(self, feature: int, splits: list[CategoricalSplit], name: str) -> None:
         named = sorted({category for split in splits for category in split.categories})
         if named and named[-1] >= LARGEST_CATEGORY:
-            raise ModelError(
-                f"Model {name} cannot be compiled: feature {feature} has category {named[-1]}; up to "
-                f"{LARGEST_CATEGORY - 1} is possible. No pack was written.",
-                "Number the categories from 0.",
-            )
+            what = f"feature {feature} has category {named[-1]}; up to {LARGEST_CATEGORY - 1} is possible"
+            raise refused(name, what, "Number the categories from 0.")
         place = {category: i + 2 for i, category in enumerate(named)}
         goes_right = np.empty((len(named) + 2, len(splits)), bool)  # rows 0 and 1: NaN, and categories without a name
         for j, split in enumerate(splits):
@@ -151,6 +150,7 @@ class _Tables:
         self._forest = forest
         self._columns = _Columns(forest)
         self._sets = _Sets(forest, name)
+        self._check_limits(name)
 
     def arrays(self) -> dict[str, np.ndarray]:
         columns, sets, trees = self._columns, self._sets, self._forest.trees
@@ -181,6 +181,20 @@ class _Tables:
             "leaf_value": _joined(tree.leaves for tree in trees),
             "leaf_cover": _joined(tree.covers for tree in trees),
         }
+
+    def _check_limits(self, name: str) -> None:
+        cuts, classes = self._columns.cuts, self._sets.class_limits
+        for what, found, most in (
+            ("features", self._forest.features, MOST_FEATURES),
+            ("outputs", self._forest.outputs, MOST_OUTPUTS),
+            ("different cuts of a feature", max(map(len, cuts.values()), default=0), MOST_CUTS),
+            ("byte columns", len(self._columns.columns), MOST_COLUMNS),
+            ("categorical features that are asked", len(self._sets.features), MOST_CATEGORICAL_FEATURES),
+            ("classes of categories of a feature", max((count for count, *_ in classes), default=0), MOST_CLASSES),
+        ):
+            if found > most:
+                advice = "Train smaller trees (fewer leaves, more rows a leaf), fewer of them, or with fewer bins."
+                raise refused(name, f"it has {found:,} {what}; up to {most:,} are possible", advice)
 
     def _node_key(self, split: Split) -> int:
         if isinstance(split, CategoricalSplit):

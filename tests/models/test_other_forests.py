@@ -210,6 +210,13 @@ def test_trees_that_are_chains() -> None:
         scorer.explain(rows[0])
 
 
+def test_more_cuts_than_a_pack_can_tell_apart_are_refused() -> None:
+    rows = np.arange(70_000.0)[:, None]
+    model = ensemble.ExtraTreesRegressor(1).fit(rows, np.random.default_rng(0).normal(size=len(rows)))
+    with pytest.raises(ModelError, match="it has 69,999 different cuts of a feature; up to 65,534 are possible"):
+        compile_forest(model, "model", rows[:9])
+
+
 def test_a_model_of_an_older_xgboost() -> None:
     """Up to XGBoost 3.0 the base score was one number."""
     rng = np.random.default_rng(2)
