@@ -142,7 +142,7 @@ def read_pack(blob: bytes, source: str = "the pack", sha256: str = "") -> tuple[
 
 
 def describe_pack(blob: bytes) -> PackSummary:
-    """Features, trees, bytes and so on of a pack, for `millrace models show`.
+    """Features, trees, bytes and so on of a pack, for its manifest.
 
     Raises:
         ModelError: as `read_pack`.

@@ -68,13 +68,7 @@ def _exact_proof(source: Source, blob: bytes) -> Proof:
     def prove(rows: np.ndarray, name: str) -> None:
         expected = source.raw(rows)
         for way, scorer in scorers.items():
-            _compare(
-                name,
-                way,
-                rows,
-                scorer.score(rows, raw=True),
-                expected,
-            )
+            _compare(name, way, rows, scorer.score(rows, raw=True), expected)
 
     return prove
 
@@ -105,13 +99,8 @@ def _proofs(source: Source, blob: bytes, roundoff: float) -> tuple[Proof, Proof]
         allowed = terms * roundoff * magnitude.score(rows, raw=True).reshape(expected.shape) / forest.divisor
         for way, scorer in scorers.items():
             found = scorer.score(rows, raw=True).reshape(expected.shape) / forest.divisor
-            _compare(
-                name,
-                way,
-                rows,
-                np.where(np.abs(found - expected) <= allowed, expected, found),
-                expected,
-            )
+            within = np.abs(found - expected) <= allowed
+            _compare(name, way, rows, np.where(within, expected, found), expected)
 
     return prove_leaves, prove_sums
 
