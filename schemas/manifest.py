@@ -54,7 +54,7 @@ class Manifest(Frozen):
     training: Training
     metrics: dict[str, float] = Field(description="measured on held-out events while training")
     importance: dict[str, float] = Field(
-        default_factory=dict, description="feature -> share of the gain of all splits (0 to 1), where it was measured"
+        default_factory=dict, description="feature -> share of the gain of the first pack's splits (0 to 1), if known"
     )
     libraries: dict[str, str]
     signature: str | None = None

@@ -34,10 +34,9 @@ def page_facts(model: Model) -> dict[str, Any]:
         role: anatomy_of(model.folder / manifest.packs[role].file, scorer, manifest.features)
         for role, scorer in model.scorers.items()
     }
-    if manifest.importance:
-        pictures = {"": {"measure": GAIN, "shares": manifest.importance}}
-    else:
-        pictures = {role: {"measure": VARIANCE, "shares": pack.variance_shares} for role, pack in packs.items()}
+    pictures = {role: {"measure": VARIANCE, "shares": pack.variance_shares} for role, pack in packs.items()}
+    if manifest.importance and packs:  # gains are kept of the first pack
+        pictures[next(iter(packs))] = {"measure": GAIN, "shares": manifest.importance}
     return {
         "folder": str(model.folder.absolute()),
         "card": card.read_text() if (card := model.folder / "card.md").exists() else "card.md is missing.",
@@ -61,7 +60,7 @@ def tell_page(model: Model) -> None:
         console.print(Text(f"\nInside {role}.pack", style="bold"))
         console.print(_inside(pack))
     for role, picture in facts["importance"].items():
-        console.print(Text(f"\nImportance{f' in {role}.pack' if role else ''}", style="bold"))
+        console.print(Text(f"\nImportance in {role}.pack", style="bold"))
         console.print(Text(picture["measure"], style="dim"))
         console.print(_picture(picture["shares"], console.width))
     console.print(Text(f"\nFolder: {facts['folder']}"), soft_wrap=True)
