@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from schemas.events import rfc3339
 from schemas.manifest import Manifest
@@ -15,16 +15,15 @@ KINDS = {
 }
 
 
-def model_card(manifest: Manifest, importance: Mapping[str, float], text: str = "") -> str:
+def model_card(manifest: Manifest, text: str = "") -> str:
     """The card in Markdown.
 
     Args:
-        manifest: of the version.
-        importance: feature -> share of the gain of all splits (0 to 1); the first 20 are shown.
+        manifest: of the version; the first 20 features of its `importance` are shown.
         text: what the trainer adds, Markdown.
     """
     training = manifest.training
-    ranked = sorted(importance.items(), key=lambda entry: (-entry[1], entry[0]))[:SHOWN_FEATURES]
+    ranked = sorted(manifest.importance.items(), key=lambda entry: (-entry[1], entry[0]))[:SHOWN_FEATURES]
     sections = [
         f"# {manifest.name} {manifest.version}",
         f"A model that {KINDS[manifest.kind]}. Written {rfc3339(manifest.created_at)}.",

@@ -1,6 +1,6 @@
-"""Compile: a LightGBM Booster becomes a pack, or an error; never a pack that scores otherwise than the Booster.
+"""Compile: a forest of LightGBM, XGBoost or scikit-learn becomes a pack, or an error; never one that scores otherwise.
 
-Booster ─► forest_of (treelite) ─► quantise to the cuts that are used ─► write_pack ─► parity gate ─► bytes
+model ─► source_of (treelite) ─► quantise to the cuts that are used ─► write_pack ─► parity gate ─► bytes
 
 Each feature becomes one or more byte columns: the number of its cuts below x, so that a node is one comparison of
 bytes. A missing value becomes 0 (always left) or 255 (always right), so a feature whose nodes disagree about missing
@@ -11,34 +11,39 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterable, Sized
+from typing import Any
 
 import lightgbm
 import numpy as np
 
-from models.forest import CategoricalSplit, Forest, NumericSplit, forest_of
+from models.forest import CategoricalSplit, Forest, NumericSplit, Split, refused, source_of
 from models.pack import PackHeader, write_pack
 from models.parity import prove_parity
-from schemas.errors import ModelError
 
 CUTS_PER_COLUMN = 255
 NAN_IS_ZERO, NAN_IS_MISSING, NAN_AND_ZERO_ARE_MISSING = 0, 1, 2
 SET_KEY = 1 << 31
 LARGEST_CATEGORY = 1 << 20
+# what the kernel takes (kernel/load.c)
+MOST_FEATURES, MOST_OUTPUTS, MOST_CUTS, MOST_COLUMNS = (1 << 20) - 1, 4095, 65_534, 32_767
+MOST_CATEGORICAL_FEATURES, MOST_CLASSES = 4096, 65_535
 
 
-def compile_booster(booster: lightgbm.Booster, name: str, check_rows: np.ndarray) -> bytes:
-    """The pack of a Booster, proved equal to it.
+def compile_forest(model: Any, name: str, check_rows: np.ndarray) -> bytes:
+    """The pack of a fitted model, proved equal to it; docs/pack.md says what equal means for each library.
 
     Args:
-        booster: any LightGBM model but those with linear trees.
+        model: a LightGBM Booster or LGBMModel, an XGBoost Booster or XGBModel, or a forest of scikit-learn (random
+            forest, extra trees, gradient boosting, histogram gradient boosting).
         name: of the model, for messages and the header.
         check_rows: (n, features) rows of the kind that will be scored; up to 2,000 are used for the proof.
             They need not be many: the proof adds rows of its own that reach every split.
 
     Raises:
-        ModelError: the model cannot be a pack, or a raw score of the pack differs in a bit from the Booster's.
+        ModelError: the model cannot be a pack, or the pack does not score as promised.
     """
-    forest = forest_of(booster, name)
+    source = source_of(model, name)
+    forest = source.forest
     header = PackHeader(
         name=name,
         trees=len(forest.trees),
@@ -49,8 +54,13 @@ def compile_booster(booster: lightgbm.Booster, name: str, check_rows: np.ndarray
         divisor=forest.divisor,
     )
     blob = write_pack(header, _Tables(forest, name).arrays())
-    prove_parity(booster, forest, blob, name, np.asarray(check_rows, np.float64))
+    prove_parity(source, blob, name, np.asarray(check_rows, np.float64))
     return blob
+
+
+def compile_booster(booster: lightgbm.Booster, name: str, check_rows: np.ndarray) -> bytes:
+    """`compile_forest` of a LightGBM Booster: raw scores with its bits."""
+    return compile_forest(booster, name, check_rows)
 
 
 def gain_shares(booster: lightgbm.Booster, names: list[str]) -> dict[str, float]:
@@ -113,21 +123,20 @@ class _Sets:
     def _add_feature(self, feature: int, splits: list[CategoricalSplit], name: str) -> None:
         named = sorted({category for split in splits for category in split.categories})
         if named and named[-1] >= LARGEST_CATEGORY:
-            raise ModelError(
-                f"Model {name} cannot be compiled: feature {feature} has category {named[-1]}; up to "
-                f"{LARGEST_CATEGORY - 1} is possible. No pack was written.",
-                "Number the categories from 0.",
-            )
-        place = {category: i + 1 for i, category in enumerate(named)}
-        goes_right = np.ones((len(named) + 1, len(splits)), bool)  # row 0: NaN and every category without a name
+            what = f"feature {feature} has category {named[-1]}; up to {LARGEST_CATEGORY - 1} is possible"
+            raise refused(name, what, "Number the categories from 0.")
+        place = {category: i + 2 for i, category in enumerate(named)}
+        goes_right = np.empty((len(named) + 2, len(splits)), bool)  # rows 0 and 1: NaN, and categories without a name
         for j, split in enumerate(splits):
-            goes_right[[place[category] for category in split.categories], j] = False
+            goes_right[:, j] = split.named_left
+            goes_right[0, j] = not split.missing_left
+            goes_right[[place[category] for category in split.categories], j] = not split.named_left
         _, first, of_row = np.unique(np.packbits(goes_right, axis=1), axis=0, return_index=True, return_inverse=True)
         of_row, count = of_row.ravel(), len(first)
-        table = np.full(named[-1] + 1 if named else 0, of_row[0])
-        table[named] = of_row[1:]
+        table = np.full(named[-1] + 1 if named else 0, of_row[1])
+        table[named] = of_row[2:]
         self.class_of.append(table)
-        self.class_limits.append((count, of_row[0], of_row[0]))
+        self.class_limits.append((count, of_row[0], of_row[1]))
         padded = np.zeros((len(splits), -(-count // 64) * 64), bool)
         padded[:, :count] = goes_right[first].T
         for split, row in zip(splits, padded, strict=True):
@@ -141,6 +150,7 @@ class _Tables:
         self._forest = forest
         self._columns = _Columns(forest)
         self._sets = _Sets(forest, name)
+        self._check_limits(name)
 
     def arrays(self) -> dict[str, np.ndarray]:
         columns, sets, trees = self._columns, self._sets, self._forest.trees
@@ -172,7 +182,21 @@ class _Tables:
             "leaf_cover": _joined(tree.covers for tree in trees),
         }
 
-    def _node_key(self, split: NumericSplit | CategoricalSplit) -> int:
+    def _check_limits(self, name: str) -> None:
+        cuts, classes = self._columns.cuts, self._sets.class_limits
+        for what, found, most in (
+            ("features", self._forest.features, MOST_FEATURES),
+            ("outputs", self._forest.outputs, MOST_OUTPUTS),
+            ("different cuts of a feature", max(map(len, cuts.values()), default=0), MOST_CUTS),
+            ("byte columns", len(self._columns.columns), MOST_COLUMNS),
+            ("categorical features that are asked", len(self._sets.features), MOST_CATEGORICAL_FEATURES),
+            ("classes of categories of a feature", max((count for count, *_ in classes), default=0), MOST_CLASSES),
+        ):
+            if found > most:
+                advice = "Train smaller trees (fewer leaves, more rows a leaf), fewer of them, or with fewer bins."
+                raise refused(name, f"it has {found:,} {what}; up to {most:,} are possible", advice)
+
+    def _node_key(self, split: Split) -> int:
         if isinstance(split, CategoricalSplit):
             return SET_KEY | self._sets.number[split]
         return self._columns.node_key(split)

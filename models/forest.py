@@ -1,26 +1,22 @@
-"""A Booster as plain trees with LightGBM's decisions made explicit.
+"""A forest of any library as plain trees, with the library's decisions made explicit.
 
-Booster ─► model text ─► treelite ─► Forest of Trees of Splits and leaves
+model ─► source_of (lightgbm_forest, xgboost_forest, sklearn_forest) ─► Source: its Forest, and the model to prove it by
 
-treelite reads the forest. Beside it the model text is read for what treelite 4.8.1 loses: `zero_as_missing` (dropped)
-and the sigmoid's alpha (rounded to float32).
+treelite reads all of them; each reader adds what treelite loses of its library. xgboost and scikit-learn are imported
+only for a model that is theirs.
 """
 
 from __future__ import annotations
 
-import re
-import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
-import lightgbm
 import numpy as np
-import treelite
 
 from models.pack import LINKS
 from schemas.errors import ModelError
 
-ZERO_THRESHOLD = float(np.float32(1e-35))  # LightGBM's kZeroThreshold: a row's |x| below or at it is read as 0.0
 LINK_OF_POSTPROCESSOR = {
     "identity": "identity",
     "identity_multiclass": "identity",
@@ -32,11 +28,11 @@ LINK_OF_POSTPROCESSOR = {
     "signed_square": "signed_square",
 }
 assert set(LINK_OF_POSTPROCESSOR.values()) == set(LINKS)
-# treelite's node types and comparison
+# treelite's node types and comparisons
 LEAF, CATEGORICAL = 0, 2
-LESS_OR_EQUAL = 3
-# LightGBM's missing types: bits 2 and 3 of a split's decision type (its include/LightGBM/bin.h and tree.h)
-MISSING_NONE, MISSING_ZERO = 0, 1
+LESS, LESS_OR_EQUAL = 2, 3
+FLOAT32_MAX = float(np.finfo(np.float32).max)
+BASE_SCORE = -1  # number of the tree that holds a base score: the library has no such tree
 
 
 class NumericSplit(NamedTuple):
@@ -45,25 +41,35 @@ class NumericSplit(NamedTuple):
     feature: int
     cut: float
     missing_left: bool
-    zero_is_missing: bool
+    zero_is_missing: bool = False
 
 
 class CategoricalSplit(NamedTuple):
-    """Left where the category is one of these; NaN and every other one go right."""
+    """The categories of the list go to the side `named_left` says, every other one to the opposite; NaN by its own."""
 
     feature: int
     categories: tuple[int, ...]
+    named_left: bool = True
+    missing_left: bool = False
+
+
+Split = NumericSplit | CategoricalSplit
 
 
 @dataclass
 class Tree:
-    """Splits in preorder with the children of each (`>= 0` a split, `~leaf` a leaf), leaves from left to right."""
+    """Splits in preorder with the children of each (`>= 0` a split, `~leaf` a leaf), leaves from left to right.
+
+    `number` is the place of the tree in the library's model, `nodes` the library's number of each leaf.
+    """
 
     output: int
-    splits: list[NumericSplit | CategoricalSplit] = field(default_factory=list)
+    splits: list[Split] = field(default_factory=list)
     children: list[list[int]] = field(default_factory=list)
     leaves: list[float] = field(default_factory=list)
     covers: list[float] = field(default_factory=list)
+    number: int = BASE_SCORE
+    nodes: list[int] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -78,120 +84,189 @@ class Forest:
     trees: list[Tree]
 
 
-def forest_of(booster: lightgbm.Booster, name: str) -> Forest:
-    """The forest of a Booster (up to its best iteration, like `predict`).
+class Source(Protocol):
+    """A model of some library, as the parity gate asks it."""
+
+    @property
+    def forest(self) -> Forest: ...
+
+    @property
+    def rounding(self) -> float | None:
+        """Unit roundoff of the library's own sums; None: the sums of the pack have their bits."""
+
+    def raw(self, rows: np.ndarray) -> np.ndarray:
+        """Raw scores of the library, (n,) or (n, outputs); of averaged forests the average if `rounding` is set."""
+
+    def leaves(self, rows: np.ndarray) -> np.ndarray:
+        """The library's number of the leaf of each row in each of its trees, (n, trees). Needed with `rounding`."""
+
+    def readable(self, rows: np.ndarray) -> np.ndarray:
+        """The rows, with other values in the place of those that the library refuses."""
+
+
+def source_of(model: Any, name: str) -> Source:
+    """The forest of a model, read by the library that the model is of.
 
     Raises:
-        ModelError: linear trees, several targets, a link or a comparison that packs do not have.
+        ModelError: a kind of model that packs do not hold; says what, and what to train instead.
     """
-    text = booster.model_to_string()
-    if re.search(r"^is_linear=1$", text, re.MULTILINE):
-        raise _refused(name, "it has linear trees", "Train without linear_tree.")
-    model = _read_by_treelite(text)
-    header = model.get_header_accessor().get_field
-    if int(header("num_target")[0]) != 1:
-        raise _refused(name, "it has several targets", "Train one model for each target.")
-    if np.any(np.asarray(header("base_scores"))):
-        raise _refused(name, "it has base scores, which LightGBM's do not", "Train with LightGBM.")
+    libraries = {kind.__module__.partition(".")[0] for kind in type(model).__mro__}
+    if "lightgbm" in libraries:
+        from models.lightgbm_forest import LightGBMSource
+
+        return LightGBMSource(model, name)
+    if "xgboost" in libraries:
+        from models.xgboost_forest import XGBoostSource
+
+        return XGBoostSource(model, name)
+    if "sklearn" in libraries:
+        from models.sklearn_forest import sklearn_source
+
+        return sklearn_source(model, name)
+    raise refused(name, f"it is a {type(model).__qualname__}", "Train with LightGBM, XGBoost or scikit-learn.")
+
+
+def forest_of(model: Any, name: str) -> Forest:
+    """The forest alone; see `source_of`."""
+    return source_of(model, name).forest
+
+
+def read_by_treelite(read: Callable[[], Any], name: str) -> Any:
+    """What `read` gives: a model of treelite, whose errors become ours.
+
+    Raises:
+        ModelError: treelite does not know this kind of model, or it has no trees, or several targets.
+    """
+    import treelite
+
+    try:
+        with np.errstate(invalid="ignore"):  # its scikit-learn reader casts NaN among known categories
+            model = read()
+    except (treelite.TreeliteError, NotImplementedError, AssertionError) as error:
+        reason = str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__
+        raise refused(name, f"treelite does not read it ({reason})", "docs/pack.md says what packs hold.") from error
+    if int(model.get_header_accessor().get_field("num_target")[0]) != 1:
+        raise refused(name, "it has several targets", "Train one model for each target.")
+    if model.num_tree == 0:
+        raise refused(name, "it has no trees", "Train at least one round.")
+    return model
+
+
+def link_of(header: Callable[[str], Any], name: str) -> str:
+    """The link that treelite calls a postprocessor.
+
+    Raises:
+        ModelError: packs do not have it.
+    """
     link = LINK_OF_POSTPROCESSOR.get(header("postprocessor"))
     if link is None:
-        raise _refused(name, f"its link {header('postprocessor')!r} is unknown", f"Known are {', '.join(LINKS)}.")
-    blocks = re.split(r"\nTree=\d+\n", text)[1:]
-    if model.num_tree != len(blocks) or not blocks:
-        raise _refused(name, f"its text has {len(blocks)} trees and treelite read {model.num_tree}", "")
-    outputs = int(header("num_class")[0])
-    classes = header("class_id")
-    alpha = re.search(r"^objective=.*\bsigmoid:(\S+)", text, re.MULTILINE)
-    return Forest(
-        features=int(header("num_feature")[0]),
-        outputs=outputs,
-        link=link,
-        alpha=float(alpha.group(1)) if alpha else 1.0,
-        divisor=float(len(blocks) // outputs) if int(header("average_tree_output")[0]) else 1.0,
-        trees=[
-            _tree(model.get_tree_accessor(i), block, max(int(classes[i]), 0), name) for i, block in enumerate(blocks)
-        ],
-    )
+        advice = f"Known are {', '.join(LINKS)}: train with an objective that has one of them."
+        raise refused(name, f"its link {header('postprocessor')!r} is unknown", advice)
+    return link
 
 
-def _read_by_treelite(text: str) -> Any:
-    with tempfile.NamedTemporaryFile("w", suffix=".txt") as file:
-        file.write(text)
-        file.flush()
-        return treelite.frontend.load_lightgbm_model(file.name)
+def base_trees(values: np.ndarray, name: str) -> list[Tree]:
+    """The base score of each output as a tree of one leaf. They come before the trees that they are added to.
+
+    Raises:
+        ModelError: one is infinite, as the logit of labels that are all of one class.
+    """
+    if not np.all(np.isfinite(values)):
+        raise refused(name, "its base score is infinite", "Train on labels of both classes.")
+    return [Tree(output, leaves=[float(value)], covers=[1.0], nodes=[0]) for output, value in enumerate(values)]
 
 
-def _integers(block: str, key: str) -> list[int]:
-    found = re.search(rf"^{key}=(.*)$", block, re.MULTILINE)
-    return [int(value) for value in found.group(1).split()] if found else []
-
-
-def _tree(accessor: Any, block: str, output: int, name: str) -> Tree:
-    """One tree, walked through treelite's nodes and LightGBM's in step, left before right."""
-    get = accessor.get_field
-    kind, left, right, values, counts = (
-        get(key) for key in ("node_type", "cleft", "cright", "leaf_value", "data_count")
-    )
-    own_left, own_right = _integers(block, "left_child"), _integers(block, "right_child")
-    decisions = _integers(block, "decision_type")
-    read = _SplitReader(accessor, name)
-    tree = Tree(output)
-    waiting = [(0, 0, -1, 0)]  # treelite's node, LightGBM's node, parent among ours, side
-    while waiting:
-        node, own, parent, side = waiting.pop()
-        if kind[node] == LEAF:
-            place = ~len(tree.leaves)
-            tree.leaves.append(float(values[node]))
-            tree.covers.append(float(max(counts[node], 1)))  # a leaf that no row reached counts as one row
-        else:
-            place = len(tree.splits)
-            tree.splits.append(read.split(node, decisions[own]))
-            tree.children.append([0, 0])
-            waiting.append((int(right[node]), own_right[own], place, 1))
-            waiting.append((int(left[node]), own_left[own], place, 0))
-        if parent >= 0:
-            tree.children[parent][side] = place
-    if not np.all(np.isfinite(tree.leaves)):
-        raise _refused(name, "a leaf is not finite", "Look for infinite labels or weights in its training data.")
-    return tree
-
-
-class _SplitReader:
-    """Splits of one treelite tree."""
+class TreeReader:
+    """One tree of treelite: its arrays, and the walk over them."""
 
     def __init__(self, accessor: Any, name: str) -> None:
-        get = accessor.get_field
-        self._name = name
+        get = self._get = accessor.get_field
+        self.name = name
+        self.left, self.right = get("cleft"), get("cright")
+        self.default_left = get("default_left")
         self._kind, self._feature, self._threshold = get("node_type"), get("split_index"), get("threshold")
-        self._comparison = get("cmp")
+        self._comparison, self._values = get("cmp"), get("leaf_value")
         self._categories, self._in_right = get("category_list"), get("category_list_right_child")
         self._begin, self._end = get("category_list_begin"), get("category_list_end")
+        counts = get("data_count")
+        self._covers = counts if len(counts) else get("sum_hess")
 
-    def split(self, node: int, decision: int) -> NumericSplit | CategoricalSplit:
-        feature = int(self._feature[node])
-        if self._kind[node] == CATEGORICAL:
-            if self._in_right[node]:
-                raise _refused(self._name, "a category list stands for the right child", "")
-            chosen = self._categories[int(self._begin[node]) : int(self._end[node])]
-            return CategoricalSplit(feature, tuple(int(category) for category in chosen))
-        if self._comparison[node] != LESS_OR_EQUAL:
-            raise _refused(self._name, f"a comparison has treelite's code {int(self._comparison[node])}", "")
-        return _numeric(feature, float(self._threshold[node]), decision)
+    def tree(self, output: int, own: tuple[Any, Any], split: Callable[[int, int], Split]) -> Tree:
+        """The tree, walked through treelite's nodes and the library's own in step, left before right.
+
+        Args:
+            output: that the tree adds to.
+            own: the library's left and right child of each of its nodes.
+            split: of a node, by treelite's and the library's number of it.
+
+        Raises:
+            ModelError: a leaf is not finite.
+        """
+        tree = Tree(output)
+        waiting = [(0, 0, -1, 0)]  # treelite's node, the library's, parent among ours, side
+        while waiting:
+            node, own_node, parent, side = waiting.pop()
+            if self._kind[node] == LEAF:
+                place = ~len(tree.leaves)
+                tree.leaves.append(float(self._values[node]))
+                tree.covers.append(float(self._covers[node]) or 1.0)  # a leaf that no row reached counts as one row
+                tree.nodes.append(own_node)
+            else:
+                place = len(tree.splits)
+                tree.splits.append(split(node, own_node))
+                tree.children.append([0, 0])
+                waiting.append((int(self.right[node]), int(own[1][own_node]), place, 1))
+                waiting.append((int(self.left[node]), int(own[0][own_node]), place, 0))
+            if parent >= 0:
+                tree.children[parent][side] = place
+        if not np.all(np.isfinite(tree.leaves)):
+            raise refused(
+                self.name, "a leaf is not finite", "Look for infinite labels or weights in its training data."
+            )
+        return tree
+
+    def is_categorical(self, node: int) -> bool:
+        return bool(self._kind[node] == CATEGORICAL)
+
+    def feature(self, node: int) -> int:
+        return int(self._feature[node])
+
+    def categories(self, node: int) -> tuple[tuple[int, ...], bool]:
+        """The categories that the split names, and whether they go right."""
+        chosen = self._categories[int(self._begin[node]) : int(self._end[node])]
+        return tuple(int(category) for category in chosen), bool(self._in_right[node])
+
+    def threshold(self, node: int, comparison: int) -> float:
+        """The threshold of a split that compares so.
+
+        Raises:
+            ModelError: it compares otherwise, or with NaN.
+        """
+        threshold = float(self._threshold[node])
+        if self._comparison[node] != comparison or np.isnan(threshold):
+            what = f"a split compares with {threshold!r} by treelite's code {int(self._comparison[node])}"
+            raise refused(self.name, what, "Please report it with the model.")
+        return threshold
 
 
-def _numeric(feature: int, threshold: float, decision: int) -> NumericSplit:
-    """Rows keep their values, so what LightGBM does to a row before the trees is done to the cut instead.
+def cut_of_float32(threshold: float, is_strict: bool) -> float:
+    """The float64 cut for which `x <= cut` decides as `float32(x) <= threshold`, or as `<` where `is_strict`.
 
-    It reads |x| <= 1e-35f as 0.0: a cut within that band moves to its edge, on the side that keeps 0.0 where it was.
-    NaN is 0.0 for a split without missing values; with missing type Zero, 0.0 and NaN take the default direction.
+    float32(x) rounds to the nearest, ties to even. So the cut is the middle between the largest float32 that goes left
+    and the next one, or the float64 below it where the middle itself rounds up.
     """
-    missing = decision >> 2 & 3
-    cut = threshold
-    if -ZERO_THRESHOLD <= cut < ZERO_THRESHOLD:
-        cut = float(np.nextafter(-ZERO_THRESHOLD, -np.inf)) if cut < 0 else ZERO_THRESHOLD
-    missing_left = cut >= 0.0 if missing == MISSING_NONE else bool(decision & 2)
-    return NumericSplit(feature, cut, missing_left, missing == MISSING_ZERO)
+    with np.errstate(over="ignore"):
+        left = np.float32(threshold)
+        if float(left) > threshold or (is_strict and float(left) == threshold):
+            left = np.nextafter(left, np.float32(-np.inf))
+        if left == np.inf:
+            return np.inf
+        right = np.nextafter(left, np.float32(np.inf))
+        # infinity stands where the next float32 would be, 2^128
+        low, high = (float(np.clip(float(edge), -(2.0**128), 2.0**128)) for edge in (left, right))
+        middle = (low + high) / 2
+        return middle if np.float32(middle) <= left else float(np.nextafter(middle, -np.inf))
 
 
-def _refused(name: str, what: str, advice: str) -> ModelError:
+def refused(name: str, what: str, advice: str) -> ModelError:
     return ModelError(f"Model {name} cannot be compiled: {what}. No pack was written.", advice)

@@ -16,11 +16,10 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from models.pack import describe_pack, pack_sha256
+from models.pack import RESTORE, changed, describe_pack, pack_sha256
 from schemas import Manifest, ModelError, PackFile
 
 MANIFEST, CARD, SUMS = "manifest.json", "card.md", "SHA256SUMS"
-RETRAIN = "Restore the folder from a copy, train again, or move the alias with `millrace models rollback`."
 
 
 @dataclass(frozen=True)
@@ -96,7 +95,7 @@ def read_document(folder: Path) -> bytes:
             "`millrace models list` shows the models and their versions.",
         ) from error
     except (OSError, ValueError) as error:
-        raise ModelError(f"{folder / SUMS} cannot be read: {reason(error)}.", RETRAIN) from error
+        raise ModelError(f"{folder / SUMS} cannot be read: {reason(error)}.", RESTORE) from error
     if pack_sha256(content) not in sums:  # two of them while it is being signed
         check_sum(path, content, sums[0] if sums else "none")
     return content
@@ -130,7 +129,7 @@ def read_pack_file(folder: Path, pack: PackFile) -> bytes:
     try:
         blob = path.read_bytes()
     except OSError as error:
-        raise ModelError(f"{path} cannot be read: {error.strerror}.", RETRAIN) from error
+        raise ModelError(f"{path} cannot be read: {error.strerror}.", RESTORE) from error
     check_sum(path, blob, pack.sha256)
     return blob
 
@@ -172,10 +171,7 @@ def check_sum(path: Path, content: bytes, expected: str) -> None:
     """
     found = hashlib.sha256(content).hexdigest()
     if found != expected:
-        raise ModelError(
-            f"{path} was changed or damaged: its SHA-256 is {found}, it should be {expected}. The model was refused.",
-            RETRAIN,
-        )
+        raise changed(str(path), found, expected)
 
 
 def reason(error: Exception) -> str:

@@ -24,6 +24,7 @@ MAGIC = b"MILLPACK"
 FORMAT = 1
 ALIGNMENT = 64
 DIGEST_BYTES = 32
+RESTORE = "Restore the folder from a copy, train again, or move the alias with `millrace models rollback`."
 LINKS = ("identity", "sigmoid", "exponential", "softmax", "log1p_exp", "signed_square")
 
 # The order is that of `enum ArrayName` in kernel/forest.h.
@@ -104,13 +105,23 @@ def write_pack(header: PackHeader, arrays: dict[str, np.ndarray]) -> bytes:
     return blob + hashlib.sha256(blob).digest()
 
 
-def read_pack(blob: bytes, source: str = "the pack") -> tuple[PackHeader, dict[str, np.ndarray]]:
+def read_pack(blob: bytes, source: str = "the pack", sha256: str = "") -> tuple[PackHeader, dict[str, np.ndarray]]:
     """Header and arrays (views into `blob`) of a pack whose hash is right. The kernel checks what the arrays say.
+
+    Args:
+        blob: the pack.
+        source: what to call it in messages.
+        sha256: of the whole file, where a manifest tells it; the pack is hashed once for both.
 
     Raises:
         ModelError: not a pack, another format version, damaged, or arrays that lie outside of the file.
     """
     start = len(MAGIC) + 8
+    hashed = hashlib.sha256(memoryview(blob)[:-DIGEST_BYTES])
+    whole = hashed.copy()
+    whole.update(blob[-DIGEST_BYTES:])
+    if sha256 and whole.hexdigest() != sha256:
+        raise changed(source, whole.hexdigest(), sha256)
     if len(blob) < start + DIGEST_BYTES or blob[: len(MAGIC)] != MAGIC:
         raise ModelError(f"{source} is not a pack: it does not start with {MAGIC.decode()}.", "Train the model again.")
     version, length = struct.unpack_from("<II", blob, len(MAGIC))
@@ -119,7 +130,7 @@ def read_pack(blob: bytes, source: str = "the pack") -> tuple[PackHeader, dict[s
             f"{source} has pack format {version}, this Millrace reads {FORMAT}.",
             "Train the model again with this version, or run the version that wrote it.",
         )
-    if hashlib.sha256(memoryview(blob)[:-DIGEST_BYTES]).digest() != blob[-DIGEST_BYTES:]:
+    if hashed.digest() != blob[-DIGEST_BYTES:]:
         raise ModelError(
             f"{source} is damaged: its SHA-256 does not fit.", "Restore the file or train the model again."
         )
@@ -131,7 +142,7 @@ def read_pack(blob: bytes, source: str = "the pack") -> tuple[PackHeader, dict[s
 
 
 def describe_pack(blob: bytes) -> PackSummary:
-    """Features, trees, bytes and so on of a pack, for `millrace models show`.
+    """Features, trees, bytes and so on of a pack, for its manifest.
 
     Raises:
         ModelError: as `read_pack`.
@@ -142,6 +153,14 @@ def describe_pack(blob: bytes) -> PackSummary:
         leaves=len(arrays["leaf_value"]),
         bytes=len(blob),
         sha256=pack_sha256(blob),
+    )
+
+
+def changed(source: str, found: str, expected: str) -> ModelError:
+    """The error for a file of a model folder whose SHA-256 is not the one that was written down."""
+    return ModelError(
+        f"{source} was changed or damaged: its SHA-256 is {found}, it should be {expected}. The model was refused.",
+        RESTORE,
     )
 
 

@@ -1,6 +1,9 @@
-"""The parity gate: a pack scores exactly like its Booster, or there is no pack.
+"""The parity gate: a pack scores as promised, or there is no pack.
 
-given rows + random rows + hard rows + rows that reach every split ─► Booster's raw scores == Scorer's raw scores
+given rows + random rows + hard rows + rows that reach every split ─► the library's scores and leaves == the pack's
+
+LightGBM: the bits of its raw scores. Other libraries: the same leaf in every tree, and raw scores that differ by no
+more than the rounding of the library's own sums.
 
 The rows are those on which a wrong pack shows itself: on cuts, one ulp beside, missing, zero, infinite, denormal,
 unseen categories. `split_rows` leads a row to every split of every tree and lets that split decide each way.
@@ -8,17 +11,20 @@ unseen categories. `split_rows` leads a row to every split of every tree and let
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache
 
-import lightgbm
 import numpy as np
 
-from models.forest import ZERO_THRESHOLD, CategoricalSplit, Forest, NumericSplit, Tree
+from models.forest import BASE_SCORE, CategoricalSplit, Forest, NumericSplit, Source, Split, Tree
+from models.lightgbm_forest import ZERO_THRESHOLD
+from models.pack import read_pack, write_pack
 from models.scorer import Scorer
 from schemas.errors import ModelError
 
 GIVEN_ROWS, HARD_ROWS, SPLITS, ROWS_AT_ONCE = 2000, 512, 10_000, 8192
 CATEGORIES_OF_SPLIT = 8
+EXACT_BITS = 52  # whole numbers up to 2^53 add without rounding
 SPECIAL_VALUES = (
     *(np.nan, np.inf, -np.inf, 0.0, -0.0, 5e-324, -5e-324, 1e-310, 1e-40, -1e-40, 1e30, -1e30, 1.7e308, -1.7e308),
     *(ZERO_THRESHOLD, -ZERO_THRESHOLD, np.nextafter(ZERO_THRESHOLD, 1), np.nextafter(-ZERO_THRESHOLD, -1)),
@@ -26,31 +32,99 @@ SPECIAL_VALUES = (
 )
 
 
-def prove_parity(booster: lightgbm.Booster, forest: Forest, blob: bytes, name: str, check_rows: np.ndarray) -> None:
-    """Compares raw scores bit for bit, of float64 and float32 rows, scored one by one and in blocks.
+def prove_parity(source: Source, blob: bytes, name: str, check_rows: np.ndarray) -> None:
+    """Compares float64 and float32 rows, scored one by one and in blocks, with the model that the pack is made from.
 
     Raises:
-        ModelError: a score differs, or the rows do not fit the model.
+        ModelError: a score or a leaf differs, or the rows do not fit the model.
     """
+    forest = source.forest
     if check_rows.ndim != 2 or check_rows.shape[1] != forest.features or not len(check_rows):
         raise ModelError(
             f"Model {name} cannot be proved: check_rows has shape {check_rows.shape}, the model has "
             f"{forest.features} features.",
             "Pass some of the rows that it was trained on.",
         )
-    scorers = {"in blocks": Scorer.load(blob, 1), "one by one": Scorer.load(blob, 1 << 16)}
+    proofs = [_exact_proof(source, blob)] if source.rounding is None else [*_proofs(source, blob, source.rounding)]
     rng = np.random.default_rng(0)
     given = check_rows[rng.permutation(len(check_rows))[:GIVEN_ROWS]]
     base = given[rng.integers(0, len(given), HARD_ROWS)]
     noise = rng.normal(size=base.shape) * 10.0 ** rng.integers(-3, 4, base.shape)
     hard = (adversarial_rows(forest, base), adversarial_rows(forest, noise, seed=1))
     for rows in (given, base + noise, *hard, *split_rows(forest, given)):
-        with np.errstate(over="ignore"):
-            kinds = (rows, rows.astype(np.float32))
-        for kind in kinds:
-            expected = booster.predict(kind, raw_score=True)
-            for way, scorer in scorers.items():
-                _compare(name, way, kind, scorer.score(kind, raw=True), expected)
+        with np.errstate(over="ignore", invalid="ignore"):  # scikit-learn adds values up to look for infinite ones
+            for readable in (source.readable(rows), source.readable(rows.astype(np.float32))):
+                for proof in proofs:
+                    proof(readable, name)
+
+
+Proof = Callable[[np.ndarray, str], None]
+
+
+def _exact_proof(source: Source, blob: bytes) -> Proof:
+    """The pack's raw scores are the library's, bit for bit."""
+    scorers = _scorers(blob)
+
+    def prove(rows: np.ndarray, name: str) -> None:
+        expected = source.raw(rows)
+        for way, scorer in scorers.items():
+            _compare(name, way, rows, scorer.score(rows, raw=True), expected)
+
+    return prove
+
+
+def _proofs(source: Source, blob: bytes, roundoff: float) -> tuple[Proof, Proof]:
+    """Same leaves: the leaves of the pack become whole numbers drawn at random, whose sums are exact and tell them.
+
+    Same sums: n numbers added in any order, each sum rounded with unit roundoff u, are off by less than n u times the
+    sum of their magnitudes (Higham 2002, section 4.2), which a pack with positive leaves gives.
+    """
+    forest = source.forest
+    numbered, codes = _numbered(forest, blob)
+    number_scorers, scorers = _scorers(numbered), _scorers(blob)
+    magnitude = Scorer.load(_with_leaves(blob, np.abs), 1)
+    terms = len(forest.trees) // forest.outputs + 2
+
+    def prove_leaves(rows: np.ndarray, name: str) -> None:
+        leaves = source.leaves(rows)
+        expected = np.zeros((len(rows), forest.outputs))
+        for tree, of_node in zip(forest.trees, codes, strict=True):
+            expected[:, tree.output] += of_node[0] if tree.number == BASE_SCORE else of_node[leaves[:, tree.number]]
+        for way, scorer in number_scorers.items():
+            found = scorer.score(rows, raw=True).reshape(expected.shape)
+            _compare(name, way, rows, found, expected, "finds the leaves of")
+
+    def prove_sums(rows: np.ndarray, name: str) -> None:
+        expected = source.raw(rows).reshape(len(rows), forest.outputs)
+        allowed = terms * roundoff * magnitude.score(rows, raw=True).reshape(expected.shape) / forest.divisor
+        for way, scorer in scorers.items():
+            found = scorer.score(rows, raw=True).reshape(expected.shape) / forest.divisor
+            within = np.abs(found - expected) <= allowed
+            _compare(name, way, rows, np.where(within, expected, found), expected)
+
+    return prove_leaves, prove_sums
+
+
+def _numbered(forest: Forest, blob: bytes) -> tuple[bytes, list[np.ndarray]]:
+    """The pack with numbers for leaves, and for each tree: the library's node -> that number."""
+    rng = np.random.default_rng(3)
+    bits = EXACT_BITS - len(forest.trees).bit_length()
+    numbers = [rng.integers(1, 1 << bits, len(tree.leaves)).astype(np.float64) for tree in forest.trees]
+    codes = []
+    for tree, of_leaf in zip(forest.trees, numbers, strict=True):
+        of_node = np.full(max(tree.nodes) + 1, -1.0)
+        of_node[tree.nodes] = of_leaf
+        codes.append(of_node)
+    return _with_leaves(blob, lambda _: np.concatenate(numbers)), codes
+
+
+def _with_leaves(blob: bytes, change: Callable[[np.ndarray], np.ndarray]) -> bytes:
+    header, arrays = read_pack(blob)
+    return write_pack(header, arrays | {"leaf_value": change(arrays["leaf_value"])})
+
+
+def _scorers(blob: bytes) -> dict[str, Scorer]:
+    return {"in blocks": Scorer.load(blob, 1), "one by one": Scorer.load(blob, 1 << 16)}
 
 
 def adversarial_rows(forest: Forest, rows: np.ndarray, seed: int = 0) -> np.ndarray:
@@ -84,21 +158,17 @@ def split_rows(forest: Forest, rows: np.ndarray) -> Iterator[np.ndarray]:
     if len(places) > SPLITS:
         places = [places[i] for i in rng.permutation(len(places))[:SPLITS]]
     parents = {id(tree): _parents(tree) for tree in forest.trees}
-    named: dict[int, set[int]] = {}
-    for split in (split for tree in forest.trees for split in tree.splits):
-        if isinstance(split, CategoricalSplit):
-            named.setdefault(split.feature, set()).update(split.categories)
-    candidates = {feature: np.array(sorted(categories)) for feature, categories in named.items()}
+    categories = _Categories(forest)
     made: list[np.ndarray] = []
     for tree, place in places:
         row = rows[rng.integers(len(rows))].copy()
-        _lead(tree, parents[id(tree)], place, row)
+        _lead(tree, parents[id(tree)], place, row, categories)
         split = tree.splits[place]
         if isinstance(split, NumericSplit):
             ways = np.array([split.cut, np.nextafter(split.cut, np.inf), np.nan])
         else:
-            some = rng.choice(candidates[split.feature], CATEGORIES_OF_SPLIT)
-            ways = np.array([*some, some.max() + 1, np.nan])
+            known = np.array(sorted(categories.known[split.feature] - {np.nan}))
+            ways = np.array([*rng.choice(known, CATEGORIES_OF_SPLIT), known[-1], np.nan])
         decided = np.repeat(row[None], len(ways), axis=0)
         decided[:, split.feature] = ways
         made.append(decided)
@@ -107,6 +177,24 @@ def split_rows(forest: Forest, rows: np.ndarray) -> Iterator[np.ndarray]:
             made = []
     if made:
         yield np.concatenate(made)
+
+
+class _Categories:
+    """For each categorical feature what splits can tell apart: the named categories, one without a name, and NaN."""
+
+    def __init__(self, forest: Forest) -> None:
+        named: dict[int, set[float]] = {}
+        for split in (split for tree in forest.trees for split in tree.splits):
+            if isinstance(split, CategoricalSplit):
+                named.setdefault(split.feature, set()).update(split.categories)
+        self.known = {f: frozenset({*some, max(some, default=-1) + 1, np.nan}) for f, some in named.items()}
+        self.taken = cache(self._taken)
+
+    def _taken(self, split: CategoricalSplit, side: int) -> frozenset[float]:
+        """Those that the split sends to the side."""
+        known = self.known[split.feature] - {np.nan}
+        of_side = known & set(split.categories) if split.named_left == (side == 0) else known - set(split.categories)
+        return of_side | {np.nan} if split.missing_left == (side == 0) else of_side
 
 
 def _parents(tree: Tree) -> dict[int, tuple[int, int]]:
@@ -119,28 +207,29 @@ def _parents(tree: Tree) -> dict[int, tuple[int, int]]:
     }
 
 
-def _lead(tree: Tree, parents: dict[int, tuple[int, int]], place: int, row: np.ndarray) -> None:
+def _lead(
+    tree: Tree, parents: dict[int, tuple[int, int]], place: int, row: np.ndarray, categories: _Categories
+) -> None:
     """Changes the row so that it reaches the split: for each split above it, a value that takes the right side."""
     lowest: dict[int, float] = {}
     highest: dict[int, float] = {}
-    chosen: dict[int, set[int]] = {}
+    chosen: dict[int, frozenset[float]] = {}
     while place in parents:
         place, side = parents[place]
-        split = tree.splits[place]
-        if isinstance(split, NumericSplit) and side == 0:
-            highest[split.feature] = min(split.cut, highest.get(split.feature, np.inf))
-        elif isinstance(split, NumericSplit):
-            lowest[split.feature] = max(split.cut, lowest.get(split.feature, -np.inf))
+        split: Split = tree.splits[place]
+        if isinstance(split, CategoricalSplit):
+            taken = categories.taken(split, side)
+            chosen[split.feature] = taken & chosen.get(split.feature, taken)
         elif side == 0:
-            chosen[split.feature] = set(split.categories) & chosen.get(split.feature, set(split.categories))
+            highest[split.feature] = min(split.cut, highest.get(split.feature, np.inf))
         else:
-            row[split.feature] = np.nan  # NaN is in no set
+            lowest[split.feature] = max(split.cut, lowest.get(split.feature, -np.inf))
     for feature, cut in lowest.items():
         row[feature] = np.nextafter(cut, np.inf)
     for feature, cut in highest.items():
         row[feature] = cut
-    for feature, categories in chosen.items():
-        row[feature] = min(categories, default=0)
+    for feature, possible in chosen.items():
+        row[feature] = min(possible - {np.nan}, default=np.nan)
 
 
 def _beside(rng: np.random.Generator, cuts: np.ndarray) -> np.ndarray:
@@ -155,12 +244,14 @@ def _beside(rng: np.random.Generator, cuts: np.ndarray) -> np.ndarray:
     return np.choose(ways, [choice.astype(np.float64) for choice in choices])
 
 
-def _compare(name: str, way: str, rows: np.ndarray, scores: np.ndarray, expected: np.ndarray) -> None:
+def _compare(
+    name: str, way: str, rows: np.ndarray, scores: np.ndarray, expected: np.ndarray, does: str = "scores"
+) -> None:
     wrong = np.flatnonzero(np.any((scores != expected).reshape(len(rows), -1), axis=1))
     if len(wrong):
         first = wrong[0]
         raise ModelError(
-            f"Model {name}: the pack scores {len(wrong)} of {len(rows)} {rows.dtype} rows otherwise than the Booster "
+            f"Model {name}: the pack {does} {len(wrong)} of {len(rows)} {rows.dtype} rows otherwise than the model "
             f"({way}; first {scores[first]!r} instead of {expected[first]!r} for {rows[first].tolist()}). "
             "No pack was written.",
             "This is a defect of Millrace: please report it with the model's text.",

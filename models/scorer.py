@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from models.kernel import Forest
-from models.pack import ARRAYS, LINKS, PackHeader, malformed, read_pack
+from models.pack import ARRAYS, LINKS, RESTORE, PackHeader, malformed, read_pack
 from schemas.errors import ModelError
 
 
@@ -27,13 +27,17 @@ class Scorer:
         self.outputs = header.outputs
 
     @classmethod
-    def load(cls, source: Path | bytes, crossover: int = 0) -> Scorer:
+    def load(cls, source: Path | bytes, crossover: int = 0, sha256: str = "") -> Scorer:
         """The scorer of a pack (a file or its bytes), everything in it checked.
+
+        A file is read at once, not mapped: that is as fast (docs/pack.md), and a mapped file that someone truncates
+        would end the process.
 
         Args:
             source: where the pack is, or the pack.
             crossover: number of rows from which they are scored in blocks; 0: measured now (about a millisecond).
                 Scores do not depend on it.
+            sha256: of the whole file, if a manifest tells it.
 
         Raises:
             ModelError: no such file, not a pack, damaged, or malformed.
@@ -42,8 +46,8 @@ class Scorer:
         try:
             blob = source if isinstance(source, bytes) else source.read_bytes()
         except OSError as error:
-            raise ModelError(f"{place} cannot be read: {error.strerror}.", "Restore it or train again.") from error
-        header, arrays = read_pack(blob, place)
+            raise ModelError(f"{place} cannot be read: {error.strerror}.", RESTORE) from error
+        header, arrays = read_pack(blob, place, sha256)
         try:
             forest = Forest(
                 header.features,

@@ -27,7 +27,6 @@ from models.model_folder import (
     read_document,
     read_folder,
     read_manifest,
-    read_pack_file,
     reason,
     replace_document,
     write_folder,
@@ -91,7 +90,7 @@ class ModelStore:
             manifest: of the new version; its `packs` are filled in here.
             packs: role (such as `score`) -> pack.
             card: what the trainer says of the model, for its card.
-            importance: feature -> share, for the card.
+            importance: feature -> share of the gain, for the manifest.
 
         Raises:
             ModelError: the version exists already, a pack or a role cannot be used, or the disk is full.
@@ -99,13 +98,13 @@ class ModelStore:
         found = {
             "packs": {role: pack_file(role, blob) for role, blob in packs.items()},
             "golden": {role: make_golden(blob) for role, blob in packs.items()},
+            "importance": importance or manifest.importance,
         }
         manifest = Manifest.model_validate(manifest.model_dump() | found)
         target = self._version_folder(manifest.name, manifest.version)
         if target.exists():
             raise ModelError(f"{target} exists; it was left as it is.", "Save under another version.")
-        told = model_card(manifest, importance or {}, card)
-        write_folder(target, Publication(document_of(manifest), packs, told).files())
+        write_folder(target, Publication(document_of(manifest), packs, model_card(manifest, card)).files())
         return target
 
     def receive(self, publication: Publication) -> Path:
@@ -170,7 +169,7 @@ class ModelStore:
                 f"{folder / MANIFEST} is the manifest of {manifest.name} {manifest.version}; it was refused.",
                 "Put the folder where its manifest says.",
             )
-        scorers = {role: Scorer.load(read_pack_file(folder, pack)) for role, pack in manifest.packs.items()}
+        scorers = {role: Scorer.load(folder / pack.file, sha256=pack.sha256) for role, pack in manifest.packs.items()}
         return Model(manifest, scorers, folder, document)
 
     def champions(self) -> dict[str, Model]:

@@ -61,6 +61,9 @@ class Manifest(Frozen):
     learned: dict[str, Any] = Field(default_factory=dict, description="normalisation and whatever else was learned")
     training: Training
     metrics: dict[str, float] = Field(description="measured on held-out events while training")
+    importance: dict[str, float] = Field(
+        default_factory=dict, description="feature -> share of the gain of the first pack's splits (0 to 1), if known"
+    )
     libraries: dict[str, str]
     golden: dict[str, Golden] = Field(default_factory=dict, description="by role")
     signature: str | None = Field(None, description="`ed25519:KEY:SIGNATURE`; see docs/publish.md")

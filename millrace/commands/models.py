@@ -42,11 +42,19 @@ def list_(as_json: Json = False) -> None:
 
 
 @app.command()
-def show(name: Name, version: Annotated[str, typer.Argument(help="Or an alias.")] = "champion") -> None:
-    """The card of a version, after verifying its files."""
+def show(
+    name: Name,
+    version: Annotated[str, typer.Argument(help="Or an alias.")] = "champion",
+    as_json: Json = False,
+) -> None:
+    """The card of a version, what is inside its packs, and its features by importance, after verifying its files."""
+    from millrace.commands.model_page import page_facts, tell_page
+
     model = _store().load(name, version)
-    tell((model.folder / "card.md").read_text().rstrip())
-    tell(f"\nFolder: {model.folder.absolute()}")
+    if as_json:
+        tell_json(page_facts(model))
+    else:
+        tell_page(model)
 
 
 @app.command()

@@ -10,8 +10,31 @@ import numpy as np
 
 OBJECTIVES = (
     *("regression", "binary", "multiclass", "multiclassova", "poisson", "lambdarank", "rf", "cross_entropy_lambda"),
-    *("huber", "reg_sqrt", "quantile"),
+    *("huber", "reg_sqrt", "quantile", "regression_l1", "mape", "fair", "tweedie", "gamma", "cross_entropy"),
+    *("rank_xendcg", "dart", "goss", "rf_binary", "own", "own_multiclass", "monotone", "no_average"),
 )
+
+
+def _own(predicted: np.ndarray, data: lightgbm.Dataset) -> tuple[np.ndarray, np.ndarray]:
+    return predicted - data.get_label(), np.ones_like(predicted)
+
+
+def _own_of_three(predicted: np.ndarray, data: lightgbm.Dataset) -> tuple[np.ndarray, np.ndarray]:
+    return predicted - np.eye(3)[data.get_label().astype(int)], np.ones_like(predicted)
+
+
+AVERAGED = {"boosting": "rf", "bagging_fraction": 0.6, "bagging_freq": 1}
+VARIANTS: dict[str, dict[str, Any]] = {
+    "rf": AVERAGED | {"objective": "regression"},
+    "rf_binary": AVERAGED | {"objective": "binary"},
+    "reg_sqrt": {"objective": "regression", "reg_sqrt": True},
+    "dart": {"objective": "regression", "boosting": "dart", "drop_rate": 0.5, "skip_drop": 0.2},
+    "goss": {"objective": "regression", "data_sample_strategy": "goss"},
+    "own": {"objective": _own},
+    "own_multiclass": {"objective": _own_of_three},
+    "monotone": {"objective": "regression", "path_smooth": 1.0},
+    "no_average": {"objective": "regression", "boost_from_average": False},
+}
 
 
 @dataclass
@@ -32,6 +55,8 @@ def random_case(seed: int, objective: str) -> Case:
     target = np.nan_to_num(rows[:, 0] / (np.nanstd(rows[:, 0]) + 1e-300)) + rng.normal(size=len(rows))
     target += sum(2 * np.sin(1e3 * np.nan_to_num(rows[:, f])) for f in categorical)  # each category on its own
     options, target, group = _objective(rng, objective, target)
+    if objective == "monotone":
+        options["monotone_constraints"] = [0 if f in categorical else 1 for f in range(rows.shape[1])]
     data = lightgbm.Dataset(
         rows, target, group=group, categorical_feature=categorical, params={"verbose": -1}, free_raw_data=False
     )
@@ -95,20 +120,18 @@ def _shape(rng: np.random.Generator) -> dict[str, Any]:
 
 def _objective(rng: np.random.Generator, name: str, target: np.ndarray) -> tuple[dict[str, Any], np.ndarray, Any]:
     thirds = np.digitize(target, np.quantile(target, [0.3, 0.7]))
-    if name == "rf":
-        options = {"objective": "regression", "boosting": "rf", "bagging_fraction": 0.6, "bagging_freq": 1}
-        return options, target, None
-    if name == "reg_sqrt":
-        return {"objective": "regression", "reg_sqrt": True}, target, None
+    halves = (target > np.median(target)).astype(int)
+    options: dict[str, Any] = {"objective": name} | VARIANTS.get(name, {})
     if name == "binary":
-        sigmoid = float(rng.choice([1.0, 0.7]))
-        return {"objective": name, "sigmoid": sigmoid}, (target > np.median(target)).astype(int), None
-    if name.startswith("multiclass"):
-        return {"objective": name, "num_class": 3}, thirds, None
-    if name == "poisson":
-        return {"objective": name}, np.abs(target), None
-    if name == "cross_entropy_lambda":
-        return {"objective": name}, (target - target.min()) / (np.ptp(target) + 1e-9), None
-    if name == "lambdarank":
-        return {"objective": name}, thirds, [len(target)]
-    return {"objective": name}, target, None
+        return options | {"sigmoid": float(rng.choice([1.0, 0.7]))}, halves, None
+    if name == "rf_binary":
+        return options, halves, None
+    if "multiclass" in name:
+        return options | {"num_class": 3}, thirds, None
+    if name in {"poisson", "tweedie", "gamma"}:
+        return options, np.abs(target) + 1e-3, None
+    if name.startswith("cross_entropy"):
+        return options, (target - target.min()) / (np.ptp(target) + 1e-9), None
+    if name in {"lambdarank", "rank_xendcg"}:
+        return options, thirds, [len(target)]
+    return options, target, None

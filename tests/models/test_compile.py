@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from models.compile import compile_booster, gain_shares
-from models.forest import forest_of
+from models.forest import forest_of, source_of
 from models.pack import read_pack, write_pack
 from models.parity import adversarial_rows, prove_parity
 from models.scorer import Scorer
@@ -95,6 +95,23 @@ def test_a_model_that_learned_nothing_is_a_pack_too() -> None:
     assert scorer.explain(rows[0])[:-1].tolist() == [0.0] * 6
 
 
+def test_a_booster_from_its_text_is_the_same_pack() -> None:
+    booster, rows = small_booster()
+    from_text = lightgbm.Booster(model_str=booster.model_to_string())
+    assert compile_booster(from_text, "model", rows) == compile_booster(booster, "model", rows)
+
+
+def test_prediction_that_stops_early_is_not_what_is_promised() -> None:
+    """LightGBM may leave trees out of a prediction by a setting of the model; a pack adds them all."""
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(300, 3))
+    stopping = {"pred_early_stop": True, "pred_early_stop_freq": 1, "pred_early_stop_margin": 0.1}
+    settings = {"verbose": -1, "num_threads": 1, "objective": "binary"} | stopping
+    booster = lightgbm.train(settings, lightgbm.Dataset(rows, rows[:, 0] > 0, params={"verbose": -1}), 20)
+    raw = Scorer.load(compile_booster(booster, "stops", rows)).score(rows, raw=True)
+    assert np.array_equal(raw, booster.predict(rows, raw_score=True, pred_early_stop=False))
+
+
 class OneBitOff(lightgbm.Booster):
     """A Booster whose raw score of the seventh row is one bit higher."""
 
@@ -154,7 +171,7 @@ def test_the_gate_notices_a_wrong_table(spoiled_model, array: str, where: float,
     arrays = {name: content.copy() for name, content in arrays.items()}
     spoil(arrays, int(where * len(arrays[array])))
     with pytest.raises(ModelError, match="otherwise than the"):
-        prove_parity(booster, forest_of(booster, "model"), write_pack(header, arrays), "model", rows)
+        prove_parity(source_of(booster, "model"), write_pack(header, arrays), "model", rows)
 
 
 @pytest.fixture(scope="module")

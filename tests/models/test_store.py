@@ -63,6 +63,14 @@ def test_a_saved_model_scores_as_the_booster(store: ModelStore, trained) -> None
     pack = model.manifest.packs["low"]
     assert (pack.file, pack.bytes, pack.trees, pack.features) == ("low.pack", len(blob), 12, 6)
     assert model.manifest.learned == {"median": [1.5, 2.5]}
+    assert model.manifest.importance == {}
+
+
+def test_importance_is_kept_in_the_manifest(store: ModelStore, trained) -> None:
+    shares = {"b": 0.75, "a": 0.25}
+    folder = store.save(manifest(), {"score": trained[0]}, importance=shares)
+    assert store.load("wear", "1").manifest.importance == shares
+    assert "| b | 75.0% |" in (folder / "card.md").read_text()
 
 
 def test_sums_are_those_of_the_system_s_tool(store: ModelStore, trained) -> None:
@@ -242,10 +250,11 @@ def test_aliases_change_at_the_same_time(store: ModelStore, trained) -> None:
 
 
 def test_the_card_tells_what_a_person_wants_to_know() -> None:
-    card = model_card(manifest(), {"b": 0.75, "a": 0.25}, "Learned from the turbofan runs.")
+    measured = manifest().model_copy(update={"importance": {"b": 0.75, "a": 0.25}})
+    card = model_card(measured, "Learned from the turbofan runs.")
     assert card.startswith("# wear 1\n")
     assert "Learned from the turbofan runs." in card
     assert "20,631 events from 2025-01-01T00:00:00" in card
     assert "| rmse | 9.74 |" in card
     assert card.index("| b | 75.0% |") < card.index("| a | 25.0% |")
-    assert "`a`, `b`" in model_card(manifest(), {})
+    assert "`a`, `b`" in model_card(manifest())
