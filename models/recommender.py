@@ -22,6 +22,7 @@ from models.catalogue import CatalogueView
 from models.clicks import ClickArrays, encode_clicks, feed_clicks, feed_items
 from models.evidence import build_reading
 from models.feed import encode
+from models.stages import enter
 from models.store import Model
 from models.users import PREFIX, USER, Steps, advance
 from schemas import Click, Item, ModelError, RecommenderProfile
@@ -128,7 +129,9 @@ class Recommender:
 
     def rank(self, view: CatalogueView, queries: Queries) -> Rankings:
         """The best 20 items of each query; ties are broken by the stable hash of the item id."""
+        enter("features")
         found = self.candidates(view, queries)
+        enter("score")
         if self.scorer is not None and len(found.items):
             scores = self.scorer.score(found.rows)
             strategies = [STRATEGIES[RANKER]] * len(found.counts)
