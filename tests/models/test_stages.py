@@ -63,11 +63,10 @@ def test_a_clock_that_runs_does_not_begin_again_and_neither_does_another() -> No
 
 def test_an_error_stops_the_clock() -> None:
     clock = StageClock()
-    with pytest.raises(KeyError), clock.running("decode"):
-        burn(0.001)
-        raise KeyError
+    with pytest.raises(ZeroDivisionError), clock.running("decode"):
+        burn(0.001 / 0)
     burn(0.005)
-    assert 0.001 <= clock.take()["decode"] < 0.005
+    assert 0 < clock.take()["decode"] < 0.005
     with clock.running("decode"):
         pass
 
