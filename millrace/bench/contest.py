@@ -2,7 +2,7 @@
 
 folder of a forest ─► one stall each ─► do the scores agree? ─► rounds: every batch size, every contestant ─► Result
 
-A figure is the median over the rounds of the best of three blocks of calls; each contestant has one thread.
+A figure is the median over the rounds of the best of five blocks of calls, in CPU time: noise only ever adds to it.
 """
 
 from __future__ import annotations

@@ -48,9 +48,10 @@ def bench(quick: Quick = False, core_hour_price: Price = PRICE, as_json: Json = 
         )
         return
     tell(f"{machine['cpu']}, Python {machine['python']}")
+    tell("\nScoring n rows in one call: CPU microseconds of the call, one thread")
     for result in results:
-        _tell_scoring(result)
-    _tell_inference(costs, core_hour_price)
+        tell_scoring(result)
+    tell_inference(costs, core_hour_price)
 
 
 def _scoring(quick: bool, stages: Stages) -> list[Result]:
@@ -73,12 +74,12 @@ def _plain(cost: Cost, core_hour_price: float) -> dict[str, Any]:
     return {**asdict(cost), "total_us": cost.total_us, "money_per_million": cost.money(core_hour_price)}
 
 
-def _tell_scoring(result: Result) -> None:
+def tell_scoring(result: Result) -> None:
     from millrace.bench.contest import MILLRACE
     from millrace.bench.tables import figure
 
     sizes = list(result.measured[MILLRACE].us)
-    tell(f"\nForest {result.forest}: {result.shape}. Microseconds a call of n rows, one thread")
+    tell(f"\nForest {result.forest}: {result.shape}")
     rows = [[name, *(figure(measured.us[size]) for size in sizes)] for name, measured in result.measured.items()]
     rows.append(["times as fast", *(figure(result.gain(size)) for size in sizes)])
     tell_table(["n", *(f"{size:,}" for size in sizes)], rows, numbers=True)
@@ -88,7 +89,7 @@ def _tell_scoring(result: Result) -> None:
         tell(f"{name} took no part: {reason}")
 
 
-def _tell_inference(costs: Sequence[Cost], core_hour_price: float) -> None:
+def tell_inference(costs: Sequence[Cost], core_hour_price: float) -> None:
     from millrace.bench.tables import figure
     from models.stages import STAGES
 
@@ -102,4 +103,4 @@ def _tell_inference(costs: Sequence[Cost], core_hour_price: float) -> None:
         for cost in costs
     ]  # fmt: skip
     tell_table(head, rows, numbers=True)
-    tell("Without fetching, sockets, checkpoints and the event loop; docs/operations.md says more.")
+    tell("Without fetching, sockets, checkpoints and the event loop: docs/operations.md.")
