@@ -39,7 +39,7 @@ def report(results: Sequence[Result], cpu: str) -> str:
     """Markdown: where and of what, then one table a forest."""
     versions = {name: m.version for result in results for name, m in result.measured.items()}
     peers = [f"{NAMES.get(name, name)} {versions[name]}" for name in sorted(versions) if not _is_ours(name)]
-    lines = [f"{cpu}, one thread, {time.strftime('%Y-%m-%d')}; {', '.join(peers)}. Microseconds a call:"]
+    lines = [f"{cpu}, one thread, {time.strftime('%Y-%m-%d')}; {', '.join(peers)}. CPU microseconds a call:"]
     for result in results:
         lines += ["", *_table(result)]
     return "\n".join(lines)
