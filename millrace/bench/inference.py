@@ -2,8 +2,8 @@
 
 simulated history ─► train ─► champions ─► Maintain, Recommend ◄─ records ─► Outbox.pack ─► StageClock ─► Cost
 
-All in this process. Not in it: fetching, the sockets of sending, checkpoints, the catalogue view's reading of the feed,
-the event loop; `benchmarks/pipeline.py` measures a whole worker.
+All in this process. Not in it: fetching, sending unless there is a Kafka, checkpoints, the catalogue view's reading of
+the feed, the event loop; `benchmarks/pipeline.py` measures a whole worker.
 """
 
 from __future__ import annotations
@@ -13,15 +13,17 @@ import gc
 import itertools
 import statistics
 import tempfile
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import orjson
 
+from millrace.broker import Broker
 from millrace.simulate import PUMP, Event, Plant, Shop
 from models.catalogue import CatalogueView
 from models.maintenance import AssetModel
@@ -33,6 +35,7 @@ from models.train_recommender import Sampling
 from models.train_recommender import train as train_recommender
 from schemas import INPUTS, PROFILES, ModelRef, Settings, parse_asset_class
 from schemas.topics import CLICKS, FEED, RECOMMENDATIONS, SCORES, TELEMETRY
+from streams.admin import apply_topics
 from streams.handler import Handler, Outcome
 from streams.maintain import Maintain
 from streams.outbox import Outbox
@@ -42,6 +45,7 @@ from streams.worker import calm_collector
 
 START = 1_700_000_000.0
 PROFILE = PROFILES["shop"]
+PARTITION = 1
 PARTS = 10  # of a run: the figure of a stage is the median of what it took in each
 WARM_UP = 0.2  # of a run, not counted
 Progress = Callable[[str, float], None]
@@ -70,12 +74,14 @@ class Cost:
 
     kind: str
     batch: int
-    decisions: int
+    decisions: int  # that were measured
+    all_decisions: int  # with those of the warm-up
     us: dict[Stage, float]  # CPU microseconds a decision
+    client_us: float = 0.0  # of Kafka's client that sends it; 0: nothing was sent
 
     @property
     def total_us(self) -> float:
-        return sum(self.us.values())
+        return sum(self.us.values()) + self.client_us
 
     def money(self, core_hour_price: float) -> float:
         """Of a million decisions, in the currency of the price."""
@@ -94,52 +100,91 @@ class Subject:
     settle: Callable[[Outcome], None] = lambda _: None  # what other parts of a worker do after a batch
 
 
-def measure(effort: Effort = NORMAL, progress: Progress = lambda *_: None) -> list[Cost]:
-    """Train small models on simulated events and measure what their decisions cost."""
+def measure(
+    effort: Effort = NORMAL, progress: Progress = lambda *_: None, kafka: bool = False, jars: Path | None = None
+) -> list[Cost]:
+    """Train small models on simulated events and measure what their decisions cost.
+
+    Args:
+        kafka: send the decisions to an embedded Kafka too, for `client_us`.
+        jars: of that Kafka, where the machine cannot fetch them (MILLRACE_KAFKA_JARS).
+
+    Raises:
+        MillraceError: Kafka did not start.
+    """
     with tempfile.TemporaryDirectory() as folder:
         store = ModelStore(Path(folder))
-        settings = Settings(home=Path(folder), kafka="127.0.0.1:9092")  # which nobody connects to
+        settings = Settings(home=Path(folder), kafka="127.0.0.1:9092")  # to which nobody connects
         subjects = [_readings(settings, store, effort, progress), _clicks(settings, store, effort, progress)]
-        return asyncio.run(_measure(settings, subjects, effort, progress))
+        if not kafka:
+            return asyncio.run(_measure(settings, subjects, effort, progress, sends=False))
+        progress("starting Kafka", 0.0)
+        with Broker(Path(folder) / "kafka", jars=jars) as broker:
+            settings = settings.model_copy(update={"kafka": broker.bootstrap})
+            return asyncio.run(_measure(settings, subjects, effort, progress, sends=True))
 
 
-async def _measure(settings: Settings, subjects: Sequence[Subject], effort: Effort, progress: Progress) -> list[Cost]:
+async def _measure(
+    settings: Settings, subjects: Sequence[Subject], effort: Effort, progress: Progress, *, sends: bool
+) -> list[Cost]:
     clock, costs = StageClock(), []
     outbox = Outbox(settings, "bench", clock)
-    outbox.prepare()
+    if sends:
+        await apply_topics(settings)
+        await outbox.start()
+    else:
+        outbox.prepare()
     runs = [(subject, size) for subject in subjects for size in subject.sizes]
     try:
         with _calm():
             for number, (subject, size) in enumerate(runs):
                 progress("measuring the stages", number / len(runs))
-                costs.append(_run(subject, size, effort, outbox, clock))
+                cost, outcomes = _run(subject, size, effort, outbox, clock)
+                costs.append(
+                    replace(cost, client_us=await _client_us(cost, outcomes, outbox, clock)) if sends else cost
+                )
     finally:
         await outbox.stop()
     progress("measuring the stages", 1.0)
     return costs
 
 
-def _run(subject: Subject, size: int, effort: Effort, outbox: Outbox, clock: StageClock) -> Cost:
-    state = empty_state(1, subject.handler.layouts())
+def _run(subject: Subject, size: int, effort: Effort, outbox: Outbox, clock: StageClock) -> tuple[Cost, list[Outcome]]:
+    state = empty_state(PARTITION, subject.handler.layouts())
     records = subject.records[: max(effort.least_events, size * effort.batches)]
-    spent, decisions = [], []
+    spent, outcomes = [], []
     for start in range(0, len(records), size):
         with clock.running("decode"):
             outcome = subject.handler.handle(state, records[start : start + size])
-        outbox.pack(outcome.outputs, outcome.dead, state.number)
+        outbox.pack(outcome.outputs, outcome.dead, PARTITION)
         spent.append(clock.take())
-        decisions.append(sum(output.topic == subject.decisions for output in outcome.outputs))
+        outcomes.append(outcome)
         subject.settle(outcome)
+    return _cost(subject, size, spent, outcomes), outcomes
+
+
+def _cost(subject: Subject, size: int, spent: Sequence[dict[Stage, float]], outcomes: Sequence[Outcome]) -> Cost:
+    """Medians over the parts of a run, after its warm-up."""
+    made = [sum(output.topic == subject.decisions for output in outcome.outputs) for outcome in outcomes]
     first = int(WARM_UP * len(spent))
     cuts = [first + (len(spent) - first) * part // PARTS for part in range(PARTS + 1)]
-    parts = [slice(begin, end) for begin, end in itertools.pairwise(cuts) if sum(decisions[begin:end])]
+    parts = [slice(begin, end) for begin, end in itertools.pairwise(cuts) if sum(made[begin:end])]
     us = {
-        stage: statistics.median(
-            1e6 * sum(seconds[stage] for seconds in spent[part]) / sum(decisions[part]) for part in parts
-        )
+        stage: statistics.median(1e6 * sum(each[stage] for each in spent[part]) / sum(made[part]) for part in parts)
         for stage in STAGES
     }
-    return Cost(subject.kind, size, sum(decisions[first:]), us)
+    return Cost(subject.kind, size, sum(made[first:]), sum(made), us)
+
+
+async def _client_us(cost: Cost, outcomes: Sequence[Outcome], outbox: Outbox, clock: StageClock) -> float:
+    """CPU of Kafka's client for a decision: all that this thread does until the broker has them, but for packing."""
+    pending: list[Any] = []
+    begin = time.thread_time()
+    for outcome in outcomes:
+        pending += await outbox.send(outcome.outputs, outcome.dead, PARTITION)
+    await asyncio.gather(*pending)
+    spent = time.thread_time() - begin - clock.take()["emit"]
+    return 1e6 * spent / cost.all_decisions
 
 
 # ---- the two kinds of decisions
@@ -192,11 +237,11 @@ def _parsed(events: Iterable[Event]) -> list[Any]:
 
 
 def _records(events: Iterable[Event], first: int = 0) -> list[Any]:
-    """As the source hands them over, in partition 1."""
+    """As the source hands them over."""
     return [
         SimpleNamespace(
-            topic=event.topic, partition=1, offset=offset, key=event.key.encode(), value=orjson.dumps(event.value),
-            timestamp=int(event.time * 1000), headers=(),
+            topic=event.topic, partition=PARTITION, offset=offset, timestamp=int(event.time * 1000),
+            key=event.key.encode(), value=orjson.dumps(event.value), headers=(),
         )
         for offset, event in enumerate(events, first)
     ]  # fmt: skip

@@ -14,6 +14,7 @@ import typer
 
 from millrace.commands.common import Json, tell, tell_json, tell_table
 from millrace.commands.progress import Stages
+from schemas import load_settings
 
 if TYPE_CHECKING:
     from millrace.bench.contest import Result
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 PRICE = 0.04  # USD; a vCPU of the large clouds' general machines costs .03 to .06 an hour
 Quick = Annotated[bool, typer.Option("--quick", help="Small models, few repetitions: some seconds, rough figures.")]
+Kafka = Annotated[bool, typer.Option("--kafka", help="Start an embedded Kafka and send to it too.")]
 Price = Annotated[float, typer.Option(min=0.0, help="Of one core for an hour, in USD or what you pay in.")]
 
 
@@ -28,14 +30,15 @@ def add_to(app: typer.Typer) -> None:
     app.command()(bench)
 
 
-def bench(quick: Quick = False, core_hour_price: Price = PRICE, as_json: Json = False) -> None:
-    """Scoring against LightGBM and installed peers; CPU time and money of a decision. A minute or two, no Kafka."""
+def bench(quick: Quick = False, kafka: Kafka = False, core_hour_price: Price = PRICE, as_json: Json = False) -> None:
+    """Scoring against LightGBM and installed peers; CPU time and money of a decision. A minute or two."""
     from millrace.bench import inference
     from millrace.bench.tables import cpu_name
 
     with Stages() as stages:
         results = _scoring(quick, stages)
-        costs = inference.measure(inference.QUICK if quick else inference.NORMAL, stages.share)
+        effort = inference.QUICK if quick else inference.NORMAL
+        costs = inference.measure(effort, stages.share, kafka, load_settings().kafka_jars)
     machine = {"cpu": cpu_name(), "python": platform.python_version()}
     if as_json:
         tell_json(
@@ -94,13 +97,11 @@ def tell_inference(costs: Sequence[Cost], core_hour_price: float) -> None:
     from models.stages import STAGES
 
     tell(f"\nCPU microseconds a decision, and money per million at {core_hour_price:g} a core-hour")
-    head = ["answers to", "batch", *STAGES, "all", "money"]
-    rows = [
-        [
-            cost.kind, f"{cost.batch:,}", *(figure(cost.us[stage]) for stage in STAGES),
-            figure(cost.total_us), f"{cost.money(core_hour_price):.5f}",
-        ]
-        for cost in costs
-    ]  # fmt: skip
-    tell_table(head, rows, numbers=True)
-    tell("Without fetching, sockets, checkpoints and the event loop: docs/operations.md.")
+    sent = any(cost.client_us for cost in costs)
+    rows = []
+    for cost in costs:
+        figures = [*(cost.us[stage] for stage in STAGES), *([cost.client_us] if sent else []), cost.total_us]
+        rows.append([cost.kind, f"{cost.batch:,}", *map(figure, figures), f"{cost.money(core_hour_price):.5f}"])
+    tell_table(["answers to", "batch", *STAGES, *(["client"] if sent else []), "all", "money"], rows, numbers=True)
+    without = "fetching" if sent else "fetching, sending"
+    tell(f"Without {without}, checkpoints and the event loop: docs/operations.md.")

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from millrace.bench import contest, forests, tables
+from millrace.bench import contest, forests, inference, tables
 from millrace.bench.contestants import Stopwatch, Way, largest_error
 from millrace.bench.inference import Cost
 from millrace.commands.bench import tell_inference, tell_scoring
@@ -136,9 +136,11 @@ def test_the_cpu_is_named(tmp_path: Path) -> None:
 
 
 def test_money_is_that_of_the_core_time() -> None:
-    cost = Cost("readings", 64, 1000, dict.fromkeys(STAGES, 7.2))
+    cost = Cost("readings", 64, 1000, 1200, dict.fromkeys(STAGES, 7.2))
     assert cost.total_us == 36.0
     assert cost.money(0.10) == pytest.approx(0.001)  # 36 CPU seconds, a hundredth of an hour
+    sent = dataclasses.replace(cost, client_us=36.0)
+    assert sent.money(0.10) == pytest.approx(0.002)
 
 
 def test_bench_measures_scoring_and_the_stages_of_decisions() -> None:
@@ -161,6 +163,14 @@ def test_bench_measures_scoring_and_the_stages_of_decisions() -> None:
         assert cost["money_per_million"] == pytest.approx(sum(cost["us"].values()) / 3600 * 0.5)
 
 
+@pytest.mark.kafka
+def test_with_kafka_the_client_is_measured_too() -> None:
+    costs = inference.measure(inference.QUICK, kafka=True)
+    assert len(costs) == 6
+    assert all(cost.client_us > 0 for cost in costs)
+    assert all(cost.total_us == sum(cost.us.values()) + cost.client_us for cost in costs)
+
+
 def test_the_tables_have_all_cells_and_fit_80_columns(capsys: pytest.CaptureFixture[str]) -> None:
     us = {size: 17_000.0 * size / 1024 for size in contest.ROWS}
     measured = {
@@ -168,7 +178,7 @@ def test_the_tables_have_all_cells_and_fit_80_columns(capsys: pytest.CaptureFixt
         for name in ("millrace", "lightgbm", "lleaves", "tl2cgen", "onnxruntime")
     }
     tell_scoring(contest.Result("C", str(forests.SHAPES[2]), measured, {"other": "it is ill"}))
-    tell_inference([Cost("readings", 1000, 16_000, dict.fromkeys(STAGES, 123.4))], 0.04)
+    tell_inference([Cost("readings", 1000, 16_000, 20_000, dict.fromkeys(STAGES, 123.4), client_us=12.3)], 0.04)
     lines = capsys.readouterr().out.splitlines()
     assert all(len(line.rstrip()) <= 80 for line in lines), lines
     found = {line.split()[0]: line.split()[1:] for line in lines if len(line.split()) == 9}
@@ -177,4 +187,4 @@ def test_the_tables_have_all_cells_and_fit_80_columns(capsys: pytest.CaptureFixt
     assert next(line for line in lines if line.startswith("times as fast")).split()[3:] == ["1.00"] * 8
     assert "other took no part: it is ill" in lines
     answers = next(line for line in lines if line.startswith("readings")).split()
-    assert answers == ["readings", "1,000", *["123"] * 5, "617", "0.00686"]
+    assert answers == ["readings", "1,000", *["123"] * 5, "12.3", "629", "0.00699"]
