@@ -49,7 +49,10 @@ def _table(result: Result) -> Iterator[str]:
     sizes = list(result.measured[MILLRACE].us)
     yield f"| {result.shape}; rows | {' | '.join(f'{size:,}' for size in sizes)} |"
     yield "|---" * (len(sizes) + 1) + "|"
+    best = result.measured[MILLRACE].version
     for name, measured in sorted(result.measured.items(), key=lambda item: (not _is_ours(item[0]), item[0])):
+        if _is_ours(name) and name != MILLRACE and measured.version == best:
+            continue  # forced to what it would have chosen
         cells = [figure(measured.us[size]) for size in sizes]
         if name == MILLRACE:
             cells = [f"**{cell}**" for cell in cells]
@@ -63,6 +66,10 @@ def _name(name: str, version: str) -> str:
     if _is_ours(name):
         return f"Millrace, forced to {name.rsplit(maxsplit=1)[-1]}"
     return NAMES.get(name, name)
+
+
+def _rows(count: int) -> str:
+    return "1 row" if count == 1 else f"{count:,} rows"
 
 
 def _is_ours(name: str) -> bool:
@@ -80,7 +87,7 @@ def targets(results: Sequence[Result]) -> Iterator[str]:
 
 
 def _judge(result: Result, target: Target) -> str:
-    aim = f"{target.evaluator}, {target.rows:,} rows: 1/{target.times:g} of {target.peer}"
+    aim = f"{target.evaluator}, {_rows(target.rows)}: 1/{target.times:g} of {target.peer}"
     ours, peer = result.measured.get(f"{MILLRACE} {target.evaluator}"), result.measured.get(target.peer)
     if ours is None or peer is None:
         name = target.peer if ours else f"{MILLRACE} {target.evaluator}"
@@ -91,7 +98,7 @@ def _judge(result: Result, target: Target) -> str:
 
 def _slower(result: Result) -> str:
     slower = [
-        f"{rows:,} rows ({result.best_peer(rows)[0]})" for rows in result.measured[MILLRACE].us if result.gain(rows) < 1
+        f"{_rows(rows)} ({result.best_peer(rows)[0]})" for rows in result.measured[MILLRACE].us if result.gain(rows) < 1
     ]
     return f"never slower than a peer: {'MISSED at ' + ', '.join(slower) if slower else 'met'}"
 

@@ -12,19 +12,20 @@ from millrace.bench import contest
 
 ROOT = Path(__file__).parents[2]
 SIZES = (1, 100, 1024)
+VERSIONS = {"millrace": "0.1 avx512", "millrace avx512": "0.1 avx512", "millrace avx2": "0.1 avx2"}
 
 
 def result(forest: str, us: dict[str, float], absent: dict[str, str] | None = None) -> contest.Result:
     """Each contestant takes `us` microseconds for each row."""
     measured = {
-        name: contest.Measured("1.2 avx512" if name == "millrace" else "1.2", 0.0, {n: n * each for n in SIZES}, {})
+        name: contest.Measured(VERSIONS.get(name, "1.2"), 0.0, {n: n * each for n in SIZES}, {})
         for name, each in us.items()
     }
     return contest.Result(forest, f"shape of {forest}", measured, absent or {})
 
 
 def test_a_table_has_all_contestants_and_sizes_and_the_ratio_to_the_best_peer() -> None:
-    us = {"lleaves": 12.0, "millrace": 1.5, "lightgbm": 30.0, "millrace avx2": 3.0}
+    us = {"lleaves": 12.0, "millrace": 1.5, "lightgbm": 30.0, "millrace avx512": 1.4, "millrace avx2": 3.0}
     lines = report([result("A", us)], "A CPU").splitlines()
     assert lines[0].startswith("A CPU, one thread, ")
     assert lines[0].endswith("; LightGBM 1.2, lleaves 1.2. CPU microseconds a call:")
@@ -43,11 +44,11 @@ def test_targets_are_met_or_missed_or_not_measured() -> None:
     us = {"lleaves": 12.0, "millrace": 1.5, "lightgbm": 60.0, "millrace avx512": 1.5}
     told = list(targets([result("A", us, {"millrace avx2": "no such CPU"})]))
     assert told == [
-        "A: avx512, 1 rows: 1/8 of lleaves: met, 1/8.0",
-        "A: avx512, 1 rows: 1/35 of lightgbm: met, 1/40.0",
+        "A: avx512, 1 row: 1/8 of lleaves: met, 1/8.0",
+        "A: avx512, 1 row: 1/35 of lightgbm: met, 1/40.0",
         "A: avx512, 1,024 rows: 1/15 of lleaves: MISSED, 1/8.0",
         "A: avx512, 100 rows: 1/12 of lleaves: MISSED, 1/8.0",
-        "A: avx2, 1 rows: 1/2.5 of lleaves: not measured: no such CPU",
+        "A: avx2, 1 row: 1/2.5 of lleaves: not measured: no such CPU",
         "A: avx2, 1,024 rows: 1/4 of lleaves: not measured: no such CPU",
         "A: never slower than a peer: met",
     ]
