@@ -43,7 +43,7 @@ class Entry:
         name: in tables.
         contestant: one of `contestants.CONTESTANTS`.
         python: of its environment.
-        evaluator: that is forced on Millrace.
+        evaluator: that is forced on Millrace; otherwise MILLRACE_EVALUATOR of this process decides, or the scorer.
     """
 
     name: str
@@ -96,7 +96,6 @@ class Stall:
 
     def __init__(self, entry: Entry, folder: Path) -> None:
         environment = os.environ | dict.fromkeys(ONE_THREAD, "1")
-        environment.pop("MILLRACE_EVALUATOR", None)
         if entry.evaluator:
             environment["MILLRACE_EVALUATOR"] = entry.evaluator
         self.entry = entry
