@@ -37,7 +37,9 @@ generate: setup ## JSON Schemas, AsyncAPI and OpenAPI from the code
 lock: setup ## resolve the dependencies anew
 	$(UV) lock --upgrade --quiet
 	$(UV) export --quiet --no-emit-project --no-header --no-annotate --no-dev -o requirements.lock
-	$(UV) export --quiet --no-emit-project --no-header --no-annotate --all-groups -o requirements-dev.lock
+	$(UV) export --quiet --no-emit-project --no-header --no-annotate -o requirements-dev.lock
+	$(UV) export --quiet --no-emit-project --no-header --no-annotate --only-group peers -o requirements-peers.lock
+	$(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --no-header --no-annotate --generate-hashes benchmarks/lleaves.in -o benchmarks/lleaves.lock
 
 clean: ## remove .venv and what was built (MILLRACE_HOME stays)
 	rm -rf .venv build models/kernel/*.so *.egg-info

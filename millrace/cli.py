@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from millrace.commands import events, models, send, service, train
+from millrace.commands import bench, events, models, send, service, train
 from millrace.commands.common import tell, tell_error
 from millrace.kernels import use_kernel_cache
 from millrace.logs import silence_logs
@@ -59,6 +59,7 @@ events.add_to(app)
 app.add_typer(train.app)
 app.add_typer(models.app)
 app.add_typer(events.deadletters)
+bench.add_to(app)
 
 
 def run(arguments: Sequence[str]) -> int:

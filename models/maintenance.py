@@ -29,6 +29,7 @@ from models.observe import SCORED, EventBatch, Observer, build_observer
 from models.policy import Policy, life_policy, probability_policy
 from models.preparation import Preparation
 from models.recursions import FEATURES, STATIONARY
+from models.stages import enter
 from models.store import Model
 from schemas import AssetClass, ModelError, ModelRef, PolicyLevel, RulTarget
 
@@ -181,13 +182,17 @@ class AssetModel:
             slots: (n,) the row of each event; one row may occur several times.
             batch: n events, from `encode`.
         """
+        enter("features")
         seen = self._observe(rows, slots, batch)
+        enter("score")
         scored = np.flatnonzero(seen.status == SCORED)
         features = seen.features if len(scored) == len(slots) else seen.features[scored]
         raw = np.full((len(slots), len(self.targets)), np.nan)
         if len(scored):
             raw[scored] = self.raw_scores(features)
+        enter("state")
         decided = decide(rows, slots, batch, seen, raw, self._policy)
+        enter("score")
         low, high = np.full_like(raw, np.nan), np.full_like(raw, np.nan)
         if self._learned.interval and len(scored):
             bounds = self._learned.interval.of(features, decided.value[scored, 0], self._scorers)

@@ -23,6 +23,7 @@ from models.clicks import ClickArrays, encode_clicks, feed_clicks, feed_items
 from models.evidence import build_reading
 from models.feed import encode
 from models.shadow import RankShadow
+from models.stages import enter
 from models.store import Model
 from models.users import PREFIX, USER, Steps, advance
 from schemas import Click, Item, ModelError, RecommenderProfile
@@ -133,7 +134,9 @@ class Recommender:
         Args:
             shadow: ranks the same candidates, for comparison.
         """
+        enter("features")
         found = self.candidates(view, queries)
+        enter("score")
         scores = self.scores_of(found)
         if self.scorer is not None and len(found.items):
             strategies = [STRATEGIES[RANKER]] * len(found.counts)

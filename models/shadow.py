@@ -19,6 +19,7 @@ from zlib import crc32
 import numpy as np
 import numpy.typing as npt
 
+from models.stages import apart
 from schemas import Bin, Comparison
 
 if TYPE_CHECKING:
@@ -50,10 +51,11 @@ class Tally:
 
     @contextmanager
     def timed(self) -> Iterator[None]:
-        """Adds the CPU time of what is done inside to the challenger's."""
-        start = time.thread_time()
-        yield
-        self.cpu_s += time.thread_time() - start
+        """Adds the CPU time of what is done inside to the challenger's, and to nobody else's."""
+        with apart():
+            start = time.thread_time()
+            yield
+            self.cpu_s += time.thread_time() - start
 
     def add(self, champion: Floats, challenger: Floats) -> None:
         """Scores (n,) of the same decisions."""

@@ -18,6 +18,7 @@ from models.alerts import CLEARED, SEVERITIES
 from models.maintenance import AssetEvent, AssetModel, Decisions
 from models.observe import SCORED, STATUSES
 from models.shadow import AssetShadow
+from models.stages import enter
 from schemas import Maintenance, Settings, Telemetry
 from schemas.topics import ALERTS, MAINTAIN_STATE, MAINTENANCE, SCORES, TELEMETRY
 from streams.handler import ConsumerRecord, DeadLetter, Outcome, Output
@@ -79,6 +80,7 @@ class Maintain:
         return f"no model for asset class {asset_class!r}; this worker has: {known} - at asset_class"
 
     def _decide(self, asset_class: str, caused: Sequence[Caused], state: PartitionState) -> Iterator[Output]:
+        enter("state")
         model, assets = self._models[asset_class], state.tables[asset_class]
         slots = assets.slots([record.key for record, _ in caused])
         decisions = model.step(assets.array, slots, model.encode([event for _, event in caused]))
@@ -88,6 +90,7 @@ class Maintain:
         for status in np.unique(decisions.status).tolist():
             if status != SCORED:
                 SKIPPED.labels(self.name, STATUSES[status]).inc(int((decisions.status == status).sum()))
+        enter("emit")
         yield from _scores(model, caused, decisions)
         yield from _alerts(model, caused, decisions)
 

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter as Counts
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
 
 from prometheus_client import Counter, Gauge, Histogram
+
+from models.stages import STAGES, StageClock
 
 # A handler works on 1 to 1,000 records: from 100 us to several seconds.
 _HANDLING = (0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3)
@@ -14,6 +19,11 @@ _CHECKPOINT = (0.01, 0.025, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 5, 30)
 RECORDS = Counter("millrace_records", "Input records applied to the state", ["agent", "topic"])
 BATCHES = Counter("millrace_batches", "Batches handled", ["agent"])
 HANDLING = Histogram("millrace_handling_seconds", "Time to handle one batch", ["agent"], buckets=_HANDLING)
+STAGE_CPU = Counter(
+    "millrace_stage_cpu_seconds",
+    "CPU seconds of handling and sending batches: decode, state, features, score, emit",
+    ["agent", "stage"],
+)
 OUTPUTS = Counter("millrace_outputs", "Records sent to output topics", ["agent", "topic"])
 DEAD_LETTERS = Counter("millrace_dead_letters", "Input records quarantined", ["agent", "topic"])
 UNKNOWN_FIELDS = Counter("millrace_unknown_fields", "Fields of input events that no schema knows", ["topic"])
@@ -52,3 +62,28 @@ def forget_partition(agent: str, number: int, tables: Iterable[str], topics: Ite
         ROWS.labels(agent, table, number).set(0)
     for topic in topics:
         LAG.labels(agent, topic, number).set(0)
+
+
+class BatchMetrics:
+    """What one agent tells of its batches: their number, records, time, and CPU time by stage."""
+
+    def __init__(self, agent: str) -> None:
+        self.clock = StageClock()
+        self._agent = agent
+        self._batches, self._handling = BATCHES.labels(agent), HANDLING.labels(agent)
+        self._stages = {stage: STAGE_CPU.labels(agent, stage) for stage in STAGES}
+
+    @contextmanager
+    def handling(self) -> Iterator[None]:
+        """Around the handler, which begins by decoding."""
+        with self._handling.time(), self.clock.running("decode"):
+            yield
+
+    def applied(self, records: Sequence[Any], topics: Iterable[str]) -> None:
+        """A batch of these topics is applied and its outputs are handed over."""
+        self._batches.inc()
+        for stage, seconds in self.clock.take().items():
+            self._stages[stage].inc(seconds)
+        counts = Counts(record.topic for record in records)
+        for topic in topics:
+            RECORDS.labels(self._agent, topic).inc(counts[topic])

@@ -13,13 +13,14 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import MessageSizeTooLargeError
 
+from models.stages import StageClock
 from schemas import MillraceError, Settings, UnavailableError, dead_letters_of, topic_name
 from streams.deadletters import dead_letter_output
 from streams.handler import DeadLetter, Output
@@ -71,21 +72,32 @@ def cloud_event_headers(
     return headers
 
 
+class Packed(NamedTuple):
+    """A record batch that is full or complete, and the bytes of its records."""
+
+    batch: Any
+    size: int
+
+
 class Outbox:
     """The idempotent producer of one agent."""
 
-    def __init__(self, settings: Settings, agent: str) -> None:
-        self._settings, self._agent = settings, agent
+    def __init__(self, settings: Settings, agent: str, clock: StageClock) -> None:
+        self._settings, self._agent, self._clock = settings, agent, clock
         self._producer: Any = None
         self._is_broken = False
         self._most: dict[str, int] = {}  # topic -> bytes of a record that the broker takes, once it has refused one
         self._batch: dict[str, int] = {}  # topic -> bytes of a batch, likewise
 
-    async def start(self) -> None:
+    def prepare(self) -> None:
+        """Make the producer, which connects to nothing yet: enough to `pack`. Needs a running event loop."""
         options = client_options(self._settings)
         self._producer = AIOKafkaProducer(
             **options, acks="all", enable_idempotence=True, linger_ms=0, max_batch_size=BATCH_BYTES + 50_000
         )
+
+    async def start(self) -> None:
+        self.prepare()
         await self._producer.start()
         self._is_broken = False
 
@@ -112,14 +124,26 @@ class Outbox:
             await self.stop()
         if self._producer is None:
             await self.start()
+        packed = self.pack(outputs, dead, partition)
+        return [future for at, batches in packed.items() for future in await self._send_batches(*at, batches)]
+
+    def pack(
+        self, outputs: Sequence[Output], dead: Iterable[DeadLetter], partition: int
+    ) -> dict[tuple[str, int], list[Packed]]:
+        """(topic, partition) -> record batches, ready to be sent: all work of sending that does not wait.
+
+        Raises:
+            OutputTooLargeError: as `send`.
+        """
         groups: dict[tuple[str, int], list[Output]] = defaultdict(list)
-        for output in outputs:
-            self._check_size(output)
-            groups[output.topic, partition if output.partition is None else output.partition].append(output)
-        for letter in dead:
-            output = self._quarantine(letter)
-            groups[output.topic, letter.record.partition].append(output)
-        return [future for at, group in groups.items() for future in await self._send_group(*at, group)]
+        with self._clock.running("emit"):
+            for output in outputs:
+                self._check_size(output)
+                groups[output.topic, partition if output.partition is None else output.partition].append(output)
+            for letter in dead:
+                output = self._quarantine(letter)
+                groups[output.topic, letter.record.partition].append(output)
+            return {(topic, number): self._pack_group(topic, group) for (topic, number), group in groups.items()}
 
     def _check_size(self, output: Output) -> None:
         if output.topic not in self._most and len(output.value or b"") < SURELY_BYTES:
@@ -137,32 +161,33 @@ class Outbox:
         surplus = size_of(output) - self._most.get(output.topic, MOST_DEAD_BYTES)
         return dead_letter_output(letter, topic, surplus) if surplus > 0 else output
 
-    async def _send_group(self, topic: str, partition: int, outputs: Sequence[Output]) -> list[asyncio.Future[Any]]:
-        name, now_ms = topic_name(self._settings, topic), int(time.time() * 1000)
+    def _pack_group(self, topic: str, outputs: Sequence[Output]) -> list[Packed]:
+        now_ms, most = int(time.time() * 1000), self._batch.get(topic, BATCH_BYTES)
+        packed, batch, size = [], self._producer.create_batch(), 0
+        for output in outputs:
+            record = {"key": output.key, "value": output.value, "timestamp": now_ms, "headers": list(output.headers)}
+            added = batch.append(**record) if size < most else None
+            if added is None:  # it is full
+                packed.append(Packed(batch, size))
+                batch, size = self._producer.create_batch(), 0
+                added = batch.append(**record)
+            size += added.size
+        return [*packed, Packed(batch, size)]
+
+    async def _send_batches(self, topic: str, partition: int, batches: Sequence[Packed]) -> list[asyncio.Future[Any]]:
+        name = topic_name(self._settings, topic)
         if partition not in await self._producer.partitions_for(name):
             raise UnavailableError(
                 f"{name} has no partition {partition}, so its outputs cannot be sent.",
                 "It needs as many partitions as the input topics: `millrace topics list` shows them.",
             )
-        most = self._batch.get(topic, BATCH_BYTES)
-        futures, batch, size = [], self._producer.create_batch(), 0
-        for output in outputs:
-            record = {"key": output.key, "value": output.value, "timestamp": now_ms, "headers": list(output.headers)}
-            added = batch.append(**record) if size < most else None
-            if added is None:  # it is full
-                futures.append(await self._submit(batch, size, topic, partition))
-                batch, size = self._producer.create_batch(), 0
-                added = batch.append(**record)
-            size += added.size
-        futures.append(await self._submit(batch, size, topic, partition))
+        futures = []
+        for batch, size in batches:
+            records = batch.record_count()
+            future: asyncio.Future[Any] = await self._producer.send_batch(batch, name, partition=partition)
+            future.add_done_callback(partial(self._delivered, topic, records, size))
+            futures.append(future)
         return futures
-
-    async def _submit(self, batch: Any, batch_bytes: int, topic: str, partition: int) -> asyncio.Future[Any]:
-        records = batch.record_count()
-        name = topic_name(self._settings, topic)
-        future: asyncio.Future[Any] = await self._producer.send_batch(batch, name, partition=partition)
-        future.add_done_callback(partial(self._delivered, topic, records, batch_bytes))
-        return future
 
     def _delivered(self, topic: str, records: int, size: int, future: asyncio.Future[Any]) -> None:
         if future.cancelled():

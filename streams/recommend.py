@@ -18,6 +18,7 @@ from models.clicks import ClickArrays, feed_clicks, feed_items
 from models.feed import encode
 from models.recommender import Recommender, queries_of
 from models.shadow import RankShadow
+from models.stages import enter
 from models.users import LAYOUT, USER, Steps, advance
 from schemas import Click, Item, ModelRef, Settings, topic_name
 from schemas.topics import CLICKS, FEED, ITEMS, RECOMMEND_STATE, RECOMMENDATIONS
@@ -61,6 +62,7 @@ class Recommend:
 
     def handle(self, state: PartitionState, records: Sequence[ConsumerRecord]) -> Outcome:
         events, dead = decode_topics(records, {CLICKS: Click, ITEMS: Item}, self._settings)
+        enter("state")
         outcome = Outcome(dead=dead)
         clicks = [(record, event) for record, event in zip(records, events, strict=True) if isinstance(event, Click)]
         items = [
@@ -103,6 +105,7 @@ class Recommend:
     def _recommend(self, caused: Sequence[Caused], clicks: ClickArrays, steps: Steps) -> list[Output]:
         view = self.reader.view
         ranked = self.recommender.rank(view, queries_of(clicks, steps), self.shadow)
+        enter("emit")
         names, outputs = view.item_ids, []
         rows, scores, counts = ranked.items.tolist(), ranked.scores.tolist(), ranked.counts.tolist()
         for place, (record, click) in enumerate(caused):

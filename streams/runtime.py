@@ -27,7 +27,7 @@ from schemas import Settings, UnavailableError
 from streams.changelog import Changelog, FencedError, Snapshot, take_snapshot
 from streams.deadletters import failure_reason
 from streams.handler import ConsumerRecord, DeadLetter, Handler, Outcome
-from streams.metrics import BATCHES, CHECKPOINT_ROWS, CHECKPOINTS, HANDLING, OPENINGS, RECORDS, ROWS, forget_partition
+from streams.metrics import CHECKPOINT_ROWS, CHECKPOINTS, OPENINGS, ROWS, BatchMetrics, forget_partition
 from streams.outbox import Outbox
 from streams.ownership import Batch, Partition, Positions
 from streams.partition import empty_state
@@ -50,7 +50,8 @@ class Runtime:
     def __init__(self, settings: Settings, handler: Handler) -> None:
         self.handler = handler
         self.changelog = Changelog(settings, handler)
-        self.outbox = Outbox(settings, handler.name)
+        self.metrics = BatchMetrics(handler.name)
+        self.outbox = Outbox(settings, handler.name, self.metrics.clock)
         self.parts: dict[int, Partition] = {}
         self.gate = asyncio.Lock()  # held while a batch is applied, and while models change between two
         self._fence_wait_s = settings.session_timeout_s
@@ -207,15 +208,12 @@ class Runtime:
     async def _apply(self, part: Partition, records: Sequence[ConsumerRecord], ends: Positions) -> None:
         part.is_whole = False
         if records:
-            with HANDLING.labels(self.handler.name).time():
+            with self.metrics.handling():
                 outcome = self.handler.handle(part.state, records)
             await self._emit(part, outcome)
         part.positions = ends  # (1)
         part.is_whole = True
-        BATCHES.labels(self.handler.name).inc()
-        for topic in ends:
-            count = len(records) if len(ends) == 1 else sum(record.topic == topic for record in records)
-            RECORDS.labels(self.handler.name, topic).inc(count)
+        self.metrics.applied(records, ends)
 
     async def _apply_one_by_one(self, part: Partition, batch: Batch) -> bool:
         for record in batch.records:

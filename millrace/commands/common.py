@@ -49,8 +49,11 @@ def tell_json(value: Any) -> None:
     tell(json.dumps(value, indent=2, default=str))
 
 
-def tell_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    table = Table(*columns, box=None, pad_edge=False, header_style="bold")
+def tell_table(columns: Sequence[str], rows: Iterable[Sequence[object]], numbers: bool = False) -> None:
+    """A table on stdout; with `numbers`, all columns but the first are aligned to the right."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for place, column in enumerate(columns):
+        table.add_column(column, justify="right" if numbers and place else "left")
     for row in rows:
         table.add_row(*(str(cell) for cell in row))
     console = Console(markup=False, highlight=False)

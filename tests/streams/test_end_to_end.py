@@ -6,18 +6,22 @@ Every input event has exactly one decision under its id, and the saved state equ
 from __future__ import annotations
 
 import asyncio
+import re
 import shutil
 import signal
 import sqlite3
+import urllib.request
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from millrace.probe import free_port
 from models.clicks import encode_clicks
 from models.maintenance import AssetModel
 from models.recommender import Recommender
+from models.stages import STAGES
 from models.store import ModelStore
 from models.users import advance
 from schemas import Click, InputEvent, Maintenance, ModelRef, Settings, Telemetry
@@ -72,8 +76,9 @@ async def test_kill_9_of_a_worker_neither_loses_nor_doubles_a_decision(settings:
     shop = shop_events(1300, seed=32)
     readings = [event for event in plant if isinstance(event, Telemetry)]
     clicks = [event for event in shop if isinstance(event, Click)]
+    port = free_port()
     victim = workers.start("edge")
-    workers.start("edge")
+    workers.start("edge", MILLRACE_METRICS_PORT=str(port))
     workers.start("sink")
     flow = asyncio.gather(push(settings, plant, 0.3), push(settings, shop, 0.6))
     await workers.until(lambda: rows(settings, "select count(*) from scores")[0][0] > 300, "first scores")
@@ -90,14 +95,25 @@ async def test_kill_9_of_a_worker_neither_loses_nor_doubles_a_decision(settings:
     await workers.until(
         lambda: rows(settings, "select count(*) from recommendations")[0][0] == len(users), "all recommendations"
     )
+    stages = measured_stages(port)
     await until_saved(settings, workers)
 
+    assert set(stages) == {(agent, stage) for agent in ("maintain", "recommend") for stage in STAGES}
+    assert all(seconds > 0 for seconds in stages.values())
     scored = rows(settings, "select score_id from scores")
     records = await consume(settings, TELEMETRY, len(readings))
     expected = [output_id(TELEMETRY, record.partition, record.offset, "score/wear") for record in records]
     assert sorted(score_id for (score_id,) in scored) == sorted(expected)
     await same_assets(settings, await consume(settings, [TELEMETRY, MAINTENANCE], len(plant)))
     await same_users(settings, await consume(settings, [CLICKS, ITEMS], len(shop)))
+
+
+def measured_stages(port: int) -> dict[tuple[str, str], float]:
+    """CPU seconds by agent and stage, as a worker serves them."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+        text = answer.read().decode()
+    line = r'^millrace_stage_cpu_seconds_total\{agent="(\w+)",stage="(\w+)"\} (\S+)$'
+    return {(agent, stage): float(seconds) for agent, stage, seconds in re.findall(line, text, re.MULTILINE)}
 
 
 def ids_of(records: Sequence[Any]) -> set[bytes]:

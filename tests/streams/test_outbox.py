@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from datetime import UTC, datetime
 
 import pytest
 from aiokafka import ConsumerRecord
 
-from schemas import rfc3339
+from models.stages import StageClock
+from schemas import Settings, rfc3339
+from schemas.topics import FEED, SCORES
+from streams.admin import apply_topics
 from streams.deadletters import dead_letter_output, failure_reason
-from streams.handler import DeadLetter
-from streams.outbox import NAMESPACE, cloud_event_headers, output_id, size_of
+from streams.handler import DeadLetter, Output
+from streams.outbox import BATCH_BYTES, NAMESPACE, Outbox, cloud_event_headers, output_id, size_of
+from tests.support.kafka import consume
 
 
 def test_ids_are_uuids_of_version_5_that_repeat_and_differ() -> None:
@@ -78,3 +83,39 @@ def test_a_reason_is_the_traceback() -> None:
         raise ValueError("wrong")
     assert failure_reason(caught.value).startswith("Traceback")
     assert failure_reason(caught.value).endswith("ValueError: wrong")
+
+
+def outputs(count: int, topic: str = SCORES) -> list[Output]:
+    return [Output(topic, b"key", b"%d" % number, [("ce_id", b"id")]) for number in range(count)]
+
+
+async def test_outputs_are_packed_by_topic_and_partition_without_a_broker() -> None:
+    clock = StageClock()
+    outbox = Outbox(Settings(kafka="127.0.0.1:1"), "agent", clock)
+    outbox.prepare()
+    feed = Output(FEED, None, b"feed", partition=0)
+    packed = outbox.pack([*outputs(3), feed], [DeadLetter(record(b"bad"), "why")], 2)
+    records = {at: [batch.batch.record_count() for batch in batches] for at, batches in packed.items()}
+    assert records == {(SCORES, 2): [3], (FEED, 0): [1], ("clicks.v1.dlq", 3): [1]}
+    seconds = clock.take()
+    assert seconds.pop("emit") > 0
+    assert set(seconds.values()) == {0.0}
+    large = [Output(SCORES, b"key", b"x" * 400_000) for _ in range(5)]
+    batches = outbox.pack(large, [], 1)[SCORES, 1]
+    assert sum(batch.batch.record_count() for batch in batches) == 5
+    assert len(batches) > 1
+    assert all(batch.size <= BATCH_BYTES + 50_000 for batch in batches)
+    await outbox.stop()
+
+
+@pytest.mark.kafka
+async def test_what_is_sent_arrives_and_its_cpu_time_is_emit(settings: Settings) -> None:
+    await apply_topics(settings)
+    clock = StageClock()
+    outbox = Outbox(settings, "agent", clock)
+    await asyncio.gather(*await outbox.send(outputs(50), [], 1))
+    await outbox.stop()
+    assert [found.value for found in await consume(settings, SCORES, 50)] == [b"%d" % number for number in range(50)]
+    seconds = clock.take()
+    assert seconds.pop("emit") > 0
+    assert set(seconds.values()) == {0.0}

@@ -10,15 +10,18 @@ from typing import Any
 import numpy as np
 import orjson
 import pytest
+from prometheus_client import REGISTRY
 
 from models.catalogue import CatalogueView
 from models.maintenance import AssetModel
 from models.recommender import Recommender
+from models.stages import STAGES, Stage
 from models.store import ModelStore
 from schemas import OUTPUTS, Alert, InputEvent, ModelRef, Recommendation, Score, Settings
 from schemas.topics import ALERTS, CLICKS, FEED, ITEMS, RECOMMENDATIONS, SCORES, TELEMETRY
 from streams.handler import ConsumerRecord, Output
 from streams.maintain import Maintain
+from streams.metrics import BatchMetrics
 from streams.partition import PartitionState, empty_state
 from streams.producer import KEYS
 from streams.recommend import Recommend
@@ -116,6 +119,31 @@ def test_decisions_do_not_depend_on_how_records_are_cut(maintain: Maintain) -> N
         for table in (state.tables["pump"], state_of_pieces.tables["pump"])
     ]
     assert rows[0] == rows[1]
+
+
+def test_a_batch_leaves_its_cpu_time_by_stage_in_the_metrics(maintain: Maintain, trained_home: Path) -> None:
+    shop = Shop(trained_home, is_trained=True)
+    clicks = records_of([event for event in shop_events(200) if topic_of(event) == CLICKS])
+    readings = records_of(plant_events(cycles=20, pumps=3, seed=24))
+    for page, state, records in (
+        (shop.page, shop.state, clicks),
+        (maintain, empty_state(1, maintain.layouts()), readings),
+    ):
+        metrics, before = BatchMetrics(page.name), cpu_seconds(page.name)
+        with metrics.handling():
+            page.handle(state, records)
+        metrics.applied(records, page.topics)
+        after = cpu_seconds(page.name)
+        assert tuple(after) == STAGES
+        assert all(after[stage] > before[stage] for stage in STAGES), (page.name, before, after)
+        metrics.applied([], page.topics)
+        assert cpu_seconds(page.name) == after
+
+
+def cpu_seconds(agent: str) -> dict[Stage, float]:
+    """As Prometheus would see them."""
+    name = "millrace_stage_cpu_seconds_total"
+    return {stage: REGISTRY.get_sample_value(name, {"agent": agent, "stage": stage}) or 0.0 for stage in STAGES}
 
 
 def test_repeated_events_are_not_applied_twice(maintain: Maintain) -> None:

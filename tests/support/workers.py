@@ -25,10 +25,10 @@ class Workers:
         self.environment["MILLRACE_SESSION_TIMEOUT_S"] = "6"  # the least that Kafka allows
         self.running: list[subprocess.Popen[bytes]] = []
 
-    def start(self, role: str) -> subprocess.Popen[bytes]:
+    def start(self, role: str, **more: str) -> subprocess.Popen[bytes]:
         with self.log.open("ab") as log:
             command = [sys.executable, "-m", "millrace", "worker", "--role", role]
-            worker = subprocess.Popen(command, env=self.environment, stdout=log, stderr=log)
+            worker = subprocess.Popen(command, env=self.environment | more, stdout=log, stderr=log)
         self.running.append(worker)
         return worker
 

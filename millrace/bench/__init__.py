@@ -1,0 +1,1 @@
+"""What `millrace bench` measures: how fast forests are scored here, and what a decision costs."""
