@@ -6,7 +6,7 @@ Model ─► page_facts ─► tell_page (terminal) or JSON
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.bar import Bar
@@ -16,6 +16,8 @@ from rich.table import Table
 from rich.text import Text
 
 from millrace.commands.common import PIPE_WIDTH
+from millrace.commands.model_status import tell_status
+from schemas import WorkerStatus
 
 if TYPE_CHECKING:
     from models.store import Model
@@ -46,7 +48,7 @@ def page_facts(model: Model) -> dict[str, Any]:
     }
 
 
-def tell_page(model: Model) -> None:
+def tell_page(model: Model, workers: Sequence[WorkerStatus]) -> None:
     """Prints the page, as wide as the terminal."""
     console = Console(highlight=False)
     if not console.is_terminal:
@@ -63,6 +65,7 @@ def tell_page(model: Model) -> None:
         console.print(Text(f"\nImportance in {role}.pack", style="bold"))
         console.print(Text(picture["measure"], style="dim"))
         console.print(_picture(picture["shares"], console.width))
+    tell_status(console, model.manifest.name, workers)
     console.print(Text(f"\nFolder: {facts['folder']}"), soft_wrap=True)
 
 

@@ -47,14 +47,16 @@ def show(
     version: Annotated[str, typer.Argument(help="Or an alias.")] = "champion",
     as_json: Json = False,
 ) -> None:
-    """The card of a version, what is inside its packs, and its features by importance, after verifying its files."""
+    """The card of a version, what is inside its packs, its features by importance, which workers run the model and how
+    its challenger differs, after verifying its files."""
     from millrace.commands.model_page import page_facts, tell_page
+    from millrace.commands.model_status import read_status
 
-    model = _store().load(name, version)
+    model, workers = _store().load(name, version), read_status(load_settings())
     if as_json:
-        tell_json(page_facts(model))
+        tell_json(page_facts(model) | {"workers": [status.model_dump(mode="json") for status in workers]})
     else:
-        tell_page(model)
+        tell_page(model, workers)
 
 
 @app.command()

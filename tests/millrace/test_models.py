@@ -5,16 +5,21 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
+from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from millrace.cli import run
+from models.shadow import Tally
 from models.signing import Trust
 from models.store import ModelStore
-from schemas import Settings
+from schemas import Settings, load_settings
 from schemas.publication import AliasKey, AliasRecord, VersionKey, VersionRecord, key_text
 from schemas.topics import MODELS
+from storage import Store, upgrade
+from tests.support.decisions import worker_status
 from tests.support.kafka import consume, create_topics
 from tests.support.versions import save_as
 
@@ -45,6 +50,30 @@ def test_without_a_kafka_aliases_move_in_the_home(store: ModelStore, capsys: pyt
     assert run(["models", "withdraw", "pump", "--alias", "champion"]) == 1
     assert run(["models", "publish", "pump", "2"]) == 1
     assert "no embedded Kafka runs" in capsys.readouterr().err.replace("\n", " ")
+
+
+def test_show_tells_what_the_workers_run_and_how_the_challenger_differs(
+    store: ModelStore, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["models", "show", "pump"]) == 0
+    assert "None has told within half a minute" in capsys.readouterr().out
+    settings = load_settings()
+    upgrade(settings.database())
+    rng, tally = np.random.default_rng(1), Tally("pump", "1", "2")
+    tally.add(values := rng.normal(50, 9, 900), values + 2)
+    status = worker_status("edge-7", datetime.now(UTC), refused="9")
+    database = Store(settings.database())
+    database.write([status.model_copy(update={"comparisons": [tally.comparison()]})], [])
+    database.close()
+    assert run(["models", "show", "pump"]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "edge-7 runs 1 as champion, signed, by portable" in said
+    assert "edge-7 refused 9: it is bad" in said
+    assert "Challenger 2 beside champion 1 on edge-7" in said
+    assert "+2 on average" in said
+    assert run(["models", "show", "pump", "--json"]) == 0
+    [worker] = json.loads(capsys.readouterr().out)["workers"]
+    assert worker["comparisons"][0]["decisions"] == 900
 
 
 @pytest.fixture
