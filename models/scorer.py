@@ -7,6 +7,7 @@ Thread safety: a Scorer may be used by several threads; calls take turns, since 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -53,6 +54,7 @@ class Scorer:
                 header.divisor,
                 tuple(arrays[name] for name in ARRAYS),
                 crossover,
+                os.environ.get("MILLRACE_EVALUATOR", ""),
             )
         except ValueError as error:
             raise malformed(place, str(error)) from error
