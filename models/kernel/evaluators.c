@@ -29,7 +29,7 @@ static enum Cpu this_cpu(void) {
   const int is_wide = (low & ZMM_STATE) == ZMM_STATE && has(ebx, AVX512_EBX, 4) && has(ecx, VBMI_ECX, 1);
   return is_wide ? CPU_WITH_AVX512 : CPU_WITH_AVX2;
 }
-static const Evaluator *const EVALUATORS[] = {&AVX512_EVALUATOR, &PORTABLE, NULL};
+static const Evaluator *const EVALUATORS[] = {&AVX512_EVALUATOR, &AVX2_EVALUATOR, &PORTABLE, NULL};
 #else
 static enum Cpu this_cpu(void) {
   return ANY_CPU;

@@ -17,12 +17,6 @@ void quantise_row(const Forest *forest, const void *row, int is_double, uint8_t 
   classify_row(forest, row, is_double, classes);
 }
 
-static void load_values(const Forest *forest, const void *rows, int is_double, uint32_t count, uint32_t feature,
-                        double *values) {
-  const size_t width = forest->feature_count;
-  for (uint32_t r = 0; r < count; r++) values[r] = value_at(rows, is_double, r * width + feature);
-}
-
 void classify_block(const Forest *forest, const void *rows, int is_double, uint32_t count, uint16_t *classes) {
   double values[BLOCK_ROWS];
   for (uint32_t i = 0; i < forest->category_count; i++) {

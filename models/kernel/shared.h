@@ -40,6 +40,13 @@ static inline double value_at(const void *row, int is_double, size_t i) {
   return is_double ? ((const double *)row)[i] : (double)((const float *)row)[i];
 }
 
+/* One feature of `count` rows. */
+static inline void load_values(const Forest *forest, const void *rows, int is_double, uint32_t count, uint32_t feature,
+                        double *values) {
+  const size_t width = forest->feature_count;
+  for (uint32_t r = 0; r < count; r++) values[r] = value_at(rows, is_double, r * width + feature);
+}
+
 /* A job for `count` of its rows from `first` on. */
 static inline Job part_of(const Job *job, size_t first, size_t count) {
   const Forest *forest = job->forest;
