@@ -14,10 +14,11 @@ import lightgbm
 import numpy as np
 
 from models.forest import ZERO_THRESHOLD, CategoricalSplit, Forest, NumericSplit, Tree
+from models.kernel import EVALUATORS
 from models.scorer import Scorer
 from schemas.errors import ModelError
 
-GIVEN_ROWS, HARD_ROWS, SPLITS, ROWS_AT_ONCE = 2000, 512, 10_000, 8192
+GIVEN_ROWS, HARD_ROWS, SPLITS, ROWS_AT_ONCE, ROWS_ALONE = 2000, 512, 10_000, 8192, 128
 CATEGORIES_OF_SPLIT = 8
 SPECIAL_VALUES = (
     *(np.nan, np.inf, -np.inf, 0.0, -0.0, 5e-324, -5e-324, 1e-310, 1e-40, -1e-40, 1e30, -1e30, 1.7e308, -1.7e308),
@@ -27,7 +28,7 @@ SPECIAL_VALUES = (
 
 
 def prove_parity(booster: lightgbm.Booster, forest: Forest, blob: bytes, name: str, check_rows: np.ndarray) -> None:
-    """Compares raw scores bit for bit, of float64 and float32 rows, scored one by one and in blocks.
+    """Compares raw scores bit for bit, of float64 and float32 rows, scored row by row and in blocks by every evaluator.
 
     Raises:
         ModelError: a score differs, or the rows do not fit the model.
@@ -38,7 +39,11 @@ def prove_parity(booster: lightgbm.Booster, forest: Forest, blob: bytes, name: s
             f"{forest.features} features.",
             "Pass some of the rows that it was trained on.",
         )
-    scorers = {"in blocks": Scorer.load(blob, 1), "one by one": Scorer.load(blob, 1 << 16)}
+    scorers = {
+        f"{evaluator}, {way}": Scorer.load(blob, crossover, evaluator)
+        for evaluator in EVALUATORS
+        for way, crossover in (("in blocks", 1), ("row by row", 1 << 16))
+    }
     rng = np.random.default_rng(0)
     given = check_rows[rng.permutation(len(check_rows))[:GIVEN_ROWS]]
     base = given[rng.integers(0, len(given), HARD_ROWS)]
@@ -51,6 +56,9 @@ def prove_parity(booster: lightgbm.Booster, forest: Forest, blob: bytes, name: s
             expected = booster.predict(kind, raw_score=True)
             for way, scorer in scorers.items():
                 _compare(name, way, kind, scorer.score(kind, raw=True), expected)
+                few = kind[:ROWS_ALONE]  # rows that come together may share work, one that comes alone does not
+                alone = [scorer.score(few[i : i + 1], raw=True) for i in range(len(few))]
+                _compare(name, f"{way}, alone", few, np.concatenate(alone), expected[:ROWS_ALONE])
 
 
 def adversarial_rows(forest: Forest, rows: np.ndarray, seed: int = 0) -> np.ndarray:

@@ -1,6 +1,6 @@
 """The scoring kernel: a C extension that checks a pack and evaluates it. Use it through models.scorer.
 
-pack arrays ─► Forest (load.c, derive.c, tiles.c) ─► score (an evaluator: avx512_*.c, avx2_*.c, portable.c) / explain (explain.c)
+pack arrays ─► Forest (load.c, derive.c, tiles.c) ─► score (avx512_*.c, avx2_*.c or portable.c) / explain
 
 `EVALUATORS` are the names of those that this CPU can run, the best first.
 """

@@ -105,6 +105,7 @@ static void put_piece(Builder *builder, const Tree *tree, const Piece *piece, ui
   if (piece->count == 0) { /* a tree that is one leaf: a node that always goes left */
     draft->nodes.left[root] = (uint8_t)(EXIT + space->exit_end);
     draft->leaves[space->exit_end] = tree->leaves[0];
+    if (draft->depth == 0) draft->depth = 1;
     space->exit_end += 2;
     return;
   }

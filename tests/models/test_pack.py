@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from models.compile import compile_booster
+from models.kernel import EVALUATORS
 from models.pack import ARRAYS, DIGEST_BYTES, MAGIC, PackHeader, read_pack, write_pack
 from models.scorer import Scorer
 from schemas.errors import ModelError
@@ -137,7 +138,10 @@ def test_a_header_out_of_range_is_refused(blob: bytes, change: dict[str, float])
 
 @pytest.mark.parametrize("seed", range(6))
 def test_hostile_packs_never_crash(seed: int) -> None:
-    """Bytes changed at random, hash made right again: refused, or scored and explained without harm."""
+    """Bytes changed at random, hash made right again: refused, or scored and explained without harm.
+
+    And whatever such a pack means, it means the same to every evaluator.
+    """
     rng = np.random.default_rng(seed)
     case = random_case(seed, ["regression", "multiclass", "binary"][seed % 3])
     blob = compile_booster(case.booster, "fuzzed", case.rows)
@@ -152,15 +156,46 @@ def test_hostile_packs_never_crash(seed: int) -> None:
             changed[place] = int(rng.choice([0, 255, 1 << rng.integers(0, 8), changed[place] ^ 1, 128]))
         if rng.random() < 0.05:
             del changed[int(rng.integers(16, len(blob))) :]
+        pack, crossover = rehashed(changed), int(rng.choice([1, 1 << 16]))
         try:
-            scorer = Scorer.load(rehashed(changed), int(rng.choice([1, 1 << 16])))
+            scorers = [Scorer.load(pack, crossover, evaluator) for evaluator in EVALUATORS]
         except ModelError:
             refused += 1
             continue
-        if scorer.features == rows.shape[1]:
-            scorer.score(rows)
-            scorer.score(rows[:3])
-            scorer.explain(rows[0])
+        if scorers[0].features == rows.shape[1]:
+            for count in (70, 3):
+                scores = [scorer.score(rows[:count], raw=True) for scorer in scorers]
+                assert all(np.array_equal(score, scores[0], equal_nan=True) for score in scores)
+            scorers[0].explain(rows[0])
             scored += 1
     assert refused > 20
     assert scored > 20
+
+
+@pytest.mark.parametrize("shape", ["chain", "one leaf", "alternating"])
+def test_trees_of_any_shape_load_in_a_moment(blob: bytes, shape: str) -> None:
+    """A pack can hold trees that no training would make. What is derived from them grows with the pack, no faster."""
+    header, arrays = read_pack(blob)
+    depth = {"chain": 100_000, "one leaf": 0, "alternating": 70}[shape]
+    trees = {"chain": 1, "one leaf": 50_000, "alternating": 2000}[shape]
+    sizes = np.full(trees, depth)
+    if shape == "alternating":
+        sizes[::2] = 0
+    left = np.concatenate([~np.arange(size) for size in sizes])
+    right = np.concatenate([np.append(np.arange(1, size), ~size)[:size] for size in sizes])
+    leaves = int(sizes.sum()) + trees
+    hostile = arrays | {
+        "tree_output": np.zeros(trees),
+        "node_offset": np.append(0, np.cumsum(sizes)),
+        "node_key": np.resize(arrays["node_key"], sizes.sum()),
+        "node_left": left,
+        "node_right": right,
+        "leaf_offset": np.append(0, np.cumsum(sizes + 1)),
+        "leaf_value": np.arange(leaves) / 7,
+        "leaf_cover": np.ones(leaves),
+    }
+    pack = write_pack(header.model_copy(update={"trees": trees}), hostile)
+    rows = np.random.default_rng(1).normal(size=(9, 6))
+    scorers = [Scorer.load(pack, 1 << 16, evaluator) for evaluator in EVALUATORS]
+    scores = [scorer.score(rows, raw=True) for scorer in scorers]
+    assert all(np.array_equal(score, scores[0]) for score in scores)
