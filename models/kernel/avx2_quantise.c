@@ -38,9 +38,32 @@ WITH_AVX2 INLINE uint32_t count_below(const Feature *feature, uint32_t level_cou
   return is_double && ties ? cuts_below(feature, known) : below;
 }
 
+WITH_AVX2 INLINE uint32_t below_in(const float *cuts, __m256 wide) {
+  const __m256 low = _mm256_cmp_ps(_mm256_load_ps(cuts), wide, _CMP_LT_OQ);
+  const __m256 high = _mm256_cmp_ps(_mm256_load_ps(cuts + 8), wide, _CMP_LT_OQ);
+  return (uint32_t)__builtin_popcount(mask_of(low, high));
+}
+
+/* The byte of a value of a common feature. */
+WITH_AVX2 INLINE uint8_t common_byte(const CommonFeature *common, float rounded, double x, int is_double) {
+  const __m256 wide = _mm256_set1_ps(rounded); /* NaN is below nothing */
+  const uint32_t group = below_in(common->coarse, wide);
+  const float *cuts = common->fine + (size_t)group * 16;
+  uint32_t below = group * 16 + below_in(cuts, wide);
+  const __m256 low = _mm256_cmp_ps(_mm256_load_ps(cuts), wide, _CMP_EQ_OQ);
+  const __m256 high = _mm256_cmp_ps(_mm256_load_ps(cuts + 8), wide, _CMP_EQ_OQ);
+  if (is_double && _mm256_movemask_ps(_mm256_or_ps(low, high))) below = cuts_below(common->exact, x);
+  return x != x ? common->nan_byte : (uint8_t)below;
+}
+
 WITH_AVX2 INLINE void quantise_row_of(const Forest *forest, const void *row, int is_double, uint8_t *bytes) {
-  for (uint32_t i = 0; i < forest->split_feature_count; i++) {
-    const Feature *feature = forest->features + i;
+  for (uint32_t i = 0; i < forest->common_count; i++) {
+    const CommonFeature *common = forest->common + i;
+    const double x = value_at(row, is_double, common->feature);
+    bytes[common->column] = common_byte(common, is_double ? rounded_down(x) : (float)x, x, is_double);
+  }
+  for (uint32_t i = 0; i < forest->other_count; i++) {
+    const Feature *feature = forest->others[i];
     const double x = value_at(row, is_double, feature->feature);
     const uint32_t below = count_below(feature, feature->level_count, x != x ? 0.0 : x, is_double);
     for (uint32_t c = feature->first_column; c < feature->end_column; c++)

@@ -85,6 +85,33 @@ WITH_AVX512 INLINE void leaf_numbers(const Forest *forest, const Scratch *scratc
   }
 }
 
+/* As set_columns, for a set of up to 512 classes: its bits are one register, the class picks a byte and a bit of it. */
+WITH_AVX512 INLINE __m512i set_column(const CategorySet *set, const uint16_t *classes) {
+  const __m512i low = _mm512_load_si512(classes), high = _mm512_load_si512(classes + 32);
+  const __m256i low_byte = _mm512_cvtepi16_epi8(_mm512_srli_epi16(low, 3));
+  const __m256i high_byte = _mm512_cvtepi16_epi8(_mm512_srli_epi16(high, 3));
+  const __m512i byte = _mm512_inserti64x4(_mm512_castsi256_si512(low_byte), high_byte, 1);
+  const __m512i number =
+      _mm512_inserti64x4(_mm512_castsi256_si512(_mm512_cvtepi16_epi8(low)), _mm512_cvtepi16_epi8(high), 1);
+  const __m512i bit_of = _mm512_set1_epi64((int64_t)0x8040201008040201);
+  const __m512i bit = _mm512_shuffle_epi8(bit_of, _mm512_and_si512(number, _mm512_set1_epi8(7)));
+  const __m512i bytes = _mm512_permutexvar_epi8(byte, _mm512_loadu_si512(set->bits)); /* memory.c pads for it */
+  return _mm512_maskz_mov_epi8(_mm512_test_epi8_mask(bytes, bit), _mm512_set1_epi8(1));
+}
+
+WITH_AVX512 INLINE void fill_set_columns(const Forest *forest, const Tree *tree, uint8_t *bytes,
+                                         const uint16_t *classes) {
+  int are_small = 1;
+  for (uint32_t j = 0; j < tree->set_count; j++) {
+    const CategorySet *set = forest->sets + tree->sets[j];
+    if (forest->categories[set->category].class_count > 512) are_small = 0;
+    else
+      _mm512_store_si512(bytes + ((size_t)forest->column_count + j) * BLOCK_ROWS,
+                         set_column(set, classes + (size_t)set->category * BLOCK_ROWS));
+  }
+  if (!are_small) set_columns(forest, tree, bytes, classes);
+}
+
 static void walk_blocks(const Job *job, const Tree *tree, double *sums) {
   const Forest *forest = job->forest;
   for (size_t r = 0; r < job->count; r++) {
@@ -108,8 +135,8 @@ WITH_AVX512 INLINE void score_blocks(const Job *job, uint32_t blocks) {
       continue;
     }
     for (uint32_t b = 0; b < blocks && tree->set_count; b++)
-      set_columns(forest, tree, scratch->block_bytes + b * forest->block_stride,
-                  scratch->block_classes + b * forest->class_stride);
+      fill_set_columns(forest, tree, scratch->block_bytes + b * forest->block_stride,
+                       scratch->block_classes + b * forest->class_stride);
     __m512i number[BLOCKS_TOGETHER];
     leaf_numbers(forest, scratch, tree, blocks, number);
     for (uint32_t b = 0; b < blocks; b++) add_leaves(tree, number[b], sums + b * next_sums);

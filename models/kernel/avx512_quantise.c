@@ -28,9 +28,24 @@ WITH_AVX512 INLINE float rounded_down(double x) {
   return _mm_cvtss_f32(_mm_cvt_roundsd_ss(_mm_setzero_ps(), _mm_set_sd(x), TO_FLOOR));
 }
 
+/* The byte of a value of a common feature. */
+WITH_AVX512 INLINE uint8_t common_byte(const CommonFeature *common, float rounded, double x, int is_double) {
+  const __m512 wide = _mm512_set1_ps(rounded); /* NaN is below nothing */
+  const uint32_t group = (uint32_t)__builtin_popcount(_mm512_cmp_ps_mask(_mm512_load_ps(common->coarse), wide, _CMP_LT_OQ));
+  const __m512 cuts = _mm512_load_ps(common->fine + (size_t)group * 16);
+  uint32_t below = group * 16 + (uint32_t)__builtin_popcount(_mm512_cmp_ps_mask(cuts, wide, _CMP_LT_OQ));
+  if (is_double && _mm512_cmp_ps_mask(cuts, wide, _CMP_EQ_OQ)) below = cuts_below(common->exact, x);
+  return x != x ? common->nan_byte : (uint8_t)below;
+}
+
 WITH_AVX512 INLINE void quantise_row_of(const Forest *forest, const void *row, int is_double, uint8_t *bytes) {
-  for (uint32_t i = 0; i < forest->split_feature_count; i++) {
-    const Feature *feature = forest->features + i;
+  for (uint32_t i = 0; i < forest->common_count; i++) {
+    const CommonFeature *common = forest->common + i;
+    const double x = value_at(row, is_double, common->feature);
+    bytes[common->column] = common_byte(common, is_double ? rounded_down(x) : (float)x, x, is_double);
+  }
+  for (uint32_t i = 0; i < forest->other_count; i++) {
+    const Feature *feature = forest->others[i];
     const double x = value_at(row, is_double, feature->feature), known = x != x ? 0.0 : x;
     uint32_t ties, below = search(feature, feature->level_count, is_double ? rounded_down(known) : (float)known, &ties);
     if (is_double && ties) below = cuts_below(feature, known);

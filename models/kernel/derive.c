@@ -125,6 +125,7 @@ const char *forest_derive(Forest *forest) {
   const Evaluator *evaluator = forest->evaluator;
   const char *wrong = NULL;
   if (evaluator->needs != ANY_CPU) wrong = derive_search(forest);
+  if (!wrong && evaluator->needs != ANY_CPU) wrong = derive_common(forest);
   if (!wrong && evaluator->needs == CPU_WITH_AVX512) wrong = derive_planes(forest);
   if (!wrong && forest->column_count <= evaluator->tile_columns) wrong = derive_tiles(forest);
   return wrong;

@@ -1,8 +1,7 @@
 /* derive_vectors.c: tables that only the evaluators with vector instructions read: search levels, byte planes. */
-#include <math.h>
 #include <string.h>
 
-#include "forest.h"
+#include "shared.h"
 
 #define GROUP 16 /* cuts that are compared at once */
 
@@ -44,6 +43,38 @@ const char *derive_search(Forest *forest) {
   for (uint32_t i = 0; i < forest->split_feature_count; i++) {
     fill_levels(forest->features + i, table);
     table += search_floats(forest->features + i);
+  }
+  return NULL;
+}
+
+static int is_common(const Forest *forest, const Feature *feature) {
+  const Column *column = forest->columns + feature->first_column;
+  return feature->end_column == feature->first_column + 1 && column->base == 0 && feature->cut_count <= 255 &&
+         column->rule != NAN_AND_ZERO_ARE_MISSING;
+}
+
+const char *derive_common(Forest *forest) {
+  const uint32_t count = forest->split_feature_count;
+  float *no_cuts = forest_memory(forest, GROUP, sizeof *no_cuts); /* level 1 of features with less than 16 */
+  forest->common = forest_memory(forest, count, sizeof *forest->common);
+  forest->others = forest_memory(forest, count, sizeof *forest->others);
+  CHECK(no_cuts && forest->common && forest->others, OUT_OF_MEMORY);
+  for (int i = 0; i < GROUP; i++) no_cuts[i] = INFINITY;
+  for (uint32_t i = 0; i < count; i++) {
+    const Feature *feature = forest->features + i;
+    const Column *column = forest->columns + feature->first_column;
+    if (!is_common(forest, feature)) {
+      forest->others[forest->other_count++] = feature;
+      continue;
+    }
+    const uint8_t zero = (uint8_t)cuts_below(feature, 0.0);
+    forest->common[forest->common_count++] =
+        (CommonFeature){.coarse = feature->level_count > 1 ? feature->levels[1] : no_cuts,
+                        .fine = feature->levels[0],
+                        .feature = feature->feature,
+                        .column = feature->first_column,
+                        .exact = feature,
+                        .nan_byte = column->rule == NAN_IS_MISSING ? column->sentinel : zero};
   }
   return NULL;
 }

@@ -38,8 +38,10 @@ static const Evaluator *const EVALUATORS[] = {&PORTABLE, NULL};
 #endif
 
 const Evaluator *const *available_evaluators(void) {
+  static const Evaluator *const *best; /* asking takes microseconds in a virtual machine */
+  if (best) return best;
   const enum Cpu cpu = this_cpu();
-  const Evaluator *const *best = EVALUATORS;
-  while ((*best)->needs > cpu) best++;
-  return best;
+  const Evaluator *const *evaluator = EVALUATORS;
+  while ((*evaluator)->needs > cpu) evaluator++;
+  return best = evaluator;
 }

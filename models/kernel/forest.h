@@ -69,6 +69,13 @@ typedef struct {
   uint32_t level_count;
   const float *levels[SEARCH_LEVELS];
 } Feature;
+/* A feature of the common kind: one column, at most 255 cuts, zero is not missing. In the form that a row needs. */
+typedef struct {
+  const float *coarse, *fine; /* levels 1 and 0 of the search */
+  uint32_t feature, column;
+  const Feature *exact;
+  uint8_t nan_byte;
+} CommonFeature;
 typedef struct {
   uint32_t feature;
   uint16_t base;
@@ -152,7 +159,10 @@ struct Forest {
   uint32_t feature_count, output_count, link;
   double alpha, divisor; /* of the sigmoid; of averaged forests (1 otherwise) */
   uint32_t split_feature_count, column_count, category_count, set_count, tree_count;
+  uint32_t common_count, other_count;
   Feature *features;
+  CommonFeature *common; /* only for evaluators with vectors; the rest is in `others` */
+  const Feature **others;
   Column *columns;
   Category *categories;
   CategorySet *sets;
@@ -182,6 +192,7 @@ const char *forest_load(Forest *forest, const Array arrays[ARRAY_COUNT]);
 const char *load_trees(Forest *forest, const Array arrays[ARRAY_COUNT]);
 const char *forest_derive(Forest *forest);
 const char *derive_search(Forest *forest);
+const char *derive_common(Forest *forest);
 const char *derive_planes(Forest *forest);
 int offsets_are_valid(const Array *offsets, size_t count, size_t total);
 

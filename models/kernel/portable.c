@@ -72,7 +72,12 @@ void set_columns(const Forest *forest, const Tree *tree, uint8_t *bytes, const u
     const CategorySet *set = forest->sets + tree->sets[j];
     const uint16_t *of_rows = classes + (size_t)set->category * BLOCK_ROWS;
     uint8_t *column = bytes + (size_t)(forest->column_count + j) * BLOCK_ROWS;
-    for (int r = 0; r < BLOCK_ROWS; r++) column[r] = (uint8_t)set_has(set, of_rows[r]);
+    if (forest->categories[set->category].class_count <= 64) { /* one word: no need to look for it */
+      const uint64_t bits = set->bits[0];
+      for (int r = 0; r < BLOCK_ROWS; r++) column[r] = (uint8_t)(bits >> of_rows[r] & 1);
+    } else {
+      for (int r = 0; r < BLOCK_ROWS; r++) column[r] = (uint8_t)set_has(set, of_rows[r]);
+    }
   }
 }
 

@@ -30,8 +30,13 @@ static const char *fill_masks(const Builder *builder, Tiles *tiles) {
     const Spot *spot = &builder->asked[i].spot;
     const CategorySet *set = forest->sets + builder->asked[i].set;
     uint64_t *mask = tiles->masks[set->category] + spot->tile;
-    for (uint32_t class_id = 0; class_id < forest->categories[set->category].class_count; class_id++)
-      if (set_has(set, class_id)) mask[(size_t)class_id * builder->count] |= 1ull << spot->lane;
+    const uint32_t class_count = forest->categories[set->category].class_count;
+    for (uint32_t word = 0; word * 64 < class_count; word++) {
+      uint64_t bits = set->bits[word];
+      if (class_count - word * 64 < 64) bits &= (1ull << (class_count - word * 64)) - 1; /* of no class: a pack may say so */
+      for (; bits; bits &= bits - 1)
+        mask[(size_t)(word * 64 + (uint32_t)__builtin_ctzll(bits)) * builder->count] |= 1ull << spot->lane;
+    }
   }
   return NULL;
 }
