@@ -21,19 +21,20 @@ WITH_AVX2 INLINE void leaf_numbers(const Tree *tree, const uint8_t *bytes, uint8
   uint8_t *slot = slots + LANE_LEAVES * BLOCK_ROWS;
   __m256i number[2] = {_mm256_setzero_si256(), _mm256_setzero_si256()};
   for (; operation < twins_end; operation++, slot += BLOCK_ROWS) {
-    const __m256i cut = _mm256_set1_epi8((char)operation->cut);
-    const __m256i right_leaf = _mm256_set1_epi8((char)(operation->leaf + 1)); /* its neighbour is one below */
+    const Operation op = *operation; /* once: the stores below could change it, for all that the compiler knows */
+    const __m256i cut = _mm256_set1_epi8((char)op.cut);
+    const __m256i right_leaf = _mm256_set1_epi8((char)(op.leaf + 1)); /* its neighbour is one below */
     for (uint32_t g = 0; g < groups; g++) {
-      number[g] = _mm256_add_epi8(right_leaf, not_above(load(bytes + operation->column + g * WIDTH), cut));
+      number[g] = _mm256_add_epi8(right_leaf, not_above(load(bytes + op.column + g * WIDTH), cut));
       _mm256_store_si256((__m256i *)(slot + g * WIDTH), number[g]);
     }
   }
   for (; operation < end; operation++, slot += BLOCK_ROWS) {
-    const __m256i cut = _mm256_set1_epi8((char)operation->cut);
+    const Operation op = *operation;
+    const __m256i cut = _mm256_set1_epi8((char)op.cut);
     for (uint32_t g = 0; g < groups; g++) {
-      const __m256i stay = not_above(load(bytes + operation->column + g * WIDTH), cut);
-      number[g] = _mm256_blendv_epi8(load(slots + operation->right + g * WIDTH),
-                                     load(slots + operation->left + g * WIDTH), stay);
+      const __m256i stay = not_above(load(bytes + op.column + g * WIDTH), cut);
+      number[g] = _mm256_blendv_epi8(load(slots + op.right + g * WIDTH), load(slots + op.left + g * WIDTH), stay);
       _mm256_store_si256((__m256i *)(slot + g * WIDTH), number[g]);
     }
   }

@@ -22,7 +22,8 @@ WITH_AVX2 INLINE uint32_t search(const Feature *feature, uint32_t level_count, f
   return group;
 }
 
-/* Towards minus infinity, from the nearest float32: one bit down in size if that is above and positive, up if negative. */
+/* Towards minus infinity, from the nearest float32: one bit down in size if that is above and positive, up if negative.
+ */
 static inline float rounded_down(double x) {
   float nearest = (float)x;
   uint32_t bits;
@@ -102,8 +103,8 @@ WITH_AVX2 INLINE void quantise_block_of(const Forest *forest, const void *rows, 
   }
 }
 
-WITH_AVX2 void avx2_quantise_block(const Forest *forest, const void *rows, int is_double, uint32_t count, uint8_t *bytes,
-                                   uint16_t *classes) {
+WITH_AVX2 void avx2_quantise_block(const Forest *forest, const void *rows, int is_double, uint32_t count,
+                                   uint8_t *bytes, uint16_t *classes) {
   if (is_double) quantise_block_of(forest, rows, 1, count, bytes);
   else quantise_block_of(forest, rows, 0, count, bytes);
   classify_block(forest, rows, is_double, count, classes);

@@ -23,7 +23,7 @@ typedef struct {
   const Tiles *tiles;
   uint32_t tables;
   double *scores;
-  __m256i bytes[MOST_TABLES];            /* 16 bytes of the row, twice */
+  __m256i bytes[MOST_TABLES];             /* 16 bytes of the row, twice */
   const uint64_t *masks[TILE_CATEGORIES]; /* of the row's class in each category, [tile] */
 } Run;
 /* The byte that each of 32 nodes asks for. A shuffle looks up in 16 bytes, and gives 0 where bit 7 of the index is set:

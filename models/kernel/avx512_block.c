@@ -1,7 +1,7 @@
 /* avx512_block.c: 64 rows in byte lanes, and 128 where there are so many: two blocks share the decoding of each node.
  *
- * rows -> bytes -> per tree, from the lowest nodes up: one comparison and one blend of leaf numbers a node -> the numbers
- * look up the eight bytes of the leaves -> interleaved to doubles -> added to the sums of 64 rows
+ * rows -> bytes -> per tree, from the lowest nodes up: one comparison and one blend of leaf numbers a node -> the
+ * numbers look up the eight bytes of the leaves -> interleaved to doubles -> added to the sums of 64 rows
  */
 #include "avx512.h"
 
@@ -55,7 +55,7 @@ WITH_AVX512 INLINE void add_leaves(const Tree *tree, __m512i number, double *sum
   else add_leaves_of(tree->planes, 256, number, sums);
 }
 
-/* Leaf numbers of 64 rows in each of `blocks` blocks, from the lowest nodes up to the root, whose slot is the answer. */
+/* Leaf numbers of 64 rows in each block, from the lowest nodes up to the root, whose slot is the answer. */
 WITH_AVX512 INLINE void leaf_numbers(const Forest *forest, const Scratch *scratch, const Tree *tree, uint32_t blocks,
                                      __m512i *number) {
   const uint8_t *bytes = scratch->block_bytes;
@@ -65,21 +65,23 @@ WITH_AVX512 INLINE void leaf_numbers(const Forest *forest, const Scratch *scratc
                   *end = operation + tree->node_count;
   for (uint32_t b = 0; b < blocks; b++) number[b] = _mm512_setzero_si512();
   for (; operation < twins_end; operation++, slot += BLOCK_ROWS) {
-    const __m512i cut = _mm512_set1_epi8((char)operation->cut), leaf = _mm512_set1_epi8((char)operation->leaf);
+    const Operation op = *operation; /* once: the stores below could change it, for all that the compiler knows */
+    const __m512i cut = _mm512_set1_epi8((char)op.cut), leaf = _mm512_set1_epi8((char)op.leaf);
     for (uint32_t b = 0; b < blocks; b++) {
-      const __m512i byte = _mm512_load_si512(bytes + b * next_bytes + operation->column);
+      const __m512i byte = _mm512_load_si512(bytes + b * next_bytes + op.column);
       const __mmask64 right = _mm512_cmpgt_epu8_mask(byte, cut);
       number[b] = _mm512_mask_sub_epi8(leaf, right, leaf, _mm512_set1_epi8(-1)); /* the neighbour */
       _mm512_store_si512(slot + b * next_slots, number[b]);
     }
   }
   for (; operation < end; operation++, slot += BLOCK_ROWS) {
-    const __m512i cut = _mm512_set1_epi8((char)operation->cut);
+    const Operation op = *operation;
+    const __m512i cut = _mm512_set1_epi8((char)op.cut);
     for (uint32_t b = 0; b < blocks; b++) {
-      const __m512i byte = _mm512_load_si512(bytes + b * next_bytes + operation->column);
+      const __m512i byte = _mm512_load_si512(bytes + b * next_bytes + op.column);
       const uint8_t *from = slots + b * next_slots;
-      number[b] = _mm512_mask_mov_epi8(_mm512_load_si512(from + operation->left), _mm512_cmpgt_epu8_mask(byte, cut),
-                                       _mm512_load_si512(from + operation->right));
+      number[b] = _mm512_mask_mov_epi8(_mm512_load_si512(from + op.left), _mm512_cmpgt_epu8_mask(byte, cut),
+                                       _mm512_load_si512(from + op.right));
       _mm512_store_si512(slot + b * next_slots, number[b]);
     }
   }

@@ -31,7 +31,8 @@ WITH_AVX512 INLINE float rounded_down(double x) {
 /* The byte of a value of a common feature. */
 WITH_AVX512 INLINE uint8_t common_byte(const CommonFeature *common, float rounded, double x, int is_double) {
   const __m512 wide = _mm512_set1_ps(rounded); /* NaN is below nothing */
-  const uint32_t group = (uint32_t)__builtin_popcount(_mm512_cmp_ps_mask(_mm512_load_ps(common->coarse), wide, _CMP_LT_OQ));
+  const uint32_t group =
+      (uint32_t)__builtin_popcount(_mm512_cmp_ps_mask(_mm512_load_ps(common->coarse), wide, _CMP_LT_OQ));
   const __m512 cuts = _mm512_load_ps(common->fine + (size_t)group * 16);
   uint32_t below = group * 16 + (uint32_t)__builtin_popcount(_mm512_cmp_ps_mask(cuts, wide, _CMP_LT_OQ));
   if (is_double && _mm512_cmp_ps_mask(cuts, wide, _CMP_EQ_OQ)) below = cuts_below(common->exact, x);
@@ -90,19 +91,22 @@ WITH_AVX512 INLINE void check_floats(Values *values, const float *from) {
   }
 }
 
-WITH_AVX512 INLINE void search_all(const Feature *feature, uint32_t level_count, Values *values, uint16_t *below) {
+WITH_AVX512 INLINE void search_all(const Feature *feature, uint32_t level_count, int is_double, Values *values,
+                                   uint16_t *below) {
+  uint64_t all_ties = 0;
   for (int r = 0; r < BLOCK_ROWS; r++) {
     uint32_t ties;
     below[r] = (uint16_t)search(feature, level_count, values->floats[r], &ties);
-    values->ties |= (uint64_t)(ties != 0) << r;
+    if (is_double) all_ties |= (uint64_t)(ties != 0) << r;
   }
+  values->ties = all_ties;
 }
 
 WITH_AVX512 INLINE void search_block(const Feature *feature, int is_double, Values *values, uint16_t *below) {
-  if (feature->level_count == 1) search_all(feature, 1, values, below);
-  else if (feature->level_count == 2) search_all(feature, 2, values, below);
-  else search_all(feature, feature->level_count, values, below);
-  for (uint64_t left = is_double ? values->ties : 0; left; left &= left - 1) {
+  if (feature->level_count == 1) search_all(feature, 1, is_double, values, below);
+  else if (feature->level_count == 2) search_all(feature, 2, is_double, values, below);
+  else search_all(feature, feature->level_count, is_double, values, below);
+  for (uint64_t left = values->ties; left; left &= left - 1) {
     const int r = __builtin_ctzll(left);
     below[r] = (uint16_t)cuts_below(feature, values->doubles[r]);
   }
@@ -113,8 +117,8 @@ WITH_AVX512 INLINE __m512i column_bytes(const Column *column, const uint16_t *be
   const __m512i base = _mm512_set1_epi16((short)column->base);
   const __m512i low = _mm512_subs_epu16(_mm512_load_si512(below), base);
   const __m512i high = _mm512_subs_epu16(_mm512_load_si512(below + 32), base);
-  const __m512i bytes = _mm512_inserti64x4(_mm512_castsi256_si512(_mm512_cvtusepi16_epi8(low)),
-                                           _mm512_cvtusepi16_epi8(high), 1);
+  const __m512i bytes =
+      _mm512_inserti64x4(_mm512_castsi256_si512(_mm512_cvtusepi16_epi8(low)), _mm512_cvtusepi16_epi8(high), 1);
   uint64_t missing = column->rule == NAN_IS_ZERO ? 0 : values->nan;
   if (column->rule == NAN_AND_ZERO_ARE_MISSING) missing |= values->zero;
   return _mm512_mask_mov_epi8(bytes, missing, _mm512_set1_epi8((char)column->sentinel));

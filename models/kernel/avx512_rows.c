@@ -3,8 +3,8 @@
  * bytes of the row -> one permutation fetches the byte of each node -> one comparison decides all -> after n doublings
  * each lane knows where a way of 2^n nodes from it leads -> the roots' lanes name the leaves
  *
- * Nothing depends on the data but the address of the leaf. What limits it is reading the tiles from the L2 cache, so up to
- * four rows share that.
+ * Nothing depends on the data but the address of the leaf. What limits it is reading the tiles from the L2 cache, so up
+ * to four rows share that.
  */
 #include "avx512.h"
 #include "tiles.h"
@@ -19,7 +19,8 @@ static const uint8_t EXITS[64] __attribute__((aligned(64))) = {
     86,  87,  88,  89,  90,  91,  92,  93,  94,  95,  96,  97,  98,  99,  100, 101, 102, 103, 104, 105, 106, 107,
     108, 109, 110, 111, 112, 113, 114, 115, 116, 117, 118, 119, 120, 121, 122, 123, 124, 125, 126, 127};
 
-/* The rows of a call. What follows is inlined with constant `shape`: a branch less in the loop is a tile more in flight. */
+/* The rows of a call. What follows is inlined with constant `shape`: a branch less in the loop is a tile more in
+ * flight. */
 typedef struct {
   uint32_t registers, count, doublings;
   int is_plain; /* one output, no categories, no tails */
@@ -31,7 +32,6 @@ typedef struct {
   const uint64_t *masks[ROWS_TOGETHER][TILE_CATEGORIES]; /* of the row's class in each category, [tile] */
   __m512i bytes[ROWS_TOGETHER][MOST_REGISTERS];
 } Run;
-
 typedef struct {
   __m512i column, cut, left, change; /* change: right target - left target */
   uint64_t beyond;
@@ -40,11 +40,12 @@ typedef struct {
 WITH_AVX512 INLINE Loaded load_tile(const Tiles *tiles, uint32_t number, uint32_t registers) {
   const Tile *from = tiles->tiles + number;
   const __m512i left = _mm512_load_si512(from->left);
-  return (Loaded){.column = _mm512_load_si512(from->column),
-                  .cut = _mm512_load_si512(from->cut),
-                  .left = left,
-                  .change = _mm512_mask_blend_epi8(_mm512_movepi8_mask(left), _mm512_set1_epi8(1), _mm512_set1_epi8(64)),
-                  .beyond = registers > 4 ? tiles->beyond[number] : 0};
+  return (Loaded){
+      .column = _mm512_load_si512(from->column),
+      .cut = _mm512_load_si512(from->cut),
+      .left = left,
+      .change = _mm512_mask_blend_epi8(_mm512_movepi8_mask(left), _mm512_set1_epi8(1), _mm512_set1_epi8(64)),
+      .beyond = registers > 4 ? tiles->beyond[number] : 0};
 }
 
 /* The byte that each node asks for. A permutation looks up in two registers by seven bits; the eighth bit and `beyond`
@@ -81,14 +82,20 @@ WITH_AVX512 INLINE uint64_t last_end(const Run *run, Shape shape, uint32_t r, ui
   return end;
 }
 
-/* Adds the leaves of the trees that begin in a tile, in their order. */
-WITH_AVX512 INLINE void add_leaves(const Run *run, Shape shape, const Head *head, const double *leaves, uint64_t end,
-                                   double *scores) {
+/* Adds the leaves of the trees that begin in a tile, in their order. A sum in memory would be slower, so only several
+ * outputs have one. */
+WITH_AVX512 INLINE double add_leaves(const Run *run, Shape shape, const Head *head, const double *leaves, uint64_t end,
+                                     uint32_t r, double sum) {
   const uint32_t outputs = run->forest->output_count;
-  for (uint32_t i = 0; i < head->tree_count; i++, end >>= 8) {
-    const uint32_t output = shape.is_plain || outputs == 1 ? 0 : run->forest->trees[head->first_tree + i].output;
-    scores[output] += leaves[end % TILE_NODES];
+  if (shape.is_plain || outputs == 1) {
+    sum += leaves[end % TILE_NODES];
+    for (uint32_t i = 1; i < head->tree_count; i++) sum += leaves[(end >> 8 * i) % TILE_NODES];
+    return sum;
   }
+  const Tree *trees = run->forest->trees + head->first_tree;
+  for (uint32_t i = 0; i < head->tree_count; i++)
+    run->scores[r * outputs + trees[i].output] += leaves[(end >> 8 * i) % TILE_NODES];
+  return sum;
 }
 
 WITH_AVX512 INLINE void run_tiles(const Run *run, Shape shape) {
@@ -100,34 +107,31 @@ WITH_AVX512 INLINE void run_tiles(const Run *run, Shape shape) {
     for (uint32_t r = 0; r < shape.count; r++) {
       uint32_t number = head->tile;
       uint64_t end = ends(run, shape, r, &tile, number);
-      if (shape.is_plain) {
-        sums[r] += tiles->leaves[number][end % TILE_NODES];
-        for (uint32_t i = 1; i < head->tree_count; i++) sums[r] += tiles->leaves[number][(end >> 8 * i) % TILE_NODES];
-        continue;
-      }
-      if (tiles->has_tails) end = last_end(run, shape, r, &number, end);
-      add_leaves(run, shape, head, tiles->leaves[number], end, run->scores + r * run->forest->output_count);
+      if (!shape.is_plain && tiles->has_tails) end = last_end(run, shape, r, &number, end);
+      sums[r] = add_leaves(run, shape, head, tiles->leaves[number], end, r, sums[r]);
     }
   }
-  for (uint32_t r = 0; r < shape.count && shape.is_plain; r++) run->scores[r] = sums[r];
+  for (uint32_t r = 0; r < shape.count && (shape.is_plain || run->forest->output_count == 1); r++)
+    run->scores[r] = sums[r];
 }
 
 /* Quantises the rows of the job, then runs them through the tiles. */
 WITH_AVX512 INLINE void score(const Job *job, Shape shape) {
   const Forest *forest = job->forest;
   const Tiles *tiles = forest->tiles;
-  uint8_t *bytes = job->scratch->row_bytes;
-  uint16_t *classes = job->scratch->row_classes;
   Run run; /* not zeroed: three kilobytes */
   run.forest = forest, run.tiles = tiles, run.scores = job->scores;
   for (uint32_t r = 0; r < shape.count; r++) {
-    const char *row = (const char *)job->rows + (size_t)r * forest->feature_count * (job->is_double ? 8 : 4);
-    avx512_quantise_row(forest, row, job->is_double, bytes, classes);
-    for (uint32_t i = 0; i < shape.registers; i++) run.bytes[r][i] = _mm512_load_si512(bytes + 64 * (size_t)i);
+    const Job row = part_of(job, r, 1);
+    uint16_t *classes = job->scratch->row_classes + (size_t)r * forest->category_count;
+    avx512_quantise_row(forest, row.rows, row.is_double, job->scratch->row_bytes + r * forest->row_stride, classes);
     for (uint32_t i = 0; i < forest->category_count; i++)
       run.masks[r][i] = tiles->masks[i] + (size_t)classes[i] * tiles->tile_count;
-    for (uint32_t k = 0; k < forest->output_count; k++) run.scores[r * forest->output_count + k] = 0.0;
+    for (uint32_t k = 0; k < forest->output_count; k++) row.scores[k] = 0.0;
   }
+  for (uint32_t r = 0; r < shape.count; r++) /* afterwards: bytes just stored cannot be loaded as vectors yet */
+    for (uint32_t i = 0; i < shape.registers; i++)
+      run.bytes[r][i] = _mm512_load_si512(job->scratch->row_bytes + r * forest->row_stride + 64 * (size_t)i);
   run_tiles(&run, shape);
 }
 
@@ -138,14 +142,14 @@ static uint32_t doublings_for(uint32_t depth) {
 }
 
 /* Code for each shape that is common among models; the others share one for each size of the row. */
-#define SCORE(registers, count)                                                                              \
-  WITH_AVX512 static void score_##registers##_##count(const Job *job) {                                      \
-    const Forest *forest = job->forest;                                                                      \
-    const uint32_t doublings = doublings_for(forest->tiles->depth);                                          \
+#define SCORE(registers, count)                                                                             \
+  WITH_AVX512 static void score_##registers##_##count(const Job *job) {                                     \
+    const Forest *forest = job->forest;                                                                     \
+    const uint32_t doublings = doublings_for(forest->tiles->depth);                                         \
     const int is_plain = forest->output_count == 1 && !forest->category_count && !forest->tiles->has_tails; \
-    if (is_plain && doublings == 4) score(job, (Shape){registers, count, 4, 1});                             \
-    else if (is_plain && doublings == 5) score(job, (Shape){registers, count, 5, 1});                        \
-    else score(job, (Shape){registers, count, doublings, 0});                                                \
+    if (is_plain && doublings == 4) score(job, (Shape){registers, count, 4, 1});                            \
+    else if (is_plain && doublings == 5) score(job, (Shape){registers, count, 5, 1});                       \
+    else score(job, (Shape){registers, count, doublings, 0});                                               \
   }
 SCORE(1, 1)
 SCORE(1, 4)

@@ -87,7 +87,10 @@ static void derive_strides(Forest *forest) {
   forest->row_stride = row < TABLE_BYTES ? TABLE_BYTES : (row + 63) & ~(size_t)63;
   forest->block_stride = ((size_t)forest->column_count + forest->most_sets) * BLOCK_ROWS;
   forest->class_stride = (size_t)forest->category_count * BLOCK_ROWS;
-  forest->slot_stride = (LANE_LEAVES + (size_t)forest->largest_tree) * BLOCK_ROWS;
+  /* An odd multiple of 2,048: a load that equals an earlier store in its lowest twelve bits waits for it, so the same
+   * slot of two blocks must lie apart. */
+  const size_t slots = (LANE_LEAVES + (size_t)forest->largest_tree) * BLOCK_ROWS;
+  forest->slot_stride = (slots + 2047) / 4096 * 4096 + 2048;
 }
 
 const char *forest_derive(Forest *forest) {

@@ -18,8 +18,8 @@ static int has(uint32_t word, const uint8_t *bits, int count) {
 }
 
 static enum Cpu this_cpu(void) {
-  static const uint8_t LEAF_1_ECX[] = {23, 27, 28};             /* POPCNT, OSXSAVE, AVX */
-  static const uint8_t AVX2_EBX[] = {3, 5, 8};                  /* BMI1, AVX2, BMI2 */
+  static const uint8_t LEAF_1_ECX[] = {23, 27, 28};                       /* POPCNT, OSXSAVE, AVX */
+  static const uint8_t AVX2_EBX[] = {3, 5, 8};                            /* BMI1, AVX2, BMI2 */
   static const uint8_t AVX512_EBX[] = {16, 17, 30, 31}, VBMI_ECX[] = {1}; /* F, DQ, BW, VL */
   uint32_t eax, ebx, ecx, edx, low, high;
   if (!__get_cpuid(1, &eax, &ebx, &ecx, &edx) || !has(ecx, LEAF_1_ECX, 3)) return ANY_CPU;

@@ -114,8 +114,8 @@ typedef struct {
   Node *nodes;
   double *leaves, *leaf_cover, *node_cover; /* cover: training rows that reached it, for explain() */
   uint8_t *planes; /* byte j of leaf i at j * plane_bytes(leaf_count) + i, for looking up 64 leaves at once; or NULL */
-  Step *steps;                              /* NULL: too large for the eight-byte form */
-  Operation *operations;                    /* NULL: more than LANE_LEAVES leaves */
+  Step *steps;     /* NULL: too large for the eight-byte form */
+  Operation *operations; /* NULL: more than LANE_LEAVES leaves */
 } Tree;
 
 typedef struct Forest Forest;
@@ -148,9 +148,9 @@ enum Cpu { ANY_CPU, CPU_WITH_AVX2, CPU_WITH_AVX512 };
 typedef struct {
   const char *name;
   enum Cpu needs;
-  uint32_t lanes;              /* a block is evaluated in groups of so many rows */
-  uint32_t block_rows;         /* up to so many rows are given to score_block */
-  uint32_t tile_columns;       /* score_rows wants tiles, of forests with at most so many byte columns */
+  uint32_t lanes;                      /* a block is evaluated in groups of so many rows */
+  uint32_t block_rows;                 /* up to so many rows are given to score_block */
+  uint32_t tile_columns;               /* score_rows wants tiles, of forests with at most so many byte columns */
   void (*score_rows)(const Job *job);  /* one by one, or a few together */
   void (*score_block)(const Job *job); /* in byte lanes */
 } Evaluator;
@@ -168,9 +168,10 @@ struct Forest {
   CategorySet *sets;
   Tree *trees;
   const Evaluator *evaluator;
-  Tiles *tiles;            /* NULL: score_rows walks the trees */
-  uint32_t crossover;      /* from so many rows on a block is cheaper than row by row; measured at load */
-  uint32_t parallel_rows;  /* from so many rows on a call lets other threads run */
+  Tiles *tiles;           /* NULL: score_rows walks the trees */
+  uint32_t crossover;     /* from so many rows on a group of lanes is cheaper than row by row; measured at load */
+  uint32_t further;       /* the same for a group that joins others in a block: it is cheaper than the first */
+  uint32_t parallel_rows; /* from so many rows on a call lets other threads run */
   uint32_t largest_tree, most_sets, deepest;
   int has_steps;
   size_t row_stride, block_stride, class_stride, slot_stride; /* of a scratch; in elements */

@@ -2,7 +2,8 @@
  *
  * Threads: a forest is not changed once it is loaded, and every call has a scratch of its own, so calls may run at the
  * same time: those that take long enough (forest_calibrate) give the GIL away while they score. The buffers are held
- * meanwhile; who writes to them gets scores of what was read, but nothing worse: all that is derived from rows is bounded.
+ * meanwhile; who writes to them gets scores of what was read, but nothing worse: all that is derived from rows is
+ * bounded.
  */
 #include "python_abi.h" /* first: Python.h wants to be */
 
@@ -199,14 +200,16 @@ static PyObject *forest_info(PyObject *self, PyObject *unused) {
 }
 
 static PyMethodDef METHODS[] = {
-    {"score", (PyCFunction)(void (*)(void))forest_score_method, METH_FASTCALL, "score(rows, output, raw): scores of the rows, written to output"},
+    {"score", (PyCFunction)(void (*)(void))forest_score_method, METH_FASTCALL,
+     "score(rows, output, raw): scores of the rows, written to output"},
     {"score_one", forest_score_one, METH_O, "score_one(row) -> float: the score of one row"},
     {"explain", forest_explain_method, METH_VARARGS, "explain(row, output): contributions, added to output"},
     {"info", forest_info, METH_NOARGS, "info() -> dict: how this forest is evaluated"},
     {NULL, NULL, 0, NULL},
 };
 static PyType_Slot SLOTS[] = {
-    {Py_tp_doc, "Forest(features, outputs, link, alpha, divisor, arrays, crossover, evaluator): a checked pack, ready to score"},
+    {Py_tp_doc,
+     "Forest(features, outputs, link, alpha, divisor, arrays, crossover, evaluator): a checked pack, ready to score"},
     {Py_tp_new, (void *)forest_new},
     {Py_tp_dealloc, (void *)forest_dealloc},
     {Py_tp_methods, METHODS},

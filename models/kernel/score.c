@@ -6,7 +6,9 @@
 
 #define CALIBRATION_RUNS 5
 #define CALIBRATION_S 100e-6 /* for each way: no more runs after it */
-#define WORTH_RELEASING_S 20e-6 /* to give the GIL away and take it back costs a few microseconds when others want it */
+#define WORTH_RELEASING_S                                                                     \
+  20e-6 /* to give the GIL away and take it back costs a few microseconds when others want it \
+         */
 
 static void apply_link(const Forest *forest, double *scores) {
   const uint32_t n = forest->output_count;
@@ -35,12 +37,18 @@ static void apply_link(const Forest *forest, double *scores) {
   }
 }
 
-/* Rows that fill groups of lanes go in blocks, and so does a rest that is not cheaper row by row. */
+/* How many rows go in blocks: those that fill groups of lanes, and a rest that is not cheaper row by row. */
+static size_t rows_in_blocks(const Forest *forest, size_t count) {
+  const Evaluator *evaluator = forest->evaluator;
+  const size_t rest = count % evaluator->lanes, joins = (count - rest) % evaluator->block_rows;
+  if (forest->crossover > evaluator->lanes) return 0;
+  return rest >= (joins ? forest->further : forest->crossover) ? count : count - rest;
+}
+
 void forest_score(const Job *job, int raw) {
   const Forest *forest = job->forest;
   const Evaluator *evaluator = forest->evaluator;
-  const size_t rest = job->count % evaluator->lanes;
-  const size_t in_blocks = forest->crossover > evaluator->lanes ? 0 : rest >= forest->crossover ? job->count : job->count - rest;
+  const size_t in_blocks = rows_in_blocks(forest, job->count);
   for (size_t done = 0, step; done < in_blocks; done += step) {
     step = in_blocks - done < evaluator->block_rows ? in_blocks - done : evaluator->block_rows;
     const Job part = part_of(job, done, step);
@@ -71,27 +79,37 @@ static double shortest(const Job *job, void (*score)(const Job *)) {
   return best;
 }
 
-/* Measures how long a row and a group of lanes take: from how many rows on a block pays (unless `crossover` says it), and
- * from how many on it is worth to let other threads run. */
+/* From the seconds of a row, of a group of lanes and of a whole block. `crossover` is what the caller wants, or 0. */
+static void set_thresholds(Forest *forest, uint32_t crossover, double row_s, double lanes_s, double block_s) {
+  const uint32_t lanes = forest->evaluator->lanes, groups = forest->evaluator->block_rows / lanes;
+  const double further_s = groups > 1 ? (block_s - lanes_s) / (groups - 1) : lanes_s;
+  const int pays = lanes_s < row_s * lanes; /* not for forests of huge trees */
+  forest->crossover = crossover ? crossover : pays ? (uint32_t)(lanes_s / row_s) + 1 : lanes + 1;
+  forest->further = forest->crossover;
+  if (!crossover && further_s < lanes_s) forest->further = further_s < 0 ? 1 : (uint32_t)(further_s / row_s) + 1;
+  const double cheapest_s = pays ? lanes_s / lanes : row_s;
+  forest->parallel_rows = cheapest_s > WORTH_RELEASING_S ? 1 : (uint32_t)(WORTH_RELEASING_S / cheapest_s) + 1;
+}
+
+/* Measures from how many rows on a block pays (unless `crossover` says it), and from how many on it is worth to let
+ * other threads run. */
 const char *forest_calibrate(Forest *forest, uint32_t crossover) {
   Forest memory = {0};
-  const uint32_t lanes = forest->evaluator->lanes;
-  Job job = {.forest = forest, .scratch = scratch_take(forest), .is_double = 1, .count = ROWS_TOGETHER};
-  job.rows = forest_memory(&memory, (size_t)forest->feature_count * lanes, 8);
-  job.scores = forest_memory(&memory, (size_t)forest->output_count * lanes, 8);
+  const Evaluator *evaluator = forest->evaluator;
+  Job job = {.forest = forest, .scratch = scratch_take(forest), .is_double = 1};
+  job.rows = forest_memory(&memory, (size_t)forest->feature_count * evaluator->block_rows, 8);
+  job.scores = forest_memory(&memory, (size_t)forest->output_count * evaluator->block_rows, 8);
   const int has_memory = job.scratch && job.rows && job.scores;
-  double row_s = 1.0, lanes_s = 1.0;
   if (has_memory) {
-    row_s = shortest(&job, forest->evaluator->score_rows) / ROWS_TOGETHER + 1e-9;
-    job.count = lanes;
-    lanes_s = shortest(&job, forest->evaluator->score_block);
+    job.count = ROWS_TOGETHER;
+    const double row_s = shortest(&job, evaluator->score_rows) / ROWS_TOGETHER + 1e-9;
+    job.count = evaluator->lanes;
+    const double lanes_s = shortest(&job, evaluator->score_block);
+    job.count = evaluator->block_rows;
+    set_thresholds(forest, crossover, row_s, lanes_s, shortest(&job, evaluator->score_block));
   }
   if (job.scratch) scratch_give(forest, job.scratch);
   forest_free(&memory);
   CHECK(has_memory, OUT_OF_MEMORY);
-  const int block_pays = lanes_s < row_s * lanes; /* not for forests of huge trees */
-  forest->crossover = crossover ? crossover : block_pays ? (uint32_t)(lanes_s / row_s) + 1 : lanes + 1;
-  const double cheapest_s = block_pays ? lanes_s / lanes : row_s;
-  forest->parallel_rows = cheapest_s > WORTH_RELEASING_S ? 1 : (uint32_t)(WORTH_RELEASING_S / cheapest_s) + 1;
   return NULL;
 }

@@ -1,7 +1,7 @@
 /* scratch.c: what a running call writes to.
  *
- * A call takes a scratch that no other call uses, or makes one, and gives it back: as many exist as calls ever ran at the
- * same time. Both happen under Python's GIL; the scoring between them may not.
+ * A call takes a scratch that no other call uses, or makes one, and gives it back: as many exist as calls ever ran at
+ * the same time. Both happen under Python's GIL; the scoring between them may not.
  */
 #include <stdlib.h>
 #include <string.h>

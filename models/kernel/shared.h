@@ -6,7 +6,8 @@
 
 #include "forest.h"
 
-/* LightGBM's kZeroThreshold: it reads |x| <= 1e-35f as 0.0. The cuts of a pack allow for it; only the rule of a column asks. */
+/* LightGBM's kZeroThreshold: it reads |x| <= 1e-35f as 0.0. The cuts of a pack allow for it; only the rule of a column
+ * asks. */
 static const double ZERO_THRESHOLD = (double)1e-35f;
 
 /* Number of cuts below x, by bisection without a branch that depends on the data: the same time for every row. */
@@ -42,7 +43,7 @@ static inline double value_at(const void *row, int is_double, size_t i) {
 
 /* One feature of `count` rows. */
 static inline void load_values(const Forest *forest, const void *rows, int is_double, uint32_t count, uint32_t feature,
-                        double *values) {
+                               double *values) {
   const size_t width = forest->feature_count;
   for (uint32_t r = 0; r < count; r++) values[r] = value_at(rows, is_double, r * width + feature);
 }

@@ -1,7 +1,7 @@
 /* tiles.c: packs trees into tiles (tiles.h).
  *
- * small trees -> as many neighbours as fit, in one tile; a large tree -> connected pieces, its top in a tile of its own,
- * what is left below in tiles that up to eight small pieces share -> masks.c the decisions of categorical nodes
+ * small trees -> as many neighbours as fit, in one tile; a large tree -> connected pieces, its top in a tile of its
+ * own, what is left below in tiles that up to eight small pieces share -> masks.c the decisions of categorical nodes
  *
  * Time and memory grow linearly with the nodes, whatever shape a pack gives its trees.
  */

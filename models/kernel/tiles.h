@@ -34,8 +34,8 @@ struct Tiles {
   Tile *tiles;
   uint64_t *beyond; /* [tile]: nodes whose column is above 255 (`column` holds its low byte) */
   double (*leaves)[TILE_NODES];
-  int32_t (*tails)[TILE_NODES]; /* exit -> lane of the root << 24 | tile, or -1: a leaf */
-  uint8_t *depths;              /* [tile] */
+  int32_t (*tails)[TILE_NODES];     /* exit -> lane of the root << 24 | tile, or -1: a leaf */
+  uint8_t *depths;                  /* [tile] */
   uint64_t *masks[TILE_CATEGORIES]; /* [category][class][tile]: nodes where the class goes right */
 };
 

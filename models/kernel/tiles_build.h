@@ -18,8 +18,8 @@ typedef struct {
 typedef struct {
   uint32_t count, nodes[TILE_NODES - 1];
 } Piece;
-/* What of a tile is used: roots, then pairs of lanes from the front, mixed lanes (with the exit of the same number) from
- * the back, pairs of exits from the front. */
+/* What of a tile is used: roots, then pairs of lanes from the front, mixed lanes (with the exit of the same number)
+ * from the back, pairs of exits from the front. */
 typedef struct {
   uint32_t roots, root_end, lane_end, exit_end, mixed;
 } Space;

@@ -33,7 +33,8 @@ static const char *fill_masks(const Builder *builder, Tiles *tiles) {
     const uint32_t class_count = forest->categories[set->category].class_count;
     for (uint32_t word = 0; word * 64 < class_count; word++) {
       uint64_t bits = set->bits[word];
-      if (class_count - word * 64 < 64) bits &= (1ull << (class_count - word * 64)) - 1; /* of no class: a pack may say so */
+      if (class_count - word * 64 < 64)
+        bits &= (1ull << (class_count - word * 64)) - 1; /* of no class: a pack may say so */
       for (; bits; bits &= bits - 1)
         mask[(size_t)(word * 64 + (uint32_t)__builtin_ctzll(bits)) * builder->count] |= 1ull << spot->lane;
     }
@@ -51,8 +52,7 @@ static const char *make_arrays(Builder *builder, Tiles *tiles) {
   tiles->leaves = forest_memory(forest, count, sizeof *tiles->leaves);
   tiles->tails = forest_memory(forest, builder->has_tails ? count : 0, sizeof *tiles->tails);
   tiles->depths = forest_memory(forest, count, 1);
-  CHECK(tiles->heads && tiles->tiles && tiles->beyond && tiles->leaves && tiles->tails && tiles->depths,
-        OUT_OF_MEMORY);
+  CHECK(tiles->heads && tiles->tiles && tiles->beyond && tiles->leaves && tiles->tails && tiles->depths, OUT_OF_MEMORY);
   return NULL;
 }
 
