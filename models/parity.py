@@ -17,12 +17,13 @@ from functools import cache
 import numpy as np
 
 from models.forest import BASE_SCORE, CategoricalSplit, Forest, NumericSplit, Source, Split, Tree
+from models.kernel import EVALUATORS
 from models.lightgbm_forest import ZERO_THRESHOLD
 from models.pack import read_pack, write_pack
 from models.scorer import Scorer
 from schemas.errors import ModelError
 
-GIVEN_ROWS, HARD_ROWS, SPLITS, ROWS_AT_ONCE = 2000, 512, 10_000, 8192
+GIVEN_ROWS, HARD_ROWS, SPLITS, ROWS_AT_ONCE, ROWS_ALONE = 2000, 512, 10_000, 8192, 128
 CATEGORIES_OF_SPLIT = 8
 EXACT_BITS = 52  # whole numbers up to 2^53 add without rounding
 SPECIAL_VALUES = (
@@ -33,7 +34,8 @@ SPECIAL_VALUES = (
 
 
 def prove_parity(source: Source, blob: bytes, name: str, check_rows: np.ndarray) -> None:
-    """Compares float64 and float32 rows, scored one by one and in blocks, with the model that the pack is made from.
+    """Compares float64 and float32 rows, scored by every evaluator in every way, with the model that the pack is made
+    from.
 
     Raises:
         ModelError: a score or a leaf differs, or the rows do not fit the model.
@@ -67,8 +69,8 @@ def _exact_proof(source: Source, blob: bytes) -> Proof:
 
     def prove(rows: np.ndarray, name: str) -> None:
         expected = source.raw(rows)
-        for way, scorer in scorers.items():
-            _compare(name, way, rows, scorer.score(rows, raw=True), expected)
+        for way, scores in _scored(scorers, rows):
+            _compare(name, way, rows, scores, expected)
 
     return prove
 
@@ -90,17 +92,17 @@ def _proofs(source: Source, blob: bytes, roundoff: float) -> tuple[Proof, Proof]
         expected = np.zeros((len(rows), forest.outputs))
         for tree, of_node in zip(forest.trees, codes, strict=True):
             expected[:, tree.output] += of_node[0] if tree.number == BASE_SCORE else of_node[leaves[:, tree.number]]
-        for way, scorer in number_scorers.items():
-            found = scorer.score(rows, raw=True).reshape(expected.shape)
-            _compare(name, way, rows, found, expected, "finds the leaves of")
+        for way, scores in _scored(number_scorers, rows):
+            _compare(name, way, rows, scores.reshape(-1, forest.outputs), expected, "finds the leaves of")
 
     def prove_sums(rows: np.ndarray, name: str) -> None:
         expected = source.raw(rows).reshape(len(rows), forest.outputs)
         allowed = terms * roundoff * magnitude.score(rows, raw=True).reshape(expected.shape) / forest.divisor
-        for way, scorer in scorers.items():
-            found = scorer.score(rows, raw=True).reshape(expected.shape) / forest.divisor
-            within = np.abs(found - expected) <= allowed
-            _compare(name, way, rows, np.where(within, expected, found), expected)
+        for way, scores in _scored(scorers, rows):
+            found = scores.reshape(-1, forest.outputs) / forest.divisor
+            wanted = expected[: len(found)]
+            within = np.abs(found - wanted) <= allowed[: len(found)]
+            _compare(name, way, rows, np.where(within, wanted, found), expected)
 
     return prove_leaves, prove_sums
 
@@ -124,7 +126,19 @@ def _with_leaves(blob: bytes, change: Callable[[np.ndarray], np.ndarray]) -> byt
 
 
 def _scorers(blob: bytes) -> dict[str, Scorer]:
-    return {"in blocks": Scorer.load(blob, 1), "one by one": Scorer.load(blob, 1 << 16)}
+    return {
+        f"{evaluator}, {way}": Scorer.load(blob, crossover, evaluator=evaluator)
+        for evaluator in EVALUATORS
+        for way, crossover in (("in blocks", 1), ("row by row", 1 << 16))
+    }
+
+
+def _scored(scorers: dict[str, Scorer], rows: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
+    """Raw scores of the rows in every way; some also alone: rows that come together may share work."""
+    few = rows[:ROWS_ALONE]
+    for way, scorer in scorers.items():
+        yield way, scorer.score(rows, raw=True)
+        yield f"{way}, alone", np.concatenate([scorer.score(few[i : i + 1], raw=True) for i in range(len(few))])
 
 
 def adversarial_rows(forest: Forest, rows: np.ndarray, seed: int = 0) -> np.ndarray:
@@ -247,11 +261,12 @@ def _beside(rng: np.random.Generator, cuts: np.ndarray) -> np.ndarray:
 def _compare(
     name: str, way: str, rows: np.ndarray, scores: np.ndarray, expected: np.ndarray, does: str = "scores"
 ) -> None:
-    wrong = np.flatnonzero(np.any((scores != expected).reshape(len(rows), -1), axis=1))
+    differs = (scores != expected[: len(scores)]).reshape(len(scores), -1)
+    wrong = np.flatnonzero(differs.any(axis=1))
     if len(wrong):
         first = wrong[0]
         raise ModelError(
-            f"Model {name}: the pack {does} {len(wrong)} of {len(rows)} {rows.dtype} rows otherwise than the model "
+            f"Model {name}: the pack {does} {len(wrong)} of {len(scores)} {rows.dtype} rows otherwise than the model "
             f"({way}; first {scores[first]!r} instead of {expected[first]!r} for {rows[first].tolist()}). "
             "No pack was written.",
             "This is a defect of Millrace: please report it with the model's text.",

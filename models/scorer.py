@@ -2,19 +2,23 @@
 
 pack ─► Scorer.load ─► score (rows) / score_one (row) / explain (row)
 
-Thread safety: a Scorer may be used by several threads; calls take turns, since the kernel holds the GIL.
+Thread safety: a Scorer may be used by several threads, at the same time too: calls that take longer than some 20
+microseconds let other threads run, and each has its own memory to work in. Rows must not be written to meanwhile.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
-from models.kernel import Forest
+from models.kernel import EVALUATORS, Forest
 from models.pack import ARRAYS, LINKS, RESTORE, PackHeader, malformed, read_pack
 from schemas.errors import ModelError
+
+EVALUATOR_VARIABLE = "MILLRACE_EVALUATOR"
 
 
 class Scorer:
@@ -27,7 +31,7 @@ class Scorer:
         self.outputs = header.outputs
 
     @classmethod
-    def load(cls, source: Path | bytes, crossover: int = 0, sha256: str = "") -> Scorer:
+    def load(cls, source: Path | bytes, crossover: int = 0, sha256: str = "", evaluator: str | None = None) -> Scorer:
         """The scorer of a pack (a file or its bytes), everything in it checked.
 
         A file is read at once, not mapped: that is as fast (docs/pack.md), and a mapped file that someone truncates
@@ -35,12 +39,14 @@ class Scorer:
 
         Args:
             source: where the pack is, or the pack.
-            crossover: number of rows from which they are scored in blocks; 0: measured now (about a millisecond).
-                Scores do not depend on it.
+            crossover: number of rows from which they are scored in blocks; 0: measured now (a fraction of a
+                millisecond). Scores do not depend on it.
             sha256: of the whole file, if a manifest tells it.
+            evaluator: one of `models.kernel.EVALUATORS`; None: the one that MILLRACE_EVALUATOR names, or else the best
+                one. Scores do not depend on it.
 
         Raises:
-            ModelError: no such file, not a pack, damaged, or malformed.
+            ModelError: no such file, not a pack, damaged, or malformed; or no such evaluator on this CPU.
         """
         place = "the pack" if isinstance(source, bytes) else str(source)
         try:
@@ -57,6 +63,7 @@ class Scorer:
                 header.divisor,
                 tuple(arrays[name] for name in ARRAYS),
                 crossover,
+                _evaluator(evaluator),
             )
         except ValueError as error:
             raise malformed(place, str(error)) from error
@@ -108,3 +115,14 @@ class Scorer:
     def evaluation(self) -> Mapping[str, object]:
         """How rows are scored here: evaluator, crossover (rows), trees, byte columns, depth."""
         return self._forest.info()
+
+
+def _evaluator(name: str | None) -> str:
+    if name is None:
+        name = os.environ.get(EVALUATOR_VARIABLE) or EVALUATORS[0]
+    if name not in EVALUATORS:
+        raise ModelError(
+            f"There is no evaluator {name!r} on this CPU; it can run {', '.join(EVALUATORS)}. No model was loaded.",
+            f"Set {EVALUATOR_VARIABLE} to one of them, or leave it empty for the best.",
+        )
+    return name

@@ -2,6 +2,8 @@ from typing import TypedDict
 
 import numpy as np
 
+EVALUATORS: tuple[str, ...]
+
 class Info(TypedDict):
     evaluator: str
     crossover: int
@@ -19,6 +21,7 @@ class Forest:
         divisor: float,
         arrays: tuple[np.ndarray, ...],
         crossover: int,
+        evaluator: str,
         /,
     ) -> Forest: ...
     def score(self, rows: np.ndarray, output: np.ndarray, raw: bool, /) -> None: ...

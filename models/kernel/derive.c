@@ -1,9 +1,10 @@
-/* derive.c: what the evaluators need beside the pack itself: steps for the walk, operations for the lanes, scratch. */
-#include <string.h>
-
-#include "forest.h"
+/* derive.c: what the evaluators need beside the pack itself: steps for the walk, operations for the lanes.
+ * derive_vectors.c and tiles.c make what only vector instructions read.
+ */
+#include "tiles.h"
 
 #define STEP_NODES 16000 /* jumps of a Step are 16 bits, over nodes and leaves */
+#define TABLE_BYTES 512  /* vector evaluators load a row's bytes in whole registers */
 #define STEP_SETS 4096   /* the walk evaluates every set of the forest once a row: only worth it while they are few */
 
 static void derive_depth(Forest *forest, Tree *tree, uint32_t *level) {
@@ -80,20 +81,16 @@ static void derive_operations(const Forest *forest, Tree *tree) {
   }
 }
 
-static const char *derive_scratch(Forest *forest) {
-  const size_t columns = forest->column_count, categories = forest->category_count;
-  forest->row_bytes = forest_memory(forest, columns + (forest->has_steps ? forest->set_count : 0) + 1, 1);
-  forest->row_classes = forest_memory(forest, categories, 2);
-  forest->block_bytes = forest_memory(forest, columns + forest->most_sets + 1, BLOCK_ROWS);
-  forest->block_classes = forest_memory(forest, categories, 2 * BLOCK_ROWS);
-  forest->slots = forest_memory(forest, LANE_LEAVES + (size_t)forest->largest_tree, BLOCK_ROWS);
-  forest->block_scores = forest_memory(forest, forest->output_count, 8 * BLOCK_ROWS);
-  CHECK(forest->row_bytes && forest->row_classes && forest->block_bytes && forest->block_classes && forest->slots &&
-            forest->block_scores,
-        OUT_OF_MEMORY);
-  for (int leaf = 0; leaf < LANE_LEAVES; leaf++) /* slot of a leaf: its number in every lane */
-    memset(forest->slots + leaf * BLOCK_ROWS, leaf, BLOCK_ROWS);
-  return NULL;
+/* Where the parts of a scratch lie; scratch.c. */
+static void derive_strides(Forest *forest) {
+  const size_t row = forest->column_count + (forest->has_steps ? forest->set_count : 0);
+  forest->row_stride = row < TABLE_BYTES ? TABLE_BYTES : (row + 63) & ~(size_t)63;
+  forest->block_stride = ((size_t)forest->column_count + forest->most_sets) * BLOCK_ROWS;
+  forest->class_stride = (size_t)forest->category_count * BLOCK_ROWS;
+  /* An odd multiple of 2,048: a load that equals an earlier store in its lowest twelve bits waits for it, so the same
+   * slot of two blocks must lie apart. */
+  const size_t slots = (LANE_LEAVES + (size_t)forest->largest_tree) * BLOCK_ROWS;
+  forest->slot_stride = (slots + 2047) / 4096 * 4096 + 2048;
 }
 
 const char *forest_derive(Forest *forest) {
@@ -127,5 +124,12 @@ const char *forest_derive(Forest *forest) {
       operations += tree->node_count;
     }
   }
-  return derive_scratch(forest);
+  derive_strides(forest);
+  const Evaluator *evaluator = forest->evaluator;
+  const char *wrong = NULL;
+  if (evaluator->needs != ANY_CPU) wrong = derive_search(forest);
+  if (!wrong && evaluator->needs != ANY_CPU) wrong = derive_common(forest);
+  if (!wrong && evaluator->needs == CPU_WITH_AVX512) wrong = derive_planes(forest);
+  if (!wrong && forest->column_count <= evaluator->tile_columns) wrong = derive_tiles(forest);
+  return wrong;
 }

@@ -14,6 +14,7 @@ typedef struct {
 typedef struct {
   const Forest *forest;
   const Tree *tree;
+  const Scratch *scratch; /* holds the bytes and classes of the row */
   double *contributions;
 } Explanation;
 
@@ -84,7 +85,7 @@ static void recurse(const Explanation *e, int32_t node, const Element *parent, i
     return;
   }
   const Node *split = e->tree->nodes + node;
-  const int right = goes_right(e->forest, split, e->forest->row_bytes, e->forest->row_classes, 1);
+  const int right = goes_right(e->forest, split, e->scratch->row_bytes, e->scratch->row_classes, 1);
   const int32_t hot = split->child[right], cold = split->child[!right];
   Element next = {.feature = feature_of(e->forest, split), .zero_share = 1.0, .one_share = 1.0};
   for (int i = 1; i <= length; i++)
@@ -112,21 +113,22 @@ static double expected_value(const Tree *tree) {
   return tree->leaf_count == 1 ? tree->leaves[0] : total / cover;
 }
 
-const char *forest_explain(Forest *forest, const void *row, int is_double, double *contributions) {
+const char *forest_explain(const Forest *forest, Scratch *scratch, const void *row, int is_double,
+                           double *contributions) {
   if (forest->deepest > EXPLAIN_DEPTH) return "its trees are too deep to be explained";
-  Forest scratch = {0};
+  Forest memory = {0};
   const size_t levels = forest->deepest + 2; /* level d writes at most d + 1 elements */
-  Element *path = forest_memory(&scratch, levels * (levels + 1) / 2 + 1, sizeof *path);
+  Element *path = forest_memory(&memory, levels * (levels + 1) / 2 + 1, sizeof *path);
   if (!path) return OUT_OF_MEMORY;
-  quantise_row(forest, row, is_double, forest->row_bytes, forest->row_classes);
+  quantise_row(forest, row, is_double, scratch->row_bytes, scratch->row_classes);
   for (uint32_t t = 0; t < forest->tree_count; t++) {
     const Tree *tree = forest->trees + t;
     double *of_output = contributions + (size_t)tree->output * (forest->feature_count + 1);
     of_output[forest->feature_count] += expected_value(tree);
     if (tree->node_count == 0) continue;
-    const Explanation e = {.forest = forest, .tree = tree, .contributions = of_output};
+    const Explanation e = {.forest = forest, .tree = tree, .scratch = scratch, .contributions = of_output};
     recurse(&e, 0, NULL, 0, path, (Element){.feature = forest->feature_count, .zero_share = 1.0, .one_share = 1.0});
   }
-  forest_free(&scratch);
+  forest_free(&memory);
   return NULL;
 }

@@ -1,6 +1,6 @@
 /* forest.h: what a loaded pack is in memory, and who does what with it.
  *
- * pack arrays -> load.c (check, copy) -> derive.c (tables for evaluation) -> score.c -> portable.c / explain.c
+ * pack arrays -> load.c (check, copy) -> derive.c, tiles.c (tables) -> score.c -> avx512_*.c, avx2_*.c, portable.c
  *
  * Everything a split can ask is turned into bytes before any tree is looked at (quantise.c), so that a node is one
  * comparison of bytes whatever the feature was:
@@ -19,9 +19,12 @@
 #error "packs are little-endian; this kernel reads them in place"
 #endif
 
-#define BLOCK_ROWS 64       /* rows that a batch evaluates at once, one byte lane each */
+#define BLOCK_ROWS 64       /* rows of a block, one byte lane each */
+#define BLOCKS_TOGETHER 2   /* blocks that may share the decoding of a node */
+#define ROWS_TOGETHER 4     /* rows that may share the loading of a tile */
 #define LANE_LEAVES 256     /* trees with more leaves cannot number them in a byte and are walked instead */
 #define EXPLAIN_DEPTH 512   /* deepest tree that explain() follows: its memory grows with the square */
+#define SEARCH_LEVELS 4     /* 16^4 cuts */
 #define SET_KEY 0x80000000u /* bit of a node's key: the split is a set of categories */
 
 /* The arrays of a pack, in the order of the file; see docs/pack.md. */
@@ -61,7 +64,18 @@ enum Link { IDENTITY, SIGMOID, EXPONENTIAL, SOFTMAX, LOG1P_EXP, SIGNED_SQUARE, L
 typedef struct {
   uint32_t feature, cut_count, first_column, end_column;
   const double *cuts;
+  /* For a 16-ary search: level 0 holds the cuts, rounded down to float32, in groups of 16, each further level the last
+   * cut of each group of the one below; the highest is one group. Padded with infinity. */
+  uint32_t level_count;
+  const float *levels[SEARCH_LEVELS];
 } Feature;
+/* A feature of the common kind: one column, at most 255 cuts, zero is not missing. In the form that a row needs. */
+typedef struct {
+  const float *coarse, *fine; /* levels 1 and 0 of the search */
+  uint32_t feature, column;
+  const Feature *exact;
+  uint8_t nan_byte;
+} CommonFeature;
 typedef struct {
   uint32_t feature;
   uint16_t base;
@@ -99,38 +113,69 @@ typedef struct {
   uint32_t twin_count;       /* leading operations whose children are two neighbouring leaves */
   Node *nodes;
   double *leaves, *leaf_cover, *node_cover; /* cover: training rows that reached it, for explain() */
-  Step *steps;                              /* NULL: too large for the eight-byte form */
-  Operation *operations;                    /* NULL: more than LANE_LEAVES leaves */
+  uint8_t *planes; /* byte j of leaf i at j * plane_bytes(leaf_count) + i, for looking up 64 leaves at once; or NULL */
+  Step *steps;     /* NULL: too large for the eight-byte form */
+  Operation *operations; /* NULL: more than LANE_LEAVES leaves */
 } Tree;
 
 typedef struct Forest Forest;
+typedef struct Tiles Tiles; /* tiles.h */
+
+/* What one running call writes to. Calls may run at the same time, each with a scratch of its own. */
+typedef struct Scratch {
+  uint8_t *row_bytes; /* [ROWS_TOGETHER][row_stride] */
+  uint16_t *row_classes;
+  uint8_t *block_bytes;    /* [BLOCKS_TOGETHER][column, then set of the tree][BLOCK_ROWS] */
+  uint16_t *block_classes; /* [BLOCKS_TOGETHER][category][BLOCK_ROWS] */
+  uint8_t *slots;          /* [BLOCKS_TOGETHER][LANE_LEAVES + node][BLOCK_ROWS] */
+  double *block_scores;    /* [BLOCKS_TOGETHER][output][BLOCK_ROWS] */
+  Forest *memory;          /* owns the arrays above */
+  struct Scratch *next;
+} Scratch;
+
+/* Rows to be scored. */
+typedef struct {
+  const Forest *forest;
+  Scratch *scratch;
+  const void *rows; /* float64 or float32 */
+  int is_double;
+  size_t count;
+  double *scores; /* [row][output] raw scores, written */
+} Job;
 
 /* One way to evaluate a forest. Each must give the same bits; they differ in the CPU that they need. */
+enum Cpu { ANY_CPU, CPU_WITH_AVX2, CPU_WITH_AVX512 };
 typedef struct {
   const char *name;
-  uint32_t lanes; /* a block is evaluated in groups of so many rows */
-  void (*score_row)(Forest *forest, const void *row, int is_double, double *scores);
-  /* scores: [output][BLOCK_ROWS], added to */
-  void (*score_block)(Forest *forest, const void *rows, int is_double, uint32_t count, double *scores);
+  enum Cpu needs;
+  uint32_t lanes;                      /* a block is evaluated in groups of so many rows */
+  uint32_t block_rows;                 /* up to so many rows are given to score_block */
+  uint32_t tile_columns;               /* score_rows wants tiles, of forests with at most so many byte columns */
+  void (*score_rows)(const Job *job);  /* one by one, or a few together */
+  void (*score_block)(const Job *job); /* in byte lanes */
 } Evaluator;
 
 struct Forest {
   uint32_t feature_count, output_count, link;
   double alpha, divisor; /* of the sigmoid; of averaged forests (1 otherwise) */
   uint32_t split_feature_count, column_count, category_count, set_count, tree_count;
+  uint32_t common_count, other_count;
   Feature *features;
+  CommonFeature *common; /* only for evaluators with vectors; the rest is in `others` */
+  const Feature **others;
   Column *columns;
   Category *categories;
   CategorySet *sets;
   Tree *trees;
   const Evaluator *evaluator;
-  uint32_t crossover; /* from so many rows on a block is cheaper than row by row; measured at load */
+  Tiles *tiles;           /* NULL: score_rows walks the trees */
+  uint32_t crossover;     /* from so many rows on a group of lanes is cheaper than row by row; measured at load */
+  uint32_t further;       /* the same for a group that joins others in a block: it is cheaper than the first */
+  uint32_t parallel_rows; /* from so many rows on a call lets other threads run */
   uint32_t largest_tree, most_sets, deepest;
   int has_steps;
-  /* Scratch of the evaluators: one caller at a time, which Python's GIL ensures (module.c never releases it). */
-  uint8_t *row_bytes, *block_bytes, *slots;
-  uint16_t *row_classes, *block_classes;
-  double *block_scores;
+  size_t row_stride, block_stride, class_stride, slot_stride; /* of a scratch; in elements */
+  Scratch *idle;                                              /* taken and given back under Python's GIL */
   struct Chunk *memory;
 };
 
@@ -147,6 +192,9 @@ extern const char OUT_OF_MEMORY[];
 const char *forest_load(Forest *forest, const Array arrays[ARRAY_COUNT]);
 const char *load_trees(Forest *forest, const Array arrays[ARRAY_COUNT]);
 const char *forest_derive(Forest *forest);
+const char *derive_search(Forest *forest);
+const char *derive_common(Forest *forest);
+const char *derive_planes(Forest *forest);
 int offsets_are_valid(const Array *offsets, size_t count, size_t total);
 
 /* quantise.c */
@@ -154,15 +202,28 @@ void quantise_row(const Forest *forest, const void *row, int is_double, uint8_t 
 void quantise_block(const Forest *forest, const void *rows, int is_double, uint32_t count, uint8_t *bytes,
                     uint16_t *classes);
 
+/* scratch.c */
+Scratch *scratch_take(Forest *forest);
+void scratch_give(Forest *forest, Scratch *scratch);
+void scratch_free_all(Forest *forest);
+
 /* score.c */
-void forest_calibrate(Forest *forest);
-void forest_score(Forest *forest, const void *rows, int is_double, size_t count, double *scores, int raw);
-const Evaluator *best_evaluator(void);
+const char *forest_calibrate(Forest *forest, uint32_t crossover);
+void forest_score(const Job *job, int raw);
+
+/* evaluators.c: those that this CPU can run, best first, then NULL */
+const Evaluator *const *available_evaluators(void);
 
 /* explain.c: contributions [output][feature_count + 1], zeroed by the caller */
-const char *forest_explain(Forest *forest, const void *row, int is_double, double *contributions);
+const char *forest_explain(const Forest *forest, Scratch *scratch, const void *row, int is_double,
+                           double *contributions);
 
-extern const Evaluator PORTABLE;
+extern const Evaluator AVX512_EVALUATOR, AVX2_EVALUATOR, PORTABLE;
+
+/* Space for one byte of each leaf: a whole number of vectors that one instruction looks up in. */
+static inline uint32_t plane_bytes(uint32_t leaf_count) {
+  return leaf_count <= 16 ? 16 : leaf_count <= 64 ? 64 : leaf_count <= 128 ? 128 : 256;
+}
 
 static inline int set_has(const CategorySet *set, uint32_t class_id) {
   return (int)(set->bits[class_id >> 6] >> (class_id & 63)) & 1;

@@ -1,7 +1,9 @@
 /* module.c: the Python type `Forest` of models.kernel._native, in CPython's limited API (one file for 3.11 and newer).
  *
- * Threads: the GIL is held throughout, so calls from several threads are safe and take turns. The scratch of a forest
- * belongs to the call that runs; buffers are taken before it is touched, so no Python code can run in between.
+ * Threads: a forest is not changed once it is loaded, and every call has a scratch of its own, so calls may run at the
+ * same time: those that take long enough (forest_calibrate) give the GIL away while they score. The buffers are held
+ * meanwhile; who writes to them gets scores of what was read, but nothing worse: all that is derived from rows is
+ * bounded.
  */
 #include "python_abi.h" /* first: Python.h wants to be */
 
@@ -40,16 +42,32 @@ static const char *fill(Forest *forest, Py_buffer *buffers) {
   return wrong;
 }
 
+/* NULL: this CPU has no evaluator of that name. An empty name is the best one. */
+static const Evaluator *evaluator_named(const char *name) {
+  const Evaluator *const *evaluator = available_evaluators();
+  while (*evaluator && *name && strcmp((*evaluator)->name, name) != 0) evaluator++;
+  return *evaluator;
+}
+
+/* Everything but the buffers of the arrays. */
+static const char *load(Forest *forest, Py_buffer *buffers, unsigned crossover) {
+  const char *wrong = fill(forest, buffers);
+  return wrong ? wrong : forest_calibrate(forest, crossover);
+}
+
 static PyObject *forest_new(PyTypeObject *type, PyObject *args, PyObject *keywords) {
   (void)keywords;
-  unsigned features, outputs, link, crossover;
-  double alpha, divisor;
+  Forest forest = {0};
+  unsigned crossover;
   PyObject *arrays;
-  if (!PyArg_ParseTuple(args, "IIIddO!I", &features, &outputs, &link, &alpha, &divisor, &PyTuple_Type, &arrays,
-                        &crossover))
+  const char *name;
+  if (!PyArg_ParseTuple(args, "IIIddO!Is", &forest.feature_count, &forest.output_count, &forest.link, &forest.alpha,
+                        &forest.divisor, &PyTuple_Type, &arrays, &crossover, &name))
     return NULL;
   if (PyTuple_Size(arrays) != ARRAY_COUNT)
     return PyErr_Format(PyExc_ValueError, "it has not %d arrays", (int)ARRAY_COUNT);
+  forest.evaluator = evaluator_named(name);
+  if (!forest.evaluator) return PyErr_Format(PyExc_ValueError, "there is no evaluator %s", name);
   Py_buffer buffers[ARRAY_COUNT];
   int held = 0;
   PyObject *self = NULL;
@@ -58,18 +76,12 @@ static PyObject *forest_new(PyTypeObject *type, PyObject *args, PyObject *keywor
     held++;
   if (held == ARRAY_COUNT) self = ((allocfunc)PyType_GetSlot(type, Py_tp_alloc))(type, 0);
   if (self) {
-    Forest *forest = forest_of(self);
-    forest->feature_count = features, forest->output_count = outputs, forest->link = link;
-    forest->alpha = alpha, forest->divisor = divisor, forest->evaluator = best_evaluator();
-    const char *wrong = fill(forest, buffers);
+    *forest_of(self) = forest;
+    const char *wrong = load(forest_of(self), buffers, crossover);
     if (wrong) {
       raise_wrong(wrong);
       Py_DECREF(self);
       self = NULL;
-    } else if (crossover) {
-      forest->crossover = crossover;
-    } else {
-      forest_calibrate(forest);
     }
   }
   while (held) PyBuffer_Release(buffers + --held);
@@ -78,6 +90,7 @@ static PyObject *forest_new(PyTypeObject *type, PyObject *args, PyObject *keywor
 
 static void forest_dealloc(PyObject *self) {
   PyTypeObject *type = Py_TYPE(self);
+  scratch_free_all(forest_of(self));
   forest_free(forest_of(self));
   ((freefunc)PyType_GetSlot(type, Py_tp_free))(self);
   Py_DECREF(type);
@@ -107,18 +120,32 @@ static int take_output(PyObject *output, Py_buffer *buffer, size_t doubles) {
   return -1;
 }
 
-static PyObject *forest_score_method(PyObject *self, PyObject *args) {
+/* Scores with a scratch of its own; -1: out of memory. Other threads run meanwhile if the rows are many. */
+static int score(Forest *forest, const Py_buffer *rows, int is_double, size_t count, double *scores, int raw) {
+  Job job = {.forest = forest, .rows = rows->buf, .is_double = is_double, .count = count, .scores = scores};
+  job.scratch = scratch_take(forest);
+  if (!job.scratch) return -1;
+  PyThreadState *state = count >= forest->parallel_rows ? PyEval_SaveThread() : NULL;
+  forest_score(&job, raw);
+  if (state) PyEval_RestoreThread(state);
+  scratch_give(forest, job.scratch);
+  return 0;
+}
+
+static PyObject *forest_score_method(PyObject *self, PyObject *const *args, Py_ssize_t arg_count) {
   Forest *forest = forest_of(self);
-  PyObject *rows, *output;
-  int raw, is_double;
+  int is_double;
   Py_buffer in, out;
-  if (!PyArg_ParseTuple(args, "OOp", &rows, &output, &raw)) return NULL;
-  const Py_ssize_t count = take_rows(forest, rows, &in, &is_double);
+  if (arg_count != 3) return PyErr_Format(PyExc_TypeError, "score takes rows, output and raw");
+  const int raw = PyObject_IsTrue(args[2]);
+  if (raw < 0) return NULL;
+  const Py_ssize_t count = take_rows(forest, args[0], &in, &is_double);
   if (count < 0) return NULL;
-  const int failed = take_output(output, &out, (size_t)count * forest->output_count);
+  int failed = take_output(args[1], &out, (size_t)count * forest->output_count);
   if (!failed) {
-    forest_score(forest, in.buf, is_double, (size_t)count, out.buf, raw);
+    failed = score(forest, &in, is_double, (size_t)count, out.buf, raw);
     PyBuffer_Release(&out);
+    if (failed) PyErr_NoMemory();
   }
   PyBuffer_Release(&in);
   if (failed) return NULL;
@@ -128,16 +155,17 @@ static PyObject *forest_score_method(PyObject *self, PyObject *args) {
 static PyObject *forest_score_one(PyObject *self, PyObject *row) {
   Forest *forest = forest_of(self);
   Py_buffer in;
-  int is_double;
-  double score;
+  int is_double, failed = 0;
+  double result = 0.0;
   if (forest->output_count != 1)
     return PyErr_Format(PyExc_ValueError, "score_one needs a model with one output, this one has %u",
                         forest->output_count);
   const Py_ssize_t count = take_rows(forest, row, &in, &is_double);
   if (count < 0) return NULL;
-  if (count == 1) forest_score(forest, in.buf, is_double, 1, &score, 0);
+  if (count == 1) failed = score(forest, &in, is_double, 1, &result, 0);
   PyBuffer_Release(&in);
-  return count == 1 ? PyFloat_FromDouble(score)
+  if (failed) return PyErr_NoMemory();
+  return count == 1 ? PyFloat_FromDouble(result)
                     : PyErr_Format(PyExc_ValueError, "score_one takes one row, not %zd", count);
 }
 
@@ -153,7 +181,9 @@ static PyObject *forest_explain_method(PyObject *self, PyObject *args) {
   int failed = 0;
   if (!wrong) failed = take_output(output, &out, (size_t)forest->output_count * (forest->feature_count + 1));
   if (!wrong && !failed) {
-    wrong = forest_explain(forest, in.buf, is_double, out.buf);
+    Scratch *scratch = scratch_take(forest);
+    wrong = scratch ? forest_explain(forest, scratch, in.buf, is_double, out.buf) : OUT_OF_MEMORY;
+    if (scratch) scratch_give(forest, scratch);
     PyBuffer_Release(&out);
   }
   PyBuffer_Release(&in);
@@ -170,14 +200,16 @@ static PyObject *forest_info(PyObject *self, PyObject *unused) {
 }
 
 static PyMethodDef METHODS[] = {
-    {"score", forest_score_method, METH_VARARGS, "score(rows, output, raw): scores of the rows, written to output"},
+    {"score", (PyCFunction)(void (*)(void))forest_score_method, METH_FASTCALL,
+     "score(rows, output, raw): scores of the rows, written to output"},
     {"score_one", forest_score_one, METH_O, "score_one(row) -> float: the score of one row"},
     {"explain", forest_explain_method, METH_VARARGS, "explain(row, output): contributions, added to output"},
     {"info", forest_info, METH_NOARGS, "info() -> dict: how this forest is evaluated"},
     {NULL, NULL, 0, NULL},
 };
 static PyType_Slot SLOTS[] = {
-    {Py_tp_doc, "Forest(features, outputs, link, alpha, divisor, arrays, crossover): a checked pack, ready to score"},
+    {Py_tp_doc,
+     "Forest(features, outputs, link, alpha, divisor, arrays, crossover, evaluator): a checked pack, ready to score"},
     {Py_tp_new, (void *)forest_new},
     {Py_tp_dealloc, (void *)forest_dealloc},
     {Py_tp_methods, METHODS},
@@ -186,14 +218,28 @@ static PyType_Slot SLOTS[] = {
 static PyType_Spec SPEC = {"models.kernel._native.Forest", sizeof(ForestObject), 0,
                            Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE, SLOTS};
 
-static int add_types(PyObject *module) {
-  PyObject *type = PyType_FromSpec(&SPEC);
-  if (!type) return -1;
-  const int failed = PyModule_AddObjectRef(module, "Forest", type);
-  Py_DECREF(type);
+static int add(PyObject *module, const char *name, PyObject *object) {
+  if (!object) return -1;
+  const int failed = PyModule_AddObjectRef(module, name, object);
+  Py_DECREF(object);
   return failed;
 }
-static PyModuleDef_Slot MODULE_SLOTS[] = {{Py_mod_exec, (void *)add_types}, {0, NULL}};
+
+static int add_contents(PyObject *module) {
+  const Evaluator *const *evaluators = available_evaluators();
+  Py_ssize_t count = 0;
+  while (evaluators[count]) count++;
+  PyObject *names = PyTuple_New(count);
+  for (Py_ssize_t i = 0; names && i < count; i++) {
+    PyObject *name = PyUnicode_FromString(evaluators[i]->name);
+    if (!name || PyTuple_SetItem(names, i, name)) {
+      Py_DECREF(names);
+      names = NULL;
+    }
+  }
+  return add(module, "EVALUATORS", names) || add(module, "Forest", PyType_FromSpec(&SPEC)) ? -1 : 0;
+}
+static PyModuleDef_Slot MODULE_SLOTS[] = {{Py_mod_exec, (void *)add_contents}, {0, NULL}};
 static PyModuleDef MODULE = {PyModuleDef_HEAD_INIT,
                              "_native",
                              "The scoring kernel; use models.scorer.",

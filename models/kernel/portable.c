@@ -4,7 +4,9 @@
  *            itself. No branch depends on the data, and eight chains of loads overlap.
  * A block    64 rows in byte lanes: a node is one comparison and one selection between the leaf numbers below it.
  */
-#include "forest.h"
+#include <string.h>
+
+#include "shared.h"
 
 #define TOGETHER 8
 #define WIDTH 16
@@ -16,8 +18,7 @@ static inline Lanes above(Lanes bytes, uint8_t cut) {
   return (Lanes)(bytes > (Lanes){0} + cut);
 }
 
-static double walk(const Forest *forest, const Tree *tree, const uint8_t *bytes, const uint16_t *classes,
-                   size_t stride) {
+double walk_tree(const Forest *forest, const Tree *tree, const uint8_t *bytes, const uint16_t *classes, size_t stride) {
   int32_t at = tree->node_count ? 0 : -1;
   while (at >= 0) {
     const Node *node = tree->nodes + at;
@@ -41,10 +42,10 @@ static void walk_together(const Tree *trees, const uint8_t *bytes, double *score
   }
 }
 
-static void score_row(Forest *forest, const void *row, int is_double, double *scores) {
-  uint8_t *bytes = forest->row_bytes;
-  uint16_t *classes = forest->row_classes;
-  quantise_row(forest, row, is_double, bytes, classes);
+/* Raw scores of the one row whose bytes and classes the scratch holds. */
+void walk_row(const Forest *forest, Scratch *scratch, double *scores) {
+  uint8_t *bytes = scratch->row_bytes;
+  const uint16_t *classes = scratch->row_classes;
   for (uint32_t k = 0; k < forest->output_count; k++) scores[k] = 0.0;
   uint32_t t = 0;
   if (forest->has_steps) {
@@ -53,17 +54,37 @@ static void score_row(Forest *forest, const void *row, int is_double, double *sc
     for (; t + TOGETHER <= forest->tree_count; t += TOGETHER) walk_together(forest->trees + t, bytes, scores);
   }
   for (; t < forest->tree_count; t++)
-    scores[forest->trees[t].output] += walk(forest, forest->trees + t, bytes, classes, 1);
+    scores[forest->trees[t].output] += walk_tree(forest, forest->trees + t, bytes, classes, 1);
+}
+
+static void score_rows(const Job *job) {
+  const size_t row = (size_t)job->forest->feature_count * (job->is_double ? 8 : 4);
+  for (size_t r = 0; r < job->count; r++) {
+    quantise_row(job->forest, (const char *)job->rows + r * row, job->is_double, job->scratch->row_bytes,
+                 job->scratch->row_classes);
+    walk_row(job->forest, job->scratch, job->scores + r * job->forest->output_count);
+  }
 }
 
 /* The byte columns of a tree's category sets: 1 where the row goes right. */
-static void set_columns(const Forest *forest, const Tree *tree) {
+void set_columns(const Forest *forest, const Tree *tree, uint8_t *bytes, const uint16_t *classes) {
   for (uint32_t j = 0; j < tree->set_count; j++) {
     const CategorySet *set = forest->sets + tree->sets[j];
-    const uint16_t *classes = forest->block_classes + (size_t)set->category * BLOCK_ROWS;
-    uint8_t *column = forest->block_bytes + (size_t)(forest->column_count + j) * BLOCK_ROWS;
-    for (int r = 0; r < BLOCK_ROWS; r++) column[r] = (uint8_t)set_has(set, classes[r]);
+    const uint16_t *of_rows = classes + (size_t)set->category * BLOCK_ROWS;
+    uint8_t *column = bytes + (size_t)(forest->column_count + j) * BLOCK_ROWS;
+    if (forest->categories[set->category].class_count <= 64) { /* one word: no need to look for it */
+      const uint64_t bits = set->bits[0];
+      for (int r = 0; r < BLOCK_ROWS; r++) column[r] = (uint8_t)(bits >> of_rows[r] & 1);
+    } else {
+      for (int r = 0; r < BLOCK_ROWS; r++) column[r] = (uint8_t)set_has(set, of_rows[r]);
+    }
   }
+}
+
+void write_scores(const Job *job, const double *block_scores) {
+  const uint32_t outputs = job->forest->output_count;
+  for (size_t r = 0; r < job->count; r++)
+    for (uint32_t k = 0; k < outputs; k++) job->scores[r * outputs + k] = block_scores[(size_t)k * BLOCK_ROWS + r];
 }
 
 /* Leaf numbers of WIDTH rows in one tree, from the lowest nodes up to the root, whose slot is the answer. */
@@ -86,25 +107,35 @@ static inline Lanes leaf_numbers(const Tree *tree, const uint8_t *bytes, uint8_t
   return number;
 }
 
-static void score_block(Forest *forest, const void *rows, int is_double, uint32_t count, double *scores) {
-  quantise_block(forest, rows, is_double, count, forest->block_bytes, forest->block_classes);
+static void score_block(const Job *job) {
+  const Forest *forest = job->forest;
+  Scratch *scratch = job->scratch;
+  double *scores = scratch->block_scores;
+  quantise_block(forest, job->rows, job->is_double, (uint32_t)job->count, scratch->block_bytes, scratch->block_classes);
+  memset(scores, 0, sizeof *scores * forest->output_count * BLOCK_ROWS);
   for (uint32_t t = 0; t < forest->tree_count; t++) {
     const Tree *tree = forest->trees + t;
     double *sum = scores + (size_t)tree->output * BLOCK_ROWS;
     if (!tree->operations) {
-      for (uint32_t r = 0; r < count; r++)
-        sum[r] += walk(forest, tree, forest->block_bytes + r, forest->block_classes + r, BLOCK_ROWS);
+      for (uint32_t r = 0; r < job->count; r++)
+        sum[r] += walk_tree(forest, tree, scratch->block_bytes + r, scratch->block_classes + r, BLOCK_ROWS);
       continue;
     }
-    set_columns(forest, tree);
-    for (uint32_t first = 0; first < count; first += WIDTH) {
+    set_columns(forest, tree, scratch->block_bytes, scratch->block_classes);
+    for (uint32_t first = 0; first < job->count; first += WIDTH) {
       union {
         Lanes lanes;
         uint8_t byte[WIDTH];
-      } number = {leaf_numbers(tree, forest->block_bytes + first, forest->slots + first)};
+      } number = {leaf_numbers(tree, scratch->block_bytes + first, scratch->slots + first)};
       for (int i = 0; i < WIDTH; i++) sum[first + i] += tree->leaves[number.byte[i]];
     }
   }
+  write_scores(job, scores);
 }
 
-const Evaluator PORTABLE = {.name = "portable", .lanes = WIDTH, .score_row = score_row, .score_block = score_block};
+const Evaluator PORTABLE = {.name = "portable",
+                            .needs = ANY_CPU,
+                            .lanes = WIDTH,
+                            .block_rows = BLOCK_ROWS,
+                            .score_rows = score_rows,
+                            .score_block = score_block};

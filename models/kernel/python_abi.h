@@ -22,6 +22,7 @@
 
 typedef intptr_t Py_ssize_t;
 typedef struct _typeobject PyTypeObject;
+typedef struct _ts PyThreadState;
 typedef struct _object {
   Py_ssize_t ob_refcnt;
   PyTypeObject *ob_type;
@@ -82,6 +83,7 @@ typedef struct {
 #define METH_VARARGS 0x0001
 #define METH_NOARGS 0x0004
 #define METH_O 0x0008
+#define METH_FASTCALL 0x0080
 #define Py_mod_exec 2
 #define Py_tp_alloc 47
 #define Py_tp_dealloc 52
@@ -93,7 +95,7 @@ typedef struct {
 #define Py_TPFLAGS_IMMUTABLETYPE (1u << 8)
 
 extern PyTypeObject PyTuple_Type;
-extern PyObject *PyExc_ValueError, _Py_NoneStruct;
+extern PyObject *PyExc_ValueError, *PyExc_TypeError, _Py_NoneStruct;
 int PyArg_ParseTuple(PyObject *, const char *, ...);
 PyObject *Py_BuildValue(const char *, ...);
 PyObject *PyErr_Format(PyObject *, const char *, ...);
@@ -101,6 +103,12 @@ void PyErr_SetString(PyObject *, const char *);
 PyObject *PyErr_NoMemory(void);
 Py_ssize_t PyTuple_Size(PyObject *);
 PyObject *PyTuple_GetItem(PyObject *, Py_ssize_t);
+PyObject *PyTuple_New(Py_ssize_t);
+int PyTuple_SetItem(PyObject *, Py_ssize_t, PyObject *);
+PyObject *PyUnicode_FromString(const char *);
+int PyObject_IsTrue(PyObject *);
+PyThreadState *PyEval_SaveThread(void);
+void PyEval_RestoreThread(PyThreadState *);
 PyObject *PyFloat_FromDouble(double);
 int PyObject_GetBuffer(PyObject *, Py_buffer *, int);
 void PyBuffer_Release(Py_buffer *);

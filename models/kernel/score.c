@@ -2,12 +2,13 @@
 #include <math.h>
 #include <time.h>
 
-#include "forest.h"
+#include "shared.h"
 
-/* The table of evaluators, best first, is chosen from by what the CPU can do. Portable is what every CPU can do. */
-const Evaluator *best_evaluator(void) {
-  return &PORTABLE;
-}
+#define CALIBRATION_RUNS 5
+#define CALIBRATION_S 100e-6 /* for each way: no more runs after it */
+#define WORTH_RELEASING_S                                                                     \
+  20e-6 /* to give the GIL away and take it back costs a few microseconds when others want it \
+         */
 
 static void apply_link(const Forest *forest, double *scores) {
   const uint32_t n = forest->output_count;
@@ -36,26 +37,27 @@ static void apply_link(const Forest *forest, double *scores) {
   }
 }
 
-static void score_block(Forest *forest, const void *rows, int is_double, uint32_t count, double *scores) {
-  const uint32_t outputs = forest->output_count;
-  double *block = forest->block_scores;
-  for (size_t i = 0; i < (size_t)outputs * BLOCK_ROWS; i++) block[i] = 0.0;
-  forest->evaluator->score_block(forest, rows, is_double, count, block);
-  for (uint32_t r = 0; r < count; r++)
-    for (uint32_t k = 0; k < outputs; k++) scores[(size_t)r * outputs + k] = block[(size_t)k * BLOCK_ROWS + r];
+/* How many rows go in blocks: those that fill groups of lanes, and a rest that is not cheaper row by row. */
+static size_t rows_in_blocks(const Forest *forest, size_t count) {
+  const Evaluator *evaluator = forest->evaluator;
+  const size_t rest = count % evaluator->lanes, joins = (count - rest) % evaluator->block_rows;
+  if (forest->crossover > evaluator->lanes) return 0;
+  return rest >= (joins ? forest->further : forest->crossover) ? count : count - rest;
 }
 
-void forest_score(Forest *forest, const void *rows, int is_double, size_t count, double *scores, int raw) {
-  const size_t row_bytes = (size_t)forest->feature_count * (is_double ? 8 : 4), outputs = forest->output_count;
-  for (size_t done = 0, step; done < count; done += step) {
-    const char *from = (const char *)rows + done * row_bytes;
-    step = count - done < BLOCK_ROWS ? count - done : BLOCK_ROWS;
-    if (step < forest->crossover)
-      forest->evaluator->score_row(forest, from, is_double, scores + done * outputs), step = 1;
-    else score_block(forest, from, is_double, (uint32_t)step, scores + done * outputs);
+void forest_score(const Job *job, int raw) {
+  const Forest *forest = job->forest;
+  const Evaluator *evaluator = forest->evaluator;
+  const size_t in_blocks = rows_in_blocks(forest, job->count);
+  for (size_t done = 0, step; done < in_blocks; done += step) {
+    step = in_blocks - done < evaluator->block_rows ? in_blocks - done : evaluator->block_rows;
+    const Job part = part_of(job, done, step);
+    evaluator->score_block(&part);
   }
+  const Job part = part_of(job, in_blocks, job->count - in_blocks);
+  if (part.count) evaluator->score_rows(&part);
   if (!raw)
-    for (size_t r = 0; r < count; r++) apply_link(forest, scores + r * outputs);
+    for (size_t r = 0; r < job->count; r++) apply_link(forest, job->scores + r * forest->output_count);
 }
 
 static double seconds(void) {
@@ -64,24 +66,50 @@ static double seconds(void) {
   return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
-/* Measures from how many rows on a block pays, on a row of zeros (neither way's time depends on the data). Without the
- * memory for it, row by row it is: correct, only slower. */
-void forest_calibrate(Forest *forest) {
-  Forest scratch = {0};
-  const uint32_t lanes = forest->evaluator->lanes;
-  double *rows = forest_memory(&scratch, (size_t)forest->feature_count * lanes, 8);
-  double *scores = forest_memory(&scratch, (size_t)forest->output_count * lanes, 8);
-  double row_s = 1e9, block_s = 1e9;
-  for (int i = 0; i < 9 && rows && scores; i++) {
+/* The shortest of some runs: rows of zeros do, since neither way's time depends on the data. */
+static double shortest(const Job *job, void (*score)(const Job *)) {
+  double best = 1e9, spent = 0.0;
+  for (int i = 0; i < CALIBRATION_RUNS && (i < 2 || spent < CALIBRATION_S); i++) {
     const double start = seconds();
-    for (int j = 0; j < 4; j++) forest->evaluator->score_row(forest, rows, 1, scores);
-    const double middle = seconds();
-    score_block(forest, rows, 1, lanes, scores);
-    const double end = seconds();
-    if ((middle - start) / 4 < row_s) row_s = (middle - start) / 4;
-    if (end - middle < block_s) block_s = end - middle;
+    score(job);
+    const double took = seconds() - start;
+    spent += took;
+    if (took < best) best = took;
   }
-  forest_free(&scratch);
-  const int block_pays = row_s > 0 && block_s < row_s * lanes; /* not for forests of huge trees */
-  forest->crossover = block_pays ? (uint32_t)(block_s / row_s) + 1 : BLOCK_ROWS + 1;
+  return best;
+}
+
+/* From the seconds of a row, of a group of lanes and of a whole block. `crossover` is what the caller wants, or 0. */
+static void set_thresholds(Forest *forest, uint32_t crossover, double row_s, double lanes_s, double block_s) {
+  const uint32_t lanes = forest->evaluator->lanes, groups = forest->evaluator->block_rows / lanes;
+  const double further_s = groups > 1 ? (block_s - lanes_s) / (groups - 1) : lanes_s;
+  const int pays = lanes_s < row_s * lanes; /* not for forests of huge trees */
+  forest->crossover = crossover ? crossover : pays ? (uint32_t)(lanes_s / row_s) + 1 : lanes + 1;
+  forest->further = forest->crossover;
+  if (!crossover && further_s < lanes_s) forest->further = further_s < 0 ? 1 : (uint32_t)(further_s / row_s) + 1;
+  const double cheapest_s = pays ? lanes_s / lanes : row_s;
+  forest->parallel_rows = cheapest_s > WORTH_RELEASING_S ? 1 : (uint32_t)(WORTH_RELEASING_S / cheapest_s) + 1;
+}
+
+/* Measures from how many rows on a block pays (unless `crossover` says it), and from how many on it is worth to let
+ * other threads run. */
+const char *forest_calibrate(Forest *forest, uint32_t crossover) {
+  Forest memory = {0};
+  const Evaluator *evaluator = forest->evaluator;
+  Job job = {.forest = forest, .scratch = scratch_take(forest), .is_double = 1};
+  job.rows = forest_memory(&memory, (size_t)forest->feature_count * evaluator->block_rows, 8);
+  job.scores = forest_memory(&memory, (size_t)forest->output_count * evaluator->block_rows, 8);
+  const int has_memory = job.scratch && job.rows && job.scores;
+  if (has_memory) {
+    job.count = ROWS_TOGETHER;
+    const double row_s = shortest(&job, evaluator->score_rows) / ROWS_TOGETHER + 1e-9;
+    job.count = evaluator->lanes;
+    const double lanes_s = shortest(&job, evaluator->score_block);
+    job.count = evaluator->block_rows;
+    set_thresholds(forest, crossover, row_s, lanes_s, shortest(&job, evaluator->score_block));
+  }
+  if (job.scratch) scratch_give(forest, job.scratch);
+  forest_free(&memory);
+  CHECK(has_memory, OUT_OF_MEMORY);
+  return NULL;
 }

@@ -20,6 +20,7 @@ from collections.abc import Callable
 import numpy as np
 
 from models.compile import compile_booster
+from models.kernel import EVALUATORS
 from models.pack import ALIGNMENT, ARRAYS, DIGEST_BYTES, MAGIC, read_pack, write_pack
 from models.scorer import Scorer
 from schemas.errors import ModelError
@@ -192,18 +193,22 @@ MUTATIONS: tuple[Callable[[Rng, list[bytes]], bytes], ...] = (
 
 def check(blob: bytes, packs: list[bytes]) -> str:
     """`refused` (with what and what to do) or `scored`; a crash, or scores that differ, are raised."""
-    crossovers = (1, 1 << 16)
+    ways = [(crossover, evaluator) for crossover in (1, 1 << 16) for evaluator in EVALUATORS]
     try:
-        block, single = (Scorer.load(blob, crossover) for crossover in crossovers)
+        scorers = [Scorer.load(blob, crossover, evaluator=evaluator) for crossover, evaluator in ways]
     except ModelError as error:
         return "refused" if error.detail and error.advice else "refused without a reason"
-    if block.features > 1000 or block.outputs > 100:  # of a header that was changed to be large but possible
+    first = scorers[0]
+    if first.features > 1000 or first.outputs > 100:  # of a header that was changed to be large but possible
         return "scored"
-    rows = np.random.default_rng(0).normal(size=(67, block.features)) * 100
+    rows = np.random.default_rng(0).normal(size=(67, first.features)) * 100
     with np.errstate(all="ignore"):
-        assert np.array_equal(block.score(rows, raw=True), single.score(rows, raw=True), equal_nan=True)
-        assert np.array_equal(block.score(rows), single.score(rows), equal_nan=True)
-        block.explain(rows[0])
+        for raw in (True, False):
+            expected = first.score(rows, raw=raw)
+            assert all(np.array_equal(s.score(rows, raw=raw), expected, equal_nan=True) for s in scorers)
+            few = [scorer.score(rows[:3], raw=raw) for scorer in scorers]
+            assert all(np.array_equal(scores, expected[:3], equal_nan=True) for scores in few)
+        first.explain(rows[0])
     return "scored"
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from models.compile import compile_booster, gain_shares
 from models.forest import forest_of, source_of
+from models.kernel import EVALUATORS
 from models.pack import read_pack, write_pack
 from models.parity import adversarial_rows, prove_parity
 from models.scorer import Scorer
@@ -32,17 +33,20 @@ def test_scores_are_the_booster_s_bit_for_bit(objective: str, seed: int) -> None
     forest = forest_of(case.booster, objective)
     rng = np.random.default_rng(seed)
     # other rows than those of the gate
-    hard = adversarial_rows(forest, case.rows[rng.integers(0, len(case.rows), 150)], seed=seed + 100)
+    hard = adversarial_rows(forest, case.rows[rng.integers(0, len(case.rows), 200)], seed=seed + 100)
     with np.errstate(over="ignore"):
         kinds = (hard, hard.astype(np.float32))
     for rows in kinds:
         raw, prediction = case.booster.predict(rows, raw_score=True), case.booster.predict(rows)
-        for crossover in (BLOCKS, ROWS, MEASURED):
-            scorer = Scorer.load(blob, crossover)
-            for count in (150, 0, 1, 7, 64, 65, 130):
-                assert np.array_equal(scorer.score(rows[:count], raw=True), raw[:count])
-            # the same formulas in the same order, but the compiler may choose another exp
-            np.testing.assert_allclose(scorer.score(rows), prediction, rtol=1e-14)
+        for evaluator in EVALUATORS:
+            for crossover in (BLOCKS, ROWS, MEASURED):
+                scorer = Scorer.load(blob, crossover, evaluator=evaluator)
+                for count in (200, 0, 1, 2, 3, 5, 7, 32, 33, 64, 65, 130):
+                    assert np.array_equal(scorer.score(rows[:count], raw=True), raw[:count])
+                alone = [scorer.score(rows[i : i + 1], raw=True)[0] for i in range(0, 200, 7)]
+                assert np.array_equal(alone, raw[::7])
+                # the same formulas in the same order, but the compiler may choose another exp
+                np.testing.assert_allclose(scorer.score(rows), prediction, rtol=1e-14)
 
 
 def test_the_cases_reach_every_path() -> None:
@@ -56,11 +60,13 @@ def test_the_cases_reach_every_path() -> None:
             seen |= {"sets"} if len(arrays["set_bits"]) else set()
             sizes = np.diff(arrays["leaf_offset"].astype(int))
             seen |= {"beyond byte lanes"} if np.any(sizes > 256) else set()
+            seen |= {"one tile"} if np.any((sizes > 32) & (sizes <= 64)) else set()  # models/kernel/tiles.h
+            seen |= {"several tiles"} if np.any((sizes > 64) & (sizes <= 256)) else set()
             seen |= {"several outputs"} if header.outputs > 1 else set()
             seen |= {header.link}
     assert seen >= {
         *("rule 0", "rule 1", "rule 2", "base False", "base True", "sets", "several outputs"),
-        "beyond byte lanes",
+        *("one tile", "several tiles", "beyond byte lanes"),
         *("identity", "sigmoid", "exponential", "softmax", "log1p_exp", "signed_square"),
     }
 
@@ -77,7 +83,27 @@ def test_categories_by_the_hundred() -> None:
     _, arrays = read_pack(blob)
     assert arrays["class_limits"][0] > 64
     every = np.stack([np.arange(-5, 320), np.zeros(325)], axis=1)
-    assert np.array_equal(Scorer.load(blob).score(every, raw=True), booster.predict(every, raw_score=True))
+    for evaluator in EVALUATORS:
+        for crossover in (BLOCKS, ROWS):
+            scores = Scorer.load(blob, crossover, evaluator=evaluator).score(every, raw=True)
+            assert np.array_equal(scores, booster.predict(every, raw_score=True))
+
+
+@pytest.mark.parametrize(("columns", "more_than"), [(60, 32), (120, 64), (250, 128), (500, 256), (700, 512)])
+def test_rows_wider_than_a_register(columns: int, more_than: int) -> None:
+    """Vector evaluators hold a row in 1, 2, 4 or 8 registers; beyond 512 columns they walk the trees."""
+    rng = np.random.default_rng(columns)
+    rows = rng.normal(size=(700, columns))
+    target = rows @ rng.normal(size=columns)
+    options = {"verbose": -1, "num_threads": 1, "num_leaves": 20, "feature_fraction": 0.2, "max_bin": 15}
+    booster = lightgbm.train(options, lightgbm.Dataset(rows, target, params=options), 20 + columns // 10)
+    blob = compile_booster(booster, "wide", rows)
+    used = len(read_pack(blob)[1]["column_feature"])
+    assert more_than < used <= columns
+    for evaluator in EVALUATORS:
+        for crossover in (BLOCKS, ROWS):
+            scores = Scorer.load(blob, crossover, evaluator=evaluator).score(rows[:70], raw=True)
+            assert np.array_equal(scores, booster.predict(rows[:70], raw_score=True))
 
 
 def test_best_iteration_is_honoured() -> None:

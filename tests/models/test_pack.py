@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from models.compile import compile_booster
+from models.kernel import EVALUATORS
 from models.pack import ARRAYS, MAGIC, PackHeader, read_pack, write_pack
 from models.scorer import Scorer
 from schemas.errors import ModelError
@@ -181,3 +182,32 @@ def test_a_file_that_is_replaced_or_cut_while_it_is_loaded_is_refused_or_whole(b
     thread.join()
     assert outcomes["whole"] + outcomes["refused"] > 0
     assert Scorer.load(path, 8).score_one(row) == expected
+
+
+@pytest.mark.parametrize("shape", ["chain", "one leaf", "alternating"])
+def test_trees_of_any_shape_load_in_a_moment(blob: bytes, shape: str) -> None:
+    """A pack can hold trees that no training would make. What is derived from them grows with the pack, no faster."""
+    header, arrays = read_pack(blob)
+    depth = {"chain": 100_000, "one leaf": 0, "alternating": 70}[shape]
+    trees = {"chain": 1, "one leaf": 50_000, "alternating": 2000}[shape]
+    sizes = np.full(trees, depth)
+    if shape == "alternating":
+        sizes[::2] = 0
+    left = np.concatenate([~np.arange(size) for size in sizes])
+    right = np.concatenate([np.append(np.arange(1, size), ~size)[:size] for size in sizes])
+    leaves = int(sizes.sum()) + trees
+    hostile = arrays | {
+        "tree_output": np.zeros(trees),
+        "node_offset": np.append(0, np.cumsum(sizes)),
+        "node_key": np.resize(arrays["node_key"], sizes.sum()),
+        "node_left": left,
+        "node_right": right,
+        "leaf_offset": np.append(0, np.cumsum(sizes + 1)),
+        "leaf_value": np.arange(leaves) / 7,
+        "leaf_cover": np.ones(leaves),
+    }
+    pack = write_pack(header.model_copy(update={"trees": trees}), hostile)
+    rows = np.random.default_rng(1).normal(size=(9, 6))
+    scorers = [Scorer.load(pack, 1 << 16, evaluator=evaluator) for evaluator in EVALUATORS]
+    scores = [scorer.score(rows, raw=True) for scorer in scorers]
+    assert all(np.array_equal(score, scores[0]) for score in scores)

@@ -1,5 +1,8 @@
 """The scorer's own contract: shapes, types, threads, explanations."""
 
+import sys
+import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -7,6 +10,7 @@ import numpy as np
 import pytest
 
 from models.compile import compile_booster
+from models.kernel import EVALUATORS
 from models.pack import describe_pack
 from models.scorer import Scorer
 from schemas.errors import ModelError
@@ -65,14 +69,64 @@ def test_score_one_takes_one_row_of_a_model_with_one_output(model) -> None:
         Scorer.load(compile_booster(case.booster, "three", case.rows)).score_one(case.rows[0])
 
 
-def test_threads_may_share_a_scorer(model) -> None:
+@pytest.mark.parametrize("evaluator", EVALUATORS)
+def test_threads_may_share_a_scorer(model, evaluator: str) -> None:
+    """Small parts are scored under the GIL, large ones at the same time."""
     _, rows, blob = model
-    scorer = Scorer.load(blob)
-    parts = [np.ascontiguousarray(rows[i::7]) for i in range(7)] * 20
+    scorer = Scorer.load(blob, evaluator=evaluator)
+    many = np.tile(rows, (10, 1))
+    parts = [np.ascontiguousarray(many[i::k]) for k in (2, 3, 500) for i in range(k)] * 3
     expected = [scorer.score(part) for part in parts]
     with ThreadPoolExecutor(4) as pool:
         found = list(pool.map(scorer.score, parts))
     assert all(np.array_equal(a, b) for a, b in zip(found, expected, strict=True))
+
+
+@pytest.mark.parametrize("evaluator", EVALUATORS)
+def test_other_threads_run_while_many_rows_are_scored(model, evaluator: str) -> None:
+    _, rows, blob = model
+    scorer = Scorer.load(blob, evaluator=evaluator)
+    many = np.tile(rows, (100, 1))
+    turns, is_running, is_over = 0, threading.Event(), threading.Event()
+
+    def count() -> None:
+        nonlocal turns
+        while not is_over.is_set():
+            turns += 1
+            is_running.set()
+            time.sleep(0)  # gives the GIL back
+
+    interval = sys.getswitchinterval()
+    other = threading.Thread(target=count)
+    sys.setswitchinterval(60)  # nobody is made to give the GIL away: only the kernel itself can
+    try:
+        other.start()
+        is_running.wait()
+        before = turns
+        for _ in range(200):  # the system may be slow to wake the other thread
+            scorer.score(many)
+            if turns > before:
+                break
+        assert turns > before
+    finally:
+        is_over.set()
+        other.join()
+        sys.setswitchinterval(interval)
+
+
+def test_the_evaluator_can_be_chosen(model, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, _, blob = model
+    assert Scorer.load(blob).evaluation()["evaluator"] == EVALUATORS[0]
+    for name in EVALUATORS:
+        assert Scorer.load(blob, evaluator=name).evaluation()["evaluator"] == name
+        monkeypatch.setenv("MILLRACE_EVALUATOR", name)
+        assert Scorer.load(blob).evaluation()["evaluator"] == name
+    monkeypatch.setenv("MILLRACE_EVALUATOR", "")
+    assert Scorer.load(blob).evaluation()["evaluator"] == EVALUATORS[0]
+    monkeypatch.setenv("MILLRACE_EVALUATOR", "sse9")
+    with pytest.raises(ModelError, match=r"no evaluator 'sse9'.*it can run .*portable") as raised:
+        Scorer.load(blob)
+    assert "MILLRACE_EVALUATOR" in raised.value.advice
 
 
 @pytest.mark.parametrize("objective", ["regression", "binary", "multiclass", "rf"])
