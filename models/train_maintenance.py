@@ -9,12 +9,14 @@ import time
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
+from pathlib import Path
 
 import numpy as np
 
 from models.asset_events import AssetEvent
 from models.asset_log import AssetLog, read_log
 from models.compile import compile_booster, gain_shares
+from models.held_out import write_held_out
 from models.maintenance import feature_names_of
 from models.preparation import TrainingError
 from models.store import ModelStore
@@ -35,6 +37,7 @@ def train(
     histories: Sequence[tuple[AssetClass, Iterable[Sequence[AssetEvent]]]],
     store: ModelStore,
     progress: Progress = silent,
+    held_out: Path | None = None,
 ) -> list[Manifest]:
     """Train asset classes and save a model folder for each, not yet promoted.
 
@@ -44,6 +47,8 @@ def train(
             event of kind `failure` ends a life (of a component, where it names one).
         store: where the model folders go; a model has the name of its class.
         progress: called with what is being done, and the share of the work that is done.
+        held_out: where given, the forests learn from four fifths of the assets (as those that the metrics are of),
+            and the rows of the others are written there, for `millrace models optimise`.
 
     Raises:
         TrainingError: the history does not fit the class, or there is too little to learn from.
@@ -56,13 +61,17 @@ def train(
         progress(f"reading the history of {asset_class.name}", 0.05 * len(logs) / len(histories))
         logs.append(read_log(asset_class, batches))
     tells_life = isinstance(logs[0].asset_class.target, RulTarget)
-    outcome = train_rul(logs, progress) if tells_life else train_failure(logs[0], progress)
+    holds_out = held_out is not None
+    outcome = train_rul(logs, progress, holds_out) if tells_life else train_failure(logs[0], progress, holds_out)
     progress("compiling", 0.9)
     name = "-".join(log.asset_class.name for log in logs)
     packs = {
         role: compile_booster(booster, f"{name}-{role}", outcome.check_rows[role])
         for role, booster in outcome.boosters.items()
     }
+    if held_out is not None and outcome.held_out is not None:
+        names = feature_names_of(logs[0].asset_class, outcome.learned[0].preparation)
+        write_held_out(held_out, names, outcome.held_out)
     seconds = time.monotonic() - began
     manifests = [_save(store, log, outcome, place, packs, seconds) for place, log in enumerate(logs)]
     progress("done", 1.0)
