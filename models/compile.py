@@ -39,6 +39,17 @@ def compile_booster(booster: lightgbm.Booster, name: str, check_rows: np.ndarray
         ModelError: the model cannot be a pack, or a raw score of the pack differs in a bit from the Booster's.
     """
     forest = forest_of(booster, name)
+    blob = pack_of(forest, name)
+    prove_parity(booster, forest, blob, name, np.asarray(check_rows, np.float64))
+    return blob
+
+
+def pack_of(forest: Forest, name: str) -> bytes:
+    """The pack of a forest.
+
+    Raises:
+        ModelError: a category is too large.
+    """
     header = PackHeader(
         name=name,
         trees=len(forest.trees),
@@ -48,9 +59,7 @@ def compile_booster(booster: lightgbm.Booster, name: str, check_rows: np.ndarray
         alpha=forest.alpha,
         divisor=forest.divisor,
     )
-    blob = write_pack(header, _Tables(forest, name).arrays())
-    prove_parity(booster, forest, blob, name, np.asarray(check_rows, np.float64))
-    return blob
+    return write_pack(header, _Tables(forest, name).arrays())
 
 
 def gain_shares(booster: lightgbm.Booster, names: list[str]) -> dict[str, float]:

@@ -1,10 +1,11 @@
 """Held-out rows: what a model did not learn from, kept as a Parquet file so that changes of the model can be judged.
 
-trainer ─► HeldOut ─► write_held_out ─► rows.parquet ─► read_held_out ─► HeldOut, halves by query or asset
+trainer ─► HeldOut ─► write_held_out ─► rows.parquet ─► read_held_out ─► HeldOut ─► parts: to teach, choose and tell
 
 Columns: one for each feature, named as in the manifest; `label` (of a failure model `label-<component>` for each
 component): clicked next (0, 1), remaining life in units, or fails within the horizon (0, 1); `group`: number of the
-query or asset; and for a remaining life with an interval `value`, what the model said after its filter.
+query or asset; and for a remaining life with an interval `value`, what the model said after its filter. Rows without
+a label are not judged: they show what rows are like, and may be those that the model learned from.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from schemas.manifest import Manifest
 
 LABEL, GROUP, VALUE = "label", "group", "value"
 LEAST_ROWS, LEAST_GROUPS = 200, 10
+TEACHING_ROWS = 60_000
 HOW_TO = "`millrace train ... --held-out FILE` writes such rows while it trains; docs/train.md describes the columns."
 
 
@@ -41,12 +43,29 @@ class HeldOut:
         value = None if self.value is None else self.value[chosen]
         return HeldOut(self.rows[chosen], labels, self.group[chosen], value)
 
-    def halves(self, seed: int = 0) -> tuple[HeldOut, HeldOut]:
-        """Two halves of the groups, drawn at random: one to choose by, one to judge what was chosen."""
-        groups = np.unique(self.group)
-        drawn = np.random.default_rng(seed).permutation(len(groups)) < len(groups) // 2
-        is_first = drawn[np.searchsorted(groups, self.group)]
-        return self.only(is_first), self.only(~is_first)
+    @property
+    def is_labelled(self) -> npt.NDArray[np.bool_]:
+        """(n,) all labels are known."""
+        return np.asarray(np.all([np.isfinite(label) for label in self.labels.values()], axis=0))
+
+    def parts(self, seed: int = 0) -> tuple[HeldOut, HeldOut, HeldOut]:
+        """Rows to teach (those without labels, else of a part of the groups), to choose by, and to tell the loss of.
+
+        Groups are drawn at random and stay whole; those to choose by and to tell are as many.
+        """
+        random, is_labelled = np.random.default_rng(seed), self.is_labelled
+        groups = random.permutation(np.unique(self.group[is_labelled]))
+        others = random.permutation(np.unique(self.group[~is_labelled]))
+        if np.sum(~is_labelled) >= LEAST_ROWS:
+            share = min(1.0, TEACHING_ROWS / float(np.sum(~is_labelled)))
+            teaching = ~is_labelled & np.isin(self.group, others[: max(1, round(share * len(others)))])
+        else:
+            share = min(1 / 3, TEACHING_ROWS / float(np.sum(is_labelled)))
+            count = max(1, round(share * len(groups)))
+            teaching, groups = is_labelled & np.isin(self.group, groups[:count]), groups[count:]
+        middle = len(groups) // 2
+        choosing, telling = (is_labelled & np.isin(self.group, some) for some in (groups[:middle], groups[middle:]))
+        return self.only(teaching), self.only(choosing), self.only(telling)
 
 
 def label_of(role: str) -> str:
@@ -78,27 +97,28 @@ def read_held_out(path: Path, manifest: Manifest) -> HeldOut:
     """The rows for a model, sorted by group.
 
     Raises:
-        ModelError: no Parquet file, a column that is missing or not numeric, labels that are not finite, or too few
-            rows or groups to judge by.
+        ModelError: no Parquet file, a column that is missing or not numeric, or too few rows or groups with labels.
     """
     labels = sorted({label_of(role) for role in manifest.packs})
     needs_value = "low" in manifest.packs
     others = [*labels, GROUP, *([VALUE] if needs_value else [])]
     table = _read(path, [*manifest.features, *others], f"{manifest.name} {manifest.version}")
-    columns = {name: _numbers(path, table, name) for name in others}
+    columns = {name: _numbers(path, table, name, may_miss=name in labels) for name in others}
     group = columns[GROUP].astype(np.int64)
-    if len(group) < LEAST_ROWS or len(np.unique(group)) < LEAST_GROUPS:
+    is_labelled = np.all([np.isfinite(columns[name]) for name in labels], axis=0)
+    rows, groups = int(is_labelled.sum()), len(np.unique(group[is_labelled]))
+    if rows < LEAST_ROWS or groups < LEAST_GROUPS:
         raise ModelError(
-            f"{path} has {len(group)} rows of {len(np.unique(group))} groups; at least {LEAST_ROWS} rows of "
-            f"{LEAST_GROUPS} queries or assets are needed to judge a model.",
+            f"{path} has {rows} rows with a label, of {groups} groups; at least {LEAST_ROWS} rows of {LEAST_GROUPS} "
+            "queries or assets are needed to judge a model.",
             HOW_TO,
         )
     order = np.argsort(group, kind="stable")
-    rows = np.empty((len(order), len(manifest.features)), np.float32)
+    features = np.empty((len(order), len(manifest.features)), np.float32)
     for place, name in enumerate(manifest.features):
-        rows[:, place] = _numbers(path, table, name, may_miss=True)[order]
+        features[:, place] = _numbers(path, table, name, may_miss=True)[order]
     value = columns[VALUE][order] if needs_value else None
-    return HeldOut(rows, {name: columns[name][order] for name in labels}, group[order], value)
+    return HeldOut(features, {name: columns[name][order] for name in labels}, group[order], value)
 
 
 def _read(path: Path, names: list[str], model: str) -> pyarrow.Table:

@@ -87,8 +87,8 @@ class PackHeader(BaseModel):
         if not isinstance(arrays, dict):
             return arrays
         return {
-            name: [*place, ARRAYS[name][1:]] if name in ARRAYS and isinstance(place, list) and len(place) == 2 else place
-            for name, place in arrays.items()
+            name: [*at, ARRAYS[name][1:]] if name in ARRAYS and isinstance(at, list) and len(at) == 2 else at
+            for name, at in arrays.items()
         }
 
 

@@ -98,8 +98,8 @@ def train_failure(log: AssetLog, progress: Progress, holds_out: bool = False) ->
         used = inside & (is_known | due[:, component])
         boosters[f"score-{name}"] = _grow(rows[used], due[used, component])
     metrics = _metrics(log, target, learned, seen, raw, failures)
-    labels = {label_of(role): due[:, place].astype(np.float64) for place, role in enumerate(boosters)}
-    held_out = HeldOut(rows, labels, log.slots[log.readings]).only(is_known & ~inside) if holds_out else None
+    labels = {label_of(role): np.where(inside, np.nan, due[:, place]) for place, role in enumerate(boosters)}
+    held_out = HeldOut(rows, labels, log.slots[log.readings]).only(inside | is_known) if holds_out else None
     return Outcome(boosters, [learned], [metrics], dict.fromkeys(boosters, rows), len(rows), held_out)
 
 

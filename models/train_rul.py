@@ -85,13 +85,17 @@ def train_rul(logs: Sequence[AssetLog], progress: Progress, holds_out: bool = Fa
 
 
 def _held_out(fleets: Sequence[Fleet], replays: Sequence[Seen], decided: Sequence[Decided]) -> HeldOut:
-    """The judged readings of the fold that was held out, with the value that the filter made of another forest's."""
+    """The judged readings of the fold that was held out, and without a label the readings that were learned from.
+
+    The value is the filter's, of a forest that did not learn from the reading.
+    """
     rows, labels, assets, values, count = [], [], [], [], 0
     for fleet, seen, made in zip(fleets, replays, decided, strict=True):
-        used = _is_judged(fleet) & (fleet.fold == HELD_OUT)
+        is_out = fleet.fold == HELD_OUT
+        used = fleet.is_labelled & (~is_out | _is_judged(fleet))
         places = fleet.log.readings[used]
         rows.append(seen.features[places])
-        labels.append(np.minimum(fleet.log.remaining[used], fleet.cap))
+        labels.append(np.where(is_out, np.minimum(fleet.log.remaining, fleet.cap), np.nan)[used])
         assets.append(fleet.log.slots[places] + count)
         values.append(made.value[places, 0])
         count += len(fleet.log.assets)

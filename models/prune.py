@@ -1,0 +1,133 @@
+"""Fewer trees and merged leaves.
+
+Forest ─► first_trees ─► pruning_order ─► pruned ─► Forest
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+
+from models.forest import Forest, Tree
+from models.regimes import Floats
+
+
+def first_trees(forest: Forest, share: float) -> Forest:
+    """The first trees of each output; an averaged forest is then averaged over those."""
+    rounds = len(forest.trees) // forest.outputs
+    kept = max(1, round(share * rounds))
+    divisor = forest.divisor * kept / rounds if forest.divisor > 1.0 else forest.divisor
+    return replace(forest, trees=forest.trees[: kept * forest.outputs], divisor=max(1.0, divisor))
+
+
+def pruning_order(tree: Tree) -> Floats:
+    """For each split the penalty per leaf from which on it is not worth its leaves; a split never outlives its parent.
+
+    Weakest-link pruning (Breiman et al., Classification and Regression Trees, 1984, section 3.3). The cost of merging
+    leaves is the squared change of the tree's output over the training rows that ended there.
+    """
+    count = len(tree.splits)
+    _, _, squares, below = _merged(tree)
+    parent = _parents(tree)
+    alpha, kept, leaves = np.full(count, np.inf), np.zeros(count), below.astype(np.float64)
+    is_open = np.ones(count, np.bool_)  # `kept`: cost of what is already pruned below; `leaves`: those still there
+    floor = 0.0
+    while is_open.any():
+        gain = np.where(is_open, (squares - kept) / np.maximum(leaves - 1.0, 1e-9), np.inf)
+        weakest = int(np.argmin(gain))
+        floor = max(floor, float(gain[weakest]))
+        _close(tree, weakest, is_open, alpha, floor)
+        cost, gone = squares[weakest] - kept[weakest], leaves[weakest] - 1.0
+        node = parent[weakest]
+        while node >= 0:
+            kept[node] += cost
+            leaves[node] -= gone
+            node = parent[node]
+    return alpha
+
+
+def _close(tree: Tree, top: int, is_open: npt.NDArray[np.bool_], alpha: Floats, value: float) -> None:
+    waiting = [top]
+    while waiting:
+        node = waiting.pop()
+        if is_open[node]:
+            is_open[node], alpha[node] = False, value
+            waiting.extend(child for child in tree.children[node] if child >= 0)
+
+
+def _parents(tree: Tree) -> list[int]:
+    parent = [-1] * len(tree.splits)
+    for node, children in enumerate(tree.children):
+        for child in children:
+            if child >= 0:
+                parent[child] = node
+    return parent
+
+
+def _merged(tree: Tree) -> tuple[Floats, Floats, Floats, npt.NDArray[np.int64]]:
+    """What each split would be as a leaf: training rows, mean, squared change in all, and the leaves below it."""
+    count = len(tree.splits)
+    rows, mean, squares = np.zeros(count), np.zeros(count), np.zeros(count)
+    leaves = np.zeros(count, np.int64)
+    for node in range(count - 1, -1, -1):  # children come after their parents
+        sides = [
+            (rows[c], mean[c], squares[c], leaves[c]) if c >= 0 else (tree.covers[~c], tree.leaves[~c], 0.0, 1)
+            for c in tree.children[node]
+        ]
+        (n, m, s, k), (n2, m2, s2, k2) = sides
+        rows[node], leaves[node] = n + n2, k + k2
+        mean[node] = m + (m2 - m) * (n2 / (n + n2))
+        squares[node] = s + s2 + (m2 - m) ** 2 * (n * n2 / (n + n2))
+    return rows, mean, squares, leaves
+
+
+def pruned(forest: Forest, orders: Sequence[Floats], penalty: float) -> Forest:
+    """Splits whose place in `pruning_order` is at or below the penalty become leaves: the mean of those below them.
+
+    Args:
+        orders: of each tree of the forest.
+        penalty: below 0 nothing changes.
+    """
+    return replace(
+        forest,
+        trees=_folded([_cut_back(t, a <= penalty) for t, a in zip(forest.trees, orders, strict=True)], forest.outputs),
+    )
+
+
+def _cut_back(tree: Tree, is_gone: npt.NDArray[np.bool_]) -> Tree:
+    if not is_gone.any():
+        return tree
+    rows, mean, _, _ = _merged(tree)
+    made = Tree(tree.output)
+    waiting = [(0, -1, 0)]
+    while waiting:
+        node, parent, side = waiting.pop()
+        if node >= 0 and not is_gone[node]:
+            place = len(made.splits)
+            made.splits.append(tree.splits[node])
+            made.children.append([0, 0])
+            waiting.append((tree.children[node][1], place, 1))
+            waiting.append((tree.children[node][0], place, 0))
+        else:
+            place = ~len(made.leaves)
+            made.leaves.append(float(mean[node]) if node >= 0 else tree.leaves[~node])
+            made.covers.append(float(rows[node]) if node >= 0 else tree.covers[~node])
+        if parent >= 0:
+            made.children[parent][side] = place
+    return made
+
+
+def _folded(trees: list[Tree], outputs: int) -> list[Tree]:
+    """Trees of a single leaf are added to the leaves of another tree of their output, where there is one."""
+    kept: list[Tree] = []
+    for output in range(outputs):
+        own = [tree for tree in trees if tree.output == output]
+        grown = [tree for tree in own if tree.splits] or own[:1]
+        constant = sum(tree.leaves[0] for tree in own if not tree.splits and tree is not grown[0])
+        if constant:
+            grown[0] = replace(grown[0], leaves=[leaf + constant for leaf in grown[0].leaves])
+        kept += grown
+    return kept if len(kept) < len(trees) else trees
