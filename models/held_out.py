@@ -24,7 +24,7 @@ from schemas.manifest import Manifest
 
 LABEL, GROUP, VALUE = "label", "group", "value"
 LEAST_ROWS, LEAST_GROUPS = 200, 10
-TEACHING_ROWS = 60_000
+TEACHING_ROWS = 30_000
 HOW_TO = "`millrace train ... --held-out FILE` writes such rows while it trains; docs/train.md describes the columns."
 
 

@@ -1,274 +1,129 @@
 """Optimise: a smaller and faster version of a model, and what it loses on held-out rows.
 
-Model, HeldOut ─► for each forest: recipes (trees, leaves, cuts, numbers) ─► pack, bytes, time, loss ─► frontier
+Model, HeldOut ─► for each forest: Search ─► frontier, chosen variant ─► save_optimised ─► a new version, not promoted
 
-Leaves are fitted anew on rows of their own, without labels. The rows with labels are halved by query or asset: recipes
+Leaves are fitted anew on rows of their own, without labels. The rows with labels are halved by query or asset: variants
 are compared on the first half; what is chosen must be within the loss that is allowed on both, and the loss on the
 second is what the manifest tells.
 """
 
 from __future__ import annotations
 
-import math
-import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
 
-import numpy as np
-import numpy.typing as npt
-
-from models.coarsen import Leaves, rounded, with_fewer_cuts
-from models.compile import pack_of
-from models.forest import Forest
 from models.held_out import HeldOut
 from models.judge import Judge
-from models.prune import first_trees, pruned, pruning_order
-from models.refit import refitted
-from models.regimes import Floats
-from models.scorer import Scorer
-from models.unpack import forest_of_pack
-from schemas import Manifest
+from models.store import Model, ModelStore
+from models.variants import Found, Progress, Search
+from schemas import Manifest, ModelError, Optimised
 
-TREES = (1.0, 0.8, 0.65, 0.5, 0.4, 0.3, 0.2, 0.15, 0.1)
-LEAVES = (1.0, 0.75, 0.55, 0.4, 0.3, 0.2, 0.15)
-CUTS = (1.0, 0.5, 0.25, 0.12)
-FAR = 5.0  # times the allowed loss: nothing smaller than that is tried
-STEPS = 18
-NEGLIGIBLE = 1e-6  # share of the variance of the scores that float16 leaves may cost
-CHUNK, CHUNKS, SINGLES, REPEATS = 100, 30, 300, 9
-
-Progress = Callable[[str, int, int | None], None]
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """What is left of a forest, as shares of its trees, their leaves and the cuts, and the type of the numbers."""
-
-    trees: float = 1.0
-    leaves: float = 1.0
-    cuts: float = 1.0
-    numbers: Leaves = "float64"
-
-    def __str__(self) -> str:
-        shares = (("trees", self.trees), ("leaves", self.leaves), ("cuts", self.cuts))
-        told = [f"{share:.0%} of the {what}" for what, share in shares if share < 1.0]
-        return ", ".join([*told, *([f"leaves of {self.numbers}"] if self.numbers != "float64" else [])]) or "unchanged"
-
-    def smaller(self) -> Iterator[Recipe]:
-        """The recipes that are a notch smaller in one of the shares."""
-        if self.trees > TREES[-1]:
-            yield replace(self, trees=_next(TREES, self.trees))
-        if self.leaves > LEAVES[-1]:
-            yield replace(self, leaves=_next(LEAVES, self.leaves))
-        if self.cuts > CUTS[-1]:
-            yield replace(self, cuts=_next(CUTS, self.cuts))
-
-
-@dataclass(frozen=True)
-class Variant:
-    """A recipe that was carried out, and what was measured of it; ratios are to the original, of the same minute."""
-
-    recipe: Recipe
-    blob: bytes
-    trees: int
-    leaves: int
-    bytes_ratio: float
-    time_ratio: float  # a row in batches of 100
-    row_ratio: float  # a row that comes alone
-    change: float  # of the raw scores: mean square of the differences as a share of the variance
-    loss: float  # on the half by which is chosen
-    error: float  # standard error of `loss`
-
-    @property
-    def cost(self) -> float:
-        """What is made small: bytes and time alike."""
-        return self.bytes_ratio * self.time_ratio
-
-
-@dataclass(frozen=True)
-class Told:
-    """The loss of a variant on the half that took no part in the search."""
-
-    loss: float
-    error: float
-    figures: dict[str, float]
-    figures_before: dict[str, float]
-
-
-@dataclass(frozen=True)
-class Optimised:
-    """What was found for one forest; `chosen` is None where nothing but the original is within the allowed loss."""
-
-    role: str
-    metric: str
-    original: Variant
-    row_us: tuple[float, float]  # of the original: a row in batches of 100, a row alone
-    frontier: list[Variant]  # smallest first
-    told: list[Told]  # of each of the frontier
-    chosen: Variant | None
+LIBRARIES = ("numpy", "scipy")
 
 
 def optimise(
-    manifest: Manifest,
-    packs: dict[str, bytes],
+    model: Model,
     held_out: HeldOut,
     allowed: float,
     progress: Progress = lambda *_: None,
-) -> list[Optimised]:
-    """The frontier of each forest of a model, and the smallest variant within the allowed loss.
+) -> list[Found]:
+    """The frontier of each forest of a model, and the cheapest variant within the allowed loss.
 
     Args:
-        packs: role -> pack.
         allowed: loss of the metric as a share of the original's, such as 0.002.
-        progress: called with the stage, how many recipes were tried and out of how many at most.
+        progress: called with the stage, how many variants were tried and out of how many at most.
+
+    Raises:
+        ModelError: the model has no forest.
     """
+    manifest = model.manifest
+    if not manifest.packs:
+        raise ModelError(
+            f"{manifest.name} {manifest.version} has no forest: a list made by hand serves. There is nothing to "
+            "optimise.",
+            "Train with more events.",
+        )
     parts = held_out.parts()
     return [
-        _Search(role, blob, [Judge(manifest, role, part) for part in parts], progress).found(allowed)
-        for role, blob in packs.items()
+        Search(role, blob, [Judge(manifest, role, part) for part in parts], progress).found(allowed)
+        for role, blob in packs_of(model).items()
     ]
 
 
-class _Search:
-    """The search for one forest. `judges`: of the rows to teach by, to choose by, and to tell the loss of."""
+def packs_of(model: Model) -> dict[str, bytes]:
+    """Role -> pack, as it lies in the folder of a model that was loaded (and thereby verified)."""
+    return {role: (model.folder / pack.file).read_bytes() for role, pack in model.manifest.packs.items()}
 
-    def __init__(self, role: str, blob: bytes, judges: Sequence[Judge], progress: Progress) -> None:
-        self._role, self._blob, self._progress = role, blob, progress
-        teacher, *self._judges = judges
-        self._forest = forest_of_pack(blob)
-        self._scorer = Scorer.load(blob)
-        judge = self._judges[0]
-        self._raw = self._scorer.score(judge.rows, raw=True)
-        self._taught = self._scorer.score(teacher.rows, raw=True).reshape(len(teacher.rows), -1)
-        self._before = [one.measured(self._scorer.score(one.rows)) for one in self._judges]
-        self._orders = [pruning_order(tree) for tree in self._forest.trees]
-        self._teacher = teacher
-        self._chunks = [judge.rows[n * CHUNK :][:CHUNK] for n in range(CHUNKS) if n * CHUNK < len(judge.rows)]
-        self._tried: dict[Recipe, Variant] = {}
 
-    def found(self, allowed: float) -> Optimised:
-        original = self._try(Recipe())
-        self._walk(allowed)
-        frontier = _frontier(list(self._tried.values()))
-        told = [self._tell(variant) for variant in frontier]
-        within = [v for v, t in zip(frontier, told, strict=True) if max(v.loss, t.loss) <= allowed]
-        chosen = min((v for v in within if v is not original), key=lambda variant: variant.cost, default=None)
-        row_us = tuple(1e6 * seconds for seconds in _seconds([self._scorer], self._chunks)[0])
-        assert len(row_us) == 2
-        return Optimised(self._role, self._judges[0].metric, original, row_us, frontier, told, chosen)
+def save_optimised(store: ModelStore, model: Model, found: Sequence[Found], allowed: float) -> Manifest:
+    """Saves the chosen variants as a version of their own; forests of which none was chosen stay as they are.
 
-    def _walk(self, allowed: float) -> None:
-        """From the original to ever smaller recipes, each time by the notch that changes the scores least for what it
-        saves; what was tried beside the way counts too."""
-        narrow = self._try(Recipe(numbers="float32"))
-        half = self._try(Recipe(numbers="float16"))
-        here = half if half.change <= NEGLIGIBLE else narrow
-        for _ in range(STEPS):
-            nexts = [self._try(recipe) for recipe in here.recipe.smaller()]
-            if not nexts:
-                return
-            here = min(nexts, key=partial(_slope, here))
-            if here.loss > FAR * allowed + here.error:
-                return
-
-    def _try(self, recipe: Recipe) -> Variant:
-        if recipe in self._tried:
-            return self._tried[recipe]
-        self._progress(f"trying smaller forests: {self._role}", len(self._tried), 3 * STEPS)
-        forest = self._make(recipe)
-        blob = self._blob if recipe == Recipe() else pack_of(forest, self._scorer.name)
-        scorer, judge = Scorer.load(blob), self._judges[0]
-        (batch, one), (batch_before, one_before) = _seconds([scorer, self._scorer], self._chunks)
-        raw = scorer.score(judge.rows, raw=True) * self._scale(forest)
-        loss, error = judge.loss(judge.measured(scorer.score(judge.rows)), self._before[0])
-        variant = Variant(
-            recipe=recipe,
-            blob=blob,
-            trees=len(forest.trees),
-            leaves=sum(len(tree.leaves) for tree in forest.trees),
-            bytes_ratio=len(blob) / len(self._blob),
-            time_ratio=batch / batch_before,
-            row_ratio=one / one_before,
-            change=self._change(raw),
-            loss=loss,
-            error=error,
+    Raises:
+        ModelError: none was chosen at all, or the folder cannot be written. Nothing was saved.
+    """
+    manifest = model.manifest
+    chosen = {one.role: one.chosen for one in found if one.chosen is not None}
+    if not chosen:
+        raise ModelError(
+            f"No smaller {manifest.name} loses at most {allowed:.3%} of its metric on both halves of the rows. "
+            "Nothing was written.",
+            "Allow more with --loss, or give more rows: the table tells the standard errors.",
         )
-        self._tried[recipe] = variant
-        return variant
-
-    def _make(self, recipe: Recipe) -> Forest:
-        forest = first_trees(self._forest, recipe.trees)
-        orders = self._orders[: len(forest.trees)]
-        forest = pruned(forest, orders, _penalty(orders, recipe.leaves))
-        if recipe.cuts < 1.0:
-            forest = with_fewer_cuts(forest, recipe.cuts, self._teacher.rows)
-        if replace(recipe, numbers="float64") != Recipe():
-            group = self._teacher.group if self._teacher.is_ranking else None
-            forest = refitted(forest, self._teacher.rows, self._taught / self._scale(forest), group)
-        return rounded(forest, recipe.numbers)
-
-    def _scale(self, forest: Forest) -> float:
-        """By which raw scores are multiplied to be as those of the original: more than 1 of an averaged forest."""
-        return self._forest.divisor / forest.divisor
-
-    def _change(self, raw: Floats) -> float:
-        before, after = self._raw, raw
-        if self._judges[0].is_ranking:
-            group = np.unique(self._judges[0].group, return_inverse=True)[1]
-            before, after = _centred(before, group), _centred(after, group)
-        return float(np.mean((after - before) ** 2) / max(float(np.var(before)), 1e-300))
-
-    def _tell(self, variant: Variant) -> Told:
-        judge, before = self._judges[1], self._scorer.score(self._judges[1].rows)
-        after = Scorer.load(variant.blob).score(judge.rows)
-        loss, error = judge.loss(judge.measured(after), self._before[1])
-        return Told(loss, error, judge.figures(after), judge.figures(before))
+    packs = packs_of(model) | {role: variant.blob for role, variant in chosen.items()}
+    optimised = Manifest.model_validate(
+        manifest.model_dump()
+        | {
+            "version": f"{store.new_version(manifest.name)}-opt",
+            "created_at": datetime.now(UTC),
+            "metrics": _metrics(found),
+            "libraries": manifest.libraries | {library: version(library) for library in LIBRARIES},
+            "optimised": summary(manifest, found),
+        }
+    )
+    folder = store.save(optimised, packs, _card(optimised))
+    return store.load(manifest.name, folder.name).manifest
 
 
-def _next(notches: Sequence[float], share: float) -> float:
-    return next(notch for notch in notches if notch < share)
+def summary(manifest: Manifest, found: Sequence[Found]) -> Optimised:
+    """What was gained and lost in all: bytes and times of all forests together, the loss of the worst."""
+    kept = [(one, one.chosen or one.original) for one in found]
+    worst = max((one.told_of(variant) for one, variant in kept), key=lambda told: told.loss)
+    sizes = [len(one.original.blob) for one in found]
+    return Optimised(
+        from_version=manifest.version,
+        loss=worst.loss,
+        loss_error=worst.error,
+        loss_on_choice=max(variant.loss for _, variant in kept),
+        bytes_ratio=sum(len(variant.blob) for _, variant in kept) / sum(sizes),
+        time_ratio=_weighted([one.row_us[0] for one in found], [variant.time_ratio for _, variant in kept]),
+        row_time_ratio=_weighted([one.row_us[1] for one in found], [variant.row_ratio for _, variant in kept]),
+        forests={one.role: f"{variant} (before: {one.original})" for one, variant in kept},
+    )
 
 
-def _penalty(orders: Sequence[Floats], share: float) -> float:
-    """The pruning penalty that leaves a share of the splits."""
-    ranked = np.sort(np.concatenate(orders))
-    gone = round((1.0 - share) * len(ranked))
-    return float(ranked[gone - 1]) if gone else -1.0
+def _weighted(weights: Sequence[float], ratios: Sequence[float]) -> float:
+    return sum(weight * ratio for weight, ratio in zip(weights, ratios, strict=True)) / sum(weights)
 
 
-def _slope(before: Variant, after: Variant) -> float:
-    """Change of the scores for each halving of the cost; a notch that saves nothing is last."""
-    saved = math.log(max(before.cost, 1e-12) / max(after.cost, 1e-12))
-    return (after.change - before.change) / saved if saved > 1e-3 else math.inf
+def _metrics(found: Sequence[Found]) -> dict[str, float]:
+    """Of each forest what it measures on the rows that took no part in the choice, and what the original did."""
+    metrics: dict[str, float] = {}
+    for one in found:
+        told = one.told_of(one.chosen or one.original)
+        prefix = "" if one.role == "score" else f"{one.role.removeprefix('score-')}_"
+        metrics |= {f"{prefix}{name}": value for name, value in told.figures.items()}
+        metrics |= {f"{prefix}{name}_before": value for name, value in told.figures_before.items()}
+    return metrics
 
 
-def _frontier(variants: list[Variant]) -> list[Variant]:
-    """Those of which no other is as cheap and loses less, and the original; cheapest first."""
-    kept: list[Variant] = []
-    for variant in sorted(variants, key=lambda one: (one.cost, one.loss)):
-        if not kept or variant.loss < kept[-1].loss or variant.recipe == Recipe():
-            kept.append(variant)
-    return kept
-
-
-def _centred(scores: Floats, group: npt.NDArray[np.int64]) -> Floats:
-    return np.asarray(scores - (np.bincount(group, scores) / np.bincount(group))[group])
-
-
-def _seconds(scorers: Sequence[Scorer], chunks: Sequence[np.ndarray]) -> list[tuple[float, float]]:
-    """Seconds a row in batches and alone of each, best of several, measured by turns so that the ratios hold."""
-    singles = [chunk[n] for n in range(SINGLES // len(chunks) + 1) for chunk in chunks if n < len(chunk)]
-    rows = sum(map(len, chunks))
-    best = np.full((len(scorers), 2), np.inf)
-    for _ in range(REPEATS):
-        for place, scorer in enumerate(scorers):
-            begun = time.perf_counter()
-            for chunk in chunks:
-                scorer.score(chunk)
-            middle = time.perf_counter()
-            for row in singles:
-                scorer.score_one(row)
-            end = time.perf_counter()
-            best[place] = np.minimum(best[place], [(middle - begun) / rows, (end - middle) / len(singles)])
-    return [(float(batch), float(one)) for batch, one in best]
+def _card(manifest: Manifest) -> str:
+    told = manifest.optimised
+    assert told is not None
+    forests = "\n".join(f"* `{role}`: {what}" for role, what in told.forests.items())
+    return (
+        f"Made smaller from version {told.from_version}, which has the figures of the training: {told.bytes_ratio:.1%} "
+        f"of its bytes, {told.time_ratio:.1%} of its time a row in batches of 100, {told.row_time_ratio:.1%} for a row "
+        f"that comes alone. It loses {told.loss:.2%} (standard error {told.loss_error:.2%}) of the metric on held-out "
+        f"rows that took no part in the choice, {told.loss_on_choice:.2%} on those by which it was chosen.\n\n{forests}"
+    )

@@ -16,11 +16,13 @@ from models.regimes import Floats
 
 
 def first_trees(forest: Forest, share: float) -> Forest:
-    """The first trees of each output; an averaged forest is then averaged over those."""
-    rounds = len(forest.trees) // forest.outputs
-    kept = max(1, round(share * rounds))
-    divisor = forest.divisor * kept / rounds if forest.divisor > 1.0 else forest.divisor
-    return replace(forest, trees=forest.trees[: kept * forest.outputs], divisor=max(1.0, divisor))
+    """A share of the trees of each output, the first ones; an averaged forest is then averaged over those."""
+    kept: list[Tree] = []
+    for output in range(forest.outputs):
+        own = [tree for tree in forest.trees if tree.output == output]
+        kept += own[: max(1, round(share * len(own)))]
+    divisor = max(1.0, forest.divisor * len(kept) / len(forest.trees)) if forest.divisor > 1.0 else forest.divisor
+    return replace(forest, trees=kept, divisor=divisor)
 
 
 def pruning_order(tree: Tree) -> Floats:

@@ -20,7 +20,7 @@ from models.forest import ZERO_THRESHOLD, CategoricalSplit, Forest, NumericSplit
 from models.regimes import Floats, Ints
 
 RIDGE = 3.0  # a leaf moves by half of what its rows ask for if there are RIDGE squared of them
-ITERATIONS = 40
+ITERATIONS, TOLERANCE = 40, 1e-4
 
 
 def refitted(forest: Forest, rows: npt.NDArray[np.float32], target: Floats, group: Ints | None) -> Forest:
@@ -76,6 +76,6 @@ def _fit(trees: list[Tree], rows: npt.NDArray[np.float32], target: Floats, group
         member = np.unique(group, return_inverse=True)[1]
         constants = sparse.csr_matrix((np.ones(len(rows)), (np.arange(len(rows)), member)))
         design = sparse.hstack([design, constants]).tocsr()
-    change = lsmr(design, missing, damp=RIDGE, maxiter=ITERATIONS)[0]
+    change = lsmr(design, missing, damp=RIDGE, maxiter=ITERATIONS, atol=TOLERANCE, btol=TOLERANCE)[0]
     leaves += change[: len(leaves)]
     return [leaves[start:end].tolist() for start, end in pairwise(first)]

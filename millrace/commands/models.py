@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from millrace.commands.common import Json, tell, tell_json, tell_table
+from millrace.commands.optimise import optimise
 from schemas import Manifest, load_settings
 
 if TYPE_CHECKING:
     from models.store import ModelStore
 
 app = typer.Typer(name="models", help="Trained models: versions, and which of them serve.", no_args_is_help=True)
+app.command()(optimise)
 Name = Annotated[str, typer.Argument(help="Name of the model.")]
 RESTART = "Workers load champions at their start: restart the edge workers."
 
