@@ -23,7 +23,7 @@ from schemas.errors import ModelError
 from schemas.manifest import Manifest
 
 LABEL, GROUP, VALUE = "label", "group", "value"
-LEAST_ROWS, LEAST_GROUPS = 200, 10
+LEAST_ROWS, LEAST_GROUPS = 200, 4
 TEACHING_ROWS = 30_000
 HOW_TO = "`millrace train ... --held-out FILE` writes such rows while it trains; docs/train.md describes the columns."
 

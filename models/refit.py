@@ -8,13 +8,15 @@ Forest, 2015, with a ridge that draws them to what they were.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
-from scipy.sparse.linalg import lsmr
+from scipy.sparse.linalg import LinearOperator, lsmr
 
 from models.forest import ZERO_THRESHOLD, CategoricalSplit, Forest, NumericSplit, Tree
 from models.regimes import Floats, Ints
@@ -55,8 +57,9 @@ def leaf_places(tree: Tree, rows: npt.NDArray[np.float32]) -> Ints:
     return found
 
 
-def goes_left(split: NumericSplit | CategoricalSplit, values: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
+def goes_left(split: NumericSplit | CategoricalSplit, values: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
     """(n,) whether a split sends values of its feature to the left."""
+    values = values.astype(np.float64)  # or NumPy would round the cut to float32
     if isinstance(split, CategoricalSplit):
         return np.isin(np.trunc(values), split.categories)
     is_missing = np.isnan(values)
@@ -71,11 +74,23 @@ def _fit(trees: list[Tree], rows: npt.NDArray[np.float32], target: Floats, group
     ends = np.arange(0, columns.size + 1, columns.shape[1])
     design = sparse.csr_matrix((np.ones(columns.size), columns.ravel(), ends), (len(rows), first[-1]))
     leaves = np.concatenate([tree.leaves for tree in trees])
-    missing = target - design @ leaves
-    if group is not None:  # a constant for each group, fitted beside the leaves and thrown away
-        member = np.unique(group, return_inverse=True)[1]
-        constants = sparse.csr_matrix((np.ones(len(rows)), (np.arange(len(rows)), member)))
-        design = sparse.hstack([design, constants]).tocsr()
-    change = lsmr(design, missing, damp=RIDGE, maxiter=ITERATIONS, atol=TOLERANCE, btol=TOLERANCE)[0]
-    leaves += change[: len(leaves)]
+    centred = _centring(group)
+    system = LinearOperator(
+        design.shape,
+        matvec=lambda change: centred(design @ change.ravel()),
+        rmatvec=lambda missing: design.T @ centred(missing.ravel()),
+        dtype=np.float64,
+    )
+    missing = centred(target - design @ leaves)
+    change = lsmr(system, missing, damp=RIDGE, maxiter=ITERATIONS, atol=TOLERANCE, btol=TOLERANCE)[0]
+    leaves += change
     return [leaves[start:end].tolist() for start, end in pairwise(first)]
+
+
+def _centring(group: Ints | None) -> Callable[[Floats], Floats]:
+    """Takes the mean of its group from each value (n,); without groups it leaves them as they are."""
+    if group is None:
+        return lambda values: values
+    member = np.unique(group, return_inverse=True)[1]
+    size = np.bincount(member)
+    return lambda values: np.asarray(values - (np.bincount(member, values) / size)[member])

@@ -28,7 +28,7 @@ NOTCH, CUTS_NOTCH, LEAST_SHARE = 0.84, 0.5, 0.05  # four notches halve the trees
 FAR = 5.0  # times the allowed loss: nothing smaller than that is tried
 STEPS = 18
 NEGLIGIBLE = 1e-6  # share of the variance of the scores that float16 leaves may cost
-CHUNK, CHUNKS, SINGLES, REPEATS = 100, 30, 300, 9
+CHUNK, CHUNKS, SINGLES, REPEATS = 100, 30, 20, 10
 
 Progress = Callable[[str, int, int | None], None]
 
@@ -240,18 +240,21 @@ def _centred(scores: Floats, group: npt.NDArray[np.int64]) -> Floats:
 
 
 def _seconds(scorers: Sequence[Scorer], chunks: Sequence[np.ndarray]) -> list[tuple[float, float]]:
-    """Seconds a row in batches and alone of each, best of several, measured by turns so that the ratios hold."""
-    singles = [chunk[n] for n in range(SINGLES // len(chunks) + 1) for chunk in chunks if n < len(chunk)]
-    rows = sum(map(len, chunks))
-    best = np.full((len(scorers), 2), np.inf)
-    for _ in range(REPEATS):
-        for place, scorer in enumerate(scorers):
-            begun = time.perf_counter()
-            for chunk in chunks:
+    """Seconds a row in batches and alone, of each.
+
+    The scorers take turns chunk by chunk, each time in the other order, and the best of several tries of each chunk
+    counts: other processes, which come and go in milliseconds, hardly show.
+    """
+    best = np.full((len(scorers), len(chunks), 2), np.inf)
+    for repeat in range(REPEATS):
+        for number, chunk in enumerate(chunks):
+            for place, scorer in list(enumerate(scorers))[:: 1 if repeat % 2 else -1]:
+                begun = time.perf_counter()
                 scorer.score(chunk)
-            middle = time.perf_counter()
-            for row in singles:
-                scorer.score_one(row)
-            end = time.perf_counter()
-            best[place] = np.minimum(best[place], [(middle - begun) / rows, (end - middle) / len(singles)])
-    return [(float(batch), float(one)) for batch, one in best]
+                middle = time.perf_counter()
+                for row in chunk[:SINGLES]:
+                    scorer.score_one(row)
+                end = time.perf_counter()
+                best[place, number] = np.minimum(best[place, number], [middle - begun, end - middle])
+    rows, singles = sum(map(len, chunks)), sum(len(chunk[:SINGLES]) for chunk in chunks)
+    return [(float(batch) / rows, float(one) / singles) for batch, one in best.sum(axis=1)]
