@@ -1,11 +1,11 @@
-"""Fewer trees and merged leaves.
+"""Fewer trees, fewer features and merged leaves.
 
-Forest ─► first_trees ─► pruning_order ─► pruned ─► Forest
+Forest ─► first_trees ─► fewer_features ─► pruning_order ─► pruned ─► Forest
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -23,6 +23,44 @@ def first_trees(forest: Forest, share: float) -> Forest:
         kept += own[: max(1, round(share * len(own)))]
     divisor = max(1.0, forest.divisor * len(kept) / len(forest.trees)) if forest.divisor > 1.0 else forest.divisor
     return replace(forest, trees=kept, divisor=divisor)
+
+
+def fewer_features(forest: Forest, share: float) -> Forest:
+    """Splits of the features that say least go, each for the child in which more training rows ended.
+
+    What a feature says is the squared change, over the training rows, if the sides of its splits were merged.
+    """
+    said: dict[int, float] = {}
+    for tree in forest.trees:
+        for split, gain in zip(tree.splits, _gains(tree), strict=True):
+            said[split.feature] = said.get(split.feature, 0.0) + gain
+    ranked = sorted(said, key=lambda feature: (-said[feature], feature))
+    kept = set(ranked[: max(1, round(share * len(ranked)))])
+    return replace(forest, trees=_folded([_only_features(tree, kept) for tree in forest.trees], forest.outputs))
+
+
+def _gains(tree: Tree) -> Floats:
+    """(splits,) squared change of the output over the training rows if the two sides of each split were merged."""
+    rows, mean, _, _ = _merged(tree)
+    gains = np.zeros(len(tree.splits))
+    for node, children in enumerate(tree.children):
+        (n, m), (n2, m2) = ((rows[c], mean[c]) if c >= 0 else (tree.covers[~c], tree.leaves[~c]) for c in children)
+        gains[node] = (m2 - m) ** 2 * (n * n2 / (n + n2))
+    return gains
+
+
+def _only_features(tree: Tree, kept: set[int]) -> Tree:
+    if all(split.feature in kept for split in tree.splits):
+        return tree
+    rows, _, _, _ = _merged(tree)
+
+    def followed(node: int) -> int:
+        while node >= 0 and tree.splits[node].feature not in kept:
+            left, right = (rows[child] if child >= 0 else tree.covers[~child] for child in tree.children[node])
+            node = tree.children[node][int(right > left)]
+        return node
+
+    return _rebuilt(tree, followed, lambda leaf: (tree.leaves[~leaf], tree.covers[~leaf]))
 
 
 def pruning_order(tree: Tree) -> Floats:
@@ -103,11 +141,32 @@ def _cut_back(tree: Tree, is_gone: npt.NDArray[np.bool_]) -> Tree:
     if not is_gone.any():
         return tree
     rows, mean, _, _ = _merged(tree)
+
+    def leaf(node: int) -> tuple[float, float]:
+        return (float(mean[node]), float(rows[node])) if node >= 0 else (tree.leaves[~node], tree.covers[~node])
+
+    return _rebuilt(tree, lambda node: node, leaf, is_gone)
+
+
+def _rebuilt(
+    tree: Tree,
+    followed: Callable[[int], int],
+    leaf: Callable[[int], tuple[float, float]],
+    is_leaf: npt.NDArray[np.bool_] | None = None,
+) -> Tree:
+    """A tree of what is left of another one, in preorder.
+
+    Args:
+        followed: node (or ~leaf) -> the one that stands in its place.
+        leaf: node (or ~leaf) -> value and cover of the leaf that it becomes.
+        is_leaf: (splits,) those that become leaves.
+    """
     made = Tree(tree.output)
-    waiting = [(0, -1, 0)]
+    waiting = [(0 if tree.splits else ~0, -1, 0)]
     while waiting:
-        node, parent, side = waiting.pop()
-        if node >= 0 and not is_gone[node]:
+        given, parent, side = waiting.pop()
+        node = followed(given)
+        if node >= 0 and (is_leaf is None or not is_leaf[node]):
             place = len(made.splits)
             made.splits.append(tree.splits[node])
             made.children.append([0, 0])
@@ -115,8 +174,9 @@ def _cut_back(tree: Tree, is_gone: npt.NDArray[np.bool_]) -> Tree:
             waiting.append((tree.children[node][0], place, 0))
         else:
             place = ~len(made.leaves)
-            made.leaves.append(float(mean[node]) if node >= 0 else tree.leaves[~node])
-            made.covers.append(float(rows[node]) if node >= 0 else tree.covers[~node])
+            value, cover = leaf(node)
+            made.leaves.append(value)
+            made.covers.append(cover)
         if parent >= 0:
             made.children[parent][side] = place
     return made

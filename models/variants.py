@@ -1,6 +1,6 @@
 """Variants of one forest, ever smaller: how large, how fast, and what they lose.
 
-pack, Judges ─► recipes (trees, leaves, cuts, numbers) ─► pack, bytes, time, loss of each ─► frontier ─► chosen
+pack, Judges ─► recipes (trees, features, leaves, cuts, numbers) ─► packs, what they cost and lose ─► frontier ─► chosen
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from models.coarsen import Leaves, rounded, with_fewer_cuts
 from models.compile import pack_of
 from models.forest import Forest, NumericSplit
 from models.judge import Judge
-from models.prune import first_trees, pruned, pruning_order
+from models.prune import fewer_features, first_trees, pruned, pruning_order
 from models.refit import refitted
 from models.regimes import Floats
 from models.scorer import Scorer
 from models.unpack import forest_of_pack
 
-NOTCH, CUTS_NOTCH, LEAST_SHARE = 0.84, 0.5, 0.05  # four notches halve the trees or the leaves
+NOTCH, CUTS_NOTCH, LEAST_SHARE = 0.84, 0.5, 0.05  # four notches halve the trees, features or leaves
 FAR = 5.0  # times the allowed loss: nothing smaller than that is tried
 STEPS = 18
 NEGLIGIBLE = 1e-6  # share of the variance of the scores that float16 leaves may cost
@@ -35,9 +35,10 @@ Progress = Callable[[str, int, int | None], None]
 
 @dataclass(frozen=True)
 class Recipe:
-    """What is left of a forest, as shares of its trees, the leaves of those and their cuts; the type of the leaves."""
+    """What is left of a forest, as shares of its trees, features, leaves and cuts; the type of the leaves."""
 
     trees: float = 1.0
+    features: float = 1.0
     leaves: float = 1.0
     cuts: float = 1.0
     numbers: Leaves = "float64"
@@ -46,6 +47,8 @@ class Recipe:
         """The recipes that are a notch smaller in one of the shares."""
         if self.trees > LEAST_SHARE:
             yield replace(self, trees=self.trees * NOTCH)
+        if self.features > LEAST_SHARE:
+            yield replace(self, features=self.features * NOTCH)
         if self.leaves > LEAST_SHARE:
             yield replace(self, leaves=self.leaves * NOTCH)
         if self.cuts > LEAST_SHARE:
@@ -59,6 +62,7 @@ class Variant:
     recipe: Recipe
     blob: bytes
     trees: int
+    features: int
     leaves: int
     cuts: int
     bytes_ratio: float
@@ -69,7 +73,10 @@ class Variant:
     error: float  # standard error of `loss`
 
     def __str__(self) -> str:
-        return f"{self.trees} trees, {self.leaves:,} leaves of {self.recipe.numbers}, {self.cuts:,} cuts"
+        return (
+            f"{self.trees} trees, {self.leaves:,} leaves of {self.recipe.numbers}, {self.cuts:,} cuts of "
+            f"{self.features} features"
+        )
 
     @property
     def cost(self) -> float:
@@ -152,7 +159,7 @@ class Search:
         """Carries a recipe out on the forest of another one, and measures it."""
         if recipe in self._tried:
             return self._tried[recipe]
-        self._progress(f"trying smaller forests: {self._role}", len(self._tried), 3 * STEPS)
+        self._progress(f"trying smaller forests: {self._role}", len(self._tried), 4 * STEPS)
         made = self._forest if base is None else self._make(recipe, base)
         self._forests[recipe] = made
         forest = rounded(made, recipe.numbers)
@@ -164,6 +171,7 @@ class Search:
             recipe=recipe,
             blob=blob,
             trees=len(forest.trees),
+            features=len({split.feature for tree in forest.trees for split in tree.splits}),
             leaves=sum(len(tree.leaves) for tree in forest.trees),
             cuts=_cuts(forest),
             bytes_ratio=len(blob) / len(self._blob),
@@ -180,6 +188,8 @@ class Search:
         forest = self._forests[base]
         if recipe.trees < base.trees:
             forest = first_trees(forest, recipe.trees / base.trees)
+        if recipe.features < base.features:
+            forest = fewer_features(forest, recipe.features / base.features)
         if recipe.leaves < base.leaves:
             orders = [pruning_order(tree) for tree in forest.trees]
             forest = pruned(forest, orders, _penalty(orders, recipe.leaves / base.leaves))

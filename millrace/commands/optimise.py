@@ -77,7 +77,20 @@ def _tell_frontiers(found: list[Found]) -> None:
         batch, alone = one.row_us
         tell(f"\n{one.role}: {one.metric}; the original scores a row in {batch:.2f} µs of 100, in {alone:.2f} µs alone")
         tell_table(
-            ["", "trees", "leaves", "of", "cuts", "bytes", "of all", "time of 100", "alone", "loss", "on other rows"],
+            [
+                "",
+                "trees",
+                "leaves",
+                "of",
+                "features",
+                "cuts",
+                "bytes",
+                "of all",
+                "time of 100",
+                "alone",
+                "loss",
+                "on other rows",
+            ],
             _lines(one),
         )
 
@@ -89,6 +102,7 @@ def _lines(found: Found) -> Iterator[tuple[object, ...]]:
             variant.trees,
             f"{variant.leaves:,}",
             variant.recipe.numbers,
+            variant.features,
             f"{variant.cuts:,}",
             f"{len(variant.blob):,}",
             f"{variant.bytes_ratio:.1%}",
@@ -118,6 +132,7 @@ def _json(found: Found) -> dict[str, Any]:
             "trees": variant.trees,
             "leaves": variant.leaves,
             "cuts": variant.cuts,
+            "features": variant.features,
             "leaf_type": variant.recipe.numbers,
             "bytes": len(variant.blob),
             "bytes_ratio": variant.bytes_ratio,

@@ -12,7 +12,7 @@ from models.compile import compile_booster, pack_of
 from models.forest import Forest, NumericSplit, Tree, forest_of
 from models.pack import read_pack
 from models.parity import adversarial_rows
-from models.prune import first_trees, pruned, pruning_order
+from models.prune import fewer_features, first_trees, pruned, pruning_order
 from models.refit import leaf_places, refitted
 from models.scorer import Scorer
 from models.unpack import forest_of_pack
@@ -112,6 +112,23 @@ def test_the_first_trees_are_an_earlier_booster(objective: str) -> None:
     made = first_trees(forest_of(case.booster, "model"), 0.5)
     found = Scorer.load(pack_of(made, "model")).score(case.rows)
     np.testing.assert_allclose(found, case.booster.predict(case.rows, num_iteration=kept), rtol=1e-12)
+
+
+def test_splits_of_the_feature_that_says_least_go_for_the_heavier_child() -> None:
+    """Feature 1 is asked below and beside feature 0 and moves the output less."""
+    tree = Tree(
+        0,
+        [right_of(5.0), right_of(2.0, 1), right_of(3.0, 1), right_of(1.0)],
+        [[1, 2], [~0, ~1], [3, ~4], [~2, ~3]],
+        [1.0, 1.1, 9.0, 12.0, 10.0],
+        [10.0, 30.0, 20.0, 10.0, 25.0],
+    )
+    made = fewer_features(forest(tree), 0.5).trees[0]
+    assert made.splits == [right_of(5.0), right_of(1.0)]
+    assert made.children == [[~0, 1], [~1, ~2]]
+    assert made.leaves == [1.1, 9.0, 12.0]
+    assert made.covers == [30.0, 20.0, 10.0]
+    assert fewer_features(forest(tree), 1.0) == forest(tree)
 
 
 def test_neighbouring_cuts_merge_where_the_fewest_rows_lie_between() -> None:
