@@ -60,8 +60,7 @@ def train(
     for asset_class, batches in histories:
         progress(f"reading the history of {asset_class.name}", 0.05 * len(logs) / len(histories))
         logs.append(read_log(asset_class, batches))
-    tells_life = isinstance(logs[0].asset_class.target, RulTarget)
-    holds_out = held_out is not None
+    tells_life, holds_out = isinstance(logs[0].asset_class.target, RulTarget), held_out is not None
     outcome = train_rul(logs, progress, holds_out) if tells_life else train_failure(logs[0], progress, holds_out)
     progress("compiling", 0.9)
     name = "-".join(log.asset_class.name for log in logs)
@@ -69,13 +68,17 @@ def train(
         role: compile_booster(booster, f"{name}-{role}", outcome.check_rows[role])
         for role, booster in outcome.boosters.items()
     }
-    if held_out is not None and outcome.held_out is not None:
-        names = feature_names_of(logs[0].asset_class, outcome.learned[0].preparation)
-        write_held_out(held_out, names, outcome.held_out)
+    if held_out is not None:
+        _write_held_out(held_out, logs[0].asset_class, outcome)
     seconds = time.monotonic() - began
     manifests = [_save(store, log, outcome, place, packs, seconds) for place, log in enumerate(logs)]
     progress("done", 1.0)
     return manifests
+
+
+def _write_held_out(path: Path, asset_class: AssetClass, outcome: Outcome) -> None:
+    assert outcome.held_out is not None
+    write_held_out(path, feature_names_of(asset_class, outcome.learned[0].preparation), outcome.held_out)
 
 
 def _check_sisters(classes: Sequence[AssetClass]) -> None:

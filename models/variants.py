@@ -134,7 +134,8 @@ class Search:
         frontier = _frontier(list(self._tried.values()))
         told = [self._tell(variant) for variant in frontier]
         within = [v for v, t in zip(frontier, told, strict=True) if max(v.loss, t.loss) <= allowed]
-        chosen = min((v for v in within if v is not original), key=lambda variant: variant.cost, default=None)
+        cheaper = [variant for variant in within if variant.cost < min(1.0, original.cost)]
+        chosen = min(cheaper, key=lambda variant: variant.cost, default=None)
         row_us = tuple(1e6 * seconds for seconds in _seconds([self._scorer], self._chunks)[0])
         assert len(row_us) == 2
         return Found(self._role, self._judges[0].metric, original, row_us, frontier, told, chosen)

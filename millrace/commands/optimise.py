@@ -60,12 +60,11 @@ def optimise(
     if not as_json:
         _tell_frontiers(found)
     title = f"{name} {model.manifest.version}"
-    if picture is not None:
+    if picture is not None:  # wanted even where nothing can be saved
         draw(found, loss, title, picture)
     saved = save_optimised(store, model, found, loss)
     if picture is None:
-        picture = store.folder / name / saved.version / PICTURE
-        draw(found, loss, title, picture)
+        draw(found, loss, title, picture := store.folder / name / saved.version / PICTURE)
     if as_json:
         tell_json({"version": saved.version, "picture": str(picture), "forests": [_json(one) for one in found]})
     else:
