@@ -47,8 +47,7 @@ def train(
             event of kind `failure` ends a life (of a component, where it names one).
         store: where the model folders go; a model has the name of its class.
         progress: called with what is being done, and the share of the work that is done.
-        held_out: where given, the forests learn from four fifths of the assets (as those that the metrics are of),
-            and the rows of the others are written there, for `millrace models optimise`.
+        held_out: where given, the forests learn from four fifths of the assets and the others' rows are written there.
 
     Raises:
         TrainingError: the history does not fit the class, or there is too little to learn from.
