@@ -43,7 +43,17 @@ def compile_forest(model: Any, name: str, check_rows: np.ndarray) -> bytes:
         ModelError: the model cannot be a pack, or the pack does not score as promised.
     """
     source = source_of(model, name)
-    forest = source.forest
+    blob = pack_of(source.forest, name)
+    prove_parity(source, blob, name, np.asarray(check_rows, np.float64))
+    return blob
+
+
+def pack_of(forest: Forest, name: str) -> bytes:
+    """The pack of a forest.
+
+    Raises:
+        ModelError: it is beyond a limit of packs, such as a category that is too large.
+    """
     header = PackHeader(
         name=name,
         trees=len(forest.trees),
@@ -53,9 +63,7 @@ def compile_forest(model: Any, name: str, check_rows: np.ndarray) -> bytes:
         alpha=forest.alpha,
         divisor=forest.divisor,
     )
-    blob = write_pack(header, _Tables(forest, name).arrays())
-    prove_parity(source, blob, name, np.asarray(check_rows, np.float64))
-    return blob
+    return write_pack(header, _Tables(forest, name).arrays())
 
 
 def compile_booster(booster: lightgbm.Booster, name: str, check_rows: np.ndarray) -> bytes:

@@ -11,6 +11,7 @@ import lightgbm
 import numpy as np
 import numpy.typing as npt
 
+from models.held_out import LABEL, HeldOut
 from models.recommender import Candidates, Recommender
 
 FOREST: dict[str, Any] = {
@@ -98,6 +99,14 @@ class Comparison:
             scores = booster.predict(found.rows) if booster and len(found.rows) else self._recommender.by_hand(found)
             places.append(places_of(*self._recommender.best(found, scores), found, targets))
         return np.concatenate(places)
+
+    def rows(self) -> HeldOut:
+        """All candidates of all questions, the target labelled 1."""
+        rows = [np.zeros((0, len(self._recommender.features)), np.float32), *(found.rows for found, _ in self._kept)]
+        counts = [np.zeros(0, np.int64), *(found.counts for found, _ in self._kept)]
+        is_target = [np.zeros(0, np.bool_), *(f.keys == np.repeat(targets, f.counts) for f, targets in self._kept)]
+        group = np.repeat(np.arange(len(self)), np.concatenate(counts))
+        return HeldOut(np.concatenate(rows), {LABEL: np.concatenate(is_target).astype(np.float64)}, group)
 
     def recall(self) -> float:
         """Share of the questions whose target is a candidate."""

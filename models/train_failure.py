@@ -15,12 +15,13 @@ import numpy.typing as npt
 from models.alerts import RAISED, decide
 from models.asset_log import AssetLog
 from models.asset_rows import row_dtype
+from models.held_out import HeldOut, label_of
 from models.log_memory import FAILURE
 from models.maintenance import Learned, likely_channels, policy_of, shape_of
 from models.observe import SCORED, Seen
 from models.preparation import Preparation, TrainingError, learn_components, learn_regimes
 from models.regimes import Floats, Ints
-from models.training import FOLDS, Outcome, Progress, grow
+from models.training import FOLDS, HELD_OUT, NOTHING, Outcome, Progress, grow
 from schemas import FailureTarget, PolicyLevel
 
 LEAST_FAILURES = 3  # of a component; with so few the metrics say little
@@ -66,9 +67,11 @@ class Judgement:
         return MISS_COST * (self.failures - self.found) + self.false + LATE_COST * late
 
 
-def train_failure(log: AssetLog, progress: Progress) -> Outcome:
-    """Raises:
-    TrainingError: a component with too few failures, or no sensor that says anything.
+def train_failure(log: AssetLog, progress: Progress, holds_out: bool = False) -> Outcome:
+    """The forests, or with `holds_out` those of four fifths of the assets, and the rows of the others.
+
+    Raises:
+        TrainingError: a component with too few failures, or no sensor that says anything.
     """
     target = log.asset_class.target
     assert isinstance(target, FailureTarget)
@@ -82,20 +85,22 @@ def train_failure(log: AssetLog, progress: Progress) -> Outcome:
     failures = [_failures(log, component) for component in range(len(target.components))]
     rows = seen.features[log.readings]
     is_known = log.time <= log.time.max() - target.horizon * log.asset_class.unit_seconds
-    raw = np.full((len(log.slots), len(failures)), np.nan)
+    raw, fold = np.full((len(log.slots), len(failures)), np.nan), _folds(log)
     for component, name in enumerate(target.components):
         progress(f"cross-validation of {name}", 0.1 + 0.6 * component / len(failures))
-        raw[log.readings, component] = _out_of_fold(log, rows, due[:, component], is_known)
+        raw[log.readings, component] = _out_of_fold(fold, rows, due[:, component], is_known)
     progress("thresholds", 0.7)
     levels = _levels(log, target, preparation, seen, raw, failures)
     learned = Learned(preparation, levels, 1.0, STEADY_PULL)
-    progress("forests on all assets", 0.8)
-    boosters = {}
+    progress("forests on four fifths of the assets" if holds_out else "forests on all assets", 0.8)
+    boosters, inside = {}, fold != (HELD_OUT if holds_out else NOTHING)
     for component, name in enumerate(target.components):
-        used = is_known | due[:, component]
+        used = inside & (is_known | due[:, component])
         boosters[f"score-{name}"] = _grow(rows[used], due[used, component])
     metrics = _metrics(log, target, learned, seen, raw, failures)
-    return Outcome(boosters, [learned], [metrics], dict.fromkeys(boosters, rows), len(rows))
+    labels = {label_of(role): np.where(inside, np.nan, due[:, place]) for place, role in enumerate(boosters)}
+    held_out = HeldOut(rows, labels, log.slots[log.readings]).only(inside | is_known) if holds_out else None
+    return Outcome(boosters, [learned], [metrics], dict.fromkeys(boosters, rows), len(rows), held_out)
 
 
 def _failures(log: AssetLog, component: int) -> Failures:
@@ -139,13 +144,16 @@ def _grow(rows: np.ndarray, due: npt.NDArray[np.bool_]) -> lgb.Booster:
     return grow(FOREST, ROUNDS, rows, due.astype(np.float64))
 
 
-def _out_of_fold(log: AssetLog, rows: np.ndarray, due: np.ndarray, is_known: np.ndarray) -> Floats:
-    """Probability for each reading (m,) by a forest that saw other assets only (other times, of few assets)."""
+def _folds(log: AssetLog) -> Ints:
+    """The fold of each reading (m,): by asset, or by time where there are few assets."""
     owner = log.slots[log.readings]
     if len(log.assets) >= FOLDS:
-        member = np.random.default_rng(0).permutation(len(log.assets))[owner] % FOLDS
-    else:
-        member = np.argsort(np.argsort(log.time, kind="stable"), kind="stable") * FOLDS // len(owner)
+        return np.asarray(np.random.default_rng(0).permutation(len(log.assets))[owner] % FOLDS)
+    return np.asarray(np.argsort(np.argsort(log.time, kind="stable"), kind="stable") * FOLDS // len(owner))
+
+
+def _out_of_fold(member: Ints, rows: np.ndarray, due: np.ndarray, is_known: np.ndarray) -> Floats:
+    """Probability for each reading (m,) by a forest that saw the other folds only."""
     out = np.zeros(len(rows))
     for fold in range(FOLDS):
         inside = (member != fold) & (is_known | due)

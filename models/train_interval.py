@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from models.intervals import COVERAGE, ROLES, Interval, conformal, tabled
 from models.regimes import Floats, Ints
-from models.training import FOLDS, grow
+from models.training import FOLDS, NOTHING, grow
 
 FOREST_ROWS = 25_000  # with fewer residuals the interval is a table: as good, and training takes half the time
 BOUND = {
@@ -49,7 +49,8 @@ class Intervals:
     rows: npt.NDArray[np.float32]
 
 
-def train_intervals(classes: Sequence[Residuals]) -> Intervals:
+def train_intervals(classes: Sequence[Residuals], left_out: int = NOTHING) -> Intervals:
+    """The intervals; the forests that serve learn from the residuals of all folds but `left_out`."""
     rows = np.vstack([one.rows for one in classes])
     zeros = [np.zeros(len(one.value)) for one in classes]
     if len(rows) < FOREST_ROWS:
@@ -60,7 +61,7 @@ def train_intervals(classes: Sequence[Residuals]) -> Intervals:
         by_fold = [_grow(classes, fold) for fold in range(FOLDS)]
         sides = [_out_of_fold(by_fold, one) for one in classes]
         found = [_conformal(one, *side) for one, side in zip(classes, sides, strict=True)]
-        boosters = _grow(classes, None)
+        boosters = _grow(classes, left_out)
     bounds = [interval.bounds(one.value, *side) for interval, one, side in zip(found, classes, sides, strict=True)]
     return Intervals(found, bounds, boosters, rows)
 
@@ -80,7 +81,7 @@ def _out_of_fold(by_fold: Sequence[dict[str, lgb.Booster]], one: Residuals) -> t
     return low, high
 
 
-def _grow(classes: Sequence[Residuals], without: int | None) -> dict[str, lgb.Booster]:
+def _grow(classes: Sequence[Residuals], without: int) -> dict[str, lgb.Booster]:
     """Forests of the lower and the upper quantile of the residuals of all classes, but for one fold."""
     picks = [np.flatnonzero(one.fold != without)[:: 2 if len(one.fold) > CLASS_ROWS else 1] for one in classes]
     rows, residual, weight = (

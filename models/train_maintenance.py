@@ -9,12 +9,14 @@ import time
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
+from pathlib import Path
 
 import numpy as np
 
 from models.asset_events import AssetEvent
 from models.asset_log import AssetLog, read_log
 from models.compile import compile_booster, gain_shares
+from models.held_out import write_held_out
 from models.maintenance import feature_names_of
 from models.preparation import TrainingError
 from models.store import ModelStore
@@ -35,6 +37,7 @@ def train(
     histories: Sequence[tuple[AssetClass, Iterable[Sequence[AssetEvent]]]],
     store: ModelStore,
     progress: Progress = silent,
+    held_out: Path | None = None,
 ) -> list[Manifest]:
     """Train asset classes and save a model folder for each, not yet promoted.
 
@@ -44,6 +47,7 @@ def train(
             event of kind `failure` ends a life (of a component, where it names one).
         store: where the model folders go; a model has the name of its class.
         progress: called with what is being done, and the share of the work that is done.
+        held_out: where given, the forests learn from four fifths of the assets and the others' rows are written there.
 
     Raises:
         TrainingError: the history does not fit the class, or there is too little to learn from.
@@ -55,18 +59,25 @@ def train(
     for asset_class, batches in histories:
         progress(f"reading the history of {asset_class.name}", 0.05 * len(logs) / len(histories))
         logs.append(read_log(asset_class, batches))
-    tells_life = isinstance(logs[0].asset_class.target, RulTarget)
-    outcome = train_rul(logs, progress) if tells_life else train_failure(logs[0], progress)
+    tells_life, holds_out = isinstance(logs[0].asset_class.target, RulTarget), held_out is not None
+    outcome = train_rul(logs, progress, holds_out) if tells_life else train_failure(logs[0], progress, holds_out)
     progress("compiling", 0.9)
     name = "-".join(log.asset_class.name for log in logs)
     packs = {
         role: compile_booster(booster, f"{name}-{role}", outcome.check_rows[role])
         for role, booster in outcome.boosters.items()
     }
+    if held_out is not None:
+        _write_held_out(held_out, logs[0].asset_class, outcome)
     seconds = time.monotonic() - began
     manifests = [_save(store, log, outcome, place, packs, seconds) for place, log in enumerate(logs)]
     progress("done", 1.0)
     return manifests
+
+
+def _write_held_out(path: Path, asset_class: AssetClass, outcome: Outcome) -> None:
+    assert outcome.held_out is not None
+    write_held_out(path, feature_names_of(asset_class, outcome.learned[0].preparation), outcome.held_out)
 
 
 def _check_sisters(classes: Sequence[AssetClass]) -> None:

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
+from pathlib import Path
 
 import lightgbm
 import numpy as np
@@ -23,6 +24,7 @@ from models.candidate_features import feature_names
 from models.catalogue import CatalogueView
 from models.click_log import ClickLog, LogReader, Progress, replay
 from models.compile import compile_booster, gain_shares
+from models.held_out import write_held_out
 from models.query_log import Comparison, QueryLog, fit, reciprocal
 from models.recommender import STRATEGIES, Queries, Recommender
 from models.store import ModelStore
@@ -54,6 +56,7 @@ class Learned:
     metrics: dict[str, float]
     check_rows: npt.NDArray[np.float32]
     rows: int
+    comparison: Comparison  # the held-out questions, which the metrics are of
 
 
 def train(
@@ -63,15 +66,17 @@ def train(
     name: str = "recommender",
     sampling: Sampling | None = None,
     progress: Progress = lambda *_: None,
+    held_out: Path | None = None,
 ) -> Manifest:
     """Train on a log of events and save a version of the model. Nothing serves it until it is promoted.
 
     Args:
         events: batches in order of arrival; clicks of all users, and item changes if there are any.
         progress: called with the stage, how far it is and out of how many (None: not known).
+        held_out: where the rows of the held-out questions are written, for `millrace models optimise`.
 
     Raises:
-        ModelError: there are no clicks, or the forest cannot be compiled.
+        ModelError: there are no clicks, the forest cannot be compiled, or the held-out rows cannot be written.
     """
     begun = time.monotonic()
     log = LogReader(profile).read(events, progress)
@@ -81,6 +86,8 @@ def train(
     manifest = _manifest(log, profile, learned, name, store.new_version(name), time.monotonic() - begun)
     packs = {"score": compile_booster(learned.booster, name, learned.check_rows)} if learned.booster else {}
     shares = gain_shares(learned.booster, manifest.features) if learned.booster else {}
+    if held_out is not None:
+        write_held_out(held_out, manifest.features, learned.comparison.rows())
     folder = store.save(manifest, packs, _card(manifest), shares)
     return store.load(name, folder.name).manifest
 
@@ -135,7 +142,7 @@ def learn(log: ClickLog, profile: RecommenderProfile, sampling: Sampling, progre
         booster = fit(matrix, labels, counts, recommender.features, sampling.trees)
     progress("comparing", 0, None)
     strategy, metrics = compare(comparison, booster)
-    return Learned(booster, strategy, metrics | {"queries": float(logged.queries)}, check, rows)
+    return Learned(booster, strategy, metrics | {"queries": float(logged.queries)}, check, rows, comparison)
 
 
 def compare(comparison: Comparison, booster: lightgbm.Booster | None) -> tuple[str, dict[str, float]]:

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from models.alerts import RAISED, Decided, decide
 from models.asset_log import AssetLog
 from models.asset_rows import row_dtype
+from models.held_out import LABEL, HeldOut
 from models.indexes import project
 from models.intervals import with_value
 from models.maintenance import Learned, policy_of, shape_of
@@ -30,7 +31,7 @@ from models.preparation import (
 from models.reading import fall_course
 from models.regimes import Floats, Ints
 from models.train_interval import Residuals, train_intervals
-from models.training import FOLDS, Outcome, Progress, grow
+from models.training import FOLDS, HELD_OUT, NOTHING, Outcome, Progress, grow
 from schemas import RulTarget
 
 LEAST_LIVES = 10
@@ -57,25 +58,49 @@ class Fleet:
     is_labelled: npt.NDArray[np.bool_]  # (m,) the remaining life is known, and a sensor that tells of wear was there
 
 
-def train_rul(logs: Sequence[AssetLog], progress: Progress) -> Outcome:
-    """Raises:
-    TrainingError: too few failures, or no sensor that moves over a life.
+def train_rul(logs: Sequence[AssetLog], progress: Progress, holds_out: bool = False) -> Outcome:
+    """The forests, or with `holds_out` those of four fifths of the lives, and the rows of the others.
+
+    Raises:
+        TrainingError: too few failures, or no sensor that moves over a life.
     """
     fleets = [_fleet(log) for log in logs]
     raw, seen = _cross_validate(fleets, progress)
-    progress("forest on all lives", 0.6)
-    preparations = _prepare(fleets, [fleet.is_labelled for fleet in fleets])
+    progress("forest on four fifths of the lives" if holds_out else "forest on all lives", 0.6)
+    left_out = HELD_OUT if holds_out else NOTHING
+    inside = [fleet.is_labelled & (fleet.fold != left_out) for fleet in fleets]
+    preparations = _prepare(fleets, inside)
     replays = [fleet.log.replay(p) for fleet, p in zip(fleets, preparations, strict=True)]
-    rows, target, weight = _examples(fleets, replays, [fleet.is_labelled for fleet in fleets])
+    rows, target, weight = _examples(fleets, replays, inside)
     booster = grow(FOREST, ROUNDS, rows, target, weight)
     learned = [_learned(fleet, p) for fleet, p in zip(fleets, preparations, strict=True)]
     progress("intervals", 0.7)
     decided = [_decide(*given) for given in zip(fleets, learned, seen, raw, strict=True)]
-    intervals = train_intervals([_residuals(*given) for given in zip(fleets, seen, decided, strict=True)])
+    intervals = train_intervals([_residuals(*given) for given in zip(fleets, seen, decided, strict=True)], left_out)
     learned = [replace(one, interval=interval) for one, interval in zip(learned, intervals.found, strict=True)]
     metrics = [_metrics(*given) for given in zip(fleets, decided, intervals.bounds, strict=True)]
     check_rows = {"score": rows, "low": intervals.rows, "high": intervals.rows}
-    return Outcome({"score": booster} | intervals.boosters, learned, metrics, check_rows, len(rows))
+    outcome = Outcome({"score": booster} | intervals.boosters, learned, metrics, check_rows, len(rows))
+    return replace(outcome, held_out=_held_out(fleets, replays, decided)) if holds_out else outcome
+
+
+def _held_out(fleets: Sequence[Fleet], replays: Sequence[Seen], decided: Sequence[Decided]) -> HeldOut:
+    """The judged readings of the fold that was held out, and without a label the readings that were learned from.
+
+    The value is the filter's, of a forest that did not learn from the reading.
+    """
+    rows, labels, assets, values, count = [], [], [], [], 0
+    for fleet, seen, made in zip(fleets, replays, decided, strict=True):
+        is_out = fleet.fold == HELD_OUT
+        used = fleet.is_labelled & (~is_out | _is_judged(fleet))
+        places = fleet.log.readings[used]
+        rows.append(seen.features[places])
+        labels.append(np.where(is_out, np.minimum(fleet.log.remaining, fleet.cap), np.nan)[used])
+        assets.append(fleet.log.slots[places] + count)
+        values.append(made.value[places, 0])
+        count += len(fleet.log.assets)
+    label, value = np.concatenate(labels), np.concatenate(values)
+    return HeldOut(np.vstack(rows), {LABEL: label}, np.concatenate(assets), value)
 
 
 def _fleet(log: AssetLog) -> Fleet:

@@ -10,11 +10,13 @@ import lightgbm as lgb
 import numpy as np
 import numpy.typing as npt
 
+from models.held_out import HeldOut
 from models.maintenance import Learned
 from models.regimes import Floats
 
 Progress = Callable[[str, float], None]  # what is being done, share of the work that is done
 FOLDS = 5
+HELD_OUT, NOTHING = 0, -1  # the fold that the forest does not learn from where rows are wanted; and where not
 
 
 @dataclass
@@ -26,6 +28,7 @@ class Outcome:
     metrics: list[dict[str, float]]
     check_rows: dict[str, npt.NDArray[np.float32]]  # rows of the kind that each role scores
     rows: int
+    held_out: HeldOut | None = None  # rows of the fold that was held out of the forests, of all classes
 
 
 def grow(

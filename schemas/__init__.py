@@ -20,7 +20,7 @@ from schemas.events import (
     Telemetry,
     rfc3339,
 )
-from schemas.manifest import RECOMMENDER, Alias, Aliases, Golden, Manifest, PackFile, Training
+from schemas.manifest import RECOMMENDER, Alias, Aliases, Golden, Manifest, Optimised, PackFile, Training
 from schemas.profile import PROFILES, RecommenderProfile, parse_profile
 from schemas.settings import Settings, load_settings
 from schemas.topics import TOPICS, Topic, dead_letters_of, partition_count, topic_name
@@ -51,6 +51,7 @@ __all__ = [
     "MillraceError",
     "ModelError",
     "ModelRef",
+    "Optimised",
     "OutputEvent",
     "PackFile",
     "PolicyLevel",

@@ -46,6 +46,19 @@ class Training(Frozen):
     seconds: float
 
 
+class Optimised(Frozen):
+    """How a version was made smaller from another one. Losses are shares of the metric, of its worst forest."""
+
+    from_version: Version
+    loss: float = Field(description="on held-out rows that took no part in the choice")
+    loss_error: float = Field(description="standard error of `loss`")
+    loss_on_choice: float = Field(description="on the held-out rows by which it was chosen")
+    bytes_ratio: float = Field(description="bytes of the packs as a share of those of `from_version`")
+    time_ratio: float = Field(description="likewise the time to score a row in batches of 100, where it was made")
+    row_time_ratio: float = Field(description="likewise for a row that comes alone")
+    forests: dict[str, str] = Field(description="by role, what is left and what there was")
+
+
 class Manifest(Frozen):
     """Everything a worker needs besides the packs; JSON, written once."""
 
@@ -66,6 +79,7 @@ class Manifest(Frozen):
     )
     libraries: dict[str, str]
     golden: dict[str, Golden] = Field(default_factory=dict, description="by role")
+    optimised: Optimised | None = None
     signature: str | None = Field(None, description="`ed25519:KEY:SIGNATURE`; see docs/publish.md")
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from millrace.commands.common import Json, connected_settings, tell, tell_json, tell_table
+from millrace.commands.optimise import optimise
 from schemas import Alias, Manifest, ModelError, Settings, SettingsError, UnavailableError, load_settings
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from schemas.publication import AliasRecord
 
 app = typer.Typer(name="models", help="Trained models: versions, and which of them serve.", no_args_is_help=True)
+app.command()(optimise)
 Name = Annotated[str, typer.Argument(help="Name of the model.")]
 As = Annotated[Alias, typer.Option("--alias", help="`champion` serves; `challenger` is compared in the shadow.")]
 

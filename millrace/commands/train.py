@@ -26,6 +26,9 @@ Events = Annotated[list[Path] | None, typer.Option(help="Telemetry and maintenan
 Classes = Annotated[list[Path], typer.Argument(help="TOML files of asset classes; several share one forest.")]
 FromTopics = Annotated[bool, typer.Option("--from-topics", help="Learn from what the topics hold.")]
 Promote = Annotated[bool, typer.Option("--promote", help="Make the new version the champion.")]
+HeldOut = Annotated[
+    Path | None, typer.Option(help="Hold rows out and write them to this Parquet file, for `models optimise`.")
+]
 Until = Annotated[datetime | None, typer.Option(help="Learn from events before this time only (UTC).")]
 
 
@@ -36,6 +39,7 @@ def recommender(
     from_topics: FromTopics = False,
     until: Until = None,
     promote: Promote = False,
+    held_out: HeldOut = None,
 ) -> None:
     """Train the recommender on clicks and items. Nothing serves it until it is promoted."""
     from models.train_recommender import train
@@ -45,7 +49,8 @@ def recommender(
     chosen = read_profile(profile or load_settings().profile)
     with Stages() as stages:
         history = History(files or [], (CLICKS, ITEMS), from_topics, until)
-        manifest = train(history.batches(), chosen, _store(), RECOMMENDER, progress=stages.count)  # type: ignore[arg-type]
+        events = history.batches()
+        manifest = train(events, chosen, _store(), RECOMMENDER, progress=stages.count, held_out=held_out)  # type: ignore[arg-type]
     _finish([manifest], promote)
 
 
@@ -56,6 +61,7 @@ def maintenance(
     from_topics: FromTopics = False,
     until: Until = None,
     promote: Promote = False,
+    held_out: HeldOut = None,
 ) -> None:
     """Train asset classes on telemetry and the maintenance log. Nothing serves them until they are promoted."""
     from models.train_maintenance import train
@@ -68,7 +74,7 @@ def maintenance(
             for event in batch:
                 by_class.get(event.asset_class, []).append(event)  # type: ignore[attr-defined]  # both inputs have it
         histories = [(asset_class, _cut(by_class[asset_class.name])) for asset_class in asset_classes]
-        manifests = train(histories, _store(), stages.share)  # type: ignore[arg-type]
+        manifests = train(histories, _store(), stages.share, held_out)  # type: ignore[arg-type]
     _finish(manifests, promote)
 
 

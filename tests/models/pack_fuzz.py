@@ -91,7 +91,7 @@ def truncate(rng: Rng, packs: list[bytes]) -> bytes:
     blob = _one(rng, packs)
     header, _ = read_pack(blob)
     borders = [0, 8, 12, 16, header_end(blob), len(blob) - DIGEST_BYTES, len(blob), int(rng.integers(len(blob)))]
-    borders += [header_end(blob) + offset + size for offset, size in header.arrays.values()]
+    borders += [header_end(blob) + offset + size for offset, size, _ in header.arrays.values()]
     cut = blob[: max(0, int(rng.choice(borders)) + int(rng.integers(-2, 3)))]
     return rehashed(cut + bytes(DIGEST_BYTES)) if rng.random() < 0.5 else cut
 
@@ -121,7 +121,7 @@ def version(rng: Rng, packs: list[bytes]) -> bytes:
     """Other versions, other lengths of the header."""
     blob = bytearray(_one(rng, packs))
     place = int(rng.choice([8, 12]))
-    struct.pack_into("<I", blob, place, int(rng.choice([0, 2, 3, 255, 1 << 31, (1 << 32) - 1, rng.integers(1 << 32)])))
+    struct.pack_into("<I", blob, place, int(rng.choice([0, 1, 3, 255, 1 << 31, (1 << 32) - 1, rng.integers(1 << 32)])))
     return rehashed(blob)
 
 
@@ -153,18 +153,20 @@ def places(rng: Rng, packs: list[bytes]) -> bytes:
     content = json.loads(blob[16 : header_end(blob)])
     body = len(blob) - header_end(blob) - DIGEST_BYTES
     for _ in range(rng.integers(1, 4)):
-        offset, size = content["arrays"][(name := str(rng.choice(list(ARRAYS))))]
+        offset, size, kind = [*content["arrays"][(name := str(rng.choice(list(ARRAYS))))], "u1"][:3]
         other = content["arrays"][str(rng.choice(list(ARRAYS)))]
         steps = ALIGNMENT * int(rng.integers(-3, 4))
         content["arrays"][name] = [
-            [offset + steps, size],
-            [offset, size + int(rng.integers(-9, 10))],
-            [offset, max(0, size + steps)],
+            [offset + steps, size, kind],
+            [offset, size + int(rng.integers(-9, 10)), kind],
+            [offset, max(0, size + steps), kind],
             [*other],
-            [body - body % ALIGNMENT, size],
-            [0, body],
-            [int(rng.choice([1 << 31, (1 << 32) - 64])), int(rng.choice([0, size, (1 << 32) - 64]))],
-        ][rng.integers(7)]
+            [body - body % ALIGNMENT, size, kind],
+            [0, body, kind],
+            [int(rng.choice([1 << 31, (1 << 32) - 64])), int(rng.choice([0, size, (1 << 32) - 64])), kind],
+            [offset, size, str(rng.choice(["u1", "u2", "u4", "u8", "i1", "i4", "f2", "f4", "f8", "O", "c8", ""]))],
+            [offset, size],
+        ][rng.integers(9)]
     return _framed(json.dumps(content).encode(), blob)
 
 

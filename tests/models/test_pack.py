@@ -1,5 +1,6 @@
 """A pack may come from anywhere: whatever is wrong with it is told, and nothing crashes."""
 
+import json
 import os
 import re
 import struct
@@ -12,7 +13,7 @@ import pytest
 
 from models.compile import compile_booster
 from models.kernel import EVALUATORS
-from models.pack import ARRAYS, MAGIC, PackHeader, read_pack, write_pack
+from models.pack import ARRAYS, DIGEST_BYTES, MAGIC, STORED, PackHeader, narrowest, read_pack, write_pack
 from models.scorer import Scorer
 from schemas.errors import ModelError
 from tests.models.forests import small_booster
@@ -55,8 +56,70 @@ def test_equal_models_are_equal_packs(blob: bytes) -> None:
 def test_arrays_are_aligned(blob: bytes) -> None:
     start = 16 + struct.unpack_from("<I", blob, 12)[0]
     header, _ = read_pack(blob)
-    assert start % 64 == 0
-    assert all(offset % 64 == 0 for offset, _ in header.arrays.values())
+    assert start % 8 == 0
+    assert all(offset % 8 == 0 for offset, _, _ in header.arrays.values())
+
+
+def format_1(header: PackHeader, arrays: dict[str, np.ndarray]) -> bytes:
+    """A pack as the first format had it."""
+    places, body = {}, b""
+    for name, dtype in ARRAYS.items():
+        content = arrays[name].astype(dtype).tobytes()
+        places[name] = [len(body), len(content)]
+        body += content + bytes(-len(content) % 64)
+    text = json.dumps(header.model_dump(exclude={"arrays"}) | {"arrays": places}).encode()
+    text += b" " * (-(16 + len(text)) % 64)
+    return rehashed(MAGIC + struct.pack("<II", 1, len(text)) + text + body + bytes(DIGEST_BYTES))
+
+
+def test_the_first_format_is_read(blob: bytes) -> None:
+    header, arrays = read_pack(blob)
+    old = format_1(header, arrays)
+    assert len(old) > 1.5 * len(blob)
+    old_header, old_arrays = read_pack(old)
+    assert all(np.array_equal(array, old_arrays[name]) for name, array in arrays.items())
+    assert write_pack(old_header, old_arrays) == blob
+    rows = np.random.default_rng(0).normal(size=(100, header.features))
+    assert np.array_equal(Scorer.load(old).score(rows), Scorer.load(blob).score(rows))
+
+
+@pytest.mark.parametrize(
+    ("values", "dtype", "stored"),
+    [
+        ([], "<f8", "u1"),
+        ([0, 255], "<u4", "u1"),
+        ([0, 256], "<u4", "u2"),
+        ([65536], "<u4", "u4"),
+        ([-128, 127], "<i4", "i1"),
+        ([-129], "<i4", "i2"),
+        ([1 << 63], "<u8", "u8"),
+        ([3.0, 200.0], "<f8", "u1"),
+        ([3.0, 70_000.0], "<f8", "u4"),
+        ([-0.0], "<f8", "f2"),
+        ([0.25, -3.0], "<f8", "f2"),
+        ([np.float64(np.float32(0.1))], "<f8", "f4"),
+        ([1e30, 0.5], "<f8", "f8"),
+        ([0.1], "<f8", "f8"),
+        ([np.nan, np.inf], "<f8", "f2"),
+    ],
+)
+def test_arrays_lie_in_the_narrowest_type_that_holds_them(values: list[float], dtype: str, stored: str) -> None:
+    array = np.array(values, dtype)
+    narrow = narrowest(array)
+    assert narrow.dtype.str[1:] == stored
+    assert narrow.astype(dtype).tobytes() == array.tobytes()
+
+
+def test_an_array_of_a_foreign_type_is_refused(blob: bytes) -> None:
+    header, _ = read_pack(blob)
+    text_end = 16 + struct.unpack_from("<I", blob, 12)[0]
+    for name, (offset, size, stored) in header.arrays.items():
+        foreign = next(kind for kind in ("f8", "u8") if kind not in STORED[ARRAYS[name]])
+        was, becomes = f'"{name}":[{offset},{size},"{stored}"]'.encode(), f'"{name}":[{offset},0,"{foreign}"]'.encode()
+        assert was in blob
+        changed = blob[:text_end].replace(was, becomes).ljust(text_end) + blob[text_end:]
+        with pytest.raises(ModelError, match=f"array {name} has type {foreign}"):
+            Scorer.load(rehashed(changed))
 
 
 @pytest.mark.parametrize(
@@ -65,7 +128,7 @@ def test_arrays_are_aligned(blob: bytes) -> None:
         (lambda b: b"", "is not a pack"),
         (lambda b: b"PK" + b[2:], "is not a pack"),
         (lambda b: MAGIC, "is not a pack"),
-        (lambda b: MAGIC + struct.pack("<I", 9) + b[12:], "has pack format 9, this Millrace reads 1"),
+        (lambda b: MAGIC + struct.pack("<I", 9) + b[12:], "has pack format 9, this Millrace reads 1 and 2"),
         (lambda b: b[:-1], "is damaged"),
         (lambda b: b[:100], "is damaged"),
         (lambda b: b[:2000] + bytes([b[2000] ^ 1]) + b[2001:], "is damaged"),
