@@ -1,5 +1,5 @@
 /* derive.c: what the evaluators need beside the pack itself: steps for the walk, operations for the lanes.
- * derive_vectors.c and tiles.c make what only vector instructions read.
+ * derive_vectors.c, derive_bits.c and tiles.c make what only vector instructions read.
  */
 #include "tiles.h"
 
@@ -130,6 +130,7 @@ const char *forest_derive(Forest *forest) {
   if (evaluator->needs != ANY_CPU) wrong = derive_search(forest);
   if (!wrong && evaluator->needs != ANY_CPU) wrong = derive_common(forest);
   if (!wrong && evaluator->needs == CPU_WITH_AVX512) wrong = derive_planes(forest);
+  if (!wrong && evaluator->needs == CPU_WITH_AVX512) wrong = derive_bits(forest);
   if (!wrong && forest->column_count <= evaluator->tile_columns) wrong = derive_tiles(forest);
   return wrong;
 }

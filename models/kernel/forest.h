@@ -20,7 +20,9 @@
 #endif
 
 #define BLOCK_ROWS 64       /* rows of a block, one byte lane each */
-#define BLOCKS_TOGETHER 2   /* blocks that may share the decoding of a node */
+#define BLOCKS_TOGETHER 8   /* blocks that may be scored together, a bit for each row */
+#define BLOCKS_IN_LANES 2   /* blocks that may share the decoding of a node, a byte for each row */
+#define LEAF_BITS 8         /* of the number of a leaf, in trees of up to LANE_LEAVES */
 #define ROWS_TOGETHER 4     /* rows that may share the loading of a tile */
 #define LANE_LEAVES 256     /* trees with more leaves cannot number them in a byte and are walked instead */
 #define EXPLAIN_DEPTH 512   /* deepest tree that explain() follows: its memory grows with the square */
@@ -118,6 +120,30 @@ typedef struct {
   Operation *operations; /* NULL: more than LANE_LEAVES leaves */
 } Tree;
 
+/* As bits of up to 512 rows, 64 bytes each: none, all, the conditions, the results of a tree's operations. */
+#define BITS_BYTES 64u
+enum { BITS_ZERO = 0, BITS_ONE = BITS_BYTES };
+static inline uint32_t bits_place(uint32_t number) {
+  return (number + 2) * BITS_BYTES;
+}
+/* One bit of the numbers below a node: that of the right child where the condition holds; places of bits. */
+typedef struct {
+  uint32_t condition, left, right;
+} BitOperation;
+typedef struct {
+  uint32_t bits, count, root[LEAF_BITS]; /* root: places of the bits of the leaf's number */
+  BitOperation *operations;              /* the result of operation i is the i-th after the conditions */
+} BitProgram;
+/* What derive_bits.c makes for avx512_bits.c. */
+typedef struct {
+  uint32_t condition_count, set_count, slot_count; /* conditions on columns, then on sets; operations of a tree */
+  uint8_t *cuts, *is_comparable;                   /* of each condition; of each column: its cuts are finite */
+  float *rounded;                                  /* the cut of each condition, rounded down, */
+  double *exact;                                   /* and as it is */
+  uint32_t *first, *sets;                          /* first condition of each column; set of each condition on one */
+  BitProgram *programs;                            /* of each tree */
+} BitForest;
+
 typedef struct Forest Forest;
 typedef struct Tiles Tiles; /* tiles.h */
 
@@ -125,9 +151,10 @@ typedef struct Tiles Tiles; /* tiles.h */
 typedef struct Scratch {
   uint8_t *row_bytes; /* [ROWS_TOGETHER][row_stride] */
   uint16_t *row_classes;
-  uint8_t *block_bytes;    /* [BLOCKS_TOGETHER][column, then set of the tree][BLOCK_ROWS] */
+  uint8_t *block_bytes;    /* [BLOCKS_IN_LANES][column, then set of the tree][BLOCK_ROWS] */
   uint16_t *block_classes; /* [BLOCKS_TOGETHER][category][BLOCK_ROWS] */
-  uint8_t *slots;          /* [BLOCKS_TOGETHER][LANE_LEAVES + node][BLOCK_ROWS] */
+  uint8_t *slots;          /* [BLOCKS_IN_LANES][LANE_LEAVES + node][BLOCK_ROWS] */
+  uint8_t *bits;           /* [none, all, condition, operation][BITS_BYTES]; NULL without `forest->bits` */
   double *block_scores;    /* [BLOCKS_TOGETHER][output][BLOCK_ROWS] */
   Forest *memory;          /* owns the arrays above */
   struct Scratch *next;
@@ -169,6 +196,7 @@ struct Forest {
   Tree *trees;
   const Evaluator *evaluator;
   Tiles *tiles;           /* NULL: score_rows walks the trees */
+  BitForest *bits;        /* NULL: blocks are scored in byte lanes */
   uint32_t crossover;     /* from so many rows on a group of lanes is cheaper than row by row; measured at load */
   uint32_t further;       /* the same for a group that joins others in a block: it is cheaper than the first */
   uint32_t parallel_rows; /* from so many rows on a call lets other threads run */
@@ -195,6 +223,7 @@ const char *forest_derive(Forest *forest);
 const char *derive_search(Forest *forest);
 const char *derive_common(Forest *forest);
 const char *derive_planes(Forest *forest);
+const char *derive_bits(Forest *forest);
 int offsets_are_valid(const Array *offsets, size_t count, size_t total);
 
 /* quantise.c */

@@ -8,22 +8,31 @@
 
 #include "forest.h"
 
+static int fill_bits(Scratch *scratch, const BitForest *bits) {
+  if (!bits) return 0;
+  const size_t conditions = (size_t)bits->condition_count + bits->set_count;
+  scratch->bits = forest_memory(scratch->memory, 2 + conditions + bits->slot_count, BITS_BYTES);
+  if (!scratch->bits) return -1;
+  memset(scratch->bits + BITS_ONE, 0xff, BITS_BYTES); /* BITS_ZERO is zero already */
+  return 0;
+}
+
 static int fill(Scratch *scratch, const Forest *forest) {
   const size_t outputs = forest->output_count, categories = forest->category_count;
   Forest *memory = scratch->memory;
   scratch->row_bytes = forest_memory(memory, ROWS_TOGETHER * forest->row_stride, 1);
   scratch->row_classes = forest_memory(memory, ROWS_TOGETHER * categories, 2);
-  scratch->block_bytes = forest_memory(memory, BLOCKS_TOGETHER * forest->block_stride, 1);
+  scratch->block_bytes = forest_memory(memory, BLOCKS_IN_LANES * forest->block_stride, 1);
   scratch->block_classes = forest_memory(memory, BLOCKS_TOGETHER * forest->class_stride, 2);
-  scratch->slots = forest_memory(memory, BLOCKS_TOGETHER * forest->slot_stride, 1);
+  scratch->slots = forest_memory(memory, BLOCKS_IN_LANES * forest->slot_stride, 1);
   scratch->block_scores = forest_memory(memory, BLOCKS_TOGETHER * outputs * BLOCK_ROWS, 8);
   if (!scratch->row_bytes || !scratch->row_classes || !scratch->block_bytes || !scratch->block_classes ||
       !scratch->slots || !scratch->block_scores)
     return -1;
-  for (size_t block = 0; block < BLOCKS_TOGETHER; block++)
+  for (size_t block = 0; block < BLOCKS_IN_LANES; block++)
     for (size_t leaf = 0; leaf < LANE_LEAVES; leaf++) /* slot of a leaf: its number in every lane */
       memset(scratch->slots + block * forest->slot_stride + leaf * BLOCK_ROWS, (int)leaf, BLOCK_ROWS);
-  return 0;
+  return fill_bits(scratch, forest->bits);
 }
 
 static void scratch_free(Scratch *scratch) {
