@@ -20,32 +20,31 @@ WITH_AVX512 INLINE void ask_sets(const Forest *forest, const Scratch *scratch, u
   for (uint32_t i = 0; i < bits->set_count; i++) {
     const CategorySet *set = forest->sets + bits->sets[i];
     const uint32_t class_count = forest->categories[set->category].class_count;
-    uint64_t *words = (uint64_t *)(scratch->bits + bits_place(bits->condition_count + i));
+    uint64_t *words = (uint64_t *)(bits_of(scratch->bits, FIRST_CONDITION + bits->condition_count + i));
     for (uint32_t b = 0; b < blocks; b++)
       words[b] = set_mask(set, class_count,
                           scratch->block_classes + b * forest->class_stride + (size_t)set->category * BLOCK_ROWS);
   }
 }
 
-WITH_AVX512 INLINE void select_bits(uint8_t *all, const BitOperation *op, uint8_t *result, enum Width width) {
+WITH_AVX512 INLINE void select_bits(uint8_t *all, BitOperation op, uint8_t *result, enum Width width) {
   const int choose = 0xca; /* of three bits: the second where the first is set, else the third */
+  const uint8_t *condition = bits_of(all, op.condition), *right = bits_of(all, op.right), *left = bits_of(all, op.left);
   if (width == ROWS_256) {
-    const __m256i right = _mm256_load_si256((const __m256i *)(all + op->right));
-    const __m256i left = _mm256_load_si256((const __m256i *)(all + op->left));
-    const __m256i is_right = _mm256_load_si256((const __m256i *)(all + op->condition));
-    _mm256_store_si256((__m256i *)result, _mm256_ternarylogic_epi64(is_right, right, left, choose));
+    const __m256i r = _mm256_load_si256((const __m256i *)right), l = _mm256_load_si256((const __m256i *)left);
+    const __m256i is_right = _mm256_load_si256((const __m256i *)condition);
+    _mm256_store_si256((__m256i *)result, _mm256_ternarylogic_epi64(is_right, r, l, choose));
   } else {
-    const __m512i right = _mm512_load_si512(all + op->right), left = _mm512_load_si512(all + op->left);
-    const __m512i is_right = _mm512_load_si512(all + op->condition);
-    _mm512_store_si512(result, _mm512_ternarylogic_epi64(is_right, right, left, choose));
+    const __m512i r = _mm512_load_si512(right), l = _mm512_load_si512(left), is_right = _mm512_load_si512(condition);
+    _mm512_store_si512(result, _mm512_ternarylogic_epi64(is_right, r, l, choose));
   }
 }
 
 /* The leaf numbers of 64 rows from their bits. */
-WITH_AVX512 INLINE __m512i numbers_of(const uint8_t *all, const BitProgram *program, uint32_t block) {
+WITH_AVX512 INLINE __m512i numbers_of(uint8_t *all, const BitProgram *program, uint32_t block) {
   __m512i number = _mm512_setzero_si512();
   for (uint32_t bit = 0; bit < program->bits; bit++) {
-    const __mmask64 is_set = ((const uint64_t *)(all + program->root[bit]))[block];
+    const __mmask64 is_set = ((const uint64_t *)bits_of(all, program->root[bit]))[block];
     number = _mm512_mask_add_epi8(number, is_set, number, _mm512_set1_epi8((char)(1u << bit)));
   }
   return number;
@@ -59,14 +58,16 @@ WITH_AVX512 INLINE void score_trees(const Job *job, uint32_t blocks, enum Width 
   uint8_t *all = scratch->bits;
   avx512_ask(job);
   ask_sets(forest, scratch, blocks);
-  uint8_t *const slots = all + bits_place(forest->bits->condition_count + forest->bits->set_count);
+  uint8_t *const slots = bits_of(all, FIRST_CONDITION + forest->bits->condition_count + forest->bits->set_count);
   for (uint32_t t = 0; t < forest->tree_count; t++) {
-    const Tree *tree = forest->trees + t;
     const BitProgram *program = forest->bits->programs + t;
     const BitOperation *op = program->operations, *end = op + program->count;
-    for (uint8_t *result = slots; op < end; op++, result += BITS_BYTES) select_bits(all, op, result, width);
-    double *sums = scratch->block_scores + (size_t)tree->output * BLOCK_ROWS;
-    for (uint32_t b = 0; b < used; b++) add_leaves(tree, numbers_of(all, program, b), sums + b * next_sums);
+    for (uint8_t *result = slots; op < end; op++, result += BITS_BYTES) {
+      select_bits(all, *op, result, width);
+    }
+    double *sums = scratch->block_scores + (size_t)forest->trees[t].output * BLOCK_ROWS;
+    for (uint32_t b = 0; b < used; b++) 
+      add_leaves(program->planes, 1u << program->bits, numbers_of(all, program, b), sums + b * next_sums);
   }
 }
 

@@ -43,12 +43,13 @@ WITH_AVX512 INLINE void add_leaves_of(const uint8_t *planes, uint32_t stride, __
   }
 }
 
-WITH_AVX512 INLINE void add_leaves(const Tree *tree, __m512i number, double *sums) {
-  const uint32_t stride = plane_bytes(tree->leaf_count);
-  if (stride == 16) add_leaves_of(tree->planes, 16, number, sums);
-  else if (stride == 64) add_leaves_of(tree->planes, 64, number, sums);
-  else if (stride == 128) add_leaves_of(tree->planes, 128, number, sums);
-  else add_leaves_of(tree->planes, 256, number, sums);
+/* The leaves with these numbers, of 64 rows; `planes` are of a tree with numbers up to `leaf_count`. */
+WITH_AVX512 INLINE void add_leaves(const uint8_t *planes, uint32_t leaf_count, __m512i number, double *sums) {
+  const uint32_t stride = plane_bytes(leaf_count);
+  if (stride == 16) add_leaves_of(planes, 16, number, sums);
+  else if (stride == 64) add_leaves_of(planes, 64, number, sums);
+  else if (stride == 128) add_leaves_of(planes, 128, number, sums);
+  else add_leaves_of(planes, 256, number, sums);
 }
 
 /* Which of 64 rows a set sends to the right. Up to 512 classes: their bits are one register, the class of a row picks a

@@ -4,21 +4,28 @@
  * rows, however many trees ask it: forests ask some of them in dozens of trees.
  *
  * A program: for each bit of the leaf's number and each node, the bit of the left or the right child's number, as the
- * condition says. Leaves are numbered from left to right, so below most nodes nearly all bits are the same: no
- * operation. Where the children's bits are 0 and 1, the condition itself is the bit: none either.
+ * condition says. Leaves are numbered from left to right in the Gray code, so below most nodes nearly all bits are the
+ * same: no operation. Where the children's bits are 0 and 1, the condition itself is the bit: none either. Some 2.3
+ * operations a node remain (2.9 with binary numbers).
  */
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "forest.h"
 
-#define CONDITIONS 32768     /* more would not stay in a cache; one takes 64 bytes of a scratch */
+#define CONDITIONS 32768     /* more would not stay in a cache: one takes 64 bytes of a scratch */
 #define OPERATIONS_A_NODE 5u /* more, of forests of strange shape, and lanes of bytes are faster */
 
 /* Operands of a node's bits. */
 typedef struct {
-  uint32_t bit[LEAF_BITS];
+  uint16_t bit[LEAF_BITS];
 } Bits;
+/* The operations of all trees, one after another. */
+typedef struct {
+  BitOperation *operations;
+  size_t count, room;
+} Programs;
 
 static uint32_t leaf_bits(uint32_t leaf_count) {
   uint32_t bits = 0;
@@ -73,70 +80,111 @@ static const char *number_conditions(Forest *forest, uint32_t *numbers) {
   return NULL;
 }
 
-static uint32_t operand_of(const Bits *nodes, int32_t child, uint32_t bit) {
-  if (child >= 0) return nodes[child].bit[bit];
-  return (uint32_t)~child >> bit & 1 ? BITS_ONE : BITS_ZERO;
+static uint32_t gray_code(uint32_t number) {
+  return number ^ number >> 1;
 }
 
-/* The operations of a tree, children before parents; returns how many. Results go to `slot` and the 64 bytes after. */
-static uint32_t write_program(const Forest *forest, const Tree *tree, const uint32_t *numbers, BitOperation *operations,
-                              uint32_t *root) {
+static uint16_t operand_of(const Bits *nodes, int32_t child, uint32_t bit) {
+  if (child >= 0) return nodes[child].bit[bit];
+  return gray_code((uint32_t)~child) >> bit & 1 ? BITS_ONE : BITS_ZERO;
+}
+
+/* The operations of a tree, children before parents. Their results are numbered from `slot` on. */
+static void write_program(const Forest *forest, const Tree *tree, const uint32_t *numbers, uint32_t slot,
+                          BitProgram *program, BitOperation *operations) {
   Bits nodes[LANE_LEAVES];
-  const uint32_t bits = leaf_bits(tree->leaf_count);
   const size_t cuts = (size_t)forest->column_count * 256;
-  uint32_t count = 0;
+  program->bits = leaf_bits(tree->leaf_count);
   for (int64_t i = (int64_t)tree->node_count - 1; i >= 0; i--) {
     const Node *node = tree->nodes + i;
     const uint32_t number = numbers[node->key & SET_KEY ? cuts + (node->key & ~SET_KEY) : node->key];
-    const uint32_t condition = bits_place(number - 1);
-    for (uint32_t bit = 0; bit < bits; bit++) {
-      const uint32_t left = operand_of(nodes, node->child[0], bit), right = operand_of(nodes, node->child[1], bit);
-      uint32_t *result = &nodes[i].bit[bit];
-      if (left == right) *result = left;
-      else if (left == BITS_ZERO && right == BITS_ONE) *result = condition;
-      else {
-        operations[count] = (BitOperation){.condition = condition, .left = left, .right = right};
-        *result = bits_place(forest->bits->condition_count + forest->bits->set_count + count++);
+    const uint16_t condition = (uint16_t)(FIRST_CONDITION + number - 1);
+    const uint32_t own = program->count;
+    for (uint32_t bit = 0; bit < program->bits; bit++) {
+      const uint16_t left = operand_of(nodes, node->child[0], bit), right = operand_of(nodes, node->child[1], bit);
+      uint16_t *result = &nodes[i].bit[bit];
+      if (left == right) {
+        *result = left;
+      } else if (left == BITS_ZERO && right == BITS_ONE) {
+        *result = condition;
+      } else {
+        uint32_t same = own; /* another bit of the node may need the very same */
+        while (same < program->count && (operations[same].left != left || operations[same].right != right)) same++;
+        if (same == program->count)
+          operations[program->count++] = (BitOperation){.condition = condition, .left = left, .right = right};
+        *result = (uint16_t)(slot + same);
       }
     }
   }
-  for (uint32_t bit = 0; bit < bits; bit++) root[bit] = operand_of(nodes, tree->node_count ? 0 : ~0, bit);
-  return count;
+  for (uint32_t bit = 0; bit < program->bits; bit++)
+    program->root[bit] = operand_of(nodes, tree->node_count ? 0 : ~0, bit);
 }
 
-static const char *write_programs(Forest *forest, const uint32_t *numbers, size_t *total) {
-  BitOperation operations[LANE_LEAVES * LEAF_BITS];
+/* The leaves' bytes by Gray code, as derive_planes has them by number. */
+static const char *write_planes(Forest *forest) {
+  size_t total = 0;
+  for (uint32_t t = 0; t < forest->tree_count; t++) total += 8 * plane_bytes(1u << forest->bits->programs[t].bits);
+  uint8_t *planes = forest_memory(forest, total, 1);
+  CHECK(planes, OUT_OF_MEMORY);
   for (uint32_t t = 0; t < forest->tree_count; t++) {
     const Tree *tree = forest->trees + t;
-    BitProgram *program = forest->bits->programs + t;
-    program->bits = leaf_bits(tree->leaf_count);
-    program->count = write_program(forest, tree, numbers, operations, program->root);
-    program->operations = forest_memory(forest, program->count, sizeof *operations);
-    CHECK(program->operations, OUT_OF_MEMORY);
-    memcpy(program->operations, operations, program->count * sizeof *operations);
-    *total += program->count;
-    if (program->count > forest->bits->slot_count) forest->bits->slot_count = program->count;
+    const uint32_t stride = plane_bytes(1u << forest->bits->programs[t].bits);
+    for (uint32_t i = 0; i < tree->leaf_count; i++) write_leaf(planes, stride, gray_code(i), tree->leaves[i]);
+    forest->bits->programs[t].planes = planes;
+    planes += 8 * stride;
   }
   return NULL;
 }
 
+static int make_room(Programs *programs) {
+  const size_t most = LANE_LEAVES * LEAF_BITS;
+  if (programs->room - programs->count >= most) return 1;
+  const size_t room = 2 * programs->room + most;
+  BitOperation *larger = realloc(programs->operations, room * sizeof *larger);
+  if (!larger) return 0;
+  programs->operations = larger, programs->room = room;
+  return 1;
+}
+
+static const char *write_programs(Forest *forest, const uint32_t *numbers, Programs *programs) {
+  BitForest *bits = forest->bits;
+  const uint32_t slot = FIRST_CONDITION + bits->condition_count + bits->set_count;
+  for (uint32_t t = 0; t < forest->tree_count; t++) {
+    BitProgram *program = bits->programs + t;
+    CHECK(make_room(programs), OUT_OF_MEMORY);
+    write_program(forest, forest->trees + t, numbers, slot, program, programs->operations + programs->count);
+    programs->count += program->count;
+    if (program->count > bits->slot_count) bits->slot_count = program->count;
+  }
+  BitOperation *kept = forest_memory(forest, programs->count, sizeof *kept);
+  CHECK(kept, OUT_OF_MEMORY);
+  memcpy(kept, programs->operations, programs->count * sizeof *kept);
+  for (uint32_t t = 0; t < forest->tree_count; t++) {
+    bits->programs[t].operations = kept;
+    kept += bits->programs[t].count;
+  }
+  return write_planes(forest);
+}
+
 /* Leaves `forest->bits` NULL where lanes of bytes are the better way. */
 const char *derive_bits(Forest *forest) {
-  size_t nodes = 0, operations = 0;
+  size_t nodes = 0;
   for (uint32_t t = 0; t < forest->tree_count; t++) {
     if (!forest->trees[t].operations) return NULL;
     nodes += forest->trees[t].node_count;
   }
   Forest memory = {0};
+  Programs programs = {0};
   uint32_t *numbers = forest_memory(&memory, (size_t)forest->column_count * 256 + forest->set_count, 4);
   forest->bits = forest_memory(forest, 1, sizeof *forest->bits);
   const char *wrong = numbers && forest->bits ? number_conditions(forest, numbers) : OUT_OF_MEMORY;
   const int is_small = !wrong && forest->bits->condition_count + forest->bits->set_count <= CONDITIONS;
   if (is_small) {
     forest->bits->programs = forest_memory(forest, forest->tree_count, sizeof *forest->bits->programs);
-    wrong = forest->bits->programs ? write_programs(forest, numbers, &operations) : OUT_OF_MEMORY;
+    wrong = forest->bits->programs ? write_programs(forest, numbers, &programs) : OUT_OF_MEMORY;
   }
-  if (!is_small || operations > OPERATIONS_A_NODE * nodes) forest->bits = NULL;
+  if (!is_small || programs.count > OPERATIONS_A_NODE * nodes) forest->bits = NULL;
+  free(programs.operations);
   forest_free(&memory);
   return wrong;
 }

@@ -90,11 +90,7 @@ const char *derive_planes(Forest *forest) {
     if (!tree->operations) continue;
     const uint32_t stride = plane_bytes(tree->leaf_count);
     tree->planes = planes;
-    for (uint32_t i = 0; i < tree->leaf_count; i++) {
-      uint8_t bytes[8];
-      memcpy(bytes, tree->leaves + i, 8);
-      for (uint32_t j = 0; j < 8; j++) planes[j * stride + i] = bytes[j];
-    }
+    for (uint32_t i = 0; i < tree->leaf_count; i++) write_leaf(planes, stride, i, tree->leaves[i]);
     planes += 8 * stride;
   }
   return NULL;

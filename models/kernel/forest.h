@@ -120,19 +120,18 @@ typedef struct {
   Operation *operations; /* NULL: more than LANE_LEAVES leaves */
 } Tree;
 
-/* As bits of up to 512 rows, 64 bytes each: none, all, the conditions, the results of a tree's operations. */
+/* Bits of up to 512 rows, 64 bytes each, by number: none, all, the conditions, the results of a tree's operations. */
 #define BITS_BYTES 64u
-enum { BITS_ZERO = 0, BITS_ONE = BITS_BYTES };
-static inline uint32_t bits_place(uint32_t number) {
-  return (number + 2) * BITS_BYTES;
-}
-/* One bit of the numbers below a node: that of the right child where the condition holds; places of bits. */
+enum { BITS_ZERO, BITS_ONE, FIRST_CONDITION };
+/* One bit of the numbers below a node: that of the right child where the condition holds, else that of the left. */
 typedef struct {
-  uint32_t condition, left, right;
+  uint16_t condition, left, right;
 } BitOperation;
 typedef struct {
-  uint32_t bits, count, root[LEAF_BITS]; /* root: places of the bits of the leaf's number */
-  BitOperation *operations;              /* the result of operation i is the i-th after the conditions */
+  uint32_t bits, count;
+  uint16_t root[LEAF_BITS];       /* the bits of the leaf's number */
+  const BitOperation *operations; /* the result of operation i is the i-th after the conditions */
+  const uint8_t *planes;          /* of the tree, by the Gray code of a leaf's number */
 } BitProgram;
 /* What derive_bits.c makes for avx512_bits.c. */
 typedef struct {
@@ -249,6 +248,10 @@ const char *forest_explain(const Forest *forest, Scratch *scratch, const void *r
 
 extern const Evaluator AVX512_EVALUATOR, AVX2_EVALUATOR, PORTABLE;
 
+static inline uint8_t *bits_of(uint8_t *all, size_t number) {
+  return all + number * BITS_BYTES;
+}
+
 /* Space for one byte of each leaf: a whole number of vectors that one instruction looks up in. */
 static inline uint32_t plane_bytes(uint32_t leaf_count) {
   return leaf_count <= 16 ? 16 : leaf_count <= 64 ? 64 : leaf_count <= 128 ? 128 : 256;
@@ -256,6 +259,12 @@ static inline uint32_t plane_bytes(uint32_t leaf_count) {
 
 static inline int set_has(const CategorySet *set, uint32_t class_id) {
   return (int)(set->bits[class_id >> 6] >> (class_id & 63)) & 1;
+}
+
+/* One leaf among the planes of a tree. */
+static inline void write_leaf(uint8_t *planes, uint32_t stride, uint32_t place, double leaf) {
+  const uint8_t *bytes = (const uint8_t *)&leaf;
+  for (uint32_t j = 0; j < 8; j++) planes[j * stride + place] = bytes[j];
 }
 
 /* Which child of the node the row takes; `stride` is 1 for a row's bytes and classes, BLOCK_ROWS for a block's. */

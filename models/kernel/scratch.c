@@ -11,9 +11,9 @@
 static int fill_bits(Scratch *scratch, const BitForest *bits) {
   if (!bits) return 0;
   const size_t conditions = (size_t)bits->condition_count + bits->set_count;
-  scratch->bits = forest_memory(scratch->memory, 2 + conditions + bits->slot_count, BITS_BYTES);
+  scratch->bits = forest_memory(scratch->memory, FIRST_CONDITION + conditions + bits->slot_count, BITS_BYTES);
   if (!scratch->bits) return -1;
-  memset(scratch->bits + BITS_ONE, 0xff, BITS_BYTES); /* BITS_ZERO is zero already */
+  memset(bits_of(scratch->bits, BITS_ONE), 0xff, BITS_BYTES); /* BITS_ZERO is zero already */
   return 0;
 }
 
