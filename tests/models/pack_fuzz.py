@@ -203,7 +203,7 @@ def check(blob: bytes, packs: list[bytes]) -> str:
     first = scorers[0]
     if first.features > 1000 or first.outputs > 100:  # of a header that was changed to be large but possible
         return "scored"
-    rows = np.random.default_rng(0).normal(size=(67, first.features)) * 100
+    rows = np.random.default_rng(0).normal(size=(150, first.features)) * 100
     with np.errstate(all="ignore"):
         for raw in (True, False):
             expected = first.score(rows, raw=raw)

@@ -270,7 +270,8 @@ def test_trees_of_any_shape_load_in_a_moment(blob: bytes, shape: str) -> None:
         "leaf_cover": np.ones(leaves),
     }
     pack = write_pack(header.model_copy(update={"trees": trees}), hostile)
-    rows = np.random.default_rng(1).normal(size=(9, 6))
-    scorers = [Scorer.load(pack, 1 << 16, evaluator=evaluator) for evaluator in EVALUATORS]
-    scores = [scorer.score(rows, raw=True) for scorer in scorers]
-    assert all(np.array_equal(score, scores[0]) for score in scores)
+    for crossover, count in ((1 << 16, 9), (1, 9), (1, 140)):
+        rows = np.random.default_rng(1).normal(size=(count, 6))
+        scorers = [Scorer.load(pack, crossover, evaluator=evaluator) for evaluator in EVALUATORS]
+        scores = [scorer.score(rows, raw=True) for scorer in scorers]
+        assert all(np.array_equal(score, scores[0]) for score in scores)
