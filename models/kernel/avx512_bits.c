@@ -13,6 +13,7 @@
 
 #include "avx512_leaves.h"
 
+#define CHOOSE 0xca /* of three bits: the second where the first is set, else the third */
 enum Width { ROWS_256 = 32, ROWS_512 = 64 }; /* bytes of a register */
 
 WITH_AVX512 INLINE void ask_sets(const Forest *forest, const Scratch *scratch, uint32_t blocks) {
@@ -28,15 +29,14 @@ WITH_AVX512 INLINE void ask_sets(const Forest *forest, const Scratch *scratch, u
 }
 
 WITH_AVX512 INLINE void select_bits(uint8_t *all, BitOperation op, uint8_t *result, enum Width width) {
-  const int choose = 0xca; /* of three bits: the second where the first is set, else the third */
   const uint8_t *condition = bits_of(all, op.condition), *right = bits_of(all, op.right), *left = bits_of(all, op.left);
   if (width == ROWS_256) {
     const __m256i r = _mm256_load_si256((const __m256i *)right), l = _mm256_load_si256((const __m256i *)left);
     const __m256i is_right = _mm256_load_si256((const __m256i *)condition);
-    _mm256_store_si256((__m256i *)result, _mm256_ternarylogic_epi64(is_right, r, l, choose));
+    _mm256_store_si256((__m256i *)result, _mm256_ternarylogic_epi64(is_right, r, l, CHOOSE));
   } else {
     const __m512i r = _mm512_load_si512(right), l = _mm512_load_si512(left), is_right = _mm512_load_si512(condition);
-    _mm512_store_si512(result, _mm512_ternarylogic_epi64(is_right, r, l, choose));
+    _mm512_store_si512(result, _mm512_ternarylogic_epi64(is_right, r, l, CHOOSE));
   }
 }
 
