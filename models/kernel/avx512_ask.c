@@ -28,14 +28,14 @@ WITH_AVX512 INLINE void make_comparable(const Column *column, const Values *valu
   const float extreme = column->sentinel ? INFINITY : -INFINITY;
   if (is_double)
     for (int i = 0; i < BLOCK_ROWS; i += 8)
-      _mm512_store_pd(comparable->doubles[block] + i,
-                      _mm512_mask_mov_pd(_mm512_load_pd(values->doubles + i), (__mmask8)(missing >> i),
-                                         _mm512_set1_pd(extreme)));
+      _mm512_store_pd(
+          comparable->doubles[block] + i,
+          _mm512_mask_mov_pd(_mm512_load_pd(values->doubles + i), (__mmask8)(missing >> i), _mm512_set1_pd(extreme)));
   else
     for (int i = 0; i < BLOCK_ROWS; i += 16)
-      _mm512_store_ps(comparable->floats[block] + i,
-                      _mm512_mask_mov_ps(_mm512_load_ps(values->floats + i), (__mmask16)(missing >> i),
-                                         _mm512_set1_ps(extreme)));
+      _mm512_store_ps(
+          comparable->floats[block] + i,
+          _mm512_mask_mov_ps(_mm512_load_ps(values->floats + i), (__mmask16)(missing >> i), _mm512_set1_ps(extreme)));
 }
 
 /* A condition for all rows, by comparing values. */
@@ -63,7 +63,8 @@ WITH_AVX512 INLINE void ask_column(const Forest *forest, const Feature *feature,
   if (end - first <= (is_double ? DIRECT_DOUBLES : DIRECT_FLOATS) && bits->is_comparable[number]) {
     Comparable comparable;
     for (uint32_t b = 0; b < blocks; b++) make_comparable(column, values + b, is_double, b, &comparable);
-    for (uint32_t i = first; i < end; i++) compare(&comparable, bits, i, is_double, blocks, bits_of(all, FIRST_CONDITION + i));
+    for (uint32_t i = first; i < end; i++)
+      compare(&comparable, bits, i, is_double, blocks, bits_of(all, FIRST_CONDITION + i));
     return;
   }
   __m512i bytes[BLOCKS_TOGETHER];

@@ -1,6 +1,6 @@
 /* avx512_bits.c: up to 512 rows, one bit of a register each.
  *
- * rows -> conditions, asked once for all trees (avx512_quantise.c) -> per tree the bits of the leaf's number, one
+ * rows -> conditions, asked once for all trees (avx512_ask.c) -> per tree the bits of the leaf's number, one
  * selection for all rows each -> 64 numbers at a time look up their leaves, as in avx512_block.c
  *
  * Where lanes of bytes need a comparison, two loads and a blend for each node and 64 rows, this needs some two
@@ -13,7 +13,7 @@
 
 #include "avx512_leaves.h"
 
-#define CHOOSE 0xca /* of three bits: the second where the first is set, else the third */
+#define CHOOSE 0xca                          /* of three bits: the second where the first is set, else the third */
 enum Width { ROWS_256 = 32, ROWS_512 = 64 }; /* bytes of a register */
 
 WITH_AVX512 INLINE void ask_sets(const Forest *forest, const Scratch *scratch, uint32_t blocks) {
@@ -62,11 +62,9 @@ WITH_AVX512 INLINE void score_trees(const Job *job, uint32_t blocks, enum Width 
   for (uint32_t t = 0; t < forest->tree_count; t++) {
     const BitProgram *program = forest->bits->programs + t;
     const BitOperation *op = program->operations, *end = op + program->count;
-    for (uint8_t *result = slots; op < end; op++, result += BITS_BYTES) {
-      select_bits(all, *op, result, width);
-    }
+    for (uint8_t *result = slots; op < end; op++, result += BITS_BYTES) select_bits(all, *op, result, width);
     double *sums = scratch->block_scores + (size_t)forest->trees[t].output * BLOCK_ROWS;
-    for (uint32_t b = 0; b < used; b++) 
+    for (uint32_t b = 0; b < used; b++)
       add_leaves(program->planes, 1u << program->bits, numbers_of(all, program, b), sums + b * next_sums);
   }
 }

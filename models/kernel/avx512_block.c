@@ -81,8 +81,7 @@ WITH_AVX512 INLINE void score_blocks(const Job *job, uint32_t blocks) {
                        scratch->block_classes + b * forest->class_stride);
     __m512i number[BLOCKS_IN_LANES];
     leaf_numbers(forest, tree, scratch->block_bytes, scratch->slots, blocks, number);
-    for (uint32_t b = 0; b < blocks; b++) 
-      add_leaves(tree->planes, tree->leaf_count, number[b], sums + b * next_sums);
+    for (uint32_t b = 0; b < blocks; b++) add_leaves(tree->planes, tree->leaf_count, number[b], sums + b * next_sums);
   }
 }
 

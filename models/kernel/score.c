@@ -6,7 +6,7 @@
 
 #define CALIBRATION_RUNS 5
 #define CALIBRATION_S 100e-6 /* for each way: no more runs after it */
-#define WORTH_RELEASING_S                                                                     \
+#define WORTH_RELEASING_S \
   20e-6 /* to give the GIL away and take it back costs a few microseconds when others want it \
          */
 
