@@ -13,8 +13,8 @@
 
 #include "avx512_leaves.h"
 
-#define CHOOSE 0xca                          /* of three bits: the second where the first is set, else the third */
-enum Width { ROWS_256 = 32, ROWS_512 = 64 }; /* bytes of a register */
+#define CHOOSE 0xca /* of three bits: the second where the first is set, else the third */
+enum Width { ROWS_128 = 16, ROWS_256 = 32, ROWS_512 = 64 }; /* bytes of a register */
 
 WITH_AVX512 INLINE void ask_sets(const Forest *forest, const Scratch *scratch, uint32_t blocks) {
   const BitForest *bits = forest->bits;
@@ -30,7 +30,11 @@ WITH_AVX512 INLINE void ask_sets(const Forest *forest, const Scratch *scratch, u
 
 WITH_AVX512 INLINE void select_bits(uint8_t *all, BitOperation op, uint8_t *result, enum Width width) {
   const uint8_t *condition = bits_of(all, op.condition), *right = bits_of(all, op.right), *left = bits_of(all, op.left);
-  if (width == ROWS_256) {
+  if (width == ROWS_128) {
+    const __m128i r = _mm_load_si128((const __m128i *)right), l = _mm_load_si128((const __m128i *)left);
+    const __m128i is_right = _mm_load_si128((const __m128i *)condition);
+    _mm_store_si128((__m128i *)result, _mm_ternarylogic_epi64(is_right, r, l, CHOOSE));
+  } else if (width == ROWS_256) {
     const __m256i r = _mm256_load_si256((const __m256i *)right), l = _mm256_load_si256((const __m256i *)left);
     const __m256i is_right = _mm256_load_si256((const __m256i *)condition);
     _mm256_store_si256((__m256i *)result, _mm256_ternarylogic_epi64(is_right, r, l, CHOOSE));
@@ -69,6 +73,10 @@ WITH_AVX512 INLINE void score_trees(const Job *job, uint32_t blocks, enum Width 
   }
 }
 
+WITH_AVX512 static void score_128(const Job *job) {
+  score_trees(job, 2, ROWS_128);
+}
+
 WITH_AVX512 static void score_256(const Job *job) {
   score_trees(job, 4, ROWS_256);
 }
@@ -78,7 +86,8 @@ WITH_AVX512 static void score_512(const Job *job) {
 }
 
 void avx512_score_bits(const Job *job) {
-  if (job->count <= 256) score_256(job);
+  if (job->count <= 128) score_128(job);
+  else if (job->count <= 256) score_256(job);
   else score_512(job);
 }
 #else

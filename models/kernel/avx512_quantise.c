@@ -48,18 +48,19 @@ WITH_AVX512 void avx512_quantise_row(const Forest *forest, const void *row, int 
   classify_row(forest, row, is_double, classes);
 }
 
-WITH_AVX512 INLINE void quantise_block_of(const Forest *forest, const void *rows, int is_double, uint32_t count,
-                                          uint8_t *bytes) {
-  double read[TOGETHER * BLOCK_ROWS] __attribute__((aligned(64)));
+WITH_AVX512 INLINE void quantise_block_of(const Job *job, int is_double, uint8_t *bytes) {
+  const Forest *forest = job->forest;
+  BlockWindow read;
+  Window window = {.blocks = &read};
   uint16_t below[BLOCK_ROWS] __attribute__((aligned(64)));
-  memset(read, 0, sizeof read);
+  if (job->count < BLOCK_ROWS) memset(&read, 0, sizeof read);
   for (uint32_t i = 0; i < forest->split_feature_count; i++) {
     const Feature *feature = forest->features + i;
-    const uint32_t place = i % TOGETHER, left = forest->split_feature_count - i;
-    if (place == 0) read_values(forest, rows, is_double, count, feature, left < TOGETHER ? left : TOGETHER, read);
-    Values values = {.doubles = read + place * BLOCK_ROWS};
+    if (i == window.end) next_window(job, is_double, 1, i, &window);
+    const size_t place = place_in(&window, feature, i, is_double);
+    Values values = {.doubles = read.values + place};
     if (is_double) round_doubles(&values);
-    else check_floats(&values, (const float *)read + place * BLOCK_ROWS);
+    else check_floats(&values, (const float *)read.values + place);
     search_block(feature, is_double, &values, below);
     for (uint32_t c = feature->first_column; c < feature->end_column; c++)
       _mm512_store_si512(bytes + (size_t)c * BLOCK_ROWS, column_bytes(forest->columns + c, below, &values));
@@ -68,8 +69,9 @@ WITH_AVX512 INLINE void quantise_block_of(const Forest *forest, const void *rows
 
 WITH_AVX512 void avx512_quantise_block(const Forest *forest, const void *rows, int is_double, uint32_t count,
                                        uint8_t *bytes, uint16_t *classes) {
-  if (is_double) quantise_block_of(forest, rows, 1, count, bytes);
-  else quantise_block_of(forest, rows, 0, count, bytes);
+  const Job job = {.forest = forest, .rows = rows, .is_double = is_double, .count = count};
+  if (is_double) quantise_block_of(&job, 1, bytes);
+  else quantise_block_of(&job, 0, bytes);
   classify_block(forest, rows, is_double, count, classes);
 }
 #else

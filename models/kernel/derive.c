@@ -59,10 +59,11 @@ static Operation operation_of(const Forest *forest, const Tree *tree, const Node
   return operation;
 }
 
-/* Lowest nodes first: children are ready when their parent comes, and an operation seldom waits for the one before. */
-static void derive_operations(const Forest *forest, Tree *tree) {
-  uint32_t slot[LANE_LEAVES], done = 0;
+/* The nodes of a tree of up to LANE_LEAVES leaves, lowest first: children are ready when their parent comes, and an
+ * operation seldom waits for the one before. Returns how many have two leaves for children. */
+uint32_t nodes_by_height(const Tree *tree, uint8_t *order) {
   uint8_t height[LANE_LEAVES], top = 0;
+  uint32_t done = 0, lowest = 0;
   for (int i = (int)tree->node_count - 1; i >= 0; i--) {
     height[i] = 0;
     for (int side = 0; side < 2; side++) {
@@ -70,14 +71,21 @@ static void derive_operations(const Forest *forest, Tree *tree) {
       if (child >= 0 && height[child] + 1 > height[i]) height[i] = (uint8_t)(height[child] + 1);
     }
     if (height[i] > top) top = height[i];
+    lowest += height[i] == 0;
   }
-  for (int level = 0; level <= top; level++) {
-    for (int i = (int)tree->node_count - 1; i >= 0; i--) {
-      if (height[i] != level) continue;
-      tree->operations[done] = operation_of(forest, tree, tree->nodes + i, slot);
-      slot[i] = (LANE_LEAVES + done++) * BLOCK_ROWS;
-    }
-    if (level == 0) tree->twin_count = done;
+  for (int level = 0; level <= top; level++)
+    for (int i = (int)tree->node_count - 1; i >= 0; i--)
+      if (height[i] == level) order[done++] = (uint8_t)i;
+  return lowest;
+}
+
+static void derive_operations(const Forest *forest, Tree *tree) {
+  uint32_t slot[LANE_LEAVES];
+  uint8_t order[LANE_LEAVES];
+  tree->twin_count = nodes_by_height(tree, order);
+  for (uint32_t i = 0; i < tree->node_count; i++) {
+    tree->operations[i] = operation_of(forest, tree, tree->nodes + order[i], slot);
+    slot[order[i]] = (LANE_LEAVES + i) * BLOCK_ROWS;
   }
 }
 

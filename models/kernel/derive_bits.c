@@ -15,6 +15,7 @@
 #include "forest.h"
 
 #define CONDITIONS 32768     /* more would not stay in a cache: one takes 64 bytes of a scratch */
+#define SMALL_TREE 32u       /* nodes on average: two blocks are enough to gain */
 #define OPERATIONS_A_NODE 5u /* more, of forests of strange shape, and lanes of bytes are faster */
 
 /* Operands of a node's bits. */
@@ -89,32 +90,39 @@ static uint16_t operand_of(const Bits *nodes, int32_t child, uint32_t bit) {
   return gray_code((uint32_t)~child) >> bit & 1 ? BITS_ONE : BITS_ZERO;
 }
 
-/* The operations of a tree, children before parents. Their results are numbered from `slot` on. */
+/* The bits of a node, and the operations that they need; these are numbered from `slot` on. */
+static Bits write_node(const Bits *nodes, const Node *node, uint16_t condition, uint32_t slot, BitProgram *program,
+                       BitOperation *operations) {
+  const uint32_t own = program->count;
+  Bits result = {{0}};
+  for (uint32_t bit = 0; bit < program->bits; bit++) {
+    const uint16_t left = operand_of(nodes, node->child[0], bit), right = operand_of(nodes, node->child[1], bit);
+    if (left == right) {
+      result.bit[bit] = left;
+    } else if (left == BITS_ZERO && right == BITS_ONE) {
+      result.bit[bit] = condition;
+    } else {
+      uint32_t same = own; /* another bit of the node may need the very same */
+      while (same < program->count && (operations[same].left != left || operations[same].right != right)) same++;
+      if (same == program->count) operations[program->count++] = (BitOperation){condition, left, right};
+      result.bit[bit] = (uint16_t)(slot + same);
+    }
+  }
+  return result;
+}
+
 static void write_program(const Forest *forest, const Tree *tree, const uint32_t *numbers, uint32_t slot,
                           BitProgram *program, BitOperation *operations) {
   Bits nodes[LANE_LEAVES];
+  uint8_t order[LANE_LEAVES];
   const size_t cuts = (size_t)forest->column_count * 256;
   program->bits = leaf_bits(tree->leaf_count);
-  for (int64_t i = (int64_t)tree->node_count - 1; i >= 0; i--) {
-    const Node *node = tree->nodes + i;
+  nodes_by_height(tree, order);
+  for (uint32_t i = 0; i < tree->node_count; i++) {
+    const Node *node = tree->nodes + order[i];
     const uint32_t number = numbers[node->key & SET_KEY ? cuts + (node->key & ~SET_KEY) : node->key];
     const uint16_t condition = (uint16_t)(FIRST_CONDITION + number - 1);
-    const uint32_t own = program->count;
-    for (uint32_t bit = 0; bit < program->bits; bit++) {
-      const uint16_t left = operand_of(nodes, node->child[0], bit), right = operand_of(nodes, node->child[1], bit);
-      uint16_t *result = &nodes[i].bit[bit];
-      if (left == right) {
-        *result = left;
-      } else if (left == BITS_ZERO && right == BITS_ONE) {
-        *result = condition;
-      } else {
-        uint32_t same = own; /* another bit of the node may need the very same */
-        while (same < program->count && (operations[same].left != left || operations[same].right != right)) same++;
-        if (same == program->count)
-          operations[program->count++] = (BitOperation){.condition = condition, .left = left, .right = right};
-        *result = (uint16_t)(slot + same);
-      }
-    }
+    nodes[order[i]] = write_node(nodes, node, condition, slot, program, operations);
   }
   for (uint32_t bit = 0; bit < program->bits; bit++)
     program->root[bit] = operand_of(nodes, tree->node_count ? 0 : ~0, bit);
@@ -182,6 +190,10 @@ const char *derive_bits(Forest *forest) {
   if (is_small) {
     forest->bits->programs = forest_memory(forest, forest->tree_count, sizeof *forest->bits->programs);
     wrong = forest->bits->programs ? write_programs(forest, numbers, &programs) : OUT_OF_MEMORY;
+  }
+  if (is_small) {
+    const size_t blocks = nodes <= (size_t)SMALL_TREE * forest->tree_count ? 1 : BLOCKS_IN_LANES;
+    forest->bits->least_rows = blocks * BLOCK_ROWS + 1;
   }
   if (!is_small || programs.count > OPERATIONS_A_NODE * nodes) forest->bits = NULL;
   free(programs.operations);

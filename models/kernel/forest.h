@@ -141,6 +141,7 @@ typedef struct {
   double *exact;                                   /* and as it is */
   uint32_t *first, *sets;                          /* first condition of each column; set of each condition on one */
   BitProgram *programs;                            /* of each tree */
+  size_t least_rows;                               /* with fewer, lanes of bytes are faster */
 } BitForest;
 
 typedef struct Forest Forest;
@@ -219,6 +220,7 @@ extern const char OUT_OF_MEMORY[];
 const char *forest_load(Forest *forest, const Array arrays[ARRAY_COUNT]);
 const char *load_trees(Forest *forest, const Array arrays[ARRAY_COUNT]);
 const char *forest_derive(Forest *forest);
+uint32_t nodes_by_height(const Tree *tree, uint8_t *order);
 const char *derive_search(Forest *forest);
 const char *derive_common(Forest *forest);
 const char *derive_planes(Forest *forest);
