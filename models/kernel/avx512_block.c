@@ -120,7 +120,7 @@ static void score_together(const Job *job, void (*score)(const Job *)) {
 
 static void avx512_score_block(const Job *job) {
   const size_t lanes = BLOCKS_IN_LANES * BLOCK_ROWS;
-  if (job->forest->bits && job->count >= job->forest->bits->least_rows) {
+  if (job->scratch->bits && job->count >= job->forest->bits->least_rows) {
     score_together(job, avx512_score_bits);
     return;
   }

@@ -1,5 +1,5 @@
 /* derive.c: what the evaluators need beside the pack itself: steps for the walk, operations for the lanes.
- * derive_vectors.c, derive_bits.c and tiles.c make what only vector instructions read.
+ * derive_vectors.c and tiles.c make what only vector instructions read, derive_bits.c what only many rows need.
  */
 #include "tiles.h"
 
@@ -62,20 +62,19 @@ static Operation operation_of(const Forest *forest, const Tree *tree, const Node
 /* The nodes of a tree of up to LANE_LEAVES leaves, lowest first: children are ready when their parent comes, and an
  * operation seldom waits for the one before. Returns how many have two leaves for children. */
 uint32_t nodes_by_height(const Tree *tree, uint8_t *order) {
-  uint8_t height[LANE_LEAVES], top = 0;
-  uint32_t done = 0, lowest = 0;
+  uint8_t height[LANE_LEAVES];
+  uint32_t end[LANE_LEAVES] = {0}; /* of the nodes of each height, once they are counted */
   for (int i = (int)tree->node_count - 1; i >= 0; i--) {
     height[i] = 0;
     for (int side = 0; side < 2; side++) {
       const int32_t child = tree->nodes[i].child[side];
       if (child >= 0 && height[child] + 1 > height[i]) height[i] = (uint8_t)(height[child] + 1);
     }
-    if (height[i] > top) top = height[i];
-    lowest += height[i] == 0;
+    end[height[i]]++;
   }
-  for (int level = 0; level <= top; level++)
-    for (int i = (int)tree->node_count - 1; i >= 0; i--)
-      if (height[i] == level) order[done++] = (uint8_t)i;
+  const uint32_t lowest = end[0];
+  for (uint32_t level = 1; level < LANE_LEAVES; level++) end[level] += end[level - 1];
+  for (uint32_t i = 0; i < tree->node_count; i++) order[--end[height[i]]] = (uint8_t)i;
   return lowest;
 }
 
@@ -138,7 +137,6 @@ const char *forest_derive(Forest *forest) {
   if (evaluator->needs != ANY_CPU) wrong = derive_search(forest);
   if (!wrong && evaluator->needs != ANY_CPU) wrong = derive_common(forest);
   if (!wrong && evaluator->needs == CPU_WITH_AVX512) wrong = derive_planes(forest);
-  if (!wrong && evaluator->needs == CPU_WITH_AVX512) wrong = derive_bits(forest);
   if (!wrong && forest->column_count <= evaluator->tile_columns) wrong = derive_tiles(forest);
   return wrong;
 }

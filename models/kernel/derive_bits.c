@@ -35,8 +35,7 @@ static uint32_t leaf_bits(uint32_t leaf_count) {
 }
 
 /* The next condition: a column and a cut of it. A cut that the feature does not have is above all values. */
-static void add_condition(const Forest *forest, const Feature *feature, uint32_t key) {
-  BitForest *bits = forest->bits;
+static void add_condition(const Forest *forest, BitForest *bits, const Feature *feature, uint32_t key) {
   const uint32_t i = bits->condition_count++;
   const uint32_t place = forest->columns[key >> 8].base + (key & 255);
   const int is_there = place < feature->cut_count;
@@ -47,7 +46,7 @@ static void add_condition(const Forest *forest, const Feature *feature, uint32_t
 }
 
 /* Numbers the conditions, those on one column side by side. `numbers` [column * 256 + cut, then set]: 0, or number + 1. */
-static const char *number_conditions(Forest *forest, uint32_t *numbers) {
+static const char *number_conditions(Forest *forest, BitForest *bits, uint32_t *numbers) {
   const size_t cuts = (size_t)forest->column_count * 256;
   for (uint32_t t = 0; t < forest->tree_count; t++)
     for (uint32_t i = 0; i < forest->trees[t].node_count; i++) {
@@ -56,7 +55,6 @@ static const char *number_conditions(Forest *forest, uint32_t *numbers) {
     }
   uint32_t count = 0;
   for (size_t i = 0; i < cuts + forest->set_count; i++) count += numbers[i];
-  BitForest *bits = forest->bits;
   bits->cuts = forest_memory(forest, count, 1);
   bits->first = forest_memory(forest, forest->column_count + 1, 4);
   bits->sets = forest_memory(forest, forest->set_count, 4);
@@ -69,7 +67,7 @@ static const char *number_conditions(Forest *forest, uint32_t *numbers) {
     if (i % 256 == 0) bits->first[i / 256] = bits->condition_count, bits->is_comparable[i / 256] = 1;
     if (!numbers[i]) continue;
     while (feature->end_column <= i / 256) feature++; /* the columns of the features follow each other */
-    add_condition(forest, feature, (uint32_t)i);
+    add_condition(forest, bits, feature, (uint32_t)i);
     numbers[i] = bits->condition_count;
   }
   bits->first[forest->column_count] = bits->condition_count;
@@ -129,16 +127,16 @@ static void write_program(const Forest *forest, const Tree *tree, const uint32_t
 }
 
 /* The leaves' bytes by Gray code, as derive_planes has them by number. */
-static const char *write_planes(Forest *forest) {
+static const char *write_planes(Forest *forest, BitForest *bits) {
   size_t total = 0;
-  for (uint32_t t = 0; t < forest->tree_count; t++) total += 8 * plane_bytes(1u << forest->bits->programs[t].bits);
+  for (uint32_t t = 0; t < forest->tree_count; t++) total += 8 * plane_bytes(1u << bits->programs[t].bits);
   uint8_t *planes = forest_memory(forest, total, 1);
   CHECK(planes, OUT_OF_MEMORY);
   for (uint32_t t = 0; t < forest->tree_count; t++) {
     const Tree *tree = forest->trees + t;
-    const uint32_t stride = plane_bytes(1u << forest->bits->programs[t].bits);
+    const uint32_t stride = plane_bytes(1u << bits->programs[t].bits);
     for (uint32_t i = 0; i < tree->leaf_count; i++) write_leaf(planes, stride, gray_code(i), tree->leaves[i]);
-    forest->bits->programs[t].planes = planes;
+    bits->programs[t].planes = planes;
     planes += 8 * stride;
   }
   return NULL;
@@ -154,9 +152,10 @@ static int make_room(Programs *programs) {
   return 1;
 }
 
-static const char *write_programs(Forest *forest, const uint32_t *numbers, Programs *programs) {
-  BitForest *bits = forest->bits;
+static const char *write_programs(Forest *forest, BitForest *bits, const uint32_t *numbers, Programs *programs) {
   const uint32_t slot = FIRST_CONDITION + bits->condition_count + bits->set_count;
+  bits->programs = forest_memory(forest, forest->tree_count, sizeof *bits->programs);
+  CHECK(bits->programs, OUT_OF_MEMORY);
   for (uint32_t t = 0; t < forest->tree_count; t++) {
     BitProgram *program = bits->programs + t;
     CHECK(make_room(programs), OUT_OF_MEMORY);
@@ -171,32 +170,30 @@ static const char *write_programs(Forest *forest, const uint32_t *numbers, Progr
     bits->programs[t].operations = kept;
     kept += bits->programs[t].count;
   }
-  return write_planes(forest);
+  return write_planes(forest, bits);
 }
 
-/* Leaves `forest->bits` NULL where lanes of bytes are the better way. */
-const char *derive_bits(Forest *forest) {
+/* Takes some tenths of a millisecond, so not before many rows come. Leaves `forest->bits` NULL where lanes of bytes are
+ * the better way, or memory is short. Under Python's GIL: calls that run meanwhile have no bits in their scratch. */
+void derive_bits(Forest *forest) {
   size_t nodes = 0;
+  forest->has_derived_bits = 1;
   for (uint32_t t = 0; t < forest->tree_count; t++) {
-    if (!forest->trees[t].operations) return NULL;
+    if (!forest->trees[t].operations) return;
     nodes += forest->trees[t].node_count;
   }
   Forest memory = {0};
   Programs programs = {0};
+  BitForest *bits = forest_memory(forest, 1, sizeof *bits);
   uint32_t *numbers = forest_memory(&memory, (size_t)forest->column_count * 256 + forest->set_count, 4);
-  forest->bits = forest_memory(forest, 1, sizeof *forest->bits);
-  const char *wrong = numbers && forest->bits ? number_conditions(forest, numbers) : OUT_OF_MEMORY;
-  const int is_small = !wrong && forest->bits->condition_count + forest->bits->set_count <= CONDITIONS;
-  if (is_small) {
-    forest->bits->programs = forest_memory(forest, forest->tree_count, sizeof *forest->bits->programs);
-    wrong = forest->bits->programs ? write_programs(forest, numbers, &programs) : OUT_OF_MEMORY;
-  }
-  if (is_small) {
+  int is_made = bits && numbers && !number_conditions(forest, bits, numbers) &&
+                bits->condition_count + bits->set_count <= CONDITIONS &&
+                !write_programs(forest, bits, numbers, &programs);
+  if (is_made && programs.count <= OPERATIONS_A_NODE * nodes) {
     const size_t blocks = nodes <= (size_t)SMALL_TREE * forest->tree_count ? 1 : BLOCKS_IN_LANES;
-    forest->bits->least_rows = blocks * BLOCK_ROWS + 1;
+    bits->least_rows = blocks * BLOCK_ROWS + 1;
+    forest->bits = bits;
   }
-  if (!is_small || programs.count > OPERATIONS_A_NODE * nodes) forest->bits = NULL;
   free(programs.operations);
   forest_free(&memory);
-  return wrong;
 }

@@ -154,7 +154,7 @@ typedef struct Scratch {
   uint8_t *block_bytes;    /* [BLOCKS_IN_LANES][column, then set of the tree][BLOCK_ROWS] */
   uint16_t *block_classes; /* [BLOCKS_TOGETHER][category][BLOCK_ROWS] */
   uint8_t *slots;          /* [BLOCKS_IN_LANES][LANE_LEAVES + node][BLOCK_ROWS] */
-  uint8_t *bits;           /* [none, all, condition, operation][BITS_BYTES]; NULL without `forest->bits` */
+  uint8_t *bits;           /* [none, all, condition, operation][BITS_BYTES]; NULL: byte lanes for this call */
   double *block_scores;    /* [BLOCKS_TOGETHER][output][BLOCK_ROWS] */
   Forest *memory;          /* owns the arrays above */
   struct Scratch *next;
@@ -195,8 +195,9 @@ struct Forest {
   CategorySet *sets;
   Tree *trees;
   const Evaluator *evaluator;
-  Tiles *tiles;           /* NULL: score_rows walks the trees */
-  BitForest *bits;        /* NULL: blocks are scored in byte lanes */
+  Tiles *tiles;    /* NULL: score_rows walks the trees */
+  BitForest *bits; /* made when many rows come for the first time; NULL: byte lanes are the better way */
+  int has_derived_bits;
   uint32_t crossover;     /* from so many rows on a group of lanes is cheaper than row by row; measured at load */
   uint32_t further;       /* the same for a group that joins others in a block: it is cheaper than the first */
   uint32_t parallel_rows; /* from so many rows on a call lets other threads run */
@@ -224,7 +225,7 @@ uint32_t nodes_by_height(const Tree *tree, uint8_t *order);
 const char *derive_search(Forest *forest);
 const char *derive_common(Forest *forest);
 const char *derive_planes(Forest *forest);
-const char *derive_bits(Forest *forest);
+void derive_bits(Forest *forest);
 int offsets_are_valid(const Array *offsets, size_t count, size_t total);
 
 /* quantise.c */
@@ -233,7 +234,7 @@ void quantise_block(const Forest *forest, const void *rows, int is_double, uint3
                     uint16_t *classes);
 
 /* scratch.c */
-Scratch *scratch_take(Forest *forest);
+Scratch *scratch_take(Forest *forest, size_t rows);
 void scratch_give(Forest *forest, Scratch *scratch);
 void scratch_free_all(Forest *forest);
 

@@ -123,7 +123,7 @@ static int take_output(PyObject *output, Py_buffer *buffer, size_t doubles) {
 /* Scores with a scratch of its own; -1: out of memory. Other threads run meanwhile if the rows are many. */
 static int score(Forest *forest, const Py_buffer *rows, int is_double, size_t count, double *scores, int raw) {
   Job job = {.forest = forest, .rows = rows->buf, .is_double = is_double, .count = count, .scores = scores};
-  job.scratch = scratch_take(forest);
+  job.scratch = scratch_take(forest, count);
   if (!job.scratch) return -1;
   PyThreadState *state = count >= forest->parallel_rows ? PyEval_SaveThread() : NULL;
   forest_score(&job, raw);
@@ -181,7 +181,7 @@ static PyObject *forest_explain_method(PyObject *self, PyObject *args) {
   int failed = 0;
   if (!wrong) failed = take_output(output, &out, (size_t)forest->output_count * (forest->feature_count + 1));
   if (!wrong && !failed) {
-    Scratch *scratch = scratch_take(forest);
+    Scratch *scratch = scratch_take(forest, 1);
     wrong = scratch ? forest_explain(forest, scratch, in.buf, is_double, out.buf) : OUT_OF_MEMORY;
     if (scratch) scratch_give(forest, scratch);
     PyBuffer_Release(&out);

@@ -79,10 +79,10 @@ static double shortest(const Job *job, void (*score)(const Job *)) {
   return best;
 }
 
-/* From the seconds of a row, of a group of lanes and of a whole block. `crossover` is what the caller wants, or 0. */
-static void set_thresholds(Forest *forest, uint32_t crossover, double row_s, double lanes_s, double block_s) {
-  const uint32_t lanes = forest->evaluator->lanes, groups = forest->evaluator->block_rows / lanes;
-  const double further_s = groups > 1 ? (block_s - lanes_s) / (groups - 1) : lanes_s;
+/* From the seconds of a row, of a group of lanes and of two together. `crossover` is what the caller wants, or 0. */
+static void set_thresholds(Forest *forest, uint32_t crossover, double row_s, double lanes_s, double two_s) {
+  const uint32_t lanes = forest->evaluator->lanes;
+  const double further_s = two_s - lanes_s;
   const int pays = lanes_s < row_s * lanes; /* not for forests of huge trees */
   forest->crossover = crossover ? crossover : pays ? (uint32_t)(lanes_s / row_s) + 1 : lanes + 1;
   forest->further = forest->crossover;
@@ -96,17 +96,19 @@ static void set_thresholds(Forest *forest, uint32_t crossover, double row_s, dou
 const char *forest_calibrate(Forest *forest, uint32_t crossover) {
   Forest memory = {0};
   const Evaluator *evaluator = forest->evaluator;
-  Job job = {.forest = forest, .scratch = scratch_take(forest), .is_double = 1};
-  job.rows = forest_memory(&memory, (size_t)forest->feature_count * evaluator->block_rows, 8);
-  job.scores = forest_memory(&memory, (size_t)forest->output_count * evaluator->block_rows, 8);
+  const size_t lanes = evaluator->lanes, most = lanes < evaluator->block_rows ? 2 * lanes : lanes;
+  Job job = {.forest = forest, .scratch = scratch_take(forest, 1), .is_double = 1};
+  job.rows = forest_memory(&memory, forest->feature_count * most, 8);
+  job.scores = forest_memory(&memory, forest->output_count * most, 8);
   const int has_memory = job.scratch && job.rows && job.scores;
   if (has_memory) {
     job.count = ROWS_TOGETHER;
     const double row_s = shortest(&job, evaluator->score_rows) / ROWS_TOGETHER + 1e-9;
-    job.count = evaluator->lanes;
+    job.count = lanes;
     const double lanes_s = shortest(&job, evaluator->score_block);
-    job.count = evaluator->block_rows;
-    set_thresholds(forest, crossover, row_s, lanes_s, shortest(&job, evaluator->score_block));
+    job.count = most;
+    const double two_s = most > lanes ? shortest(&job, evaluator->score_block) : 2 * lanes_s;
+    set_thresholds(forest, crossover, row_s, lanes_s, two_s);
   }
   if (job.scratch) scratch_give(forest, job.scratch);
   forest_free(&memory);

@@ -8,13 +8,11 @@
 
 #include "forest.h"
 
-static int fill_bits(Scratch *scratch, const BitForest *bits) {
-  if (!bits) return 0;
+/* Without the memory, byte lanes it is: correct, only slower. */
+static void add_bits(Scratch *scratch, const BitForest *bits) {
   const size_t conditions = (size_t)bits->condition_count + bits->set_count;
   scratch->bits = forest_memory(scratch->memory, FIRST_CONDITION + conditions + bits->slot_count, BITS_BYTES);
-  if (!scratch->bits) return -1;
-  memset(bits_of(scratch->bits, BITS_ONE), 0xff, BITS_BYTES); /* BITS_ZERO is zero already */
-  return 0;
+  if (scratch->bits) memset(bits_of(scratch->bits, BITS_ONE), 0xff, BITS_BYTES); /* BITS_ZERO is zero already */
 }
 
 static int fill(Scratch *scratch, const Forest *forest) {
@@ -32,7 +30,7 @@ static int fill(Scratch *scratch, const Forest *forest) {
   for (size_t block = 0; block < BLOCKS_IN_LANES; block++)
     for (size_t leaf = 0; leaf < LANE_LEAVES; leaf++) /* slot of a leaf: its number in every lane */
       memset(scratch->slots + block * forest->slot_stride + leaf * BLOCK_ROWS, (int)leaf, BLOCK_ROWS);
-  return fill_bits(scratch, forest->bits);
+  return 0;
 }
 
 static void scratch_free(Scratch *scratch) {
@@ -41,19 +39,24 @@ static void scratch_free(Scratch *scratch) {
   free(scratch);
 }
 
-/* NULL: out of memory. */
-Scratch *scratch_take(Forest *forest) {
-  Scratch *scratch = forest->idle;
-  if (scratch) {
-    forest->idle = scratch->next;
-    return scratch;
-  }
-  scratch = calloc(1, sizeof *scratch);
+static Scratch *make_scratch(const Forest *forest) {
+  Scratch *scratch = calloc(1, sizeof *scratch);
   if (!scratch) return NULL;
   scratch->memory = calloc(1, sizeof *scratch->memory);
   if (scratch->memory && !fill(scratch, forest)) return scratch;
   scratch_free(scratch);
   return NULL;
+}
+
+/* For a call with so many rows. NULL: out of memory. */
+Scratch *scratch_take(Forest *forest, size_t rows) {
+  Scratch *scratch = forest->idle;
+  if (scratch) forest->idle = scratch->next;
+  else scratch = make_scratch(forest);
+  if (!scratch || rows <= BLOCK_ROWS || forest->evaluator->needs != CPU_WITH_AVX512) return scratch;
+  if (!forest->has_derived_bits) derive_bits(forest);
+  if (forest->bits && !scratch->bits) add_bits(scratch, forest->bits);
+  return scratch;
 }
 
 void scratch_give(Forest *forest, Scratch *scratch) {
