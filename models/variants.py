@@ -131,11 +131,15 @@ class Search:
     def found(self, allowed: float) -> Found:
         original = self._try(Recipe(), None)
         self._walk(allowed)
-        frontier = _frontier(list(self._tried.values()))
+        chosen = None  # not only from the frontier: what looks dominated on one half may be the one that holds on both
+        for variant in sorted(self._tried.values(), key=lambda one: one.cost):
+            if variant.cost >= min(1.0, original.cost) or variant.loss > allowed:
+                continue
+            if self._tell(variant).loss <= allowed:
+                chosen = variant
+                break
+        frontier = _frontier(list(self._tried.values()), chosen)
         told = [self._tell(variant) for variant in frontier]
-        within = [v for v, t in zip(frontier, told, strict=True) if max(v.loss, t.loss) <= allowed]
-        cheaper = [variant for variant in within if variant.cost < min(1.0, original.cost)]
-        chosen = min(cheaper, key=lambda variant: variant.cost, default=None)
         row_us = tuple(1e6 * seconds for seconds in _seconds([self._scorer], self._chunks)[0])
         assert len(row_us) == 2
         return Found(self._role, self._judges[0].metric, original, row_us, frontier, told, chosen)
@@ -167,6 +171,8 @@ class Search:
         blob = self._blob if base is None else pack_of(forest, self._scorer.name)
         scorer, judge = Scorer.load(blob), self._judges[0]
         (batch, one), (batch_before, one_before) = _seconds([scorer, self._scorer], self._chunks)
+        if base is None:  # the original: what differs is noise
+            batch, one = batch_before, one_before
         loss, error = judge.loss(judge.measured(scorer.score(judge.rows)), self._before[0])
         variant = Variant(
             recipe=recipe,
@@ -237,11 +243,11 @@ def _slope(before: Variant, after: Variant) -> float:
     return (after.change - before.change) / saved if saved > 1e-3 else math.inf
 
 
-def _frontier(variants: list[Variant]) -> list[Variant]:
-    """Those of which no other is as cheap and loses less, and the original; cheapest first."""
+def _frontier(variants: list[Variant], chosen: Variant | None) -> list[Variant]:
+    """Those of which no other is as cheap and loses less, the chosen one and the original; cheapest first."""
     kept: list[Variant] = []
     for variant in sorted(variants, key=lambda one: (one.cost, one.loss)):
-        if not kept or variant.loss < kept[-1].loss or variant.recipe == Recipe():
+        if not kept or variant.loss < kept[-1].loss or variant.recipe == Recipe() or variant is chosen:
             kept.append(variant)
     return kept
 
