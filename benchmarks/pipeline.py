@@ -49,6 +49,7 @@ def environment(settings: Settings, **more: str) -> dict[str, str]:
         "MILLRACE_HOME": str(settings.home),
         "MILLRACE_KAFKA": settings.kafka,
         "MILLRACE_PARTITIONS": str(settings.partitions),
+        "MILLRACE_ALLOW_UNSIGNED_MODELS": "true",  # the broker is our own
     }
     return {**os.environ, "OMP_NUM_THREADS": "1", **own, **more}
 
