@@ -25,8 +25,8 @@ demo: setup ## Kafka, a simulated shop and plant, workers and API, from nothing
 test: lint ## lint, and all tests, with a real Kafka and a real PostgreSQL
 	$(BIN)/python -m pytest
 
-quick: setup ## the tests that need no Kafka
-	$(BIN)/python -m pytest -m "not kafka"
+quick: setup ## the tests of a minute: no Kafka, none of the long ones
+	$(BIN)/python -m pytest -m "not kafka and not long"
 
 lint: setup ## ruff, mypy, import-linter
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports

@@ -21,6 +21,8 @@ from millrace.bench.inference import Cost
 from millrace.commands.bench import tell_inference, tell_scoring
 from models.stages import STAGES
 
+pytestmark = pytest.mark.long
+
 TINY = forests.Shape("T", 4, 7, 6, rows=200, train_rows=2000)
 FAST = contest.Turns(rounds=2, seconds=0.001)
 

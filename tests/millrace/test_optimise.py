@@ -24,6 +24,8 @@ from tests.models.shoppers import batches as click_batches
 from tests.models.shoppers import shopping, small
 from tests.support.fleets import AssetEvent, batches, press_class, press_history, pump_class, pump_history
 
+pytestmark = pytest.mark.long
+
 QUICK = Sampling(queries=1500, least_clicks=3000, held_out=0.3, trees=30)
 
 

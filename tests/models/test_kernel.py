@@ -16,6 +16,8 @@ from models.pack import ARRAYS, LINKS, read_pack
 from models.scorer import Scorer
 from tests.models.forests import small_booster
 
+pytestmark = pytest.mark.long
+
 SOURCES = Path(models.kernel.__file__).parent
 
 

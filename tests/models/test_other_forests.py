@@ -21,6 +21,8 @@ from schemas.errors import ModelError
 from tests.models.forests import small_booster
 from tests.models.other_forests import SKLEARN, XGBOOST, OtherCase, random_rows, sklearn_case, xgboost_case
 
+pytestmark = pytest.mark.long
+
 SEEDS = (0, 1)
 
 

@@ -18,6 +18,8 @@ from models.scorer import Scorer
 from models.unpack import forest_of_pack
 from tests.models.forests import OBJECTIVES, random_case, small_booster
 
+pytestmark = pytest.mark.long
+
 
 def right_of(cut: float, feature: int = 0) -> NumericSplit:
     return NumericSplit(feature, cut, missing_left=False, zero_is_missing=False)

@@ -25,6 +25,8 @@ from tests.support.fleets import (
     reading,
 )
 
+pytestmark = pytest.mark.long
+
 
 def refusal(tmp_path: Path, asset_class: AssetClass, events: list[AssetEvent]) -> str:
     with pytest.raises(TrainingError) as caught:
