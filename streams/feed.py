@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import orjson
 import structlog
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 from mode import Service
 
@@ -26,7 +26,7 @@ from models.recommender import Recommender
 from models.snapshot import SnapshotError
 from schemas import RecommenderProfile, Settings, rfc3339, topic_name
 from schemas.topics import CATALOGUE, FEED
-from streams.kafka import client_options
+from streams.kafka import open_partition
 from streams.metrics import FEED_EVENTS, FEED_LAG
 from streams.producer import EventProducer
 from streams.runtime import Runtime
@@ -86,15 +86,9 @@ class FeedReader(Service):
 
     async def _open(self, tp: TopicPartition) -> int:
         """Begin at the snapshot's offset. Returns the end of the feed at this moment."""
-        self._consumer = AIOKafkaConsumer(
-            **client_options(self._settings), auto_offset_reset="none", fetch_max_wait_ms=20, enable_auto_commit=False
-        )
         while True:
             try:
-                await self._consumer.start()
-                self._consumer.assign([tp])
-                first = (await self._consumer.beginning_offsets([tp]))[tp]
-                end = int((await self._consumer.end_offsets([tp]))[tp])
+                self._consumer, first, end = await open_partition(self._settings, tp, fetch_wait_ms=20)
                 break
             except KafkaError as error:
                 log.warning("the click feed cannot be opened; it is tried again", error=repr(error))

@@ -9,7 +9,7 @@ import ssl
 from collections.abc import Sequence
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.errors import for_code
@@ -17,6 +17,7 @@ from aiokafka.errors import for_code
 from schemas import Settings, SettingsError, UnavailableError
 
 REQUEST_TIMEOUT_MS = 20_000
+OPEN_TIMEOUT_MS = 10_000  # a partition that is not there is waited for as long
 # A consumer that fetches nothing for this long leaves its group and never comes back (aiokafka 0.14). Ours fetches
 # nothing while a partition waits for what is away, for as long as that takes; its heartbeats say that it lives.
 IDLE_MS = 2**31 - 1
@@ -82,6 +83,31 @@ async def start_group_consumer(settings: Settings, group: str) -> Any:
         await consumer.stop()
         raise
     return consumer
+
+
+async def open_partition(settings: Settings, tp: TopicPartition, fetch_wait_ms: int) -> tuple[Any, int, int]:
+    """A started consumer of one partition, in no group, with the partition's first and next offset.
+
+    Raises:
+        KafkaError: the broker does not answer, or has no such partition; nothing is left open. A consumer cannot be
+            started twice, so trying again takes a new one.
+    """
+    consumer = AIOKafkaConsumer(
+        **client_options(settings),
+        auto_offset_reset="none",
+        enable_auto_commit=False,
+        fetch_max_wait_ms=fetch_wait_ms,
+        request_timeout_ms=OPEN_TIMEOUT_MS,
+    )
+    try:
+        await consumer.start()
+        consumer.assign([tp])
+        first = (await consumer.beginning_offsets([tp]))[tp]
+        end = (await consumer.end_offsets([tp]))[tp]
+    except BaseException:
+        await consumer.stop()
+        raise
+    return consumer, int(first), int(end)
 
 
 async def partition_counts(settings: Settings, topics: Sequence[str]) -> dict[str, int]:

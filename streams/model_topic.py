@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import structlog
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 from mode import Service
 from pydantic import ValidationError
@@ -20,7 +20,7 @@ from models.publication import Assembler, records_of
 from schemas import ModelError, Settings, topic_name
 from schemas.publication import AliasKey, AliasRecord, ChunkKey, VersionKey, key_text, parse_key
 from schemas.topics import MODELS
-from streams.kafka import client_options
+from streams.kafka import open_partition
 from streams.producer import EventProducer
 from streams.serving import Serving
 
@@ -103,18 +103,15 @@ class ModelReader(Service):
 
     async def _open(self, tp: TopicPartition) -> int:
         """Begin at the first record. Returns the end of the topic at this moment."""
-        self._consumer = AIOKafkaConsumer(
-            **client_options(self._settings), auto_offset_reset="none", enable_auto_commit=False, fetch_max_wait_ms=100
-        )
         while True:
             try:
-                await self._consumer.start()
-                self._consumer.assign([tp])
-                self._consumer.seek(tp, (await self._consumer.beginning_offsets([tp]))[tp])
-                return int((await self._consumer.end_offsets([tp]))[tp])
+                self._consumer, first, end = await open_partition(self._settings, tp, fetch_wait_ms=100)
             except KafkaError as error:
                 log.warning("models.v1 cannot be opened; it is tried again", error=repr(error))
                 await self.sleep(AGAIN_S)
+            else:
+                self._consumer.seek(tp, first)
+                return end
 
     async def _take(self, record: Any) -> None:
         """One record; whatever is wrong with it is told, and reading goes on."""
