@@ -226,17 +226,27 @@ class ModelStore:
             ModelError: it had none before, or that version cannot be used; the alias stays where it was.
         """
         with change_aliases(self.folder) as changing:
-            earlier = changing.history.get(name, {}).get(alias, [])
-            if not earlier:
-                raise ModelError(
-                    f"{name} has no earlier {alias}; the alias was left as it is.",
-                    "Promote a version: `millrace models list` shows them.",
-                )
-            record = AliasRecord(name=name, alias=alias, version=earlier[0], changed_at=datetime.now(UTC))
-            self.load(name, record.version)
+            version = self.earlier(name, alias)
+            record = AliasRecord(name=name, alias=alias, version=version, changed_at=datetime.now(UTC))
+            self.load(name, version)
+            left = changing.history[name][alias][1:]
             changing.move(record)
-            changing.history[name][alias] = earlier[1:]
+            changing.history[name][alias] = left
         return record
+
+    def earlier(self, name: str, alias: Alias = "champion") -> str:
+        """The version that an alias had before.
+
+        Raises:
+            ModelError: it had none.
+        """
+        versions = self.aliases().history.get(name, {}).get(alias, [])
+        if not versions:
+            raise ModelError(
+                f"{name} has no earlier {alias}; the alias was left as it is.",
+                "Promote a version: `millrace models list` shows them.",
+            )
+        return versions[0]
 
     def withdraw(self, name: str, alias: Alias) -> None:
         """Removes an alias; its history stays.

@@ -6,6 +6,7 @@ publish, promote, rollback, withdraw ─► models.v1, where a Kafka is ─► a
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -73,7 +74,7 @@ def publish(
     if alias is not None:
         publish_and_promote(name, found, alias, settings)
         return
-    asyncio.run(_publish(settings, store, name, found))
+    _publish(settings, store, name, found)
     tell(f"{name} {found} is on models.v1. To let it serve: millrace models promote {name} {found}")
 
 
@@ -87,10 +88,9 @@ def promote(name: Name, version: Annotated[str, typer.Argument()], alias: As = "
 def rollback(name: Name, alias: As = "champion") -> None:
     """Let the version before the present one serve again."""
     store, settings = _store(), where_kafka_is()
-    record = store.rollback(name, alias)
-    if settings is not None:
-        asyncio.run(_publish(settings, store, name, record.version, record))
-    tell(f"{name} {record.version} is the {alias} again. {_when(settings)}")
+    version = store.earlier(name, alias)
+    _point(store, settings, name, version, lambda: store.rollback(name, alias))
+    tell(f"{name} {version} is the {alias} again. {_when(settings)}")
 
 
 @app.command()
@@ -101,11 +101,11 @@ def withdraw(name: Name, alias: As = "challenger") -> None:
             f"{name} must have a champion as long as its events come.", "Promote another version, or roll back."
         )
     store, settings = _store(), where_kafka_is()
-    store.withdraw(name, alias)
     if settings is not None:
         from streams.model_topic import publish_withdrawal
 
         asyncio.run(publish_withdrawal(settings, name, alias))
+    store.withdraw(name, alias)
     tell(f"{name} has no {alias} any more. {_when(settings)}")
 
 
@@ -126,26 +126,29 @@ def publish_and_promote(name: str, version: str, alias: Alias, settings: Setting
         ModelError: the version cannot be used, or is not signed and no key is there; nothing was moved.
         UnavailableError: Kafka does not answer; nothing was moved.
     """
-
     store = _store()
-    if settings is not None:
-        asyncio.run(_publish(settings, store, name, version))
-    record: AliasRecord = store.promote(name, version, alias)
-    if settings is not None:
-        asyncio.run(_publish(settings, store, name, None, record))
+    _point(store, settings, name, version, lambda: store.promote(name, version, alias))
     tell(f"{name} {version} is the {alias}. {_when(settings)}")
 
 
-async def _publish(
-    settings: Settings, store: ModelStore, name: str, version: str | None, alias: AliasRecord | None = None
+def _point(
+    store: ModelStore, settings: Settings | None, name: str, version: str, move: Callable[[], AliasRecord]
 ) -> None:
-    """Put a version, signed where there is a key, and an alias on the topic."""
+    """The version first, so that nothing moves where it cannot be published; then the alias, here and on the topic."""
+    if settings is not None:
+        _publish(settings, store, name, version)
+    record = move()
+    if settings is not None:
+        from streams.model_topic import publish
+
+        asyncio.run(publish(settings, [], record))
+
+
+def _publish(settings: Settings, store: ModelStore, name: str, version: str) -> None:
+    """Put a version on the topic, signed where there is a key."""
     from models.signing import load_key
     from streams.model_topic import publish
 
-    if version is None:
-        await publish(settings, [], alias)
-        return
     if settings.model_private_key is not None:
         store.sign(name, version, load_key(settings.model_private_key))
     publication = store.publication(name, version)
@@ -156,7 +159,7 @@ async def _publish(
             "Set MILLRACE_MODEL_PRIVATE_KEY to a key of `millrace models keygen`; or, where the workers do the same, "
             "MILLRACE_ALLOW_UNSIGNED_MODELS=true.",
         )
-    await publish(settings, [publication], alias)
+    asyncio.run(publish(settings, [publication]))
 
 
 def where_kafka_is() -> Settings | None:

@@ -107,6 +107,10 @@ def test_a_key_is_made_and_what_is_published_is_signed_with_it(
     assert version.chunks == dict.fromkeys(roles, 1)
     alias = AliasRecord.model_validate_json(found[key_text(AliasKey("pump", "champion"))])
     assert (alias.version, alias.changed_at) == ("2", store.aliases().changed_at["pump"]["champion"])
+    monkeypatch.delenv("MILLRACE_MODEL_PRIVATE_KEY")
+    assert run(["models", "rollback", "pump"]) == 1  # the version before is not signed
+    assert store.load("pump").manifest.version == "2"  # so nothing was moved
+    monkeypatch.setenv("MILLRACE_MODEL_PRIVATE_KEY", str(key))
     assert run(["models", "rollback", "pump"]) == 0
     assert json.loads(asyncio.run(records(connected, 2 * (len(roles) + 2)))["alias/pump/champion"])["version"] != "2"
 
