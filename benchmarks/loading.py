@@ -23,12 +23,12 @@ SHAPES = ((40, 15, 20), (300, 15, 155), (200, 63, 28))  # trees, leaves, feature
 
 
 def main() -> None:
-    print("trees x leaves x features    kB   read+hash  map+hash  load  load and measure the crossover")
+    print("trees x leaves x features    kB   read+hash  map+hash      load")
     with tempfile.TemporaryDirectory() as folder:
         for trees, leaves, features in SHAPES:
             path = Path(folder) / f"{trees}.pack"
             path.write_bytes(_pack(trees, leaves, features))
-            ways = (_read, _map, lambda file: Scorer.load(file, 8), Scorer.load)
+            ways = (_read, _map, Scorer.load)
             size = path.stat().st_size / 1e5
             figures = [_median_ms(way, path) / size for way in ways]
             shape = f"{trees} x {leaves} x {features}"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -23,6 +22,7 @@ from tests.support.databases import database_url, migrated_sqlite, postgres, pos
 from tests.support.decisions import alert, catalogue_entry, recommendation, score
 from tests.support.kafka import create_topics, produce
 from tests.support.postgres import Postgres
+from tests.support.workers import Workers
 
 __all__ = ["database_url", "migrated_sqlite", "postgres", "postgres_url", "sqlite_url", "store"]
 pytestmark = pytest.mark.kafka
@@ -30,36 +30,27 @@ TIMEOUT_S = 60.0
 SESSION_S = 6  # the least that Kafka allows
 
 
-class Sinks:
+class Sinks(Workers):
     """Sink workers as processes of their own."""
 
     def __init__(self, settings: Settings, url: str) -> None:
-        self.settings, self.log = settings, settings.home / "sink.log"
-        self.environment = os.environ | {
-            "MILLRACE_HOME": str(settings.home), "MILLRACE_KAFKA": settings.kafka, "MILLRACE_DATABASE_URL": url,
-            "MILLRACE_TOPIC_PREFIX": settings.topic_prefix, "MILLRACE_MAX_BATCH_RECORDS": "50",
-            "MILLRACE_SESSION_TIMEOUT_S": str(SESSION_S),
-        }  # fmt: skip
-        self.running: list[subprocess.Popen[bytes]] = []
+        super().__init__(settings)
+        own = {
+            "MILLRACE_DATABASE_URL": url,
+            "MILLRACE_MAX_BATCH_RECORDS": "50",
+            "MILLRACE_SESSION_TIMEOUT_S": SESSION_S,
+        }
+        self.environment |= {name: str(value) for name, value in own.items()}
 
-    def start(self, **environment: str) -> subprocess.Popen[bytes]:
-        with self.log.open("ab") as log:
-            command = [sys.executable, "-m", "millrace", "worker", "--role", "sink"]
-            worker = subprocess.Popen(command, env=self.environment | environment, stdout=log, stderr=log)
-        self.running.append(worker)
-        return worker
+    def start(self, role: str = "sink", **more: str) -> subprocess.Popen[bytes]:
+        return super().start(role, **more)
 
-    def end(self) -> None:
-        for worker in self.running:
-            worker.kill()
-            worker.wait()
-
-    async def until(self, holds: Callable[[], bool]) -> None:
+    async def until(self, holds: Callable[[], bool], what: str = "") -> None:
         deadline = time.monotonic() + TIMEOUT_S
         while not await asyncio.to_thread(holds):
             for worker in self.running:
                 assert worker.poll() in (None, -signal.SIGKILL, 0), self.log.read_text()[-4000:]
-            assert time.monotonic() < deadline, self.log.read_text()[-4000:]
+            assert time.monotonic() < deadline, f"{what}\n{self.log.read_text()[-4000:]}"
             await asyncio.sleep(0.02)
 
     async def until_all_is_written(self, store: Store) -> None:
