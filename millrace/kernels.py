@@ -19,6 +19,6 @@ def use_kernel_cache() -> None:
     """Name the folder in the environment, for this process and those it starts; before numba is imported."""
     if "NUMBA_CACHE_DIR" not in os.environ:
         digest = hashlib.blake2b(digest_size=8)
-        for file in sorted(SOURCES.glob("*.py")):
+        for file in sorted(SOURCES.rglob("*.py")):
             digest.update(file.read_bytes())
         os.environ["NUMBA_CACHE_DIR"] = str(cache_folder() / f"kernels-{digest.hexdigest()}")

@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
 from models.asset_rows import LEVELS
+from models.jit import njit
 from models.log_memory import REPLACEMENT
 from models.observe import LOGGED, SCORED, EventBatch, Seen
 from models.policy import SEVERITIES, Policy

@@ -8,11 +8,11 @@ candidates of one query ─► relative evidence ─► evidence ─► item ─
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from models import evidence as e
 from models.catalogue_arrays import CONTEXT_HALF_LIFE, CONTEXT_TOTAL, CONTINUED, elapsed
 from models.hot_lists import decayed
+from models.jit import njit
 from schemas import RecommenderProfile
 
 RELATIVE = np.array(

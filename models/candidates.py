@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
 from models.catalogue_arrays import HOT_LENGTH, HOT_LISTS
 from models.evidence import (
@@ -26,6 +25,7 @@ from models.evidence import (
     row_of,
 )
 from models.hot_lists import push_top
+from models.jit import njit
 from models.users import PREFIX
 from schemas import RecommenderProfile
 

@@ -13,7 +13,6 @@ from zlib import crc32
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
 from models import snapshot
 from models.catalogue_arrays import (
@@ -31,6 +30,7 @@ from models.catalogue_arrays import (
 from models.feed import CLICK_KIND, ITEM_KIND, ClickRecord, ItemRecord, decode
 from models.hashing import find, insert, rebuilt, stable_hash
 from models.hot_lists import apply_clicks, apply_items
+from models.jit import njit
 from schemas import RecommenderProfile
 
 PER_ITEM = ("items", "popularity", "context")

@@ -12,9 +12,9 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 
 from models.hashing import find, insert, remove
+from models.jit import njit
 from schemas import RecommenderProfile
 
 SESSION_ITEMS = 20  # a longer session goes on in a second list; the log keeps the position in 5 bits

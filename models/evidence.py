@@ -12,9 +12,9 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 
 from models.catalogue_arrays import CLICKS, SESSIONS, elapsed
+from models.jit import njit
 from schemas import RecommenderProfile
 
 WIDTH = 24

@@ -6,7 +6,6 @@ gather: read_prefix ─► nearest_sessions ─► complete ─► second_order
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from models.catalogue_arrays import CLICKS, SESSION_ITEMS, SESSIONS, elapsed
 from models.evidence import (
@@ -34,6 +33,7 @@ from models.evidence import (
     row_of,
 )
 from models.hot_lists import push_top
+from models.jit import njit
 
 SECOND_ORDER_WINDOW = 4
 

@@ -13,7 +13,8 @@ from functools import lru_cache
 from hashlib import blake2b
 
 import numpy as np
-from numba import njit
+
+from models.jit import njit
 
 
 @lru_cache(maxsize=1 << 16)

@@ -6,7 +6,6 @@ newest clicks of the log (each item once) ─► four small heaps ─► lists, 
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from models.catalogue_arrays import (
     CLICKS,
@@ -21,6 +20,7 @@ from models.catalogue_arrays import (
     elapsed,
     first_seen,
 )
+from models.jit import njit
 
 
 @njit(cache=True)

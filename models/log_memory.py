@@ -8,9 +8,9 @@ Entries count for readings after their own time only, so the order in which they
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from models.asset_rows import REMEMBERED_IDS
+from models.jit import njit
 
 READING, ERROR, MAINTENANCE, REPLACEMENT, FAILURE, WINDOW_START, WINDOW_END = range(7)
 KINDS = ("reading", "error", "maintenance", "replacement", "failure", "window_start", "window_end")

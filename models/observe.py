@@ -15,9 +15,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
 from models.asset_rows import Shape
+from models.jit import njit
 from models.log_memory import READING, WINDOWS, is_repeated, read_log, write_log
 from models.preparation import Preparation
 from models.reading import (

@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
 from models.candidate_features import (
     CLICKS_SINCE,
@@ -23,6 +22,7 @@ from models.candidates import Choice, choose
 from models.evidence import ROWS, Query, Reading
 from models.gathering import gather
 from models.hashing import find
+from models.jit import njit
 from models.users import PREFIX
 
 OWN_DECAY = 3.0  # clicks until the weight of an own item falls by e

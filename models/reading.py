@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 
+from models.jit import njit
 from models.preparation import CLIP
 from models.recursions import FEATURES
 

@@ -11,7 +11,8 @@ the decay.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from models.jit import njit
 
 ALPHAS = np.array([0.3, 0.12, 0.05, 0.02])  # share that one unit of time forgets, fast to slow
 SPEEDS = len(ALPHAS)

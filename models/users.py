@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
 from models.hashing import mixed
+from models.jit import njit
 
 PREFIX = 20
 RECENT_EVENTS = 64
