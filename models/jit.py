@@ -23,4 +23,4 @@ def _mangling_args(record: Any) -> tuple[str, tuple[str]]:
     return type(record).__name__, (blake2b(record.name.encode(), digest_size=16).hexdigest(),)
 
 
-Record.mangling_args = property(_mangling_args)
+Record.mangling_args = property(_mangling_args)  # type: ignore[assignment]  # a property, as there
