@@ -1,61 +1,55 @@
 """Changelog: partition state on Kafka. One transaction saves the changed rows, their positions and the group's offsets.
 
-open: fence earlier owners ─► read positions and rows ─► compare with the group's offsets
-commit: changed rows + positions ─► changelog, positions ─► group offsets, all or nothing
+open: fence earlier owners ─► read rows and standing ─► compare with topics and group ─► recall outputs ─► first commit
+commit: changed rows + standing ─► changelog, positions ─► group offsets, all or nothing
 """
 
 from __future__ import annotations
 
-import asyncio
-import json
+import uuid
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
+from contextlib import asynccontextmanager
 from typing import Any
 
 import structlog
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.errors import InvalidProducerEpoch, ProducerFenced
+from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from schemas import MillraceError, Settings, topic_name
+from schemas import MillraceError, Settings, dead_letters_of, topic_name
 from streams.handler import Handler
 from streams.kafka import client_options, group_name
-from streams.ownership import Partition, Positions
-from streams.partition import Changes, Layout, PartitionState, empty_state
+from streams.metrics import MADE_ANEW, REFUSED_ROWS
+from streams.ownership import Memory, Partition, Positions
+from streams.recall import Sent, output_starts, read_to
+from streams.saved import Replayed, Snapshot, Standing, encode, restore
+from streams.topic_ids import topic_ids
+from streams.transactions import CheckpointProducer
 
 log = structlog.get_logger(__name__)
-POSITIONS = b"\0positions"  # reserved key: no table has an empty name
-VERSION_BYTES = 4  # before the raw bytes of each row: the version of its layout, little endian
-BATCH_BYTES = 900_000  # the broker's default limit of a batch is 1,048,588
-TRANSACTION_TIMEOUT_S = 30.0
-ROWS_AT_ONCE = 1000  # then the loop may serve events: encoding 1,000 rows takes about 2 ms
-
-
-class FencedError(MillraceError):
-    """Another worker has taken this partition."""
-
-    title = "The partition belongs to another worker"
+__all__ = ["Changelog", "Snapshot", "StateMismatchError", "take_snapshot"]
 
 
 class StateMismatchError(MillraceError):
     title = "The partition state does not fit the consumer group"
 
 
-@dataclass(frozen=True)
-class Snapshot:
-    """What a checkpoint saves of one partition."""
-
-    positions: Positions
-    tables: dict[str, tuple[int, Changes]]  # name -> (layout version, changes)
-
-    @property
-    def rows(self) -> int:
-        return sum(len(changes.keys) + len(changes.removed) for _, changes in self.tables.values())
-
-
 def take_snapshot(part: Partition) -> Snapshot:
     """Copies of what changed since the last snapshot; between two batches only."""
     tables = {name: (rows.layout, rows.take_changes()) for name, rows in part.state.tables.items()}
-    return Snapshot(dict(part.positions), tables)
+    return Snapshot(standing_of(part), tables)
+
+
+def standing_of(part: Partition) -> Standing:
+    """Where it stands now; outputs are those known to be acknowledged."""
+    return Standing(
+        positions=dict(part.positions),
+        ahead=frozenset(part.ahead),
+        number=part.checkpoint + 1,
+        owner=part.owner,
+        placed=tuple(part.memory.placed),  # those that are applied by now are passed over at opening
+        outputs=dict(part.output_ends),
+        topic_ids=dict(part.topic_ids),
+        origins=dict(part.origins),
+    )
 
 
 class Changelog:
@@ -64,148 +58,154 @@ class Changelog:
     def __init__(self, settings: Settings, handler: Handler) -> None:
         self.group = group_name(settings, handler.name)
         self.topics = [topic_name(settings, topic) for topic in handler.topics]
+        self.log_topic = topic_name(settings, handler.log) if handler.log else None
+        self.outputs = [topic_name(settings, topic) for topic in handler.outputs]
         self.topic = topic_name(settings, handler.changelog)
-        self._handler = handler
+        self._settings, self._handler = settings, handler
         self._options = client_options(settings)
+        self._seen: dict[str, tuple[str, str]] = {}  # topic -> id, and what ids of outputs are made of
 
     async def open(self, part: Partition) -> None:
         """Fence earlier owners, then load: only after fencing is the outcome of their last transaction decided.
 
         Raises:
             StateMismatchError: changelog and consumer group disagree.
+            FencedError: another worker was faster.
             KafkaError: the broker does not answer, or refuses.
         """
-        part.producer = AIOKafkaProducer(
-            **self._options,
-            acks="all",
-            max_batch_size=BATCH_BYTES + 50_000,
-            transactional_id=f"{self.group}-{part.number}",
-            transaction_timeout_ms=int(TRANSACTION_TIMEOUT_S * 1000),
-        )
+        part.producer = CheckpointProducer(self._options, f"{self.group}-{part.number}")
         await part.producer.start()
+        async with self._reader() as reader:
+            replayed = await self._replay(reader, part.number)
+            part.topic_ids = await self._topic_ids()
+            is_anew = await self._stand(reader, part, replayed.standing)
+            await self._recall(reader, part, replayed, is_anew)
+        torn = replayed.torn
+        if torn:
+            REFUSED_ROWS.labels(self._handler.name).inc(len(torn))
+            part.log.error("a torn checkpoint is refused: its rows are taken from the one before", rows=len(torn))
+        part.state = restore(part.number, self._handler.layouts(), replayed.rows)
+        prefix = self._settings.topic_prefix
+        part.state.origins = {topic.removeprefix(prefix): origin for topic, origin in part.origins.items()}
+        part.owner, part.checkpoint = uuid.uuid4().hex, replayed.newest_number
+        repaired = {**torn, **dict.fromkeys(replayed.forgotten())}
+        await self.commit(part, Snapshot(standing_of(part), repaired=repaired))
+        part.checkpoint += 1
+        part.saved = dict(part.positions)
+
+    @asynccontextmanager
+    async def _reader(self) -> AsyncIterator[Any]:
         reader = AIOKafkaConsumer(
             **self._options,
             group_id=self.group,
             enable_auto_commit=False,
+            auto_offset_reset="earliest",
             isolation_level="read_committed",
             fetch_max_wait_ms=50,
             max_partition_fetch_bytes=8 << 20,
         )
         try:
             await reader.start()
-            records = await _read_all(reader, TopicPartition(self.topic, part.number))
-            saved = json.loads(records.pop(POSITIONS, b"{}"))
-            part.positions = {topic: await self._position(reader, part.number, topic, saved) for topic in self.topics}
+            yield reader
         finally:
             await reader.stop()
-        part.saved = {topic: saved[topic] for topic in self.topics if topic in saved}
-        part.state = restore(part.number, self._handler.layouts(), records)
 
-    async def _position(self, reader: Any, number: int, topic: str, saved: Mapping[str, int]) -> int:
-        source = TopicPartition(topic, number)
-        position, committed = saved.get(topic), await reader.committed(source)
+    async def _replay(self, reader: Any, number: int) -> Replayed:
+        """The changelog from its beginning to its end."""
+        source, replayed = TopicPartition(self.topic, number), Replayed()
+        reader.assign([source])
+        first, end = await reader.beginning_offsets([source]), await reader.end_offsets([source])
+        async for records in read_to(reader, first, end):
+            replayed.take(records)
+        return replayed
+
+    async def _topic_ids(self) -> dict[str, str]:
+        found = await topic_ids(self._settings, self.topics)
+        if missing := set(self.topics) - set(found):
+            raise StateMismatchError(f"Kafka does not have {', '.join(missing)}.", "Run `millrace topics apply`.")
+        return found
+
+    async def _stand(self, reader: Any, part: Partition, standing: Standing | None) -> bool:
+        """Positions, and which topics they are of. Returns whether one was made anew."""
+        sources = {topic: TopicPartition(topic, part.number) for topic in self.topics}
+        first = await reader.beginning_offsets(list(sources.values()))
+        part.memory = Memory(ends={tp.topic: at for tp, at in (await reader.end_offsets(list(first))).items()})
+        found = standing or Standing()
+        part.ahead, is_anew = set(found.ahead), False
+        for topic, source in sources.items():
+            plain, now = topic.removeprefix(self._settings.topic_prefix), part.topic_ids[topic]
+            seen, origin = self._seen.get(topic, ("", plain))  # the changelog may be gone with the topic
+            seen, origin = found.topic_ids.get(topic, seen), found.origins.get(topic, origin)
+            if seen in ("", now):
+                committed = await reader.committed(source)
+                position = self._position(part, topic, found.positions.get(topic), committed, first[source])
+            else:
+                origin, position, is_anew = f"{plain}@{now}", first[source], True
+                self._made_anew(part, topic, found.positions.get(topic, 0))
+            part.positions[topic], part.origins[topic] = position, origin
+            self._seen[topic] = now, origin
+        for topic in self.outputs:  # of what lives as long as the state does: alerts
+            plain = topic.removeprefix(self._settings.topic_prefix)
+            new = plain + "".join(part.origins[self.topics[0]].partition("@")[1:])
+            part.origins[topic] = found.origins.get(topic, plain if standing else new)
+        return is_anew
+
+    def _made_anew(self, part: Partition, topic: str, position: int) -> None:
+        MADE_ANEW.labels(topic).inc()
+        if topic == self.log_topic:
+            part.ahead = set()
+        part.log.error(
+            "a topic was deleted and made anew; it is read from its beginning. What was in the old one beyond the "
+            "position is lost; ids of decisions differ from those before",
+            topic=topic, position_in_the_old_one=position,
+        )  # fmt: skip
+
+    def _position(self, part: Partition, topic: str, position: int | None, committed: int | None, first: int) -> int:
+        """The changelog decides. The group's offset may be missing, as Kafka forgets those of idle groups, or
+        behind, when a transaction was ended before its offsets were in it.
+        """
         if position is None and committed is None:  # never read before
-            return int((await reader.beginning_offsets([source]))[source])
-        if position is None or committed not in (None, position):  # Kafka forgets offsets of idle groups: none is fine
+            return first
+        if position is None or (committed is not None and committed > position):
             raise StateMismatchError(
-                f"{topic} partition {number}: the rows on {self.topic} stand at offset {position}, the group "
-                f"{self.group} at {committed}. Applying events to rows that do not fit them would be wrong.",
-                f"Set the group's offsets to those of the changelog; or, to start afresh, stop the workers and delete "
-                f"both the group {self.group} and the records of {self.topic}.",
+                f"{topic}-{part.number}: the changelog {self.topic} stands at {position}, the group {self.group} at "
+                f"{committed}. Going on would skip or repeat events.",
+                "Was one of the topics deleted or restored from a backup? To start afresh, delete the changelog topic "
+                "and the consumer group, run `millrace topics apply`, and replay the events.",
             )
-        return int(position)
+        if committed is not None and committed < position:
+            part.log.warning("the group's offset is behind the changelog's", topic=topic, committed=committed)
+        return position
+
+    async def _recall(self, reader: Any, part: Partition, replayed: Replayed, is_anew: bool) -> None:
+        """What earlier owners decided since the checkpoint; of records of another topic it says nothing."""
+        quarantine = [dead_letters_of(topic) for topic in self.topics]
+        tps = [TopicPartition(topic, part.number) for topic in (*self.outputs, *quarantine)]
+        sent = Sent(self._handler.topics[0])
+        standing = replayed.standing if not is_anew else None
+        starts, ends = await output_starts(reader, tps, standing.outputs if standing else {})
+        async for records in read_to(reader, starts, ends):
+            sent.take(records)
+        part.output_ends = {tp.topic: at for tp, at in starts.items()}
+        part.memory.sent, part.memory.decided_until = sent.ids, sent.decided_until
+        if standing:
+            part.memory.placed = [p for p in replayed.placed if not standing.has_applied(p[0], self.log_topic)]
 
     async def commit(self, part: Partition, snapshot: Snapshot) -> None:
-        """Save in one transaction; nothing is visible before all of it is.
-
-        Raises:
-            FencedError: another worker owns the partition now.
-            KafkaError: the outcome is unknown. There is no abort, which would wait for the broker: the caller opens
-                the partition again, and fencing aborts.
-        """
-        producer = part.producer
-        offsets = {TopicPartition(topic, part.number): at for topic, at in snapshot.positions.items()}
-        sends: list[Any] = []
-        try:
-            await producer.begin_transaction()
-            batch = producer.create_batch()
-            async for key, value in _encode(snapshot):
-                if batch.append(key=key, value=value, timestamp=None) is None:
-                    sends.append(await producer.send_batch(batch, self.topic, partition=part.number))
-                    batch = producer.create_batch()
-                    batch.append(key=key, value=value, timestamp=None)
-            sends.append(await producer.send_batch(batch, self.topic, partition=part.number))
-            await asyncio.gather(*sends)
-            await producer.send_offsets_to_transaction(offsets, self.group)
-            await producer.commit_transaction()
-        except (ProducerFenced, InvalidProducerEpoch) as error:
-            raise FencedError(f"Partition {part.number} of {self.group}: {error}") from error
+        """All or nothing; raises as `CheckpointProducer.commit`."""
+        standing = snapshot.standing
+        offsets = {TopicPartition(topic, part.number): at for topic, at in standing.positions.items()}
+        to = TopicPartition(self.topic, part.number)
+        await part.producer.commit(to, encode(snapshot), standing.number, offsets, self.group)
 
     async def close(self, part: Partition) -> None:
-        """Give the producer back; never in mid-transaction, where it would not answer."""
+        """Give the producer back."""
         producer, part.producer = part.producer, None
         if producer is not None:
-            try:
-                await asyncio.wait_for(producer.stop(), 5)
-            except Exception as error:  # whatever it is, the producer is of no more use
-                log.warning("the producer of a partition did not close", partition=part.number, error=repr(error))
+            await producer.close()
 
 
-async def _read_all(reader: Any, source: TopicPartition) -> dict[bytes, bytes]:
-    """The last value of each key."""
-    reader.assign([source])
-    end = (await reader.end_offsets([source]))[source]
-    reader.seek(source, (await reader.beginning_offsets([source]))[source])
-    latest: dict[bytes, bytes] = {}
-    while await reader.position(source) < end:
-        for records in (await reader.getmany(source, timeout_ms=1000, max_records=50_000)).values():
-            for record in records:
-                if record.value is None:
-                    latest.pop(record.key, None)
-                else:
-                    latest[record.key] = record.value
-            await asyncio.sleep(0)
-    return latest
-
-
-async def _encode(snapshot: Snapshot) -> AsyncIterator[tuple[bytes, bytes | None]]:
-    for name, (layout, changes) in snapshot.tables.items():
-        prefix, version = name.encode() + b"\0", layout.to_bytes(VERSION_BYTES, "little")
-        raw, size = changes.rows.tobytes(), changes.rows.dtype.itemsize
-        for i, key in enumerate(changes.keys):
-            yield prefix + key, version + raw[i * size : (i + 1) * size]
-            if i % ROWS_AT_ONCE == ROWS_AT_ONCE - 1:
-                await asyncio.sleep(0)
-        for key in changes.removed:
-            yield prefix + key, None
-    yield POSITIONS, json.dumps(snapshot.positions).encode()
-
-
-def restore(number: int, layouts: Mapping[str, Layout], records: Mapping[bytes, bytes]) -> PartitionState:
-    """Rows from the records of a changelog; those of another layout are left out, and deleted at the next checkpoint.
-
-    They must not stay: were their layout to come back, they would be taken for rows that stand at the positions. Rows
-    of tables that the handler does not name are left alone.
-    """
-    state = empty_state(number, layouts)
-    current: dict[str, dict[bytes, bytes]] = {name: {} for name in layouts}
-    stale: dict[str, list[bytes]] = {}
-    for full_key, value in records.items():
-        table, _, key = full_key.partition(b"\0")
-        name = table.decode()
-        if name not in layouts:
-            continue
-        if _fits(layouts[name], value):
-            current[name][key] = value[VERSION_BYTES:]
-        else:
-            stale.setdefault(name, []).append(key)
-    for name, rows in current.items():
-        state.tables[name].load(rows, stale.get(name, ()))
-    for name, keys in stale.items():
-        log.warning("rows of another layout are not loaded", partition=number, table=name, rows=len(keys))
-    return state
-
-
-def _fits(layout: Layout, value: bytes) -> bool:
-    version = int.from_bytes(value[:VERSION_BYTES], "little")
-    return version == layout.version and len(value) == VERSION_BYTES + layout.dtype.itemsize
+def covered(standing: Standing, acknowledged: Positions) -> Standing:
+    """With where the outputs ended that this checkpoint covers."""
+    fields: Mapping[str, Any] = {**standing.__dict__, "outputs": {**standing.outputs, **acknowledged}}
+    return Standing(**fields)

@@ -43,8 +43,8 @@ class Outcome:
 class Handler(Protocol):
     """One agent's work on a batch.
 
-    `topics` and `changelog` are names in the contract, without the prefix. The topics are co-partitioned: they have
-    equal partition counts, and the same partition of each is handled by the same worker.
+    `topics`, `outputs` and `changelog` are names in the contract, without the prefix. The topics are co-partitioned:
+    they have equal partition counts, and the same partition of each is handled by the same worker.
     """
 
     @property
@@ -55,15 +55,27 @@ class Handler(Protocol):
     def topics(self) -> tuple[str, ...]: ...
 
     @property
+    def log(self) -> str | None:
+        """That of the topics whose records are placed among those of the first one by the event time of their key."""
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Topics with decisions on the partition of their cause, each with a header `ce_id` and a field `caused_by`."""
+
+    @property
     def changelog(self) -> str: ...
 
     def layouts(self) -> Mapping[str, Layout]:
         """The tables of a partition, by name. Saved rows of a table that is not among them stay as they are."""
 
+    def event_time(self, record: ConsumerRecord) -> float | None:
+        """Epoch seconds, none when the record is no event. Only asked where there is a `log`."""
+
     def handle(self, state: PartitionState, records: Sequence[ConsumerRecord]) -> Outcome:
         """Apply the records, which come from all topics of this partition, each topic in the order of offsets.
 
         Must be deterministic in (rows, records): no clock, no randomness, no order of slots. Changed rows are
-        touched. An exception is taken for a bug in the handler, which leads to the record being quarantined after a
-        second try; `UnavailableError` says that it may pass, and the batch is tried again until it does.
+        touched, and are only those of the records' keys. An exception is taken for a bug in the handler, and the record
+        that fails alone, too, is quarantined; `UnavailableError` says that it may pass, and the batch is tried again
+        until it does. How records are cut into batches must make no difference.
         """

@@ -19,7 +19,7 @@ from models.maintenance import AssetEvent, AssetModel, Decisions
 from models.observe import SCORED, STATUSES
 from models.shadow import AssetShadow
 from models.stages import enter
-from schemas import Maintenance, Settings, Telemetry
+from schemas import InputEvent, Maintenance, Settings, Telemetry
 from schemas.topics import ALERTS, MAINTAIN_STATE, MAINTENANCE, SCORES, TELEMETRY
 from streams.handler import ConsumerRecord, DeadLetter, Outcome, Output
 from streams.metrics import SKIPPED
@@ -27,6 +27,7 @@ from streams.outbox import output_id
 from streams.page import caused_by, decision, decode_topics
 from streams.partition import Layout, PartitionState
 
+EVENTS: Mapping[str, type[InputEvent]] = {TELEMETRY: Telemetry, MAINTENANCE: Maintenance}
 Caused = tuple[ConsumerRecord, AssetEvent]
 
 
@@ -35,6 +36,8 @@ class Maintain:
 
     name = "maintain"
     topics = (TELEMETRY, MAINTENANCE)
+    log = MAINTENANCE
+    outputs = (SCORES, ALERTS)
     changelog = MAINTAIN_STATE
 
     def __init__(self, settings: Settings, models: Mapping[str, AssetModel]) -> None:
@@ -49,6 +52,10 @@ class Maintain:
                 tables[shadow_table(name)] = Layout(shadow.model.dtype, shadow.layout)
         return tables
 
+    def event_time(self, record: ConsumerRecord) -> float | None:
+        (event,), _ = decode_topics([record], EVENTS, self._settings)
+        return None if event is None else float(event.event_time.timestamp())
+
     def use(self, model: AssetModel) -> None:
         """Serve another version of an asset class, from the next batch on."""
         self._models[model.reference.name] = model
@@ -62,7 +69,7 @@ class Maintain:
             self.shadows[name] = AssetShadow(champion, challenger, salt)
 
     def handle(self, state: PartitionState, records: Sequence[ConsumerRecord]) -> Outcome:
-        events, dead = decode_topics(records, {TELEMETRY: Telemetry, MAINTENANCE: Maintenance}, self._settings)
+        events, dead = decode_topics(records, EVENTS, self._settings)
         outcome = Outcome(dead=dead)
         by_class: dict[str, list[Caused]] = defaultdict(list)
         for record, event in zip(records, events, strict=True):
@@ -91,8 +98,8 @@ class Maintain:
             if status != SCORED:
                 SKIPPED.labels(self.name, STATUSES[status]).inc(int((decisions.status == status).sum()))
         enter("emit")
-        yield from _scores(model, caused, decisions)
-        yield from _alerts(model, caused, decisions)
+        yield from _scores(model, caused, decisions, state)
+        yield from _alerts(model, caused, decisions, state)
 
     def _compare(
         self, shadow: AssetShadow, decisions: Decisions, caused: Sequence[Caused], state: PartitionState
@@ -112,17 +119,18 @@ def shadow_table(name: str) -> str:
     return f"{name}~challenger"
 
 
-def _scores(model: AssetModel, caused: Sequence[Caused], decisions: Decisions) -> Iterator[Output]:
+def _scores(
+    model: AssetModel, caused: Sequence[Caused], decisions: Decisions, state: PartitionState
+) -> Iterator[Output]:
     """One score for each reading and target."""
     reference, kind, unit = model.reference.model_dump(), model.kind, model.unit
     values, lows, highs = decisions.value.tolist(), decisions.low.tolist(), decisions.high.tolist()
     for place in np.flatnonzero(decisions.status == SCORED).tolist():
         record, event = caused[place]
         head = _head(record, event, reference)
+        origin = state.origin(head["caused_by"]["topic"])
         for number, target in enumerate(model.targets):
-            score_id = output_id(
-                head["caused_by"]["topic"], record.partition, record.offset, f"score/{target.failure_mode}"
-            )
+            score_id = output_id(origin, record.partition, record.offset, f"score/{target.failure_mode}")
             score = {
                 "score_id": score_id,
                 **head,
@@ -136,7 +144,9 @@ def _scores(model: AssetModel, caused: Sequence[Caused], decisions: Decisions) -
             yield decision(SCORES, "millrace.score.v1", score_id, score, record)
 
 
-def _alerts(model: AssetModel, caused: Sequence[Caused], decisions: Decisions) -> Iterator[Output]:
+def _alerts(
+    model: AssetModel, caused: Sequence[Caused], decisions: Decisions, state: PartitionState
+) -> Iterator[Output]:
     """One record for each transition of an alert."""
     reference = model.reference.model_dump()
     for transition in decisions.transitions:
@@ -144,7 +154,8 @@ def _alerts(model: AssetModel, caused: Sequence[Caused], decisions: Decisions) -
         record, event = caused[place]
         mode = model.targets[number].failure_mode
         raised_ms = int(transition["raised_at"] * 1000)  # not the alert's number: that starts anew with a new layout
-        alert_id = output_id(ALERTS, record.partition, raised_ms, f"{event.asset_class}/{event.asset_id}/{mode}")
+        kind = f"{event.asset_class}/{event.asset_id}/{mode}"
+        alert_id = output_id(state.origin(ALERTS), record.partition, raised_ms, kind)
         alert = {
             "alert_id": alert_id,
             "sequence": int(transition["sequence"]),

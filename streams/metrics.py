@@ -37,6 +37,20 @@ OPENINGS = Counter("millrace_openings", "Times that a partition was loaded, by c
 LOST_RECORDS = Counter(
     "millrace_lost_records", "Offsets that the broker deleted before they were applied", ["agent", "topic"]
 )
+UNORDERED = Counter("millrace_unordered", "Records that went on without a log that could not be read", ["topic"])
+REFUSED_ROWS = Counter(
+    "millrace_rows_refused", "Saved rows that were out of bounds, or of a torn checkpoint", ["agent"]
+)
+FAILING_KEYS = Gauge("millrace_failing_keys", "Keys whose records failed and are applied one by one", ["agent"])
+MADE_ANEW = Counter("millrace_topics_made_anew", "Partitions whose input topic was deleted and made anew", ["topic"])
+REPEATS = Counter(
+    "millrace_repeated_decisions",
+    "Decisions not sent again after a crash, by whether they say the same",
+    ["agent", "says"],
+)
+HELD = Gauge(
+    "millrace_held_records", "Records behind an open transaction of a producer", ["agent", "topic", "partition"]
+)
 FEED_EVENTS = Counter("millrace_feed_events", "Clicks and item changes of the feed applied to the catalogue view")
 FEED_LAG = Gauge("millrace_feed_lag", "Records of the click feed that the catalogue view has not seen")
 SKIPPED = Counter("millrace_skipped", "Input events without a decision of their own, by reason", ["agent", "reason"])

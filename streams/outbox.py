@@ -23,7 +23,7 @@ from aiokafka.errors import MessageSizeTooLargeError
 from models.stages import StageClock
 from schemas import MillraceError, Settings, UnavailableError, dead_letters_of, topic_name
 from streams.deadletters import dead_letter_output
-from streams.handler import DeadLetter, Output
+from streams.handler import DeadLetter, Outcome, Output
 from streams.kafka import client_options
 from streams.metrics import DEAD_LETTERS, OUTPUTS
 
@@ -72,6 +72,15 @@ def cloud_event_headers(
     return headers
 
 
+class Delivery(NamedTuple):
+    """A record batch on its way; the future has the metadata of its first record when the broker has it."""
+
+    future: asyncio.Future[Any]
+    topic: str  # on the broker
+    partition: int
+    records: int
+
+
 class Packed(NamedTuple):
     """A record batch that is full or complete, and the bytes of its records."""
 
@@ -110,13 +119,10 @@ class Outbox:
             except Exception as error:  # unsent outputs are repeated after the next start
                 log.warning("outputs are still unsent; they will be sent again", agent=self._agent, error=repr(error))
 
-    async def send(
-        self, outputs: Sequence[Output], dead: Iterable[DeadLetter], partition: int
-    ) -> list[asyncio.Future[Any]]:
-        """Hand outputs and dead letters to the producer; the futures are done when the broker has them.
+    async def send(self, outputs: Sequence[Output], dead: Iterable[DeadLetter], partition: int) -> list[Delivery]:
+        """Hand outputs and dead letters to the producer.
 
         Raises:
-            OutputTooLargeError: an output is larger than its topic takes. Nothing was sent.
             UnavailableError: an output topic lacks the partition.
             KafkaError: the broker is away.
         """
@@ -125,20 +131,32 @@ class Outbox:
         if self._producer is None:
             await self.start()
         packed = self.pack(outputs, dead, partition)
-        return [future for at, batches in packed.items() for future in await self._send_batches(*at, batches)]
+        return [one for at, batches in packed.items() for one in await self._send_batches(*at, batches)]
+
+    async def write_down(self, topic: str, partition: int, key: bytes, value: bytes) -> None:
+        """One record, until the broker has it.
+
+        Raises:
+            KafkaError: the broker is away.
+        """
+        if self._producer is None:
+            await self.start()
+        await self._producer.send_and_wait(topic, value, key, partition)
+
+    def check(self, outcome: Outcome) -> None:
+        """Raises:
+        OutputTooLargeError: an output is larger than its topic takes.
+        """
+        for output in outcome.outputs:
+            self._check_size(output)
 
     def pack(
         self, outputs: Sequence[Output], dead: Iterable[DeadLetter], partition: int
     ) -> dict[tuple[str, int], list[Packed]]:
-        """(topic, partition) -> record batches, ready to be sent: all work of sending that does not wait.
-
-        Raises:
-            OutputTooLargeError: as `send`.
-        """
+        """(topic, partition) -> record batches, ready to be sent: all work of sending that does not wait."""
         groups: dict[tuple[str, int], list[Output]] = defaultdict(list)
         with self._clock.running("emit"):
             for output in outputs:
-                self._check_size(output)
                 groups[output.topic, partition if output.partition is None else output.partition].append(output)
             for letter in dead:
                 output = self._quarantine(letter)
@@ -174,20 +192,20 @@ class Outbox:
             size += added.size
         return [*packed, Packed(batch, size)]
 
-    async def _send_batches(self, topic: str, partition: int, batches: Sequence[Packed]) -> list[asyncio.Future[Any]]:
+    async def _send_batches(self, topic: str, partition: int, batches: Sequence[Packed]) -> list[Delivery]:
         name = topic_name(self._settings, topic)
         if partition not in await self._producer.partitions_for(name):
             raise UnavailableError(
                 f"{name} has no partition {partition}, so its outputs cannot be sent.",
                 "It needs as many partitions as the input topics: `millrace topics list` shows them.",
             )
-        futures = []
+        deliveries = []
         for batch, size in batches:
             records = batch.record_count()
             future: asyncio.Future[Any] = await self._producer.send_batch(batch, name, partition=partition)
             future.add_done_callback(partial(self._delivered, topic, records, size))
-            futures.append(future)
-        return futures
+            deliveries.append(Delivery(future, name, partition, records))
+        return deliveries
 
     def _delivered(self, topic: str, records: int, size: int, future: asyncio.Future[Any]) -> None:
         if future.cancelled():
@@ -203,7 +221,7 @@ class Outbox:
             if records == 1:
                 self._most[topic] = min(size - 1, self._most.get(topic, size))
             else:
-                self._batch[topic] = size // 2
+                self._batch[topic] = min(size, self._batch.get(topic, size)) // 2
             log.warning("the broker refused outputs for their size", topic=topic, records=records, bytes=size)
 
 

@@ -1,24 +1,35 @@
 """Partition state: the rows of one input partition, numpy structured rows in slots, and which of them changed.
 
 key ─► slot ─► array[slot] ─► touch ─► changes since the last checkpoint
+mark ─► slots, changed rows ─► undo: as they were at the mark
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 FIRST_CAPACITY = 1024
+Bounds = Mapping[str, tuple[float, float]]  # field -> lowest and highest value that a sound row holds
+Converter = Callable[
+    [np.ndarray], np.ndarray
+]  # raw bytes (n, size) u1 of rows of an earlier layout -> rows of this one
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Shape of the rows of one table. Raise `version` whenever `dtype` or the meaning of a field changes."""
+    """Shape of the rows of one table. Raise `version` whenever `dtype` or the meaning of a field changes.
+
+    `bounds` are for finding rows that no sound program could have written; fields without bounds hold anything.
+    `earlier` takes over rows of layouts of before, by their version.
+    """
 
     dtype: np.dtype
     version: int = 1
+    bounds: Bounds = field(default_factory=dict, compare=False, hash=False)
+    earlier: Mapping[int, Converter] = field(default_factory=dict, compare=False, hash=False)
 
 
 @dataclass(frozen=True)
@@ -35,18 +46,22 @@ class Rows:
 
     `array` has shape (capacity,) and is replaced by a longer one when it is full, so handlers read it again after
     `slots`. A slot belongs to its key until the key is removed or the partition is opened again: slots are never
-    kept in rows, and results must not depend on their numbers.
+    kept in rows, and results must not depend on their numbers. Handlers change only rows that they asked `slots` for:
+    these are what `undo` brings back.
     """
 
-    def __init__(self, dtype: np.dtype, layout: int) -> None:
+    def __init__(self, dtype: np.dtype, layout: int, bounds: Bounds | None = None) -> None:
         self.array: np.ndarray = np.zeros(FIRST_CAPACITY, dtype)
         self.layout = layout
+        self.bounds: Bounds = bounds or {}
         self.rebuilding = 0  # rows of another layout that were not loaded
         self._slot_of: dict[bytes, int] = {}
         self._keys: list[bytes | None] = []
         self._free: list[int] = []
         self._touched = np.zeros(FIRST_CAPACITY, np.bool_)
         self._removed: set[bytes] = set()
+        self._before: list[tuple[np.ndarray, np.ndarray]] | None = None  # since the mark: slots, and rows as they were
+        self._added: list[bytes] = []  # since the mark
 
     def __len__(self) -> int:
         return len(self._slot_of)
@@ -69,7 +84,29 @@ class Rows:
             slots[i] = self._slot_of.get(keys[i], -1)  # the batch may name a new key twice
             if slots[i] < 0:
                 slots[i] = self._add(keys[i])
+        if self._before is not None:
+            self._before.append((slots, self.array[slots]))
         return slots
+
+    def mark(self) -> None:
+        """From here on changes can be undone."""
+        self._before, self._added = [], []
+
+    def undo(self) -> None:
+        """Rows and keys as they were at the mark, but for keys that were removed since."""
+        for slots, rows in reversed(self._before or []):
+            self.array[slots] = rows
+        for key in self._added:
+            self.remove(key)
+        self.mark()
+
+    def faults(self) -> list[str]:
+        """What is out of bounds in the rows that were asked for since the mark."""
+        found: dict[bytes | None, str] = {}
+        for slots, _ in self._before or []:
+            wrong = out_of_bounds(self.array[slots], self.bounds)
+            found |= {self._keys[slots[place]]: text for place, text in wrong.items()}
+        return [f"the row of {_named(key)}: {text}" for key, text in found.items()]
 
     def touch(self, slots: np.ndarray | int) -> None:
         """These rows changed: the next checkpoint saves them."""
@@ -113,6 +150,7 @@ class Rows:
                 self._resize(2 * slot)
             self._keys.append(key)
         self._slot_of[key] = slot
+        self._added.append(key)
         self._removed.discard(key)
         self._touched[slot] = True
         return slot
@@ -124,12 +162,29 @@ class Rows:
         self.array, self._touched = array, touched
 
 
+def out_of_bounds(rows: np.ndarray, bounds: Bounds) -> dict[int, str]:
+    """Place of each of the rows (n,) that holds a value beyond its bounds, NaN included, and which one."""
+    found: dict[int, str] = {}
+    for name, (low, high) in bounds.items():
+        values = rows[name]
+        is_wrong = ~((values >= low) & (values <= high))
+        if is_wrong.any():
+            for place in np.flatnonzero(is_wrong.reshape(len(rows), -1).any(axis=1)).tolist():
+                value = np.atleast_1d(values[place])[np.atleast_1d(is_wrong[place])][0]
+                found.setdefault(place, f"{name} is {value}, not within {low:g} to {high:g}")
+    return found
+
+
+def _named(key: bytes | None) -> str:
+    return repr((key or b"").decode(errors="replace"))
+
+
 def adopt(layout: Layout, old: Rows, source: Rows) -> Rows:
     """The rows of `source` as a table of another layout version; the next checkpoint saves all of them.
 
     Keys that only `old` had are gone, in the changelog too.
     """
-    rows = Rows(layout.dtype, layout.version)
+    rows = Rows(layout.dtype, layout.version, layout.bounds)
     kept = {key: source.array[source.find(key)].tobytes() for key in source.keys()}  # noqa: SIM118 - not a mapping
     rows.load(kept, [key for key in old.keys() if key not in source])  # noqa: SIM118
     rows.touch(np.arange(len(kept)))
@@ -138,10 +193,31 @@ def adopt(layout: Layout, old: Rows, source: Rows) -> Rows:
 
 @dataclass
 class PartitionState:
-    """What a handler sees of its partition: the tables that it declared in `layouts`."""
+    """What a handler sees of its partition: the tables that it declared in `layouts`.
+
+    `origins` are the names that ids of outputs are made of, by input topic (in the contract): the topic, and which of
+    all topics of this name it is.
+    """
 
     number: int
     tables: dict[str, Rows] = field(default_factory=dict)
+    origins: Mapping[str, str] = field(default_factory=dict)
+
+    def origin(self, topic: str) -> str:
+        return self.origins.get(topic, topic)
+
+    def mark(self) -> None:
+        """From here on `undo` brings all tables back."""
+        for rows in self.tables.values():
+            rows.mark()
+
+    def undo(self) -> None:
+        for rows in self.tables.values():
+            rows.undo()
+
+    def faults(self) -> list[str]:
+        """What is out of bounds in rows that were asked for since the mark, table by table."""
+        return [f"table {name}, {text}" for name, rows in self.tables.items() for text in rows.faults()]
 
 
 def fits(state: PartitionState, layouts: Mapping[str, Layout]) -> bool:
@@ -151,4 +227,5 @@ def fits(state: PartitionState, layouts: Mapping[str, Layout]) -> bool:
 
 
 def empty_state(number: int, layouts: Mapping[str, Layout]) -> PartitionState:
-    return PartitionState(number, {name: Rows(layout.dtype, layout.version) for name, layout in layouts.items()})
+    tables = {name: Rows(layout.dtype, layout.version, layout.bounds) for name, layout in layouts.items()}
+    return PartitionState(number, tables)

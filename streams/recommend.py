@@ -38,6 +38,8 @@ class Recommend:
 
     name = "recommend"
     topics = (CLICKS, ITEMS)
+    log = None
+    outputs = (RECOMMENDATIONS,)
     changelog = RECOMMEND_STATE
 
     def __init__(self, settings: Settings, reader: FeedReader, recommender: Recommender, model: ModelRef) -> None:
@@ -56,6 +58,9 @@ class Recommend:
             self.shadow = None
         else:
             self.shadow = RankShadow(model.name, self._model["version"], challenger, model.version)
+
+    def event_time(self, record: ConsumerRecord) -> float | None:
+        """Nobody's rows depend on the order of clicks and items: their order for the view is that of the feed."""
 
     def layouts(self) -> Mapping[str, Layout]:
         return {USERS: Layout(USER, LAYOUT)}
@@ -96,13 +101,14 @@ class Recommend:
         feed = self._tell_clicks(caused, clicks, steps, state.number)
         if not len(accepted):
             return [feed]
-        return [feed, *self._recommend([caused[place] for place in accepted.tolist()], clicks, steps)]
+        origin = state.origin(CLICKS)
+        return [feed, *self._recommend([caused[place] for place in accepted.tolist()], clicks, steps, origin)]
 
     def _tell_clicks(self, caused: Sequence[Caused], clicks: ClickArrays, steps: Steps, partition: int) -> Output:
         offsets = np.array([record.offset for record, _ in caused], np.int64)
         return Output(FEED, None, encode(feed_clicks(clicks, steps, partition, offsets)), partition=0)
 
-    def _recommend(self, caused: Sequence[Caused], clicks: ClickArrays, steps: Steps) -> list[Output]:
+    def _recommend(self, caused: Sequence[Caused], clicks: ClickArrays, steps: Steps, origin: str) -> list[Output]:
         view = self.reader.view
         ranked = self.recommender.rank(view, queries_of(clicks, steps), self.shadow)
         enter("emit")
@@ -111,21 +117,18 @@ class Recommend:
         for place, (record, click) in enumerate(caused):
             best = zip(rows[place][: counts[place]], scores[place], strict=False)
             items = [{"item_id": names[row], "score": score} for row, score in best]
-            outputs.append(self._output(record, click, ranked.strategies[place], view.feed_offset, items))
+            recommendation_id = output_id(origin, record.partition, record.offset, "recommendation")
+            answer = {"strategy": ranked.strategies[place], "feed_offset": view.feed_offset, "items": items}
+            outputs.append(self._output(record, click, recommendation_id, answer))
         return outputs
 
-    def _output(
-        self, record: ConsumerRecord, click: Click, strategy: str, feed_offset: int, items: list[dict[str, Any]]
-    ) -> Output:
-        recommendation_id = output_id(CLICKS, record.partition, record.offset, "recommendation")
+    def _output(self, record: ConsumerRecord, click: Click, recommendation_id: str, answer: dict[str, Any]) -> Output:
         recommendation = {
             "recommendation_id": recommendation_id,
             "event_time": click.event_time,
             "user_id": click.user_id,
             "caused_by": caused_by(record, CLICKS, click.event_id),
             "model": self._model,
-            "strategy": strategy,
-            "feed_offset": feed_offset,
-            "items": items,
+            **answer,
         }
         return decision(RECOMMENDATIONS, "millrace.recommendation.v1", recommendation_id, recommendation, record)

@@ -4,39 +4,47 @@ assign ─► open ─► apply batches ⟳ checkpoint beside them ─► releas
 
 Invariants, with their numbers in the code:
 
-1. `state` is the result of all input below `positions`. Both change together; both are saved in one Kafka transaction
-   with the group's offsets.
+1. `state` is the result of all input below `positions`, and of entries of the log in `ahead`. All change together; all
+   are saved in one Kafka transaction with the group's offsets.
 2. A batch is applied only if it starts at `positions`, otherwise the partition seeks back.
 3. Opening fences first, then reads offsets and changelog, and refuses if they disagree.
-4. Whatever is doubtful (handler failure, unknown commit, cancelled batch) drops the memory and opens again.
+4. Whatever is doubtful (unknown commit, cancelled batch, rows out of bounds, a frozen process) drops the memory and
+   opens again. A record that fails is none of these: its rows are undone (`trying`).
 5. Only the fetch loop moves the consumer. Outputs and dead letters are acknowledged before the checkpoint that
    covers them.
-6. Handlers are deterministic in (rows, records), so a stale owner can only repeat a decision, never contradict it.
+6. Where entries of a log are applied is written down before they are (`merge`), and what was sent since the checkpoint
+   is recalled at opening and not sent again (`recall`). So whoever replays can only repeat a decision, never
+   contradict it: handlers are deterministic in (rows, records in their order).
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Sequence
+import json
+import time
+from collections.abc import Coroutine
 from typing import Any
 
 import structlog
 from aiokafka.errors import KafkaError
 
 from schemas import Settings, UnavailableError
-from streams.changelog import Changelog, FencedError, Snapshot, take_snapshot
-from streams.deadletters import failure_reason
-from streams.handler import ConsumerRecord, DeadLetter, Handler, Outcome
+from streams.changelog import Changelog, covered, take_snapshot
+from streams.handler import Handler, Outcome
 from streams.metrics import CHECKPOINT_ROWS, CHECKPOINTS, OPENINGS, ROWS, BatchMetrics, forget_partition
-from streams.outbox import Outbox
-from streams.ownership import Batch, Partition, Positions
+from streams.outbox import Delivery, Outbox
+from streams.ownership import Batch, Partition
 from streams.partition import empty_state
+from streams.recall import not_quarantined, not_sent
+from streams.saved import PLACED, Snapshot
+from streams.transactions import FencedError
+from streams.trying import OutOfBoundsError, Trial, check_changes
 
 log = structlog.get_logger(__name__)
 RELEASE_S = 4.0  # of the 10 s that a worker may take to end
 CLOSE_S = 1.0
 SAVE_S = 30.0
-FIRST_RETRY_S, LAST_RETRY_S = 0.1, 10.0
+FIRST_RETRY_S, LAST_RETRY_S = 0.1, 2.0  # work goes on within 3 s of the broker's return
 PASSING = (KafkaError, UnavailableError, OSError, TimeoutError)  # of a send: trying again may help
 
 
@@ -48,13 +56,14 @@ class Runtime:
     """The partitions that this worker owns, of one agent."""
 
     def __init__(self, settings: Settings, handler: Handler) -> None:
-        self.handler = handler
+        self.handler, self._settings = handler, settings
         self.changelog = Changelog(settings, handler)
         self.metrics = BatchMetrics(handler.name)
         self.outbox = Outbox(settings, handler.name, self.metrics.clock)
         self.parts: dict[int, Partition] = {}
+        self.alive_at = time.monotonic()  # raised by the source, several times a second
+        self._trial = Trial(handler, self.outbox.check)
         self.gate = asyncio.Lock()  # held while a batch is applied, and while models change between two
-        self._fence_wait_s = settings.session_timeout_s
         self._release_s = min(RELEASE_S, settings.session_timeout_s / 2)
         self._is_released = False
         self._tasks: set[asyncio.Task[None]] = set()
@@ -178,78 +187,71 @@ class Runtime:
                 part.log.error("a batch does not follow", starts=batch.starts, at=part.positions)
                 part.resume()
                 return
-            must_save = await self._try(part, batch)
-        if must_save:
-            await self._checkpoint(part)
+            await self._try(part, batch)
 
-    async def _try(self, part: Partition, batch: Batch) -> bool:
-        """Apply, and open the partition again if that fails (4). True when a checkpoint is due at once."""
+    async def _try(self, part: Partition, batch: Batch) -> None:
+        """Apply, and open the partition again if that fails (4)."""
         try:
-            if part.must_be_careful(batch):
-                return await self._apply_one_by_one(part, batch)
-            await self._apply(part, batch.records, batch.ends)
+            await self._apply(part, batch)
         except Interrupted:
             pass  # `is_whole` is false: whoever touches the partition next opens it again
         except UnavailableError as error:
             self._failed(part, "unavailable", error)
-        except Exception as error:  # a bug of the handler, which must not stop the partition
-            part.careful_until = {
-                topic: max(end, part.careful_until.get(topic, 0)) for topic, end in batch.ends.items()
-            }
-            self._failed(part, "handler", error)
-        return False
+        except Exception as error:  # ours, not the handler's
+            self._failed(part, "bug", error)
 
     def _failed(self, part: Partition, cause: str, error: BaseException) -> None:
         part.failures += 1
-        trace = error if cause == "handler" else None
+        trace = error if cause == "bug" else None
         part.log.warning("goes back to its last checkpoint", cause=cause, error=repr(error), exc_info=trace)
         self.renew(part, cause)
 
-    async def _apply(self, part: Partition, records: Sequence[ConsumerRecord], ends: Positions) -> None:
+    async def _apply(self, part: Partition, batch: Batch) -> None:
         part.is_whole = False
-        if records:
+        if batch.placements:
+            await self._write_down(part, batch)  # (6)
+        if batch.records:
             with self.metrics.handling():
-                outcome = self.handler.handle(part.state, records)
+                careful = part.must_be_careful(batch.starts)
+                outcome = self._trial.handle(part, batch.records, is_careful=careful)
             await self._emit(part, outcome)
-        part.positions = ends  # (1)
+        part.has_moved(batch, self.changelog.log_topic)  # (1)
         part.is_whole = True
-        self.metrics.applied(records, ends)
+        self.metrics.applied(batch.records, batch.ends)
 
-    async def _apply_one_by_one(self, part: Partition, batch: Batch) -> bool:
-        for record in batch.records:
-            at, ends = (record.topic, record.offset), {**part.positions, record.topic: record.offset + 1}
-            if at in part.poison:
-                exception, reason = part.poison[at]
-                letter = DeadLetter(record, reason, exception)
-                await self._emit(part, Outcome(dead=[letter]))
-                part.positions = ends
-                part.resume()  # the rest is fetched again after a checkpoint, so that failures need not repeat all
-                return True
-            try:
-                await self._apply(part, [record], ends)
-            except (Interrupted, UnavailableError):
-                raise
-            except Exception as error:
-                part.poison[at] = type(error).__name__, failure_reason(error)
-                part.log.warning("a record fails again and is quarantined", topic=record.topic, offset=record.offset)
-                raise
-        part.positions = batch.ends
-        return False
+    async def _write_down(self, part: Partition, batch: Batch) -> None:
+        """Where entries of the log are applied, until the broker has it."""
+        known = set(part.placed)
+        part.placed += [placement for placement in batch.placements if placement not in known]
+        key, value = PLACED + part.owner.encode(), json.dumps(part.placed).encode()
+        await self._patiently(part, self.outbox.write_down, self.changelog.topic, part.number, key, value)
 
     async def _emit(self, part: Partition, outcome: Outcome) -> None:
         """Hand outputs over; while the broker is away nothing is fetched, as the agent waits here (5)."""
+        if (
+            time.monotonic() - self.alive_at > self._settings.session_timeout_s
+        ):  # another worker may own the partition for long
+            part.log.warning("the process stood still; what it was about to send is dropped")
+            raise UnavailableError(f"The process stood still for more than {self._settings.session_timeout_s:.0f} s.")
+        outputs, dead = outcome.outputs, outcome.dead
+        if sent := part.memory.sent:  # (6)
+            outputs = not_sent(self.handler.name, outputs, sent)
+            dead = not_quarantined(dead, self._settings.topic_prefix, sent)
+        if outputs or dead:
+            part.pending += await self._patiently(part, self.outbox.send, outputs, dead, part.number)
+
+    async def _patiently(self, part: Partition, send: Any, *what: Any) -> Any:
+        """Until the broker takes it, or the partition goes elsewhere."""
         epoch, attempts = part.epoch, 0
-        while outcome.outputs or outcome.dead:
+        while True:
             try:
-                part.pending += await self.outbox.send(outcome.outputs, outcome.dead, part.number)
+                return await send(*what)
             except PASSING as error:
                 attempts += 1
                 part.log.warning("outputs wait for the broker", error=str(error) or repr(error))
                 await asyncio.sleep(retry_after_s(attempts))
                 if part.epoch != epoch:
                     raise Interrupted from error
-            else:
-                return
 
     # checkpoint
 
@@ -267,6 +269,7 @@ class Runtime:
                 for name, table in part.state.tables.items():
                     ROWS.labels(self.handler.name, name, part.number).set(len(table))
             try:  # batches go on meanwhile
+                check_changes(part, snapshot)
                 with CHECKPOINTS.labels(self.handler.name).time():
                     await asyncio.wait_for(self._save(part, snapshot, pending), SAVE_S)
             except FencedError:
@@ -274,22 +277,34 @@ class Runtime:
                 part.is_fenced = True
                 part.suspend()
                 self._spawn(self._reopen_if_still_mine(part))
+            except OutOfBoundsError as error:  # (4) loaded again, and checked record by record until it is found
+                part.be_careful_until(part.positions)
+                self._failed(part, "out of bounds", error)
             except Exception as error:  # (4) the outcome is unknown: ask the broker
                 self._failed(part, "checkpoint", error)
             except BaseException:
                 part.is_whole = False  # (4) cancelled: the changes in the snapshot are forgotten
                 raise
             else:
-                part.was_saved_at(snapshot.positions)
+                part.was_saved_at(snapshot.standing.positions)
+                part.placed = [
+                    p for p in part.placed if not snapshot.standing.has_applied(p[0], self.changelog.log_topic)
+                ]
                 CHECKPOINT_ROWS.labels(self.handler.name).inc(snapshot.rows)
 
-    async def _save(self, part: Partition, snapshot: Snapshot, pending: list[asyncio.Future[Any]]) -> None:
-        await asyncio.gather(*pending)  # (5)
-        await self.changelog.commit(part, snapshot)  # (1)
+    async def _save(self, part: Partition, snapshot: Snapshot, pending: list[Delivery]) -> None:
+        await asyncio.gather(*(delivery.future for delivery in pending))  # (5)
+        for one in pending:
+            if one.topic in part.output_ends and one.partition == part.number:
+                end = one.future.result().offset + one.records
+                part.output_ends[one.topic] = max(end, part.output_ends[one.topic])
+        saved = Snapshot(covered(snapshot.standing, part.output_ends), snapshot.tables)
+        await self.changelog.commit(part, saved)  # (1)
+        part.checkpoint = saved.standing.number
 
     async def _reopen_if_still_mine(self, part: Partition) -> None:
         """Two workers must not fence each other in turn: a rebalance normally settles it long before."""
-        await asyncio.sleep(self._fence_wait_s)
+        await asyncio.sleep(self._settings.session_timeout_s)
         self.renew(part, "fenced")
 
 

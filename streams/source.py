@@ -1,28 +1,32 @@
 """Source: an agent's own aiokafka consumer, which feeds its Faust channel one event per fetched partition batch.
 
-consumer group ─► fetch ─► merge the topics ─► channel ─► agent ─► Runtime.process; every second Runtime.checkpoint
+consumer group ─► fetch ─► ask for ends ─► merge ─► channel ─► agent ─► Runtime.process; every second a checkpoint
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import structlog
-from aiokafka import ConsumerRebalanceListener, TopicPartition
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import ConsumerStoppedError, IllegalStateError, KafkaError, OffsetOutOfRangeError
 from mode import Service
 
 from schemas import Settings, SettingsError, UnavailableError
-from streams.kafka import partition_counts, start_group_consumer
-from streams.merge import Lane
+from streams.kafka import client_options, partition_counts, start_group_consumer
+from streams.merge import Lane, PlacedLane
 from streams.metrics import LAG, LOST_RECORDS
+from streams.ownership import Partition
 from streams.runtime import Runtime
 
 log = structlog.get_logger(__name__)
 POLL_MS = 200
 PAUSE_S = 0.02
+ASK_S = 2.0
+TICK_S = 0.3
 BROKER_PATIENCE_S = 60.0  # at start; later the clients retry for ever
 TOPICS_PATIENCE_S = 5.0
 LEAVE_S = 2.0  # leaving the group waits for the broker
@@ -40,6 +44,7 @@ class Source(Service, ConsumerRebalanceListener):
         self.before_ready = before_ready
         self.topics: list[str] = runtime.changelog.topics
         self._consumer: Any = None
+        self._asker: Any = None
         self._lanes: dict[int, Lane] = {}
         self._flowing: set[TopicPartition] = set()
 
@@ -60,6 +65,13 @@ class Source(Service, ConsumerRebalanceListener):
                 return
 
     @Service.task
+    async def _tick(self) -> None:
+        """As long as this runs the process does: see `Runtime.alive_at`."""
+        while not self.should_stop:
+            self.runtime.alive_at = time.monotonic()
+            await asyncio.sleep(TICK_S)
+
+    @Service.task
     async def _checkpoints(self) -> None:
         async for _ in self.itertimer(self.settings.checkpoint_interval_s, name="checkpoint"):
             self._measure_lag()
@@ -67,6 +79,8 @@ class Source(Service, ConsumerRebalanceListener):
 
     async def on_stop(self) -> None:
         await self.runtime.release()
+        if self._asker is not None:
+            await self._asker.stop()
         if self._consumer is not None:
             try:
                 await asyncio.wait_for(self._consumer.stop(), LEAVE_S)
@@ -148,6 +162,7 @@ class Source(Service, ConsumerRebalanceListener):
                 await self._fetch(wanted)
             else:
                 await asyncio.sleep(PAUSE_S)
+            await self._confirm()
         except IllegalStateError:  # revoked in the meantime
             await asyncio.sleep(PAUSE_S)
         for _, lane in self._ready_lanes():
@@ -170,7 +185,7 @@ class Source(Service, ConsumerRebalanceListener):
             if part.is_ready and part.must_seek:
                 for tp in tps:
                     self._consumer.seek(tp, part.positions[tp.topic])
-                self._lanes[number], part.must_seek = Lane(part), False
+                self._lanes[number], part.must_seek = self._lane(part), False
             if part.is_ready and not self._flowing.issuperset(tps):
                 self._consumer.resume(*tps)
                 self._flowing.update(tps)
@@ -198,7 +213,33 @@ class Source(Service, ConsumerRebalanceListener):
             lane = lanes[tp.partition]
             if lane.epoch == lane.part.epoch and self._consumer.assignment() >= {tp}:
                 position = await self._consumer.position(tp)
-                lane.add(tp.topic, fetched.get(tp, ()), position, self._consumer.last_stable_offset(tp))
+                lane.add(tp.topic, fetched.get(tp, ()), position)
+
+    def _lane(self, part: Partition) -> Lane:
+        return PlacedLane(part, self.runtime.handler.event_time) if self.runtime.changelog.log_topic else Lane(part)
+
+    async def _confirm(self) -> None:
+        """Ask where the topics end, after what was fetched: the order of records waits for it.
+
+        By a connection of its own: on the consumer's it would wait for the fetch that waits for new records.
+        """
+        lanes = [(number, lane) for number, lane in self._ready_lanes() if lane.wants_ends]
+        if not lanes:
+            return
+        tps = [TopicPartition(topic, number) for number, _ in lanes for topic in self.topics]
+        try:
+            if self._asker is None:
+                asker = AIOKafkaConsumer(**client_options(self.settings), isolation_level="read_committed")
+                await asker.start()
+                self._asker = asker
+            async with asyncio.timeout(ASK_S):
+                ends = await self._asker.end_offsets(tps)
+        except (KafkaError, TimeoutError, OSError) as error:
+            log.warning("the ends of topics are not told", agent=self.runtime.handler.name, error=repr(error))
+            await asyncio.sleep(PAUSE_S)
+            return
+        for number, lane in lanes:
+            lane.confirm({topic: ends[TopicPartition(topic, number)] for topic in self.topics})
 
     async def _go_on_from_earliest(self, tp: TopicPartition, offset: int) -> None:
         """Retention was faster than this agent, or the topic was made anew: told, counted, and on it goes."""

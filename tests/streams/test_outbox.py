@@ -113,7 +113,7 @@ async def test_what_is_sent_arrives_and_its_cpu_time_is_emit(settings: Settings)
     await apply_topics(settings)
     clock = StageClock()
     outbox = Outbox(settings, "agent", clock)
-    await asyncio.gather(*await outbox.send(outputs(50), [], 1))
+    await asyncio.gather(*(delivery.future for delivery in await outbox.send(outputs(50), [], 1)))
     await outbox.stop()
     assert [found.value for found in await consume(settings, SCORES, 50)] == [b"%d" % number for number in range(50)]
     seconds = clock.take()

@@ -6,8 +6,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.changelog import VERSION_BYTES, restore
 from streams.partition import FIRST_CAPACITY, Layout, Rows
+from streams.saved import VERSION_BYTES, restore
 
 ROW = np.dtype([("a", "<i8"), ("b", "<f4", (3,))])
 LAYOUTS = {"one": Layout(ROW, 3), "two": Layout(np.dtype("<i4"), 1)}

@@ -36,6 +36,14 @@ class Trivial:
     every: int = 10
     large: dict[str, int] = field(default_factory=dict)  # key -> bytes of its outputs
     needs: str = ""  # a file without which it cannot work
+    outputs: tuple[str, ...] = (OUTPUT_TOPIC,)
+
+    @property
+    def log(self) -> str | None:
+        return self.topics[1] if len(self.topics) > 1 else None
+
+    def event_time(self, record: Any) -> float | None:
+        return float(record.timestamp)
 
     def layouts(self) -> Mapping[str, Layout]:
         return {"totals": Layout(ROW, self.version), "seen": Layout(np.dtype("<i8"), 1)}
@@ -62,11 +70,15 @@ class Trivial:
         return outcome
 
     def output(self, record: Any, count: int, total: int) -> Output:
-        value = json.dumps({"key": record.key.decode(), "count": count, "sum": total})
+        cause = {"topic": self.contract_name(record.topic), "offset": record.offset}
+        value = json.dumps({"key": record.key.decode(), "count": count, "sum": total, "caused_by": cause})
         value += " " * self.large.get(record.key.decode(), 0)
         ce_id = output_id(record.topic, record.partition, record.offset, "total")
         headers = cloud_event_headers(ce_id, "trivial.total", record.topic, datetime(2026, 1, 1, tzinfo=UTC))
         return Output(OUTPUT_TOPIC, record.key, value.encode(), headers)
+
+    def contract_name(self, topic: str) -> str:
+        return next(name for name in self.topics if topic.endswith(name))
 
 
 def mix(value: int, topic: str, offset: int, added: int) -> int:
