@@ -5,6 +5,7 @@ Settings ─► client_options ─► AIOKafkaConsumer, AIOKafkaProducer, AIOKaf
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from collections.abc import Sequence
 from typing import Any
@@ -21,6 +22,7 @@ OPEN_TIMEOUT_MS = 10_000  # a partition that is not there is waited for as long
 # A consumer that fetches nothing for this long leaves its group and never comes back (aiokafka 0.14). Ours fetches
 # nothing while a partition waits for what is away, for as long as that takes; its heartbeats say that it lives.
 IDLE_MS = 2**31 - 1
+ASK_S = 2.0
 FETCH_WAIT_MS = 50  # a fetch returns at once when there is something; without it a new partition waits this long
 
 
@@ -108,6 +110,35 @@ async def open_partition(settings: Settings, tp: TopicPartition, fetch_wait_ms: 
         await consumer.stop()
         raise
     return consumer, int(first), int(end)
+
+
+class TopicEnds:
+    """Asks where partitions end, by a connection of its own: on that of a consumer the question would wait for the
+    fetch that waits for new records.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._consumer: Any = None
+
+    async def of(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
+        """The next offset of each, as a `read_committed` reader sees it.
+
+        Raises:
+            KafkaError: the broker does not answer as it should.
+            TimeoutError: nor within 2 s.
+        """
+        async with asyncio.timeout(ASK_S):
+            if self._consumer is None:
+                consumer = AIOKafkaConsumer(**client_options(self._settings), isolation_level="read_committed")
+                await consumer.start()
+                self._consumer = consumer
+            ends: dict[TopicPartition, int] = await self._consumer.end_offsets(list(partitions))
+            return ends
+
+    async def stop(self) -> None:
+        if self._consumer is not None:
+            await self._consumer.stop()
 
 
 async def partition_counts(settings: Settings, topics: Sequence[str]) -> dict[str, int]:

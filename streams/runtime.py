@@ -20,23 +20,20 @@ Invariants, with their numbers in the code:
 from __future__ import annotations
 
 import asyncio
-import json
-import time
 from collections.abc import Coroutine
 from typing import Any
 
 import structlog
-from aiokafka.errors import KafkaError
 
 from schemas import Settings, UnavailableError
 from streams.changelog import Changelog, covered, take_snapshot
-from streams.handler import Handler, Outcome
+from streams.handler import Handler
 from streams.metrics import CHECKPOINT_ROWS, CHECKPOINTS, OPENINGS, ROWS, BatchMetrics, forget_partition
 from streams.outbox import Delivery, Outbox
 from streams.ownership import Batch, Partition
 from streams.partition import empty_state
-from streams.recall import not_quarantined, not_sent
-from streams.saved import PLACED, Snapshot
+from streams.saved import Snapshot
+from streams.sending import Interrupted, Sending, retry_after_s
 from streams.transactions import FencedError
 from streams.trying import OutOfBoundsError, Trial, check_changes
 
@@ -44,12 +41,6 @@ log = structlog.get_logger(__name__)
 RELEASE_S = 4.0  # of the 10 s that a worker may take to end
 CLOSE_S = 1.0
 SAVE_S = 30.0
-FIRST_RETRY_S, LAST_RETRY_S = 0.1, 2.0  # work goes on within 3 s of the broker's return
-PASSING = (KafkaError, UnavailableError, OSError, TimeoutError)  # of a send: trying again may help
-
-
-class Interrupted(Exception):  # noqa: N818 - not an error: the partition went elsewhere while a batch was applied
-    """The batch in hand became stale."""
 
 
 class Runtime:
@@ -61,7 +52,7 @@ class Runtime:
         self.metrics = BatchMetrics(handler.name)
         self.outbox = Outbox(settings, handler.name, self.metrics.clock)
         self.parts: dict[int, Partition] = {}
-        self.alive_at = time.monotonic()  # raised by the source, several times a second
+        self.sending = Sending(settings, handler, self.changelog.topic, self.outbox)
         self._trial = Trial(handler, self.outbox.check)
         self.gate = asyncio.Lock()  # held while a batch is applied, and while models change between two
         self._release_s = min(RELEASE_S, settings.session_timeout_s / 2)
@@ -106,6 +97,14 @@ class Runtime:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*map(self.changelog.close, self.parts.values()), return_exceptions=True)
+        self.parts.clear()
+        await self.outbox.stop()
+
+    async def drop(self) -> None:
+        """Forget all partitions, unsaved: their topics are gone."""
+        for part in self.parts.values():
+            part.suspend()
+            self._spawn(self._close(part))
         self.parts.clear()
         await self.outbox.stop()
 
@@ -208,50 +207,15 @@ class Runtime:
 
     async def _apply(self, part: Partition, batch: Batch) -> None:
         part.is_whole = False
-        if batch.placements:
-            await self._write_down(part, batch)  # (6)
+        await self.sending.write_down(part, batch)  # (6)
         if batch.records:
             with self.metrics.handling():
                 careful = part.must_be_careful(batch.starts)
                 outcome = self._trial.handle(part, batch.records, is_careful=careful)
-            await self._emit(part, outcome)
+            await self.sending.emit(part, outcome)  # (5)
         part.has_moved(batch, self.changelog.log_topic)  # (1)
         part.is_whole = True
         self.metrics.applied(batch.records, batch.ends)
-
-    async def _write_down(self, part: Partition, batch: Batch) -> None:
-        """Where entries of the log are applied, until the broker has it."""
-        known = set(part.placed)
-        part.placed += [placement for placement in batch.placements if placement not in known]
-        key, value = PLACED + part.owner.encode(), json.dumps(part.placed).encode()
-        await self._patiently(part, self.outbox.write_down, self.changelog.topic, part.number, key, value)
-
-    async def _emit(self, part: Partition, outcome: Outcome) -> None:
-        """Hand outputs over; while the broker is away nothing is fetched, as the agent waits here (5)."""
-        if (
-            time.monotonic() - self.alive_at > self._settings.session_timeout_s
-        ):  # another worker may own the partition for long
-            part.log.warning("the process stood still; what it was about to send is dropped")
-            raise UnavailableError(f"The process stood still for more than {self._settings.session_timeout_s:.0f} s.")
-        outputs, dead = outcome.outputs, outcome.dead
-        if sent := part.memory.sent:  # (6)
-            outputs = not_sent(self.handler.name, outputs, sent)
-            dead = not_quarantined(dead, self._settings.topic_prefix, sent)
-        if outputs or dead:
-            part.pending += await self._patiently(part, self.outbox.send, outputs, dead, part.number)
-
-    async def _patiently(self, part: Partition, send: Any, *what: Any) -> Any:
-        """Until the broker takes it, or the partition goes elsewhere."""
-        epoch, attempts = part.epoch, 0
-        while True:
-            try:
-                return await send(*what)
-            except PASSING as error:
-                attempts += 1
-                part.log.warning("outputs wait for the broker", error=str(error) or repr(error))
-                await asyncio.sleep(retry_after_s(attempts))
-                if part.epoch != epoch:
-                    raise Interrupted from error
 
     # checkpoint
 
@@ -306,8 +270,3 @@ class Runtime:
         """Two workers must not fence each other in turn: a rebalance normally settles it long before."""
         await asyncio.sleep(self._settings.session_timeout_s)
         self.renew(part, "fenced")
-
-
-def retry_after_s(attempts: int) -> float:
-    """None at first, then 0.1 s, doubled each time, up to 10 s."""
-    return min(LAST_RETRY_S, FIRST_RETRY_S * 2.0 ** min(attempts - 1, 16)) if attempts else 0.0

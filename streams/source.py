@@ -6,27 +6,29 @@ consumer group ─► fetch ─► ask for ends ─► merge ─► channel ─�
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import structlog
-from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka import ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import ConsumerStoppedError, IllegalStateError, KafkaError, OffsetOutOfRangeError
 from mode import Service
 
 from schemas import Settings, SettingsError, UnavailableError
-from streams.kafka import client_options, partition_counts, start_group_consumer
+from streams.kafka import TopicEnds, partition_counts, start_group_consumer
 from streams.merge import Lane, PlacedLane
 from streams.metrics import LAG, LOST_RECORDS
 from streams.ownership import Partition
 from streams.runtime import Runtime
+from streams.topic_ids import topic_ids
 
 log = structlog.get_logger(__name__)
 POLL_MS = 200
 PAUSE_S = 0.02
-ASK_S = 2.0
 TICK_S = 0.3
+WATCH_S = 2.0
 BROKER_PATIENCE_S = 60.0  # at start; later the clients retry for ever
 TOPICS_PATIENCE_S = 5.0
 LEAVE_S = 2.0  # leaving the group waits for the broker
@@ -44,7 +46,8 @@ class Source(Service, ConsumerRebalanceListener):
         self.before_ready = before_ready
         self.topics: list[str] = runtime.changelog.topics
         self._consumer: Any = None
-        self._asker: Any = None
+        self._ends = TopicEnds(settings)
+        self._is_anew = False  # topics
         self._lanes: dict[int, Lane] = {}
         self._flowing: set[TopicPartition] = set()
 
@@ -60,16 +63,34 @@ class Source(Service, ConsumerRebalanceListener):
         await self._connect()
         while not self.should_stop:
             try:
+                if self._is_anew:
+                    await self._join_again()
                 await self._turn()
             except ConsumerStoppedError:
                 return
 
     @Service.task
     async def _tick(self) -> None:
-        """As long as this runs the process does: see `Runtime.alive_at`."""
+        """As long as this runs the process does: see `Sending.emit`."""
         while not self.should_stop:
-            self.runtime.alive_at = time.monotonic()
+            self.runtime.sending.alive_at = time.monotonic()
             await asyncio.sleep(TICK_S)
+
+    @Service.task
+    async def _watch_topics(self) -> None:
+        """A topic that is deleted and made anew keeps its name: only its id tells."""
+        known: dict[str, str] = {}
+        while not self.should_stop:
+            try:
+                found = await topic_ids(self.settings, [*self.topics, self.runtime.changelog.topic])
+            except (KafkaError, OSError):
+                found = {}  # the fetching tells of a broker that is away
+            if missing := set(known) - set(found) if found else set():
+                log.error("a topic is gone; it is waited for", agent=self.runtime.handler.name, topics=sorted(missing))
+            elif known and found and found != known:
+                self._is_anew = True
+            known |= found
+            await self.sleep(WATCH_S)
 
     @Service.task
     async def _checkpoints(self) -> None:
@@ -79,8 +100,7 @@ class Source(Service, ConsumerRebalanceListener):
 
     async def on_stop(self) -> None:
         await self.runtime.release()
-        if self._asker is not None:
-            await self._asker.stop()
+        await self._ends.stop()
         if self._consumer is not None:
             try:
                 await asyncio.wait_for(self._consumer.stop(), LEAVE_S)
@@ -119,6 +139,17 @@ class Source(Service, ConsumerRebalanceListener):
         self._consumer = consumer = await start_group_consumer(self.settings, self.runtime.changelog.group)
         consumer.subscribe(self.topics, listener=self)
         log.info("an agent joins its group", agent=self.runtime.handler.name, topics=self.topics)
+
+    async def _join_again(self) -> None:
+        """With nothing in memory: positions and rows are of topics that are gone."""
+        log.error("topics were made anew; the agent begins again", agent=self.runtime.handler.name, topics=self.topics)
+        self._is_anew = False
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._consumer.stop(), LEAVE_S)
+        await self.runtime.drop()
+        self._lanes.clear()
+        self._flowing.clear()
+        await self._connect()
 
     async def _check_topics(self) -> None:
         counts = await partition_counts(self.settings, [*self.topics, self.runtime.changelog.topic])
@@ -219,21 +250,12 @@ class Source(Service, ConsumerRebalanceListener):
         return PlacedLane(part, self.runtime.handler.event_time) if self.runtime.changelog.log_topic else Lane(part)
 
     async def _confirm(self) -> None:
-        """Ask where the topics end, after what was fetched: the order of records waits for it.
-
-        By a connection of its own: on the consumer's it would wait for the fetch that waits for new records.
-        """
+        """Ask where the topics end, after what was fetched: the order of records waits for it."""
         lanes = [(number, lane) for number, lane in self._ready_lanes() if lane.wants_ends]
         if not lanes:
             return
-        tps = [TopicPartition(topic, number) for number, _ in lanes for topic in self.topics]
         try:
-            if self._asker is None:
-                asker = AIOKafkaConsumer(**client_options(self.settings), isolation_level="read_committed")
-                await asker.start()
-                self._asker = asker
-            async with asyncio.timeout(ASK_S):
-                ends = await self._asker.end_offsets(tps)
+            ends = await self._ends.of([TopicPartition(topic, number) for number, _ in lanes for topic in self.topics])
         except (KafkaError, TimeoutError, OSError) as error:
             log.warning("the ends of topics are not told", agent=self.runtime.handler.name, error=repr(error))
             await asyncio.sleep(PAUSE_S)

@@ -8,7 +8,9 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import os
 import signal
+import threading
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -24,6 +26,7 @@ from streams.source import Source
 log = structlog.get_logger(__name__)
 CHANNEL_BATCHES = 8  # on their way to an agent; then fetching waits
 STOP_S = 9.0
+HARD_STOP_S = 9.7  # a thread that waits for what never answers does not hold the process up for longer
 LOG_LINES, LOG_WINDOW_S = 5, 10.0
 
 
@@ -101,8 +104,13 @@ class _Worker(faust.Worker):
 
 async def _run(build: Callable[[], faust.App]) -> None:
     loop, signalled = asyncio.get_running_loop(), asyncio.Event()
+
+    def signal_came() -> None:
+        signalled.set()
+        end_at_last(HARD_STOP_S)
+
     for signum in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(signum, signalled.set)
+        loop.add_signal_handler(signum, signal_came)
     app = build()
     calm_collector()
     worker = _Worker(app, quiet=True, override_logging=False, redirect_stdouts=False, loop=loop)
@@ -121,6 +129,18 @@ async def _run(build: Callable[[], faust.App]) -> None:
         raise worker.crash_reason
     if not running.cancelled() and (error := running.exception()) is not None:
         raise error
+
+
+def end_at_last(after_s: float) -> None:
+    """End this process then, whatever its threads and its event loop wait for. What is not saved is repeated."""
+
+    def end() -> None:
+        log.error("the process does not end by itself and is ended; unsaved work is repeated", waited_s=after_s)
+        os._exit(1)
+
+    timer = threading.Timer(after_s, end)
+    timer.daemon = True
+    timer.start()
 
 
 def calm_collector() -> None:

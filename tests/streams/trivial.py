@@ -65,15 +65,16 @@ class Trivial:
             if event.get("poison"):
                 raise ValueError(f"poison at {record.offset}")
             if row["hash"] % self.every == 0:
-                outcome.outputs.append(self.output(record, int(row["count"]), int(row["sum"])))
+                origin = state.origin(self.contract_name(record.topic))
+                outcome.outputs.append(self.output(record, int(row["count"]), int(row["sum"]), origin))
         totals.touch(slots)
         return outcome
 
-    def output(self, record: Any, count: int, total: int) -> Output:
+    def output(self, record: Any, count: int, total: int, origin: str = "") -> Output:
         cause = {"topic": self.contract_name(record.topic), "offset": record.offset}
         value = json.dumps({"key": record.key.decode(), "count": count, "sum": total, "caused_by": cause})
         value += " " * self.large.get(record.key.decode(), 0)
-        ce_id = output_id(record.topic, record.partition, record.offset, "total")
+        ce_id = output_id(origin or self.contract_name(record.topic), record.partition, record.offset, "total")
         headers = cloud_event_headers(ce_id, "trivial.total", record.topic, datetime(2026, 1, 1, tzinfo=UTC))
         return Output(OUTPUT_TOPIC, record.key, value.encode(), headers)
 
