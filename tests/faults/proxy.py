@@ -37,7 +37,7 @@ class Request(NamedTuple):
         return any(topic.encode() in self.frame for topic in topics)
 
 
-class Dropped(Exception):  # noqa: N818 - what a hook raises: the request, or its answer, goes no further
+class Dropped(Exception):
     """The connection is at its end."""
 
 
