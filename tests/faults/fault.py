@@ -58,9 +58,14 @@ async def lead(site: Site, fault: Fault) -> Line:
     seconds = await (site.until_decided_anew() if fault.proves == "decisions" else site.until_written())
     await keep_running(site)
     await site.settle()
-    verdict = await site.oracle.judge()
+    verdict = await judged(site)
     await asyncio.to_thread(judge_database, site.settings.database(), site.oracle.expected, verdict)
     return Line(fault.name, verdict, seconds, "" if verdict.is_clean else site.logs())
+
+
+async def judged(site: Site) -> Verdict:
+    """In a thread with a loop of its own: the proxies, which heartbeats go through, must not wait for it."""
+    return await asyncio.to_thread(asyncio.run, site.oracle.judge())
 
 
 async def keep_running(site: Site) -> None:

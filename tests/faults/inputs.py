@@ -15,7 +15,7 @@ from schemas.topics import ITEMS, MAINTENANCE, TELEMETRY
 from streams.admin import apply_topics, delete_topics
 from streams.kafka import client_options
 from streams.topic_ids import topic_ids
-from tests.faults.fault import Fault
+from tests.faults.fault import Fault, judged
 from tests.faults.ledger import Raw
 from tests.faults.site import Site
 
@@ -103,7 +103,7 @@ def made_anew(*, is_running: bool, beyond: bool = False) -> Fault.act:
 
     async def act(site: Site) -> None:
         await site.settle()
-        verdict = await site.oracle.judge()
+        verdict = await judged(site)
         assert verdict.is_clean, verdict
         if not is_running:
             await site.end(site.running("edge")[0])

@@ -72,21 +72,25 @@ def held_request(key: int, *, until: int) -> Fault.act:
 
     async def act(site: Site) -> None:
         (edge,) = site.running("edge")
-        holding, later, may_go, is_through = (asyncio.Event() for _ in range(4))
+        holding, retried, later, may_go, is_through = (asyncio.Event() for _ in range(5))
+        producer = ""  # whose request is held
 
         async def before(request: Request) -> None:
+            nonlocal producer
             if request.key == key and not holding.is_set():
+                producer = request.first_text
                 holding.set()
                 await may_go.wait()
                 is_through.set()
 
         async def after(request: Request) -> None:
-            if request.key == until and edge.retried.is_set():
+            if request.key not in (key, until) or request.first_text != producer:
+                return
+            if request.key == until and retried.is_set():
                 later.set()
             elif request.key == key and holding.is_set():
-                edge.retried.set()
+                retried.set()
 
-        edge.retried.clear()
         edge.kafka.before.append(before)
         edge.kafka.after.append(after)
         await asyncio.wait_for(holding.wait(), WAIT_S)
@@ -135,7 +139,7 @@ def late(key: int, seconds: float) -> Fault.act:
 
 LINKS = (
     Fault("held EndTxn, let go after the next producer began", held_request(END_TXN, until=INIT_PRODUCER_ID)),
-    Fault("held EndTxn, let go in the next transaction", held_request(END_TXN, until=ADD_PARTITIONS)),
+    Fault("held EndTxn, let go in the next transaction", held_request(END_TXN, until=ADD_OFFSETS)),
     Fault("held TxnOffsetCommit", held_request(TXN_OFFSETS, until=INIT_PRODUCER_ID), is_long=True),
     Fault("answers to each transactional request lost", every_transactional_request_sent_twice),
     Fault("edge to broker cut, three times", cut("edge")),

@@ -6,7 +6,6 @@ placements ─► changelog;  decisions ─► outputs;  checkpoint: AddPartitio
 from __future__ import annotations
 
 import asyncio
-import struct
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -19,9 +18,8 @@ Matches = Callable[[Request], bool]
 
 
 def is_transactional(request: Request) -> bool:
-    """A produce request of a transaction: its transactional id comes after the client's id."""
-    (length,) = struct.unpack_from(">h", request.frame, 8)
-    return struct.unpack_from(">h", request.frame, 10 + max(0, length)) != (-1,)
+    """A produce request of a transaction."""
+    return bool(request.first_text)
 
 
 class Points:

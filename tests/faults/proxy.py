@@ -36,6 +36,14 @@ class Request(NamedTuple):
         """Does it name one of these topics (on the broker)?"""
         return any(topic.encode() in self.frame for topic in topics)
 
+    @property
+    def first_text(self) -> str:
+        """What its body begins with, if that is a text: the transactional id, of all requests about one."""
+        (client,) = struct.unpack_from(">h", self.frame, 8)
+        start = 10 + max(0, client)
+        (length,) = struct.unpack_from(">h", self.frame, start)
+        return self.frame[start + 2 : start + 2 + max(0, length)].decode(errors="replace")
+
 
 class Dropped(Exception):
     """The connection is at its end."""

@@ -16,7 +16,7 @@ import time
 import uuid
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -55,7 +55,6 @@ class Part:
     kafka: Proxy
     database: Proxy | None
     log: Path
-    retried: asyncio.Event = field(default_factory=asyncio.Event)  # a request that was held
 
     def kill(self) -> None:
         """kill -9: not a byte of it goes further."""
