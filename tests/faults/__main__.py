@@ -1,4 +1,4 @@
-"""python -m tests.faults [--write] [--only WORDS]: the long form of the suite, one line a fault, as a table.
+"""python -m tests.faults [--write] [--only EXPRESSION]: the long form of the suite, one line a fault, as a table.
 
 broker, PostgreSQL, models ─► each fault in turn ─► standard output; with --write, docs/guarantees.md
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import itertools
+import re
 import sys
 import tempfile
 import time
@@ -33,7 +34,8 @@ def row(fault: Fault, line: Line | None) -> str:
         return f"| {fault.name} | | | | | | did not end well |"
     v = line.verdict
     numbers = (v.events, v.lost, v.doubled, v.contradicting, v.repeated)
-    return f"| {fault.name} | {' | '.join(f'{n:,}' for n in numbers)} | {line.seconds:.1f} |"
+    name = f"{fault.name} ({line.note})" if line.note else fault.name
+    return f"| {name} | {' | '.join(f'{n:,}' for n in numbers)} | {line.seconds:.1f} |"
 
 
 async def run(faults: Sequence[Fault], folder: Path) -> tuple[list[str], bool]:
@@ -80,11 +82,11 @@ def write(rows: Sequence[str]) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.faults")
     parser.add_argument("--write", action="store_true", help="put the table into docs/guarantees.md")
-    parser.add_argument("--only", default="", help="faults whose names contain this")
+    parser.add_argument("--only", default="", help="faults whose names match this expression")
     parser.add_argument("--short", action="store_true", help="the short form only")
     options = parser.parse_args()
     use_kernel_cache()
-    faults = [f for f in FAULTS if options.only in f.name and not (options.short and f.is_long)]
+    faults = [f for f in FAULTS if re.search(options.only, f.name) and not (options.short and f.is_long)]
     with tempfile.TemporaryDirectory(prefix="millrace-faults-") as folder:
         rows, is_clean = asyncio.run(run(faults, Path(folder)))
     if options.write:

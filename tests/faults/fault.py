@@ -47,10 +47,12 @@ class Line:
     verdict: Verdict
     seconds: float
     logs: str = ""
+    note: str = ""
 
 
 async def lead(site: Site, fault: Fault) -> Line:
     """Through the fault, and judge what is left."""
+    site.note = ""
     await keep_running(site)
     site.flow()
     await site.until_decided_anew()
@@ -60,7 +62,7 @@ async def lead(site: Site, fault: Fault) -> Line:
     await site.settle()
     verdict = await judged(site)
     await asyncio.to_thread(judge_database, site.settings.database(), site.oracle.expected, verdict)
-    return Line(fault.name, verdict, seconds, "" if verdict.is_clean else site.logs())
+    return Line(fault.name, verdict, seconds, "" if verdict.is_clean else site.logs(), site.note)
 
 
 async def judged(site: Site) -> Verdict:

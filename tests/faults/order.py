@@ -8,11 +8,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+import time
+from collections.abc import Sequence
 from itertools import islice
 
 from schemas import topic_name
 from schemas.topics import MAINTENANCE, TELEMETRY
 from tests.faults.fault import Fault
+from tests.faults.ledger import Raw
 from tests.faults.proxy import Proxy
 from tests.faults.site import Site
 
@@ -33,6 +36,13 @@ async def hide(proxy: Proxy, topic: str, seed: int) -> None:
         proxy.hidden.discard(topic)
 
 
+async def produce(site: Site, events: Sequence[Raw], rate: float) -> None:
+    """Notes the speed that was really reached."""
+    started = time.monotonic()
+    await site.ledger.produce(events, rate)
+    site.note = f"{len(events) / (time.monotonic() - started):,.0f}/s reached"
+
+
 def burst(rate: float, slow: str = "", *, is_live: bool, seconds: float = BURST_S) -> Fault.act:
     """A burst of readings and log entries, while the edge works or before it starts."""
 
@@ -42,11 +52,11 @@ def burst(rate: float, slow: str = "", *, is_live: bool, seconds: float = BURST_
         events = list(islice(site.streams["plant"], int(rate * seconds)))
         if not is_live:
             await site.end(edge)
-            await site.ledger.produce(events, rate)
+            await produce(site, events, rate)
             edge = await site.start("edge")
         slowing = asyncio.ensure_future(hide(edge.kafka, topic_name(site.settings, slow), site.seed)) if slow else None
         if is_live:
-            await site.ledger.produce(events, rate)
+            await produce(site, events, rate)
         await site.until(site.is_applied, "the burst is applied")
         if slowing is not None:
             slowing.cancel()

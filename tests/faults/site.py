@@ -91,6 +91,7 @@ class Site:
         self.watch = Watch(self.settings)
         self.store = Store(database_url)
         self.parts: list[Part] = []
+        self.note = ""  # what a fault has to say beside its numbers
         self.streams: dict[str, Iterator[Raw]] = {"plant": plant(seed), "shop": shop(seed + 1)}
         self.rates = {"plant": PLANT_RATE, "shop": SHOP_RATE}
         self._stack = AsyncExitStack()
