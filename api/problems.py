@@ -59,6 +59,11 @@ PROBLEM_TYPES: dict[str, ProblemType] = {
             "Check the asset_id; `GET /v1/assets` lists all. A new asset appears with its first score.",
         ),
         ProblemType(
+            "ambiguous-asset", 409, "The id is of several assets",
+            "Each asset class numbers its own assets, and more than one has this id. `detail` names the classes.",
+            "Say which one is meant: add `?asset_class=` with one of the classes that `detail` names.",
+        ),
+        ProblemType(
             "unknown-alert", 404, "There is no such alert",
             "No alert has this id.",
             "Check the alert_id; `GET /v1/alerts` lists all.",

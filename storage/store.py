@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import delete, exists, select
+from sqlalchemy import delete, exists, literal, select, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
 
 from schemas import OutputEvent, UnavailableError
 from schemas.bodies import AlertDetail
 from storage.database import build_engine, transaction
-from storage.read import Reader
+from storage.read import AssetKey, Reader
 from storage.rows import Removal, rows_of
 from storage.schema import current_revision, head_revision
 from storage.tables import AcknowledgementRow, AlertRow, AssetRow, OffsetRow, ScoreRow, WorkerRow
@@ -77,13 +77,12 @@ class Store:
         with transaction(self._writing) as connection:
             return write_rows(connection, rows, spans)
 
-    def set_position(self, topic: str, partition: int, next_offset: int) -> None:
-        """Put the position of a partition where its log really is, after the topic was made anew."""
+    def set_position(self, topic: str, partition: int, next_offset: int, topic_id: str | None = None) -> None:
+        """Put the position of a partition where its log really is: of a topic made anew, or seen for the first time."""
         insert = postgresql.insert if self._writing.dialect.name == "postgresql" else sqlite.insert
-        statement = insert(OffsetRow).values(topic=topic, partition=partition, next_offset=next_offset)
-        statement = statement.on_conflict_do_update(
-            index_elements=["topic", "partition"], set_={"next_offset": next_offset}
-        )
+        where = {"next_offset": next_offset, "topic_id": topic_id}
+        statement = insert(OffsetRow).values(topic=topic, partition=partition, **where)
+        statement = statement.on_conflict_do_update(index_elements=["topic", "partition"], set_=where)
         with transaction(self._writing) as connection:
             connection.execute(statement)
 
@@ -102,10 +101,11 @@ class Store:
     def delete_old_scores(self, days: float, should_stop: Callable[[], bool] = lambda: False) -> int:
         """Delete the scores whose event_time is older, asset by asset in small transactions. Returns how many."""
         oldest = datetime.now(UTC) - timedelta(days=days)
-        deleted, after = 0, ""
+        deleted = 0
+        after = ("", "")
         while assets := self._assets_with_scores_before(oldest, after):
-            for asset_id in assets:
-                while not should_stop() and (count := self._delete_scores(asset_id, oldest)):
+            for asset in assets:
+                while not should_stop() and (count := self._delete_scores(asset, oldest)):
                     deleted += count
             after = assets[-1]
             if should_stop():
@@ -118,15 +118,22 @@ class Store:
         with transaction(self._writing) as connection:
             return int(connection.execute(delete(WorkerRow).where(WorkerRow.event_time < oldest)).rowcount)
 
-    def _assets_with_scores_before(self, oldest: datetime, after: str) -> Sequence[str]:
-        has_old = exists().where(ScoreRow.asset_id == AssetRow.asset_id, ScoreRow.event_time < oldest)
-        statement = select(AssetRow.asset_id).where(AssetRow.asset_id > after, has_old)
+    def _assets_with_scores_before(self, oldest: datetime, after: AssetKey) -> list[AssetKey]:
+        has_old = exists().where(
+            ScoreRow.asset_class == AssetRow.asset_class,
+            ScoreRow.asset_id == AssetRow.asset_id,
+            ScoreRow.event_time < oldest,
+        )
+        key = tuple_(AssetRow.asset_class, AssetRow.asset_id)
+        statement = select(AssetRow.asset_class, AssetRow.asset_id).where(key > tuple_(*map(literal, after)), has_old)
         with transaction(self._reading) as connection:
-            return connection.scalars(statement.order_by(AssetRow.asset_id).limit(500)).all()
+            rows = connection.execute(statement.order_by(AssetRow.asset_class, AssetRow.asset_id).limit(500))
+            return [(asset_class, asset_id) for asset_class, asset_id in rows]
 
-    def _delete_scores(self, asset_id: str, oldest: datetime) -> int:
+    def _delete_scores(self, asset: AssetKey, oldest: datetime) -> int:
         """The oldest RETENTION_BATCH, and whatever has the same time as the last of them."""
-        expired = (ScoreRow.asset_id == asset_id, ScoreRow.event_time < oldest)
+        of_asset = (ScoreRow.asset_class == asset[0], ScoreRow.asset_id == asset[1])
+        expired = (*of_asset, ScoreRow.event_time < oldest)
         last = select(ScoreRow.event_time).where(*expired).order_by(ScoreRow.event_time)
         with transaction(self._writing) as connection:
             until = connection.scalar(last.offset(RETENTION_BATCH - 1).limit(1))
