@@ -7,6 +7,7 @@ Plain functions: FastAPI runs them in its threads, and the database, not the eve
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
@@ -19,8 +20,8 @@ from api.access import needs
 from api.cursors import from_asset_cursor, from_cursor, page_of, to_asset_cursor, to_cursor
 from api.live import Live
 from api.model_list import read_models
-from api.problems import ProblemError, responses
-from schemas import Score
+from api.problems import ProblemError, not_kept, responses
+from schemas import Score, UnavailableError
 from schemas.bodies import (
     AcknowledgeBody,
     AlertBody,
@@ -194,9 +195,12 @@ def list_alerts(
     return page_of(alerts, limit, lambda alert: to_cursor("alerts", alert.raised_at, alert.alert_id))
 
 
-async def _free_stream(shared: Annotated[Live, Depends(_live)]) -> None:
+async def _own_stream(shared: Annotated[Live, Depends(_live)]) -> AsyncIterator[None]:
+    """A place among the streams, taken as soon as it is found free and given back however the request ends."""
     if shared.open_streams >= live.MOST_STREAMS:
         raise ProblemError("too-many-streams", f"This API server has {live.MOST_STREAMS} live streams open.")
+    with shared.counted():
+        yield
 
 
 async def _start_id(
@@ -210,7 +214,7 @@ async def _start_id(
     "/alerts/stream",
     tags=["alerts"],
     response_class=EventStream,
-    dependencies=[Depends(_free_stream)],
+    dependencies=[Depends(_own_stream)],
     responses={200: {"content": {"text/event-stream": {"example": _STREAM_EXAMPLE}}}, **responses("too-many-streams")},
 )
 async def stream_alerts(
@@ -245,7 +249,10 @@ def acknowledge_alert(
     store: Database,
 ) -> AlertDetail:
     """Note that someone has seen the alert. The first acknowledgement stands; repeating it changes nothing."""
-    alert = store.acknowledge(alert_id, body.by, body.comment)
+    try:
+        alert = store.acknowledge(alert_id, body.by, body.comment)
+    except UnavailableError as error:
+        raise not_kept("The acknowledgement", error) from error
     if alert is None:
         raise ProblemError("unknown-alert", f"There is no alert {alert_id}.")
     return alert

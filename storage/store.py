@@ -9,16 +9,17 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import delete, exists, literal, select, tuple_
+from sqlalchemy import delete, exists, false, literal, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from schemas import OutputEvent, UnavailableError
 from schemas.bodies import AlertDetail
 from storage.database import build_engine, transaction
+from storage.errors import translate
 from storage.read import AssetKey, Reader
 from storage.rows import Removal, rows_of
-from storage.schema import current_revision, head_revision
-from storage.tables import AcknowledgementRow, AlertRow, AssetRow, OffsetRow, ScoreRow, WorkerRow
+from storage.schema import current_revision, head_revision, is_known
+from storage.tables import AcknowledgementRow, AlertRow, AssetRow, OffsetRow, ScoreRow, Table, WorkerRow
 from storage.write import Span, Written, write_rows
 
 RETENTION_BATCH = 2000  # scores a transaction; about 10 ms, so that the sink hardly waits
@@ -52,11 +53,27 @@ class Store:
             found = current_revision(connection)
         if found != needed:
             where = self._reading.url.render_as_string(hide_password=True)
+            cure = "Run `millrace db upgrade`." if is_known(found) else "A newer version made it: use that version."
             raise UnavailableError(
                 f"The database at {where} is at revision {found or 'none'}; this version of Millrace needs {needed}.",
-                "Run `millrace db upgrade`.",
+                cure,
             )
         return needed
+
+    def probe(self) -> str:
+        """As `check`, and every table answers, and would take a row: none is locked, and it is not read-only.
+
+        Raises:
+            UnavailableError: that is not so; it says what is in the way.
+        """
+        revision = self.check()
+        with transaction(self._reading) as connection:
+            for table in Table.metadata.sorted_tables:
+                connection.execute(select(literal(1)).select_from(table).limit(1))
+        with transaction(self._writing) as connection:
+            # takes the locks and rights of a write, and changes no row
+            connection.execute(update(AcknowledgementRow).where(false()).values(comment=None))
+        return revision
 
     @contextmanager
     def reading(self) -> Iterator[Reader]:
@@ -71,11 +88,14 @@ class Store:
 
         Raises:
             PositionError: the records were already written; read on from where the database is.
-            StorageError: the database refuses the data.
+            RefusedError: the database refuses the data.
         """
         rows = rows_of(events)
-        with transaction(self._writing) as connection:
-            return write_rows(connection, rows, spans)
+        try:
+            with transaction(self._writing) as connection:
+                return write_rows(connection, rows, spans)
+        except (OverflowError, UnicodeError) as error:  # of the drivers, about a value that they cannot pass on
+            raise translate(error, self._writing.url) from error
 
     def set_position(self, topic: str, partition: int, next_offset: int, topic_id: str | None = None) -> None:
         """Put the position of a partition where its log really is: of a topic made anew, or seen for the first time."""

@@ -33,9 +33,19 @@ CHECKPOINTS = Histogram(
 CHECKPOINT_ROWS = Counter("millrace_checkpoint_rows", "Rows saved by checkpoints", ["agent"])
 ROWS = Gauge("millrace_rows", "Rows of partition state in memory", ["agent", "table", "partition"])
 LAG = Gauge("millrace_lag", "Input records that are not applied yet", ["agent", "topic", "partition"])
+HELD = Gauge(
+    "millrace_held_records",
+    "Input records that wait for the end of a producer's transaction",
+    ["agent", "topic", "partition"],
+)
 OPENINGS = Counter("millrace_openings", "Times that a partition was loaded, by cause", ["agent", "cause"])
 LOST_RECORDS = Counter(
     "millrace_lost_records", "Offsets that the broker deleted before they were applied", ["agent", "topic"]
+)
+TOPICS_MADE_ANEW = Counter(
+    "millrace_topics_made_anew",
+    "Partitions whose topic was deleted and made anew under its readers",
+    ["agent", "topic"],
 )
 FEED_EVENTS = Counter("millrace_feed_events", "Clicks and item changes of the feed applied to the catalogue view")
 FEED_LAG = Gauge("millrace_feed_lag", "Records of the click feed that the catalogue view has not seen")
