@@ -91,7 +91,10 @@ def _postgres_arguments(limits: Patience, *, writes: bool) -> dict[str, Any]:
 
 
 def _dump_json(value: object) -> str:
-    return orjson.dumps(value).decode()
+    try:
+        return orjson.dumps(value).decode()
+    except TypeError as error:  # orjson's for a value too: "Integer exceeds 64-bit range", a text that is no UTF-8
+        raise ValueError(str(error)) from error
 
 
 def _configure_sqlite(engine: Engine, *, writes: bool) -> None:

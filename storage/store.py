@@ -90,11 +90,11 @@ class Store:
             PositionError: the records were already written; read on from where the database is.
             RefusedError: the database refuses the data.
         """
-        rows = rows_of(events)
         try:
+            rows = rows_of(events)
             with transaction(self._writing) as connection:
                 return write_rows(connection, rows, spans)
-        except (OverflowError, UnicodeError) as error:  # of the drivers, about a value that they cannot pass on
+        except (OverflowError, ValueError) as error:  # about a value that cannot even be passed on to the database
             raise translate(error, self._writing.url) from error
 
     def set_position(self, topic: str, partition: int, next_offset: int, topic_id: str | None = None) -> None:
