@@ -44,6 +44,9 @@ class Positions:
         self._settings, self._store, self._topics, self._agent = settings, store, topics, agent
         self._patiently = patiently
         self._ids: dict[str, str] = {}
+        for topic in topics:  # from 0 on, so that an alert sees the first increment
+            TOPICS_MADE_ANEW.labels(agent, topic)
+            LOST_RECORDS.labels(agent, topic)
 
     async def starts(self, consumer: Any, assigned: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
         """Where to go on, and with the rows of topics made anew put there.

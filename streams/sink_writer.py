@@ -40,6 +40,9 @@ class Fetched:
 class Writer:
     def __init__(self, settings: Settings, store: Store) -> None:
         self._prefix, self._store = settings.topic_prefix, store
+        for topic in OUTPUTS:  # from 0 on, so that an alert sees the first increment
+            for reason in ("unreadable", "refused"):
+                SINK_SKIPPED.labels(topic, reason)
 
     def write(self, fetched: Fetched) -> None:
         """All or nothing, but for what cannot be written.
