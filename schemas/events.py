@@ -19,7 +19,10 @@ def _utc(value: datetime) -> datetime:
         raise ValueError(
             f"is before {EARLIEST:%Y-%m-%d}: send RFC 3339 with a zone, or epoch milliseconds (not seconds)"
         )
-    return value.astimezone(UTC) if value.utcoffset() else value
+    try:
+        return value.astimezone(UTC) if value.utcoffset() else value
+    except OverflowError:
+        raise ValueError("is after the year 9999 in UTC") from None
 
 
 def rfc3339(value: datetime) -> str:
@@ -199,10 +202,22 @@ class Alert(OutputEvent):
     caused_by: Cause
 
 
+TRENDING_KEY = "list/trending"  # on catalogue.v1: no item has it, whatever its id
+LISTS, ITEMS = "list/", "item/"
+
+
+def similar_key(item_id: str) -> str:
+    """The key on `catalogue.v1` of the list of what is similar to an item."""
+    return ITEMS + item_id
+
+
 class CatalogueEntry(OutputEvent):
-    """What is trending (key `trending`), or similar to an item (key `item_id`), best first."""
+    """What is trending (key `list/trending`), or similar to an item (key `item/<item_id>`), best first."""
 
     key: str
+    kind: Literal["trending", "similar"] | None = Field(
+        None, description="null: told by a version whose keys were `trending` and the bare item_id"
+    )
     event_time: Time
     feed_offset: int
     items: list[ScoredItem]

@@ -24,7 +24,7 @@ from models.catalogue import CatalogueView
 from models.feed import FeedError
 from models.recommender import Recommender
 from models.snapshot import SnapshotError
-from schemas import RecommenderProfile, Settings, rfc3339, topic_name
+from schemas import TRENDING_KEY, RecommenderProfile, Settings, rfc3339, similar_key, topic_name
 from schemas.topics import CATALOGUE, FEED
 from streams.kafka import open_partition
 from streams.metrics import FEED_EVENTS, FEED_LAG
@@ -36,7 +36,6 @@ SNAPSHOT_EVERY_S = 300.0
 TELL_EVERY_S = 3.0
 SIMILAR_EACH_TIME = 100  # lists of similar items computed in one turn, about 0.3 ms each
 LENGTH = 20
-TRENDING = "trending"  # its key on the topic
 
 
 class FeedReader(Service):
@@ -172,7 +171,7 @@ class CatalogueTeller(Service):
         """Trending, and similar items of those that gained most clicks since they were last looked at."""
         reader, recommender = self._asked()
         view = reader.view
-        yield TRENDING, view.trending(LENGTH)
+        yield TRENDING_KEY, view.trending(LENGTH)
         clicks = view.arrays.items["clicks"][: view.items].copy()
         gained = clicks.copy()
         known = min(len(self._clicks), len(clicks))
@@ -184,11 +183,12 @@ class CatalogueTeller(Service):
         then[rows] = clicks[rows]
         self._clicks = then
         for row in rows.tolist():
-            yield view.item_ids[row], recommender.similar(view, row, LENGTH)
+            yield similar_key(view.item_ids[row]), recommender.similar(view, row, LENGTH)
 
     def _entry(self, key: str, items: list[tuple[str, float]]) -> bytes:
         entry = {
             "key": key,
+            "kind": "trending" if key == TRENDING_KEY else "similar",
             "event_time": rfc3339(datetime.now(UTC)),
             "feed_offset": self._asked()[0].view.feed_offset,
             "items": [{"item_id": item_id, "score": score} for item_id, score in items],
