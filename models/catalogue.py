@@ -7,6 +7,7 @@ Two views that applied the same records are equal bit for bit, whether rebuilt o
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 from zlib import crc32
@@ -82,6 +83,7 @@ class CatalogueView:
         self.item_ids: list[str] = []
         self.positions: dict[tuple[int, int], int] = {}
         self.feed_offset = 0
+        self.feed_id = ""  # which feed the offset is of; empty: not known
         self._context = context_fingerprint(profile)
         self._scratch: Scratch | None = None
 
@@ -249,13 +251,24 @@ class CatalogueView:
 
     def save(self, path: Path) -> None:
         """Write a snapshot, atomically."""
-        ids = [text.encode() for text in self.item_ids]
-        arrays = {n: a[: self.items] if n in PER_ITEM else a for n, a in self.arrays._asdict().items()}
+        self.frozen()(path)
+
+    def frozen(self) -> Callable[[Path], None]:
+        """What writes a snapshot of the view as it is now; may be called later, and in another thread."""
+        arrays = {n: (a[: self.items] if n in PER_ITEM else a) for n, a in self.arrays._asdict().items()}
         del arrays["item_table"]
-        arrays["id_lengths"] = np.array([len(text) for text in ids], np.uint32)
-        arrays["id_text"] = np.frombuffer(b"".join(ids), np.uint8)
+        arrays = {name: array.copy() for name, array in arrays.items()}
+        names, profile = self.item_ids.copy(), self.profile
         positions = [[*source, offset] for source, offset in sorted(self.positions.items())]
-        snapshot.save(path, self.profile, {"feed_offset": self.feed_offset, "positions": positions}, arrays)
+        facts = {"feed_offset": self.feed_offset, "positions": positions, "feed_id": self.feed_id}
+
+        def write(path: Path) -> None:
+            ids = [text.encode() for text in names]
+            arrays["id_lengths"] = np.array([len(text) for text in ids], np.uint32)
+            arrays["id_text"] = np.frombuffer(b"".join(ids), np.uint8)
+            snapshot.save(path, profile, facts, arrays)
+
+        return write
 
     @classmethod
     def load(cls, path: Path, profile: RecommenderProfile) -> CatalogueView:
@@ -277,6 +290,7 @@ class CatalogueView:
         view.item_ids = [text[a:b].decode() for a, b in zip([0, *ends[:-1]], ends, strict=True)] if len(ends) else []
         view.positions = {(kind, partition): offset for kind, partition, offset in facts["positions"]}
         view.feed_offset = facts["feed_offset"]
+        view.feed_id = facts.get("feed_id", "")  # snapshots of the version before do not know it
         return view
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 
@@ -76,7 +77,7 @@ class Recommend:
             if isinstance(event, Item) or self._removes_item(record)
         ]
         if items:
-            outcome.outputs.append(self._tell_items(items, state.number))
+            outcome.outputs.append(self._tell_items(items, feed_source(state, ITEMS)))
         if clicks:
             outcome.outputs += self._answer(clicks, state)
         return outcome
@@ -84,10 +85,10 @@ class Recommend:
     def _removes_item(self, record: ConsumerRecord) -> bool:
         return record.topic == self._items_topic and record.value is None and bool(record.key)
 
-    def _tell_items(self, items: Sequence[tuple[ConsumerRecord, Item | None]], partition: int) -> Output:
+    def _tell_items(self, items: Sequence[tuple[ConsumerRecord, Item | None]], source: int) -> Output:
         changes = [(record.key.decode(errors="replace"), item) for record, item in items]
         offsets = np.array([record.offset for record, _ in items], np.int64)
-        record = feed_items(changes, partition, offsets, items[0][0].timestamp / 1000)
+        record = feed_items(changes, source, offsets, items[0][0].timestamp / 1000)
         return Output(FEED, None, encode(record), partition=0)
 
     def _answer(self, caused: Sequence[Caused], state: PartitionState) -> list[Output]:
@@ -98,15 +99,15 @@ class Recommend:
         users.touch(slots)
         accepted = np.flatnonzero(steps.is_accepted)
         SKIPPED.labels(self.name, "duplicate").inc(len(caused) - len(accepted))
-        feed = self._tell_clicks(caused, clicks, steps, state.number)
+        feed = self._tell_clicks(caused, clicks, steps, feed_source(state, CLICKS))
         if not len(accepted):
             return [feed]
         origin = state.origin(CLICKS)
         return [feed, *self._recommend([caused[place] for place in accepted.tolist()], clicks, steps, origin)]
 
-    def _tell_clicks(self, caused: Sequence[Caused], clicks: ClickArrays, steps: Steps, partition: int) -> Output:
+    def _tell_clicks(self, caused: Sequence[Caused], clicks: ClickArrays, steps: Steps, source: int) -> Output:
         offsets = np.array([record.offset for record, _ in caused], np.int64)
-        return Output(FEED, None, encode(feed_clicks(clicks, steps, partition, offsets)), partition=0)
+        return Output(FEED, None, encode(feed_clicks(clicks, steps, source, offsets)), partition=0)
 
     def _recommend(self, caused: Sequence[Caused], clicks: ClickArrays, steps: Steps, origin: str) -> list[Output]:
         view = self.reader.view
@@ -132,3 +133,12 @@ class Recommend:
             **answer,
         }
         return decision(RECOMMENDATIONS, "millrace.recommendation.v1", recommendation_id, recommendation, record)
+
+
+def feed_source(state: PartitionState, topic: str) -> int:
+    """Whose offsets a record of the feed has: the partition, and of a topic that was made anew 16 bits of which it is.
+
+    The view drops what it knows by these offsets: they count from 0 again.
+    """
+    origin = state.origin(topic)
+    return state.number if origin == topic else state.number | (1 + crc32(origin.encode()) % 0xFFFF) << 16

@@ -9,7 +9,7 @@ import orjson
 
 from schemas import TRENDING_KEY, CatalogueEntry, Settings, similar_key
 from storage.rows import catalogue_key
-from streams.feed import CatalogueTeller
+from streams.teller import CatalogueTeller
 
 NAMES = ["trending", "list/trending", "item/trending", "i1"]
 
