@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaConnectionError
 
-from schemas import INPUTS, InputEvent, Settings, UnavailableError, topic_name
+from schemas import INPUTS, InputEvent, Settings, Telemetry, UnavailableError, topic_name
 from streams.decode import decode
 from streams.kafka import client_options, partition_counts
 
@@ -19,15 +19,15 @@ BATCH = 1000
 
 
 def read_topics(settings: Settings, topics: Sequence[str]) -> Iterator[list[InputEvent]]:
-    """All valid events of the topics (names in the contract), in the order of event time.
+    """All valid events of the topics (names in the contract), in the order of event time, entries of a log first.
 
-    They are held in memory, about 1 KB each.
+    What a producer's transaction aborted never happened, as for the agents. They are held in memory, about 1 KB each.
 
     Raises:
         UnavailableError: the broker or a topic is not there.
     """
     events = asyncio.run(_read(settings, topics))
-    events.sort(key=lambda event: event.event_time)  # type: ignore[attr-defined]  # all inputs have it
+    events.sort(key=lambda event: (event.event_time, isinstance(event, Telemetry)))  # type: ignore[attr-defined]
     for start in range(0, len(events), BATCH):
         yield events[start : start + BATCH]
 
@@ -41,7 +41,7 @@ async def _read(settings: Settings, topics: Sequence[str]) -> list[InputEvent]:
             f"Kafka at {settings.kafka} does not answer.", "Start it, or correct MILLRACE_KAFKA."
         ) from error
     partitions = [TopicPartition(topic, number) for topic, count in counts.items() for number in range(count)]
-    consumer = AIOKafkaConsumer(**client_options(settings), enable_auto_commit=False)
+    consumer = AIOKafkaConsumer(**client_options(settings), enable_auto_commit=False, isolation_level="read_committed")
     await consumer.start()
     try:
         consumer.assign(partitions)
