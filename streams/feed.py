@@ -14,7 +14,7 @@ from typing import Any
 
 import structlog
 from aiokafka import TopicPartition
-from aiokafka.errors import KafkaError, OffsetOutOfRangeError
+from aiokafka.errors import ConsumerStoppedError, KafkaError, OffsetOutOfRangeError
 from mode import Service
 
 from models.catalogue import CatalogueView
@@ -67,16 +67,20 @@ class FeedReader(Service):
         while not self.should_stop:
             end = await self._open()
             while not (self.should_stop or self._is_anew) and end is not None:
-                await self._turn(end)
+                try:
+                    await self._turn(end)
+                except ConsumerStoppedError:  # the worker ends
+                    return
             self._is_anew = False
 
     async def _turn(self, end: int) -> None:
+        consumer = self._consumer
         try:
-            fetched = await self._consumer.getmany(self._tp, timeout_ms=200, max_records=500)
+            fetched = await consumer.getmany(self._tp, timeout_ms=200, max_records=500)
         except OffsetOutOfRangeError:  # the topic was made anew, or retention overtook us
-            first = int((await self._consumer.beginning_offsets([self._tp]))[self._tp])
+            first = int((await consumer.beginning_offsets([self._tp]))[self._tp])
             self._start_over(first, self.view.feed_id)
-            self._consumer.seek(self._tp, first)
+            consumer.seek(self._tp, first)
             return
         except KafkaError as error:
             log.warning("the click feed cannot be read; it is tried again", error=repr(error))
@@ -84,7 +88,7 @@ class FeedReader(Service):
             return
         for record in fetched.get(self._tp, ()):
             self._apply(record)
-        self._note_progress(end)
+        self._note_progress(consumer.highwater(self._tp), end)
 
     async def _open(self) -> int | None:
         """Begin at the snapshot's offset. Returns the end of the feed at this moment; none when the worker stops."""
@@ -132,9 +136,9 @@ class FeedReader(Service):
         else:
             FEED_EVENTS.inc(applied)
 
-    def _note_progress(self, end: int) -> None:
+    def _note_progress(self, highwater: int | None, end: int) -> None:
         offset = self.view.feed_offset
-        FEED_LAG.set(max(0, (self._consumer.highwater(self._tp) or offset) - offset))
+        FEED_LAG.set(max(0, (highwater or offset) - offset))
         if not self._is_caught_up.is_set() and offset >= end:
             log.info("the catalogue view is up to date", feed_offset=offset, items=self.view.items)
             self._is_caught_up.set()

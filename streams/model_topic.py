@@ -12,7 +12,7 @@ from typing import Any
 
 import structlog
 from aiokafka import TopicPartition
-from aiokafka.errors import KafkaError, OffsetOutOfRangeError
+from aiokafka.errors import ConsumerStoppedError, KafkaError, OffsetOutOfRangeError
 from mode import Service
 from pydantic import ValidationError
 
@@ -91,15 +91,19 @@ class ModelReader(Service):
         while not self.should_stop:
             end = await self._open()
             while not (self.should_stop or self._is_anew) and end is not None:
-                await self._turn(end)
+                try:
+                    await self._turn(end)
+                except ConsumerStoppedError:  # the worker ends
+                    return
             self._is_anew = False
 
     async def _turn(self, end: int) -> None:
-        if not self._is_caught_up.is_set() and await self._consumer.position(self._tp) >= end:
+        consumer = self._consumer
+        if not self._is_caught_up.is_set() and await consumer.position(self._tp) >= end:
             await self._apply_aliases()
             self._is_caught_up.set()
         try:
-            fetched = await self._consumer.getmany(self._tp, timeout_ms=200)
+            fetched = await consumer.getmany(self._tp, timeout_ms=200)
         except OffsetOutOfRangeError:  # the topic was made anew
             self._is_anew = True
             return
