@@ -21,6 +21,9 @@ LOG_ENTRIES_PLAIN = 8  # for a class without errors and components
 LEVELS = 3  # severities
 MOST_CHANNELS, LEAST_CHANNELS = 8, 2
 ROW_BYTES = 1024
+LATEST_S = 7_258_118_400.0  # the year 2200: no sound row knows of a later time
+MOST_COUNTED = 1e9  # readings of a life, alerts of an asset: 30 years of 1 a second
+MOST_SIGNAL = 1e12  # of the state of a channel, where ages in units of the class are the largest numbers
 
 
 @dataclass(frozen=True)
@@ -83,3 +86,53 @@ def affordable_channels(errors: int, components: int, sensors: int) -> int:
         if row_dtype(Shape(channels, errors, components, components)).itemsize <= ROW_BYTES:
             return min(channels, sensors)
     return min(LEAST_CHANNELS, sensors)
+
+
+def row_bounds(shape: Shape, high: float = MOST_SIGNAL) -> dict[str, tuple[float, float]]:
+    """Lowest and highest value, inclusive, that each field of a sound row can hold. No field may hold NaN.
+
+    A row outside was written by a fault: other code's layout, memory that was overwritten. It is told, not applied.
+
+    Args:
+        high: of a score, see `Policy.high`.
+    """
+    time, count, flag, anything = (0.0, LATEST_S), (0.0, MOST_COUNTED), (0.0, 1.0), (0.0, 2.0**64)
+    score = (0.0, float(np.nextafter(np.float32(high), np.float32(np.inf))))
+    return {
+        "newest": time,
+        "deviating": anything,
+        "life_first": time,
+        "renewed_at": time,
+        "window_start": time,
+        "window_end": time,
+        "ids": anything,
+        "log_time": time,
+        "log_settled": time,
+        "applied_at": time,
+        "raised_at": time,
+        "channels": (-MOST_SIGNAL, MOST_SIGNAL),
+        "fall": (-MOST_SIGNAL, MOST_SIGNAL),
+        "value": score,
+        "steady": score,
+        "seen": count,
+        "late": count,
+        "duplicates": count,
+        "alert": count,
+        "sequence": (0.0, 65_535.0),
+        "beyond": (0.0, 65_535.0),
+        "within": (0.0, 65_535.0),
+        "id_place": (0.0, REMEMBERED_IDS - 1.0),
+        "log_code": (0.0, float(shape.codes)),
+        "is_filtered": flag,
+        "is_active": flag,
+        "severity": (0.0, float(LEVELS)),
+    }
+
+
+def is_within(rows: np.ndarray, bounds: dict[str, tuple[float, float]]) -> np.ndarray:
+    """Whether each row (n,) is within the bounds of all its fields, (n,)."""
+    sound = np.ones(len(rows), np.bool_)
+    for name, (low, high) in bounds.items():
+        values = rows[name].reshape(len(rows), -1)
+        sound &= ((values >= low) & (values <= high)).all(1)
+    return sound

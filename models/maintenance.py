@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from models.alerts import CLEARED, DECIDED_BY_SCORE, REASONS, SEVERITIES, decide
 from models.asset_events import AssetEvent, Encoder, components_of
-from models.asset_rows import Shape, affordable_channels, row_dtype
+from models.asset_rows import Shape, affordable_channels, row_bounds, row_dtype
 from models.feature_words import REGRESSIONS, Contribution, feature_names, feature_words
 from models.indexes import DIRECTIONS
 from models.intervals import Interval
@@ -173,6 +173,11 @@ class AssetModel:
         """Changes when the meaning of a row changes: its fields, or what the class learned of its readings."""
         meaning = [repr(self.dtype.descr), self._learned.preparation.to_json(), self.asset_class.model_dump_json()]
         return crc32(json.dumps(meaning, sort_keys=True).encode())
+
+    @cached_property
+    def bounds(self) -> dict[str, tuple[float, float]]:
+        """Lowest and highest value of each field of a sound row, see `models.asset_rows.row_bounds`."""
+        return row_bounds(self._observe.shape, self._policy.high)
 
     def step(self, rows: npt.NDArray[np.void], slots: npt.NDArray[np.int64], batch: EventBatch) -> Decisions:
         """Apply events in their order.
