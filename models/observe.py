@@ -64,7 +64,7 @@ class Seen(NamedTuple):
     is_set_back: Any = None  # (n,) bool: from here on the asset's clock is an earlier one, and is followed
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def _begin(row, time, i, prep, events, work, seen):  # type: ignore[no-untyped-def]
     """The first record of a new time, its values in `work`; returns its status."""
     is_whole = not work.can_hold[0] or is_complete(prep, work)
@@ -87,17 +87,21 @@ def _begin(row, time, i, prep, events, work, seen):  # type: ignore[no-untyped-d
 
 
 @njit(cache=True)
-def _take_late(row, time, i, prep, events, work, seen):  # type: ignore[no-untyped-def]
-    """Of an earlier life nothing is known any more: no score."""
+def _follow(row, time, arrived):  # type: ignore[no-untyped-def]
+    """Whether the asset's clock was set back: its row then stands at the late reading before this one."""
     before = row.behind_at
-    if is_set_back(row, time, events.arrived_s[i]):
-        row.newest = before
-        row.stepped_at = min(row.stepped_at, before)
-        row.life_first = min(row.life_first, before)
-        row.parts = 0
-        row.behind = 0
-        seen.is_set_back[i] = True
-        return _begin(row, time, i, prep, events, work, seen)
+    if not is_set_back(row, time, arrived):
+        return False
+    row.newest = before
+    row.stepped_at = min(row.stepped_at, before)
+    row.life_first = min(row.life_first, before)
+    row.parts = 0
+    return True
+
+
+@njit(cache=True)
+def _take_late(row, time, i, prep, work, seen):  # type: ignore[no-untyped-def]
+    """Of an earlier life nothing is known any more: no score."""
     row.late += 1
     if time > row.renewed_at:
         score_aside(row, time, i, prep, work, seen)
@@ -105,7 +109,7 @@ def _take_late(row, time, i, prep, events, work, seen):  # type: ignore[no-untyp
     return LATE
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def _take_in_time(row, time, i, prep, events, work, seen):  # type: ignore[no-untyped-def]
     row.behind = 0
     if time > row.newest:
@@ -116,7 +120,7 @@ def _take_in_time(row, time, i, prep, events, work, seen):  # type: ignore[no-un
     return SCORED if score_aside(row, time, i, prep, work, seen) else BLANK
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def _take(row, time, i, prep, events, work, seen):  # type: ignore[no-untyped-def]
     """One reading; returns its status."""
     is_late = time < row.newest
@@ -126,8 +130,11 @@ def _take(row, time, i, prep, events, work, seen):  # type: ignore[no-untyped-de
     if row.service != 0 and time > row.service_at:
         return UNMONITORED
     load_event(i, events, work)
+    if is_late and _follow(row, time, events.arrived_s[i]):
+        seen.is_set_back[i] = True
+        is_late = False
     if is_late:
-        status = _take_late(row, time, i, prep, events, work, seen)
+        status = _take_late(row, time, i, prep, work, seen)
     else:
         status = _take_in_time(row, time, i, prep, events, work, seen)
     if events.arrived_s[i] > row.arrived:  # noqa: PLR1730 - not where it is NaN
@@ -135,7 +142,7 @@ def _take(row, time, i, prep, events, work, seen):  # type: ignore[no-untyped-de
     return status
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def _note_holds(row, time, prep, hold):  # type: ignore[no-untyped-def]
     """What the log knows now of a reading's time: the alerts are decided later, when it may know more."""
     for place in range(len(row.log_time)):

@@ -8,17 +8,20 @@ from __future__ import annotations
 import numpy as np
 
 from models.jit import njit
-from models.step import take_step
+from models.step import take_rare_step
 
 WHOLE, PART, ANOTHER, LAST = range(4)  # of a reading: all there is, its first part with a score, one more, the last one
 COMES, IS_SCORED = 1, 2  # bits of `comes_in_parts`: the asset's readings do; a part of the present one has a score
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def load_event(i, events, work):  # type: ignore[no-untyped-def]
-    work.readings[:] = events.readings[i]
-    work.variables[:] = events.variables[i]
-    work.constants[:] = events.constants[i]
+    for s in range(len(work.readings)):
+        work.readings[s] = events.readings[i, s]
+    for v in range(len(work.variables)):
+        work.variables[v] = events.variables[i, v]
+    for c in range(len(work.constants)):
+        work.constants[c] = events.constants[i, c]
 
 
 @njit(cache=True)
@@ -43,7 +46,7 @@ def _hold(row, work):  # type: ignore[no-untyped-def]
             place += 1
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def is_complete(prep, work):  # type: ignore[no-untyped-def]
     """Whether no other part can add anything."""
     for s in range(len(prep.sensors)):
@@ -53,7 +56,10 @@ def is_complete(prep, work):  # type: ignore[no-untyped-def]
         for v in range(len(work.variables)):
             if np.isnan(work.variables[v]):
                 return False
-    return not np.isnan(work.constants).any()
+    missing = False
+    for c in range(len(work.constants)):
+        missing = missing or np.isnan(work.constants[c])
+    return not missing
 
 
 @njit(cache=True)
@@ -72,7 +78,7 @@ def fold(row, prep, work):  # type: ignore[no-untyped-def]
         row.comes_in_parts = 0
     row.parts = 0
     _load_held(row, work)
-    take_step(row, row.newest, prep, work, work.features, work.is_renewed)
+    take_rare_step(row, row.newest, prep, work, work.features, work.is_renewed)
 
 
 @njit(cache=True)
@@ -95,7 +101,7 @@ def add_part(row, time, i, prep, work, seen):  # type: ignore[no-untyped-def]
     else:
         seen.role[i] = LAST if is_all else ANOTHER
     work.draft[0] = row
-    seen.step[i], seen.regime[i] = take_step(work.draft[0], time, prep, work, seen.features[i], seen.is_renewed[i])
+    seen.step[i], seen.regime[i] = take_rare_step(work.draft[0], time, prep, work, seen.features[i], seen.is_renewed[i])
     if seen.regime[i] >= 0:
         row.comes_in_parts |= IS_SCORED
     return seen.regime[i] >= 0
@@ -106,6 +112,6 @@ def score_aside(row, time, i, prep, work, seen):  # type: ignore[no-untyped-def]
     """Score the values in `work` as one more reading of the newest time; the row stays as it is."""
     work.draft[0] = row
     work.draft[0].stepped_at = time
-    seen.step[i], seen.regime[i] = take_step(work.draft[0], time, prep, work, seen.features[i], seen.is_renewed[i])
+    seen.step[i], seen.regime[i] = take_rare_step(work.draft[0], time, prep, work, seen.features[i], seen.is_renewed[i])
     seen.is_renewed[i, :] = 0
     return seen.regime[i] >= 0

@@ -123,7 +123,7 @@ def mark_window(row, time, is_end, tag):  # type: ignore[no-untyped-def]
 
 @njit(cache=True)
 def is_in_window(row, time):  # type: ignore[no-untyped-def]
-    if not row.window_time.any():
-        return False
-    count, _ = _open_at(row, np.int64(np.floor(time)))
-    return count > 0
+    for place in range(len(row.window_time)):
+        if row.window_time[place] > 0:
+            return _open_at(row, np.int64(np.floor(time)))[0] > 0
+    return False

@@ -206,7 +206,9 @@ def test_bytes_that_are_no_event_are_quarantined(maintain: Maintain, value: byte
 
 
 @pytest.mark.parametrize("number", [b"NaN", b"Infinity", b"1e999", b'"high"', b"[1]", b"9" * 400])
-def test_a_known_reading_that_is_no_number_is_missing_and_the_others_are_used(maintain: Maintain, number: bytes) -> None:
+def test_a_known_reading_that_is_no_number_is_missing_and_the_others_are_used(
+    maintain: Maintain, number: bytes
+) -> None:
     before = counted("not_a_number")
     value = orjson.dumps(GOOD | {"readings": {"vibration": 9.25, "flow": 30, "speed": 900, "load": 0.35}})
     value = value.replace(b"9.25", number)
