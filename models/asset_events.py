@@ -20,7 +20,7 @@ from models.observe import EventBatch
 from schemas import AssetClass, FailureTarget, Maintenance, Telemetry
 
 AssetEvent = Telemetry | Maintenance
-TAGS = 0x8000  # of windows, see models.windows
+TAGS = 0x4000  # of windows, see models.windows
 ABSENT: Any = float("nan")  # stands for a reading that was not given; told from a NaN that was by identity
 
 

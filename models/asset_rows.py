@@ -109,7 +109,7 @@ def _row_dtype(shape: Shape, recent: int, log: int) -> np.dtype[np.void]:
         ("beyond", "u2", (targets, LEVELS)),  # readings in a row beyond each level
         ("within", "u2", (targets, LEVELS)),  # readings in a row on the good side of each level's deadband
         ("bridged", "u2"),  # readings in a row whose regime was not told
-        ("window_tag", "u2", (shape.window_marks,)),  # 15 bits of the code, 0: it has none; and one that tells ends
+        ("window_tag", "u2", (shape.window_marks,)),  # begin or end, and of which window
         ("recent", "u2", (recent,)),  # ring of 16 bits of event ids
         ("id_place", "u1"),
         ("recent_place", "u1"),

@@ -106,7 +106,7 @@ def write_log(row, time, kind, code, event_id=0, whole=NO_CODE):  # type: ignore
     if _is_repeated_entry(row, event_id):
         return False
     if kind in (WINDOW_START, WINDOW_END):
-        return mark_window(row, time, kind == WINDOW_END, code)
+        return mark_window(row, time, kind == WINDOW_END, np.int64(code), event_id)
     if kind >= OUT_OF_SERVICE:
         return _serve(row, time, SERVICE[kind - OUT_OF_SERVICE])
     if code < 0 or kind == MAINTENANCE:

@@ -2,9 +2,10 @@
 
 window_start, window_end ─► mark_window (marks in the row) ─► is_in_window at a reading's time
 
-An end closes the latest window of the same code that is open at its time; one without a code closes any, and a window
-without a code is closed by any end. Marks are kept by their time, so the order in which they arrive does not matter,
-and one that is repeated changes nothing. Begins are rounded down to a second, ends up.
+An end closes the windows of its code that are open at its time. Windows without a code count nested: an end without one
+closes the latest of them. What cannot be matched so closes the latest that one side has no code for. Marks are kept by
+their time, so the order in which they arrive does not matter, and one that is repeated changes nothing. Begins are
+rounded down to a second, ends up.
 
 A row has room for 12 marks (6 windows), for a class with errors or components 8. When it is full, windows that are over
 are forgotten, and what is marked up to their end is taken as known from then on; if none is over, the oldest one goes.
@@ -16,7 +17,7 @@ import numpy as np
 
 from models.jit import njit
 
-END = 0x8000  # bit of `window_tag`
+END, CODED = 0x8000, 0x4000  # bits of `window_tag`; below them 14 bits of the code, or of the id where there is none
 PLACES = 64  # more than a row has marks
 
 
@@ -44,17 +45,28 @@ def _next(row, after):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _closed_by(row, tag, is_open):  # type: ignore[no-untyped-def]
-    """Place of the open window that an end closes; -1: none."""
-    same, other = -1, -1
+def _rank(row, place):  # type: ignore[no-untyped-def]
+    """Of an open window for an end without its code: one without a code first, then the latest."""
+    return np.int64(row.window_time[place]) + ((row.window_tag[place] < CODED) << 33)
+
+
+@njit(cache=True)
+def _close(row, tag, is_open):  # type: ignore[no-untyped-def]
+    """Close what an end closes: all of its code, else the latest that has no code, or of any where the end has none."""
+    latest, count = -1, 0
     for place in range(len(is_open)):
         if is_open[place]:
-            at, mine = row.window_time[place], row.window_tag[place]
-            if mine == tag and (same < 0 or at > row.window_time[same]):
-                same = place
-            if (mine == 0 or tag == 0) and (other < 0 or at > row.window_time[other]):
-                other = place
-    return same if same >= 0 else other
+            mine = row.window_tag[place]
+            if mine == tag and tag >= CODED:
+                is_open[place] = False
+                count += 1
+            is_meant = mine < CODED or tag < CODED
+            if is_meant and (latest < 0 or _rank(row, place) > _rank(row, latest)):
+                latest = place
+    if count == 0 and latest >= 0:
+        is_open[latest] = False
+        count = 1
+    return count
 
 
 @njit(cache=True)
@@ -70,10 +82,7 @@ def _open_at(row, time):  # type: ignore[no-untyped-def]
             is_open[place] = True
             count += 1
         else:
-            closed = _closed_by(row, np.uint16(tag - END), is_open)
-            if closed >= 0:
-                is_open[closed] = False
-                count -= 1
+            count -= _close(row, tag - END, is_open)
         if count == 0:
             free_since = at
         place = _next(row, _order(row, place))
@@ -90,7 +99,8 @@ def _make_room(row):  # type: ignore[no-untyped-def]
         _drop(row, first)
         place = _next(row, np.int64(0))
         while place >= 0 and tag < END:
-            if row.window_tag[place] == tag | END:
+            end = row.window_tag[place]
+            if end == tag + END or (end >= END and end < END + CODED and tag < CODED):
                 _drop(row, place)
                 return
             place = _next(row, _order(row, place))
@@ -102,12 +112,13 @@ def _make_room(row):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def mark_window(row, time, is_end, tag):  # type: ignore[no-untyped-def]
-    """Returns whether this was news. `tag`: 15 bits of the code, 0: none."""
+def mark_window(row, time, is_end, tag, event_id):  # type: ignore[no-untyped-def]
+    """Returns whether this was news. `tag`: 14 bits of the code, 0: none; then the id tells windows apart."""
     at = np.int64(np.ceil(time)) if is_end else np.int64(np.floor(time))
     if at <= row.window_past:
         return False
-    mark = np.uint16(tag | END) if is_end else np.uint16(tag)
+    identity = CODED + tag if tag > 0 else np.int64(event_id & np.uint64(CODED - 1))
+    mark = np.uint16(identity + (END if is_end else 0))
     for place in range(len(row.window_time)):
         if row.window_time[place] == at and row.window_tag[place] == mark:
             return False

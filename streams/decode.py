@@ -51,16 +51,14 @@ def decode(
         else:
             try:
                 event = validate(value)
-                clock = now if now is not None else _clock(record)
-                ahead = event.event_time.timestamp() - clock
+                ahead = event.event_time.timestamp() - (now if now is not None else _clock(record))
                 if ahead > limits[0]:
-                    reason = f"{ahead:,.0f} s ahead of the clock, more than {limits[1]} = {limits[0]:,.0f}"
-                    event, reason = None, f"{reason} - at event_time"
+                    event, reason = None, _too_far(ahead, limits)
                 elif event.model_extra:
                     UNKNOWN_FIELDS.labels(record.topic).inc(len(event.model_extra))
             except ValidationError as error:
                 reason = describe(error)
-            except Exception as error:  # a record is refused, not the partition, whatever the parser stumbles over
+            except Exception as error:  # whatever the parser stumbles over: a record is refused, not the partition
                 event, reason = None, f"{type(error).__name__} while it was read: {str(error)[:MOST_CHARS]}"
         events.append(event)
         if reason:
@@ -75,6 +73,10 @@ def _unread(record: ConsumerRecord, settings: Settings) -> str:
         return f"{len(record.value):,} bytes, more than MILLRACE_MAX_EVENT_BYTES = {most:,}"
     takes_none = _takes_tombstones(record.topic.removeprefix(settings.topic_prefix))
     return "" if takes_none else "no value: this topic takes events only"
+
+
+def _too_far(ahead: float, limits: tuple[float, str]) -> str:
+    return f"{ahead:,.0f} s ahead of the clock, more than {limits[1]} = {limits[0]:,.0f} - at event_time"
 
 
 def record_time_s(record: ConsumerRecord) -> float:

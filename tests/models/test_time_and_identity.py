@@ -169,10 +169,9 @@ def test_parts_in_any_order_and_number_and_cut_come_to_the_same_state(pump: Asse
         names = list(event.readings)
         random.shuffle(names)
         cut = int(random.integers(1, len(names)))
-        records += [
-            event.model_copy(update={"event_id": f"{event.event_id}/{n}", "readings": {k: event.readings[k] for k in some}})
-            for n, some in enumerate((names[:cut], names[cut:]))
-        ]  # fmt: skip
+        for number, some in enumerate((names[:cut], names[cut:])):
+            readings = {name: event.readings[name] for name in some}
+            records.append(event.model_copy(update={"event_id": f"{event.event_id}/{number}", "readings": readings}))
     at_once = asset.take(records)
     one_by_one = [other.take([record]) for record in records]
     assert asset.state() == other.state()
@@ -210,7 +209,7 @@ def test_a_regime_that_is_not_told_is_concluded_for_a_while(pump: AssetModel) ->
 def windows_of(spans: Sequence[tuple[int, int, str]]) -> list[AssetEvent]:
     found = []
     for number, (start, end, code) in enumerate(spans):
-        more = {"code": code} if code else {}
+        more = {"code": f"{code}-{number}"} if code else {}
         for kind, at in (("window_start", start), ("window_end", end)):
             one = entry("a", at, kind, **more)
             found.append(one.model_copy(update={"event_id": f"{number}-{kind}"}))
@@ -246,8 +245,8 @@ def test_windows_that_are_over_make_room_and_do_not_open_again(pump: AssetModel)
     asset, events = Asset(pump), life(100)
     marks = [windows_of([(at, at + 1, "")]) for at in range(2, 80, 2)]
     for number, pair in enumerate(marks):
-        pair = [one.model_copy(update={"event_id": f"{number}-{one.event_id}"}) for one in pair]
-        asset.take([events[number], *pair, events[number].model_copy(update={"event_id": f"late-{number}"})])
+        own = [one.model_copy(update={"event_id": f"{number}-{one.event_id}"}) for one in pair]
+        asset.take([events[number], *own, events[number].model_copy(update={"event_id": f"late-{number}"})])
     start = marks[0][0].model_copy(update={"event_id": "again"})
     asset.take(events[40:80])
     asset.take([start])
@@ -273,7 +272,7 @@ def test_a_late_replacement_clears_once_and_one_that_comes_early_lets_nothing_be
     pump: AssetModel,
 ) -> None:
     late, early = Asset(pump), Asset(pump)
-    done, second = entry("a", 100, "replacement"), life(30, seed=8, start=100)
+    done, second = entry("a", 100, "replacement"), life(100, seed=8, start=100)[:30]
     made = late.take([*life(), *second[:5], done, *second[5:]])
     assert made.transitions["state"].tolist().count(CLEARED) == 1
     made = early.take([*life()[:95], done, *life()[95:], *second])
@@ -311,6 +310,7 @@ def test_a_sensor_that_turns_to_another_unit_is_no_wear(pump: AssetModel) -> Non
 
 def test_rows_of_the_layout_before_keep_their_state_and_open_alerts(pump: AssetModel) -> None:
     asset = Asset(pump)
+    asset.rows["renewed_at"] = 1.704e9
     asset.take([*life(), entry("a", 99, "window_start")])
     (number, earlier), *_ = pump.earlier.items()
     assert number != pump.layout

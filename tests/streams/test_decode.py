@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import orjson
 import pytest
 from aiokafka import ConsumerRecord
+from hypothesis import given
+from hypothesis import strategies as st
 
-from schemas import Click, Item, Settings, Telemetry
+from schemas import Click, Item, Maintenance, Settings, Telemetry
 from streams.decode import decode
 from streams.metrics import UNKNOWN_FIELDS
 
@@ -66,6 +69,31 @@ def test_events_keep_their_places_among_dead_letters() -> None:
 def test_the_reason_says_what_is_wrong_and_where(value: bytes | None, reason: str) -> None:
     assert reason in reason_of(value)
     assert len(reason_of(value)) < 500
+
+
+@pytest.mark.parametrize("timestamp", [0, -1, NOW_MS // 1000, NOW_MS * 1000, None])
+def test_a_record_time_that_is_none_is_not_held_against_the_event(timestamp: int | None) -> None:
+    odd = record(reading(event_time="2026-01-01T00:00:00Z"))
+    odd.timestamp = timestamp  # type: ignore[assignment]
+    assert decode([odd], Telemetry, SETTINGS)[1] == []
+    odd = record(reading(event_time="2190-01-01T00:00:00Z"))
+    odd.timestamp = timestamp  # type: ignore[assignment]
+    assert "ahead of the clock" in decode([odd], Telemetry, SETTINGS)[1][0].reason
+
+
+def test_plans_may_lie_weeks_ahead() -> None:
+    plan = {"event_id": "e", "asset_id": "a", "asset_class": "c", "kind": "window_start"}
+    for days, dead in ((80, 0), (100, 1)):
+        value = orjson.dumps(plan | {"event_time": NOW_MS + days * 86_400_000})
+        assert len(decode([record(value, "maintenance.v1")], Maintenance, SETTINGS)[1]) == dead
+
+
+@given(st.one_of(st.integers(), st.floats(), st.datetimes(timezones=st.timezones()).map(str), st.text()))
+def test_no_time_whatever_raises(time: Any) -> None:
+    for value in (json.dumps(time), json.dumps(str(time))):
+        found = reading(event_time=0).replace(b'"event_time":0', b'"event_time":' + value.encode())
+        events, dead = decode([record(found)], Telemetry, SETTINGS)
+        assert (events == [None]) == (len(dead) == 1)
 
 
 def test_a_long_path_does_not_make_a_long_reason() -> None:

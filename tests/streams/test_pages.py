@@ -194,6 +194,28 @@ def test_bad_readings_are_quarantined_with_the_reason(
     assert len(checked(outputs, SCORES)) == 1
 
 
+def test_readings_put_back_after_newer_ones_are_scored_late_and_decide_nothing(maintain: Maintain) -> None:
+    events = [event for event in plant_events(cycles=60, pumps=1, seed=25) if topic_of(event) == TELEMETRY]
+    missed, live = records_of(events)[:40], records_of(events)[40:]
+    outputs, _, state = run(maintain, live, size=50)
+    assert not any(score.late for score in checked(outputs, SCORES))
+    outputs, dead, _ = run(maintain, missed, size=50, state=state)
+    scores = checked(outputs, SCORES)
+    assert not dead
+    assert [score.late for score in scores] == [True] * len(missed)
+    assert not checked(outputs, ALERTS)
+
+
+def test_readings_beside_the_known_are_ignored_and_counted(maintain: Maintain) -> None:
+    before = counted("unknown")
+    beside = {"Temp °C": 1.0, "ns=2;s=Mode": "AUTO", "": None, "nested": {"a": [1, {"b": True}]}, "x" * 5000: -1}
+    good = orjson.dumps(GOOD | {"readings": GOOD["readings"] | beside})  # type: ignore[operator]
+    only = orjson.dumps(GOOD | {"event_id": "e-9", "event_time": "2023-11-14T00:00:01Z", "readings": beside})
+    outputs, dead, _ = run(maintain, [record(TELEMETRY, "a", good), record(TELEMETRY, "a", only, 1)], size=2)
+    assert (len(checked(outputs, SCORES)), dead) == (1, [])
+    assert counted("unknown") == before + 2 * len(beside)
+
+
 BYTES = [b"", b"{", b"[]", b"null", b'{"readings": NaN}', b"[" * 5000, b"\xff\xfe", b"1" * 1_000_001]
 
 
