@@ -23,8 +23,20 @@ from models.observe import HELD, LATE, LOGGED, PLANNED, RENEWED_SOON, SCORED, Ev
 from models.parts import ANOTHER, LAST, PART, WHOLE
 from models.policy import SEVERITIES, Policy
 from models.transitions import (
-    CHANGED, CLEARED, DECIDED_BY_SCORE, ESCALATED, RAISED, REACHED, REASONS, RECOVERED, RENEWED, REPLACED, RETIRED,
-    STATES, STEPPED_DOWN, TRANSITION,
+    CHANGED,
+    CLEARED,
+    DECIDED_BY_SCORE,
+    ESCALATED,
+    RAISED,
+    REACHED,
+    REASONS,
+    RECOVERED,
+    RENEWED,
+    REPLACED,
+    RETIRED,
+    STATES,
+    STEPPED_DOWN,
+    TRANSITION,
 )  # fmt: skip
 
 __all__ = [
