@@ -38,7 +38,7 @@ def decode(
             so that decoding is deterministic. A record whose timestamp is none (0, -1, in seconds) is measured by the
             worker's clock: only an event that lies ahead at this moment can be judged otherwise by a replay.
     """
-    validate = event_type.__pydantic_validator__.validate_json
+    validate, most_bytes = event_type.__pydantic_validator__.validate_json, settings.max_event_bytes
     events: list[Event | None] = []
     dead: list[DeadLetter] = []
     topic, limits = "", (0.0, "")
@@ -46,7 +46,7 @@ def decode(
         if record.topic != topic:
             topic, limits = record.topic, _most_future(record.topic.removeprefix(settings.topic_prefix), settings)
         event, reason, value = None, "", record.value
-        if value is None or len(value) > settings.max_event_bytes:
+        if value is None or len(value) > most_bytes:
             reason = _unread(record, settings)
         else:
             try:
