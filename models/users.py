@@ -33,6 +33,18 @@ USER = np.dtype(
     align=True,
 )
 
+# Lowest and highest value, inclusive, that a field of a sound row can hold; NaN never.
+USER_BOUNDS: dict[str, tuple[float, float]] = {
+    "last": (0.0, 7_258_118_400.0),  # the year 2200
+    "session": (0.0, 2.0**64),
+    "session_id": (0.0, 2.0**64),
+    "prefix": (0.0, 2.0**64),
+    "events": (0.0, 2.0**64),
+    "sessions": (0.0, 1e9),
+    "length": (0.0, float(PREFIX)),
+    "event": (0.0, RECENT_EVENTS - 1.0),
+}
+
 
 class Steps(NamedTuple):
     """What each click of a batch came to; n clicks."""

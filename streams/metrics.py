@@ -62,6 +62,11 @@ FEED_LAG = Gauge("millrace_feed_lag", "Records of the click feed that the catalo
 SKIPPED = Counter("millrace_skipped", "Input events without a decision of their own, by reason", ["agent", "reason"])
 SINK_EVENTS = Counter("millrace_sink_events", "Decisions for the database: written or repeated", ["outcome"])
 SINK_SKIPPED = Counter("millrace_sink_skipped", "Decisions that could not be written, by reason", ["topic", "reason"])
+BESIDE = Counter(
+    "millrace_readings_beside",
+    "What readings had that was not used (unknown, not_a_number), or was found (clock_set_back)",
+    ["asset_class", "what"],
+)
 # One transaction: 1 ms for a few rows on SQLite, 100 ms for 1,000 on a busy PostgreSQL.
 SINK_WRITING = Histogram("millrace_sink_write_seconds", "Time of one database transaction", buckets=_HANDLING)
 MODEL = Gauge("millrace_model", "1 for each version that this worker runs", ["name", "alias", "version"])

@@ -6,16 +6,23 @@ mark ─► slots, changed rows ─► undo: as they were at the mark
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 
 FIRST_CAPACITY = 1024
-Bounds = Mapping[str, tuple[float, float]]  # field -> lowest and highest value that a sound row holds
-Converter = Callable[
-    [np.ndarray], np.ndarray
-]  # raw bytes (n, size) u1 of rows of an earlier layout -> rows of this one
+Bounds = Mapping[str, tuple[float, float]]  # field -> lowest and highest value of a sound row; both infinite: any, NaN
+
+
+class Converter(Protocol):
+    """From rows (n,) of an earlier layout to rows of the present one."""
+
+    @property
+    def dtype(self) -> np.dtype: ...
+
+    def __call__(self, rows: np.ndarray) -> np.ndarray: ...
 
 
 @dataclass(frozen=True)
@@ -166,6 +173,8 @@ def out_of_bounds(rows: np.ndarray, bounds: Bounds) -> dict[int, str]:
     """Place of each of the rows (n,) that holds a value beyond its bounds, NaN included, and which one."""
     found: dict[int, str] = {}
     for name, (low, high) in bounds.items():
+        if -low == high == np.inf:
+            continue
         values = rows[name]
         is_wrong = ~((values >= low) & (values <= high))
         if is_wrong.any():

@@ -20,7 +20,7 @@ from models.feed import encode
 from models.recommender import Recommender, queries_of
 from models.shadow import RankShadow
 from models.stages import enter
-from models.users import LAYOUT, USER, Steps, advance
+from models.users import LAYOUT, USER, USER_BOUNDS, Steps, advance
 from schemas import Click, Item, ModelRef, Settings, topic_name
 from schemas.topics import CLICKS, FEED, ITEMS, RECOMMEND_STATE, RECOMMENDATIONS
 from streams.feed import FeedReader
@@ -64,7 +64,7 @@ class Recommend:
         """Nobody's rows depend on the order of clicks and items: their order for the view is that of the feed."""
 
     def layouts(self) -> Mapping[str, Layout]:
-        return {USERS: Layout(USER, LAYOUT)}
+        return {USERS: Layout(USER, LAYOUT, USER_BOUNDS)}
 
     def handle(self, state: PartitionState, records: Sequence[ConsumerRecord]) -> Outcome:
         events, dead = decode_topics(records, {CLICKS: Click, ITEMS: Item}, self._settings)
