@@ -12,6 +12,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaConnectionError
 
 from schemas import INPUTS, InputEvent, Settings, UnavailableError, topic_name
+from streams.arrival import at_arrival
 from streams.decode import decode
 from streams.kafka import client_options, partition_counts
 
@@ -52,7 +53,7 @@ async def _read(settings: Settings, topics: Sequence[str]) -> list[InputEvent]:
         while left:
             for partition, records in (await consumer.getmany(timeout_ms=500)).items():
                 decoded, _ = decode(records, types[partition.topic], settings)
-                events += [event for event in decoded if event is not None]
+                events += [at_arrival(e, r) for e, r in zip(decoded, records, strict=True) if e is not None]
             left = {at: end for at, end in left.items() if await consumer.position(at) < end}
         return events
     finally:
