@@ -11,8 +11,10 @@ from collections.abc import Iterator, Sequence
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaConnectionError
 
-from schemas import INPUTS, InputEvent, Settings, Telemetry, UnavailableError, topic_name
+from schemas import INPUTS, Click, InputEvent, Item, Settings, Telemetry, UnavailableError, topic_name
+from streams.arrival import at_arrival
 from streams.decode import decode
+from streams.handler import ConsumerRecord
 from streams.kafka import client_options, partition_counts
 
 BATCH = 1000
@@ -52,8 +54,13 @@ async def _read(settings: Settings, topics: Sequence[str]) -> list[InputEvent]:
         while left:
             for partition, records in (await consumer.getmany(timeout_ms=500)).items():
                 decoded, _ = decode(records, types[partition.topic], settings)
-                events += [event for event in decoded if event is not None]
+                events += [_as_served(e, r) for e, r in zip(decoded, records, strict=True) if e is not None]
             left = {at: end for at, end in left.items() if await consumer.position(at) < end}
         return events
     finally:
         await consumer.stop()
+
+
+def _as_served(event: InputEvent, record: ConsumerRecord) -> InputEvent:
+    """What moves the clocks of all is at the time at which it came; plans of a plant may lie ahead."""
+    return at_arrival(event, record) if isinstance(event, Click | Item) else event

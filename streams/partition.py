@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -205,12 +205,14 @@ class PartitionState:
     """What a handler sees of its partition: the tables that it declared in `layouts`.
 
     `origins` are the names that ids of outputs are made of, by input topic (in the contract): the topic, and which of
-    all topics of this name it is.
+    all topics of this name it is. `memo` is what a handler makes of the rows to find things faster; it is dropped when
+    rows are undone.
     """
 
     number: int
     tables: dict[str, Rows] = field(default_factory=dict)
     origins: Mapping[str, str] = field(default_factory=dict)
+    memo: dict[str, Any] = field(default_factory=dict, compare=False)
 
     def origin(self, topic: str) -> str:
         return self.origins.get(topic, topic)
@@ -221,6 +223,7 @@ class PartitionState:
             rows.mark()
 
     def undo(self) -> None:
+        self.memo.clear()
         for rows in self.tables.values():
             rows.undo()
 

@@ -20,15 +20,18 @@ from models.feed import encode
 from models.recommender import Recommender, queries_of
 from models.shadow import RankShadow
 from models.stages import enter
-from models.users import LAYOUT, USER, USER_BOUNDS, Steps, advance
+from models.users import EARLIER, LAYOUT, USER, USER_BOUNDS, Steps, advance
 from schemas import Click, Item, ModelRef, Settings, topic_name
 from schemas.topics import CLICKS, FEED, ITEMS, RECOMMEND_STATE, RECOMMENDATIONS
+from streams.arrival import arrived_s, at_arrival
 from streams.feed import FeedReader
 from streams.handler import ConsumerRecord, Outcome, Output
 from streams.metrics import SKIPPED
 from streams.outbox import output_id
 from streams.page import caused_by, decision, decode_topics
 from streams.partition import Layout, PartitionState
+from streams.repeats import LAYOUT as RECENT_LAYOUT
+from streams.repeats import RECENT, known_before
 
 USERS = "users"
 Caused = tuple[ConsumerRecord, Click]
@@ -64,12 +67,13 @@ class Recommend:
         """Nobody's rows depend on the order of clicks and items: their order for the view is that of the feed."""
 
     def layouts(self) -> Mapping[str, Layout]:
-        return {USERS: Layout(USER, LAYOUT, USER_BOUNDS)}
+        return {USERS: Layout(USER, LAYOUT, USER_BOUNDS, EARLIER), RECENT: RECENT_LAYOUT}
 
     def handle(self, state: PartitionState, records: Sequence[ConsumerRecord]) -> Outcome:
         events, dead = decode_topics(records, {CLICKS: Click, ITEMS: Item}, self._settings)
         enter("state")
         outcome = Outcome(dead=dead)
+        events = [e and at_arrival(e, record) for e, record in zip(events, records, strict=True)]
         clicks = [(record, event) for record, event in zip(records, events, strict=True) if isinstance(event, Click)]
         items = [
             (record, event)
@@ -88,13 +92,15 @@ class Recommend:
     def _tell_items(self, items: Sequence[tuple[ConsumerRecord, Item | None]], source: int) -> Output:
         changes = [(record.key.decode(errors="replace"), item) for record, item in items]
         offsets = np.array([record.offset for record, _ in items], np.int64)
-        record = feed_items(changes, source, offsets, items[0][0].timestamp / 1000)
+        removed = np.array([arrived_s(record) or 0.0 for record, _ in items])
+        record = feed_items(changes, source, offsets, removed)
         return Output(FEED, None, encode(record), partition=0)
 
     def _answer(self, caused: Sequence[Caused], state: PartitionState) -> list[Output]:
         clicks = self.recommender.encode([click for _, click in caused])
         users = state.tables[USERS]
         slots = users.slots([record.key for record, _ in caused])
+        clicks.moves.events[known_before(state, clicks.moves.users, clicks.moves.events)] = 0
         steps = advance(users.array, slots, clicks.moves, self.recommender.profile.session_silence_s)
         users.touch(slots)
         accepted = np.flatnonzero(steps.is_accepted)
