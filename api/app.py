@@ -17,7 +17,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from api import problems
 from api.keys import load_keys
 from api.live import Live
-from api.middleware import LimitedBody, Measured
+from api.middleware import LimitedBody, Measured, Timely
 from api.problems import PROBLEM_TYPES, ProblemError, responses
 from api.routes import router
 from schemas import Settings
@@ -55,6 +55,7 @@ def build_api(settings: Settings) -> FastAPI:
     app.state.live = Live(app.state.store)
     problems.install(app)
     app.add_middleware(LimitedBody, most_bytes=MOST_BODY_BYTES)
+    app.add_middleware(Timely, late=problems.answer_late)
     app.add_middleware(Measured)  # added last, it is the outermost
     app.include_router(router)
     _add_probes(app)
@@ -87,9 +88,9 @@ def _add_probes(app: FastAPI) -> None:
         200: {"content": {"application/json": {"example": BODY_EXAMPLES["Health"]}}}, **responses("unavailable"),
     })  # fmt: skip
     def get_readyz() -> Health:
-        """The database answers and has the tables of this version."""
+        """The database answers, has the tables of this version, and could be written: not locked, not read-only."""
         store: Store = app.state.store
-        return Health(status="ready", checks={"database": store.check()})
+        return Health(status="ready", checks={"database": store.probe()})
 
     @app.get("/metrics", tags=["operation"], response_class=Response, responses={
         200: {"content": {"text/plain": {"schema": {"type": "string"}}}}

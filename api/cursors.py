@@ -16,13 +16,14 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from api.problems import ProblemError
 from schemas.bodies import FieldError, Page
-from schemas.events import Id
+from schemas.events import Id, Name
 
 Entry = TypeVar("Entry")
-List = Literal["assets", "scores", "alerts"]
+List = Literal["scores", "alerts"]
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _Microseconds = Annotated[int, Field(ge=-62_135_596_800_000_000, le=253_402_300_799_999_999, strict=True)]
 _KEYS: TypeAdapter[tuple[List, _Microseconds, Id]] = TypeAdapter(tuple[List, _Microseconds, Id])
+_ASSET: TypeAdapter[tuple[Literal["assets"], Name, Id]] = TypeAdapter(tuple[Literal["assets"], Name, Id])
 
 
 def to_cursor(name: List, time: datetime, key: str) -> str:
@@ -39,16 +40,42 @@ def from_cursor(name: List, cursor: str | None) -> tuple[datetime, str] | None:
     if cursor is None:
         return None
     try:
-        text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), b"-_", validate=True)
-        made_for, microseconds, key = _KEYS.validate_json(text)
+        made_for, microseconds, key = _KEYS.validate_json(_decoded(cursor))
     except (binascii.Error, ValueError, ValidationError):
         made_for, microseconds, key = None, 0, ""
     if made_for != name:
-        message = "is not a cursor that this list handed out as `next`"
-        raise ProblemError(
-            "invalid-request", f"query.after: {message}.", [FieldError(field="query.after", message=message)]
-        )
+        raise _refusal()
     return EPOCH + timedelta(microseconds=microseconds), key
+
+
+def to_asset_cursor(asset_class: str, asset_id: str) -> str:
+    return base64.urlsafe_b64encode(orjson.dumps(["assets", asset_class, asset_id])).decode().rstrip("=")
+
+
+def from_asset_cursor(cursor: str | None) -> tuple[str, str] | None:
+    """The key (asset_class, asset_id) after which the list of assets goes on; none: from the start.
+
+    Raises:
+        ProblemError: it is not a cursor of this list.
+    """
+    if cursor is None:
+        return None
+    try:
+        _, asset_class, asset_id = _ASSET.validate_json(_decoded(cursor))
+    except (binascii.Error, ValueError, ValidationError):
+        raise _refusal() from None
+    return asset_class, asset_id
+
+
+def _decoded(cursor: str) -> bytes:
+    return base64.b64decode(cursor + "=" * (-len(cursor) % 4), b"-_", validate=True)
+
+
+def _refusal() -> ProblemError:
+    message = "is not a cursor that this list handed out as `next`"
+    return ProblemError(
+        "invalid-request", f"query.after: {message}.", [FieldError(field="query.after", message=message)]
+    )
 
 
 def page_of(entries: list[Entry], limit: int, cursor: Callable[[Entry], str]) -> Page[Entry]:

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import structlog
 from fastapi.sse import format_sse_event
 
 from api.metrics import STREAMS
 from schemas import Alert, MillraceError
-from storage import Store
+from storage import Store, in_thread
 
 log = structlog.get_logger(__name__)
 POLL_S = 0.05  # one read of the last id, of about .2 ms; the budget from reading to visible alert is 100 ms
@@ -48,29 +48,34 @@ class Live:
         async with self._news:
             self._news.notify_all()
 
-    async def start_id(self) -> int:
-        """The id after which a new stream begins: it tells what happens from now on."""
-        return await asyncio.to_thread(self._read_last_id)
-
-    async def stream(self, after: int) -> AsyncIterator[bytes]:
-        """Transitions with ids above `after`, as they are committed, and a comment where there is nothing to tell."""
+    @contextlib.contextmanager
+    def counted(self) -> Iterator[None]:
+        """While it lasts there is one stream more."""
         self.open_streams += 1
         STREAMS.inc()
-        self._start_polling()
-        loop = asyncio.get_running_loop()
-        end = loop.time() + LIFE_S
         try:
-            yield format_sse_event(retry=RETRY_MS, comment="millrace")
-            while not self._is_closed and loop.time() < end:
-                if not await self._wait_for_news(after, min(HEARTBEAT_S, end - loop.time())):
-                    yield format_sse_event(comment="alive")
-                    continue
-                for number, alert in await self._read(after):
-                    yield format_sse_event(id=str(number), event="alert", data_str=alert.model_dump_json())
-                    after = number
+            yield
         finally:
             self.open_streams -= 1
             STREAMS.dec()
+
+    async def start_id(self) -> int:
+        """The id after which a new stream begins: it tells what happens from now on."""
+        return await in_thread(self._read_last_id)
+
+    async def stream(self, after: int) -> AsyncIterator[bytes]:
+        """Transitions with ids above `after`, as they are committed, and a comment where there is nothing to tell."""
+        self._start_polling()
+        loop = asyncio.get_running_loop()
+        end = loop.time() + LIFE_S
+        yield format_sse_event(retry=RETRY_MS, comment="millrace")
+        while not self._is_closed and loop.time() < end:
+            if not await self._wait_for_news(after, min(HEARTBEAT_S, end - loop.time())):
+                yield format_sse_event(comment="alive")
+                continue
+            for number, alert in await self._read(after):
+                yield format_sse_event(id=str(number), event="alert", data_str=alert.model_dump_json())
+                after = number
 
     async def _wait_for_news(self, after: int, timeout_s: float) -> bool:
         def is_news() -> bool:
@@ -85,7 +90,7 @@ class Live:
 
     async def _read(self, after: int) -> list[tuple[int, Alert]]:
         try:
-            return await asyncio.to_thread(self._read_page, after)
+            return await in_thread(lambda: self._read_page(after))
         except MillraceError:
             await asyncio.sleep(POLL_AWAY_S)
             return []
@@ -105,7 +110,7 @@ class Live:
     async def _poll_while_needed(self) -> None:
         while self.open_streams:
             try:
-                last_id = await asyncio.to_thread(self._read_last_id)
+                last_id = await in_thread(self._read_last_id)
             except MillraceError as error:
                 log.warning("live streams wait for the database", error=str(error))
                 await asyncio.sleep(POLL_AWAY_S)

@@ -15,6 +15,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
+from starlette.types import Receive, Scope, Send
 
 from schemas import MillraceError, UnavailableError
 from schemas.bodies import FieldError, Problem
@@ -22,6 +23,7 @@ from schemas.bodies import FieldError, Problem
 log = structlog.get_logger(__name__)
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_S = 2
+NOT_KEPT = " Nothing is kept of this request unless it is sent again; once it is kept, repeating it changes nothing."
 
 
 class ProblemType(NamedTuple):
@@ -57,6 +59,11 @@ PROBLEM_TYPES: dict[str, ProblemType] = {
             "unknown-asset", 404, "There is no such asset",
             "No score or alert of this asset was ever written to the database.",
             "Check the asset_id; `GET /v1/assets` lists all. A new asset appears with its first score.",
+        ),
+        ProblemType(
+            "ambiguous-asset", 409, "The id is of several assets",
+            "Each asset class numbers its own assets, and more than one has this id. `detail` names the classes.",
+            "Say which one is meant: add `?asset_class=` with one of the classes that `detail` names.",
         ),
         ProblemType(
             "unknown-alert", 404, "There is no such alert",
@@ -172,6 +179,21 @@ def _answer(
     )  # fmt: skip
     body = problem.model_dump_json(exclude_none=True)
     return Response(body, kind.status, headers, media_type=MEDIA_TYPE)
+
+
+async def answer_late(scope: Scope, receive: Receive, send: Send) -> None:
+    """In place of an answer that does not come."""
+    request = Request(scope, receive)
+    kept = "" if request.method in {"GET", "HEAD"} else NOT_KEPT
+    detail = f"The database does not answer.{kept}"
+    headers = {"Retry-After": str(RETRY_AFTER_S)}
+    await _answer(request, PROBLEM_TYPES["unavailable"], detail, headers=headers)(scope, receive, send)
+
+
+def not_kept(what: str, error: UnavailableError) -> ProblemError:
+    """A change that somebody asked for and that the database did not take."""
+    headers = {"Retry-After": str(RETRY_AFTER_S)}
+    return ProblemError("unavailable", f"{what} was NOT kept: {error.detail}{NOT_KEPT}", (), headers)
 
 
 async def _on_problem(request: Request, error: Exception) -> Response:

@@ -7,6 +7,7 @@ Plain functions: FastAPI runs them in its threads, and the database, not the eve
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
@@ -16,11 +17,11 @@ from fastapi.responses import StreamingResponse
 
 from api import live
 from api.access import needs
-from api.cursors import from_cursor, page_of, to_cursor
+from api.cursors import from_asset_cursor, from_cursor, page_of, to_asset_cursor, to_cursor
 from api.live import Live
 from api.model_list import read_models
-from api.problems import ProblemError, responses
-from schemas import Score
+from api.problems import ProblemError, not_kept, responses
+from schemas import Score, UnavailableError
 from schemas.bodies import (
     AcknowledgeBody,
     AlertBody,
@@ -34,7 +35,7 @@ from schemas.bodies import (
 )
 from schemas.events import AlertState, EventTime, Id, Name, Severity
 from schemas.examples import BODY_EXAMPLES, EXAMPLES
-from storage import AlertFilter, Store
+from storage import AlertFilter, Reader, Store
 
 ALWAYS = ("invalid-request", "unauthorized", "forbidden", "wrong-host", "unavailable", "internal")
 
@@ -51,6 +52,9 @@ async def _live(request: Request) -> Live:
 
 Database = Annotated[Store, Depends(_store)]
 AssetId = Annotated[Id, Path(description="asset_id of its events")]
+AssetClass = Annotated[
+    Name | None, Query(description="class of the asset; needed only where several classes have its id")
+]
 AlertId = Annotated[Id, Path()]
 After = Annotated[str | None, Query(max_length=500, description="`next` of the page before")]
 Limit = Annotated[int, Query(ge=1, le=200, description="most entries of the page")]
@@ -79,7 +83,7 @@ def get_recommendations(user_id: Annotated[Id, Path()], store: Database, limit: 
     """The latest recommendation for a user; for an unknown user what is trending, and `strategy` says so."""
     with store.reading() as reader:
         found = reader.recommendation(user_id)
-        trending = None if found else reader.catalogue_entry("trending")
+        trending = None if found else reader.trending()
     if found is None:
         time, items = (trending.event_time, trending.items) if trending else (None, [])
         return RecommendationBody(user_id=user_id, strategy="trending", event_time=time, items=items[:limit])
@@ -98,7 +102,7 @@ def get_recommendations(user_id: Annotated[Id, Path()], store: Database, limit: 
 def get_trending_items(store: Database, limit: ItemLimit = 20) -> ItemList:
     """What is trending over all users."""
     with store.reading() as reader:
-        entry = reader.catalogue_entry("trending")
+        entry = reader.trending()
     return ItemList(event_time=entry.event_time if entry else None, items=entry.items[:limit] if entry else [])
 
 
@@ -109,18 +113,47 @@ def list_assets(
     after: After = None,
     limit: Limit = 50,
 ) -> Page[AssetBody]:
-    """Assets in the order of their ids."""
-    key = from_cursor("assets", after)
+    """Assets in the order of their classes, and of their ids within a class."""
+    key = from_asset_cursor(after)
     with store.reading() as reader:
-        assets = reader.assets(asset_class, key[1] if key else None, limit + 1)
-    return page_of(assets, limit, lambda asset: to_cursor("assets", asset.first_seen, asset.asset_id))
+        assets = reader.assets(asset_class, key, limit + 1)
+    return page_of(assets, limit, lambda asset: to_asset_cursor(asset.asset_class, asset.asset_id))
+
+
+def _the_class(reader: Reader, asset_id: str, asked: str | None) -> str:
+    """The class of the asset that is asked for.
+
+    Raises:
+        ProblemError: there is none of this id and class, or there are several of this id and no class is asked for.
+    """
+    classes = reader.classes_of(asset_id)
+    if asked is None and len(classes) > 1:
+        raise ProblemError(
+            "ambiguous-asset",
+            f"Several asset classes have an asset {asset_id}: {', '.join(classes)}. Ask again with one of them, as in "
+            f"`?asset_class={classes[0]}`.",
+        )
+    if asked is None and classes:
+        return classes[0]
+    if asked is None or asked not in classes:
+        of_class = "" if asked is None else f" of the class {asked}"
+        elsewhere = f" There is one of {', '.join(classes)}." if classes else ""
+        raise ProblemError(
+            "unknown-asset", f"No score or alert of asset {asset_id}{of_class} was ever seen.{elsewhere}"
+        )
+    return asked
 
 
 # `:path`: ids may hold slashes, as in site/line/pump; so the longer route comes first
-@router.get("/assets/{asset_id:path}/scores", tags=["assets"], responses=_shown("Page[Score]", "unknown-asset"))
+@router.get(
+    "/assets/{asset_id:path}/scores",
+    tags=["assets"],
+    responses=_shown("Page[Score]", "unknown-asset", "ambiguous-asset"),
+)
 def list_scores(
     asset_id: AssetId,
     store: Database,
+    asset_class: AssetClass = None,
     since: Annotated[EventTime | None, Query(description="scores at or after this time")] = None,
     until: Annotated[EventTime | None, Query(description="scores before this time")] = None,
     after: After = None,
@@ -129,20 +162,19 @@ def list_scores(
     """The scores of an asset, newest first, as far back as MILLRACE_RETENTION_SCORES_DAYS."""
     key = from_cursor("scores", after)
     with store.reading() as reader:
-        scores = reader.scores(asset_id, since, until, key, limit + 1)
-        is_known = bool(scores) or reader.has_asset(asset_id)
-    if not is_known:
-        raise ProblemError("unknown-asset", f"No score or alert of asset {asset_id} was ever seen.")
+        of_class = _the_class(reader, asset_id, asset_class)
+        scores = reader.scores(asset_id, since, until, key, limit + 1, of_class)
     return page_of(scores, limit, lambda score: to_cursor("scores", score.event_time, score.score_id))
 
 
-@router.get("/assets/{asset_id:path}", tags=["assets"], responses=_shown("AssetDetail", "unknown-asset"))
-def get_asset(asset_id: AssetId, store: Database) -> AssetDetail:
+@router.get(
+    "/assets/{asset_id:path}", tags=["assets"], responses=_shown("AssetDetail", "unknown-asset", "ambiguous-asset")
+)
+def get_asset(asset_id: AssetId, store: Database, asset_class: AssetClass = None) -> AssetDetail:
     """An asset with the newest score of each of its targets and its open alerts."""
     with store.reading() as reader:
-        asset = reader.asset(asset_id)
-    if asset is None:
-        raise ProblemError("unknown-asset", f"No score or alert of asset {asset_id} was ever seen.")
+        asset = reader.asset(asset_id, _the_class(reader, asset_id, asset_class))
+    assert asset is not None, "its class was read in the same transaction"
     return asset
 
 
@@ -163,9 +195,12 @@ def list_alerts(
     return page_of(alerts, limit, lambda alert: to_cursor("alerts", alert.raised_at, alert.alert_id))
 
 
-async def _free_stream(shared: Annotated[Live, Depends(_live)]) -> None:
+async def _own_stream(shared: Annotated[Live, Depends(_live)]) -> AsyncIterator[None]:
+    """A place among the streams, taken as soon as it is found free and given back however the request ends."""
     if shared.open_streams >= live.MOST_STREAMS:
         raise ProblemError("too-many-streams", f"This API server has {live.MOST_STREAMS} live streams open.")
+    with shared.counted():
+        yield
 
 
 async def _start_id(
@@ -179,7 +214,7 @@ async def _start_id(
     "/alerts/stream",
     tags=["alerts"],
     response_class=EventStream,
-    dependencies=[Depends(_free_stream)],
+    dependencies=[Depends(_own_stream)],
     responses={200: {"content": {"text/event-stream": {"example": _STREAM_EXAMPLE}}}, **responses("too-many-streams")},
 )
 async def stream_alerts(
@@ -214,7 +249,10 @@ def acknowledge_alert(
     store: Database,
 ) -> AlertDetail:
     """Note that someone has seen the alert. The first acknowledgement stands; repeating it changes nothing."""
-    alert = store.acknowledge(alert_id, body.by, body.comment)
+    try:
+        alert = store.acknowledge(alert_id, body.by, body.comment)
+    except UnavailableError as error:
+        raise not_kept("The acknowledgement", error) from error
     if alert is None:
         raise ProblemError("unknown-alert", f"There is no alert {alert_id}.")
     return alert

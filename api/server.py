@@ -5,20 +5,24 @@ Settings ─► listen ─► serve ─► stop: streams end, requests in hand a
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import FrameType
 
 import structlog
 import uvicorn
 
 from api.app import build_api
+from api.connections import GuardedProtocol
 from schemas import MillraceError, Settings
 
 log = structlog.get_logger(__name__)
 STOP_TIMEOUT_S = 3  # for requests in hand; within the 10 s in which a part ends
+LAST_S = 7.0
 BACKLOG = 1024
 
 
@@ -47,6 +51,7 @@ class ApiServer(uvicorn.Server):
                 log_config=None,
                 access_log=False,
                 server_header=False,
+                http=GuardedProtocol,
                 timeout_graceful_shutdown=STOP_TIMEOUT_S,
             )
         )
@@ -60,6 +65,13 @@ class ApiServer(uvicorn.Server):
         if self.port_callback is not None:
             self.port_callback(port)
 
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """On a signal. A thread that waits for a database that hangs would keep the process, so that has an end too."""
+        last = threading.Timer(LAST_S, _end_at_once)
+        last.daemon = True
+        last.start()
+        super().handle_exit(sig, frame)
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         await self.app.state.live.close()  # before uvicorn waits for open connections, which streams would be
         await super().shutdown(sockets)
@@ -71,6 +83,11 @@ def serve(settings: Settings, port_callback: Callable[[int], None] | None = None
     server = ApiServer(settings, port_callback)
     with server.listener, _signals_are_done():
         server.run(sockets=[server.listener])
+
+
+def _end_at_once() -> None:
+    log.warning("the API ends without some answers: the database does not let go of them", waited_s=LAST_S)
+    os._exit(0)
 
 
 @contextmanager

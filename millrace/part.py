@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ctypes
 import os
+import shutil
 import signal
 import sys
 import time
@@ -16,6 +18,7 @@ import httpx
 from schemas import MillraceError
 
 STOP_TIMEOUT_S = 6.0  # with the broker's own stop within the 10 s that are promised
+MOST_LOG_BYTES = 20_000_000  # of a log file, and of the one before it
 LONG_ENOUGH_S = 60.0  # a part that lived this long starts with a fresh back-off
 
 
@@ -79,6 +82,20 @@ class Part:
         wait_s, self.backoff_s = self.backoff_s, min(2 * self.backoff_s, 30.0)
         return wait_s
 
+    def bound_log(self) -> None:
+        """Move what is in a log that has grown too long to `<name>.log.1`, whose own content goes.
+
+        The child goes on writing: the file is open for appending, so it begins again at 0.
+        """
+        try:
+            if self.log.stat().st_size > MOST_LOG_BYTES:
+                shutil.copyfile(self.log, self.log.with_name(f"{self.log.name}.1"))
+                os.truncate(self.log, 0)
+                self.log_start = 0
+        except OSError:  # gone, or the disk is full: no reason to end anything
+            with contextlib.suppress(OSError):
+                self.log.touch()
+
     async def stop(self) -> bool:
         """SIGTERM, and SIGKILL when that is not obeyed in time. Returns whether it ended by itself."""
         if self.process is None or self.has_ended:
@@ -93,7 +110,11 @@ class Part:
         return True
 
     def last_words(self) -> str:
-        lines = self.log.read_bytes()[self.log_start :].decode(errors="replace").splitlines()[-15:]
+        try:
+            content = self.log.read_bytes()
+        except OSError as error:
+            return f" {self.log} cannot be read: {error.strerror}."
+        lines = content[self.log_start :].decode(errors="replace").splitlines()[-15:]
         return "\n".join([f" The end of {self.log}:", *lines])
 
 

@@ -89,8 +89,9 @@ async def send_bytes(settings: Settings, topic: str, key: bytes, value: bytes | 
             f"{topic} has the event (partition {metadata.partition}, offset {metadata.offset}), but nothing came out "
             f"within {wait_s:g} s.",
             "See that an edge worker runs (`millrace up`) and has a model for it (`millrace models list`); one that "
-            "has just started or is busy with earlier events needs a longer --wait. A repeated event_id is not decided "
-            "again.",
+            "has just started or is busy with earlier events needs a longer --wait. Not decided are a repeated "
+            "event_id, a reading without a number of a sensor that its asset class names or without its regime, and "
+            "one of an asset out of service: millrace_skipped_total of the worker's /metrics counts them by reason.",
         )
     return Answer(*where, acknowledged_ms, found)
 

@@ -138,6 +138,7 @@ class Supervisor:
         """Start again what dies, until `stopping` is set."""
         while not self.stopping.is_set():
             for part in self.parts:
+                part.bound_log()
                 if part.has_ended:
                     await self._revive(part)
             if self.broker is not None:

@@ -5,7 +5,8 @@ raw scores in order ─► filter ─► levels with on-delay and deadband ─�
 After ISA-18.2: one open alert per asset and failure mode; it opens when a level was reached for `on_delay` readings in
 a row, escalates and steps down between severities, and is cleared when every level was left beyond its deadband for
 `off_delay` readings. A replaced part clears its alert at once. Within a maintenance window nothing is raised, but
-everything is counted: what still holds is raised with the first reading after it.
+everything is counted: what still holds is raised with the first reading after it. A late reading moves nothing, and one
+that comes in parts is judged once: when it is complete, or with the next one.
 """
 
 from __future__ import annotations
@@ -17,49 +18,32 @@ import numpy.typing as npt
 
 from models.asset_rows import LEVELS
 from models.jit import njit
-from models.log_memory import REPLACEMENT
-from models.observe import LOGGED, SCORED, EventBatch, Seen
+from models.log_memory import DECOMMISSIONED, REPLACEMENT
+from models.observe import HELD, LATE, LOGGED, PLANNED, RENEWED_SOON, SCORED, EventBatch, Seen
+from models.parts import ANOTHER, LAST, PART, WHOLE
 from models.policy import SEVERITIES, Policy
+from models.score_filter import filter_score, tell_score
+from models.transitions import (
+    CHANGED,
+    CLEARED,
+    DECIDED_BY_SCORE,
+    ESCALATED,
+    RAISED,
+    REACHED,
+    REASONS,
+    RECOVERED,
+    RENEWED,
+    REPLACED,
+    RETIRED,
+    STATES,
+    STEPPED_DOWN,
+    TRANSITION,
+)  # fmt: skip
 
 __all__ = [
-    "CHANGED",
-    "CLEARED",
-    "DECIDED_BY_SCORE",
-    "RAISED",
-    "REASONS",
-    "SEVERITIES",
-    "STATES",
-    "TRANSITION",
-    "Decided",
-    "decide",
-]
-RAISED, CHANGED, CLEARED = range(3)
-STATES = ("raised", "changed", "cleared")
-REACHED, ESCALATED, STEPPED_DOWN, RECOVERED, REPLACED, RENEWED = range(6)
-DECIDED_BY_SCORE = (REACHED, ESCALATED, STEPPED_DOWN, RECOVERED)
-REASONS = (
-    "reached the {severity} level",
-    "rose to the {severity} level",
-    "fell back to the {severity} level",
-    "recovered beyond the deadband",
-    "was replaced",
-    "began a new life",
-)
-TRANSITION = np.dtype(
-    [
-        ("event", "i8"),  # place in the batch
-        ("target", "i2"),
-        ("state", "u1"),  # place in STATES
-        ("severity", "u1"),  # place in SEVERITIES; of a cleared alert, the one it had
-        ("reason", "u1"),  # place in REASONS
-        ("alert", "u4"),  # 1, 2, ... of this asset and target
-        ("sequence", "u2"),  # 0, 1, ... of this alert
-        ("value", "f8"),  # what was compared with the threshold
-        ("threshold", "f8"),  # of the level that was reached or left
-        ("raised_at", "f8"),  # event time in epoch seconds at which the alert was raised
-    ],
-    align=True,
-)
+    "CHANGED", "CLEARED", "DECIDED_BY_SCORE", "ESCALATED", "RAISED", "REASONS", "RECOVERED", "RENEWED", "REPLACED",
+    "RETIRED", "SEVERITIES", "STATES", "STEPPED_DOWN", "TRANSITION", "Decided", "decide",
+]  # fmt: skip
 
 
 class _At(NamedTuple):
@@ -68,6 +52,7 @@ class _At(NamedTuple):
     event: int
     time: float
     target: int
+    hold: int
 
 
 class _Journal(NamedTuple):
@@ -85,14 +70,6 @@ class Decided(NamedTuple):
     value: npt.NDArray[np.float64]  # (n, T) filtered score, NaN unless scored
     is_suppressed: npt.NDArray[np.bool_]  # (n,) a maintenance window held an alert back
     transitions: npt.NDArray[np.void]  # (m,) TRANSITION, in the order of events
-
-
-@njit(cache=True)
-def _filtered(before, raw, step, pull, ceiling):  # type: ignore[no-untyped-def]
-    """What is known to fall by one per unit of time, pulled towards the forest's word; event time sets the pull."""
-    drift = step if before < ceiling else 0.0
-    kept = (1 - pull) ** step
-    return kept * max(before - drift, 0.0) + (1 - kept) * raw
 
 
 @njit(cache=True)
@@ -116,9 +93,12 @@ def _clear(row, at, reason, value, threshold, journal):  # type: ignore[no-untyp
 
 @njit(cache=True)
 def _end(row, at, reason, policy, journal):  # type: ignore[no-untyped-def]
-    """Clear an alert for a reason other than a score; it keeps the value it had."""
+    """Clear an alert for a reason other than a score; it keeps the value that it had before the present time, so that
+    a reading and an entry of the same time may come in either order.
+    """
     threshold = policy.sign * policy.on[at.target, row.severity[at.target] - 1]
-    _clear(row, at, reason, np.float64(row.steady[at.target]), threshold, journal)
+    value = row.steady_before[at.target] if at.time == row.judged_at else row.steady[at.target]
+    _clear(row, at, reason, np.float64(value), threshold, journal)
 
 
 @njit(cache=True)
@@ -128,12 +108,7 @@ def _forget(row, target):  # type: ignore[no-untyped-def]
     row.beyond[target, :] = 0
     row.within[target, :] = 0
     row.is_active[target, :] = 0
-
-
-@njit(cache=True)
-def _is_in_window(row, time):  # type: ignore[no-untyped-def]
-    start, end = row.window_start, row.window_end
-    return start > 0 and start <= time and (end < start or time < end)
+    row.waiting[target] = -1.0
 
 
 @njit(cache=True)
@@ -181,28 +156,13 @@ def _move(row, at, severity, value, policy, journal):  # type: ignore[no-untyped
 
 
 @njit(cache=True)
-def _filter(row, at, raw, step, policy, journal):  # type: ignore[no-untyped-def]
-    """Filter one score; returns what is compared with the levels."""
-    target = at.target
-    raw = min(max(raw, 0.0), policy.high)
-    if row.is_filtered[target] == 1:
-        before, steady = row.value[target], row.steady[target]
-        row.value[target] = _filtered(before, raw, step, policy.pull, policy.ceiling)
-        row.steady[target] = _filtered(steady, raw, step, policy.steady_pull, policy.ceiling)
-    else:
-        row.is_filtered[target] = 1
-        row.value[target] = raw
-        row.steady[target] = raw
-    journal.value[at.event, target] = row.value[target]
-    return np.float64(row.steady[target])
-
-
-@njit(cache=True)
 def _replace(row, at, policy, journal):  # type: ignore[no-untyped-def]
-    """Clear the alert of what was replaced, unless it was raised after that."""
-    if row.severity[at.target] > 0 and row.raised_at[at.target] <= at.time:
+    """Clear the alert of what was replaced, unless it was raised after that, or the replacement is only planned.
+
+    Filters begin anew with the first reading after it, which is renewed: readings up to it are of the old part.
+    """
+    if row.severity[at.target] > 0 and row.raised_at[at.target] <= at.time and at.hold != PLANNED:
         _end(row, at, REPLACED, policy, journal)
-        _forget(row, at.target)
 
 
 @njit(cache=True)
@@ -212,28 +172,78 @@ def _judge(row, at, raw, step, is_renewed, policy, journal):  # type: ignore[no-
         if row.severity[at.target] > 0:
             _end(row, at, RENEWED, policy, journal)
         _forget(row, at.target)
-    steady = _filter(row, at, raw, step, policy, journal)
+    steady = filter_score(row, at, raw, step, policy, journal)
     severity = _severity(row, at, steady, policy)
-    if severity > row.severity[at.target] and _is_in_window(row, at.time):
+    if severity > row.severity[at.target] and at.hold == HELD:
         journal.is_suppressed[at.event] = True
+    elif severity > row.severity[at.target] and at.hold == RENEWED_SOON:
+        return  # of the old part nothing is raised any more
     elif severity != row.severity[at.target]:
         _move(row, at, severity, steady, policy, journal)
+
+
+@njit(cache=True)
+def _settle(row, at, policy, journal):  # type: ignore[no-untyped-def]
+    """Judge the reading that came in parts, of which no other will come."""
+    raw = np.float64(row.waiting[at.target])
+    row.waiting[at.target] = -1.0
+    if row.waiting_step > 0 and raw >= 0:
+        _judge(row, at, raw, np.float64(row.waiting_step), False, policy, journal)
+
+
+@njit(cache=True)
+def _score(row, at, raw, role, seen, policy, journal):  # type: ignore[no-untyped-def]
+    """One score of a reading or a part of it, in time."""
+    is_renewed, step = seen.is_renewed[at.event, at.target] == 1, seen.step[at.event]
+    is_waiting = row.waiting_step > 0
+    if role in (ANOTHER, LAST) and not is_waiting:
+        tell_score(row, at, raw, 1.0, 1.0, policy, journal)
+        return
+    if role in (WHOLE, PART):
+        _settle(row, at, policy, journal)
+    if role in (WHOLE, LAST):
+        row.waiting[at.target] = -1.0
+        _judge(row, at, raw, step, is_renewed, policy, journal)
+        return
+    if is_renewed:
+        if row.severity[at.target] > 0:
+            _end(row, at, RENEWED, policy, journal)
+        _forget(row, at.target)
+    row.waiting[at.target] = min(max(raw, 0.0), policy.high)
+    tell_score(row, at, raw, step, 0.0, policy, journal)
+
+
+@njit(cache=True)
+def _log(row, at, kind, part, policy, journal):  # type: ignore[no-untyped-def]
+    """An entry of the log that was news."""
+    if kind == REPLACEMENT and part in (at.target, policy.parts):
+        _replace(row, at, policy, journal)
+    elif kind == DECOMMISSIONED:
+        if row.severity[at.target] > 0:
+            _end(row, at, RETIRED, policy, journal)
+        _forget(row, at.target)
 
 
 @njit(cache=True)
 def _decide(rows, slots, events, seen, raw, policy, journal):  # type: ignore[no-untyped-def]
     targets = raw.shape[1]
     for i in range(len(slots)):
-        row = rows[slots[i]]
-        is_replacement = seen.status[i] == LOGGED and events.kind[i] == REPLACEMENT
+        row, role, status = rows[slots[i]], seen.role[i], seen.status[i]
         part = events.code[i] - policy.errors
         for target in range(targets):
-            at = _At(i, events.time_s[i], target)
-            if seen.status[i] == SCORED:
-                is_renewed = seen.is_renewed[i, target] == 1
-                _judge(row, at, raw[i, target], seen.step[i], is_renewed, policy, journal)
-            elif is_replacement and part in (target, policy.parts):
-                _replace(row, at, policy, journal)
+            at = _At(i, events.time_s[i], target, seen.hold[i, target])
+            if status == SCORED:
+                _score(row, at, raw[i, target], role, seen, policy, journal)
+            elif status == LATE and seen.regime[i] >= 0:
+                tell_score(row, at, raw[i, target], 1.0, seen.step[i], policy, journal)
+            elif status == LOGGED:
+                _log(row, at, events.kind[i], part, policy, journal)
+        if status == SCORED:
+            row.judged_at = events.time_s[i]
+        if status == SCORED and role in (WHOLE, LAST):
+            row.waiting_step = 0.0
+        elif status == SCORED and role == PART:
+            row.waiting_step = max(seen.step[i], 1e-6)
 
 
 def decide(
@@ -246,11 +256,16 @@ def decide(
 ) -> Decided:
     """Filter the raw scores (n, T) and move the alerts in the rows, in the order of the events."""
     count, targets = raw.shape
-    # two transitions of a target at most: one alert is cleared and another one raised by the same reading
+    if seen.role is None:
+        none = np.zeros((count, targets), np.uint8)
+        seen = seen._replace(role=np.zeros(count, np.int8), hold=none, is_set_back=np.zeros(count, np.bool_))
+    if events.arrived_s is None:
+        events = events._replace(arrived_s=np.full(count, np.nan))
+    # three of a target at most: that of the reading before, whose parts are over; one cleared and another one raised
     journal = _Journal(
         np.full((count, targets), np.nan),
         np.zeros(count, np.bool_),
-        np.zeros(2 * count * targets, TRANSITION),
+        np.zeros(3 * count * targets, TRANSITION),
         np.zeros(1, np.int64),
     )
     _decide(rows, slots, events, seen, raw, policy, journal)

@@ -123,11 +123,22 @@ def _build(asset_class: AssetClass, assets: list[str], batch: EventBatch, slots:
     rows = np.zeros(len(assets), row_dtype(shape))
     seen = observer_of(asset_class, blank)(rows, slots, batch)
     is_known = (seen.status == SCORED) & np.isfinite(batch.variables).all(1)
+    is_known &= _is_last_part(slots, batch.time_s, is_known & (batch.kind == READING))
     readings = np.flatnonzero(is_known & (batch.kind == READING))
     readings = readings[np.argsort(slots[readings], kind="stable")]
     log = AssetLog(asset_class, assets, batch, slots, seen.status, readings, readings, np.zeros(0))
     life, remaining = _lives(log, shape.codes - 1)
     return replace(log, life=life, remaining=remaining)
+
+
+def _is_last_part(slots: Ints, time_s: Floats, is_reading: np.ndarray) -> np.ndarray:
+    """Whether no other record of the same asset and time follows: records of one time are one reading, (n,)."""
+    places = np.flatnonzero(is_reading)
+    order = places[np.lexsort((places, time_s[places], slots[places]))]
+    is_same = (slots[order][1:] == slots[order][:-1]) & (time_s[order][1:] == time_s[order][:-1])
+    found = np.ones(len(slots), np.bool_)
+    found[order[:-1][is_same]] = False
+    return found
 
 
 def _lives(log: AssetLog, whole: int) -> tuple[Ints, Floats]:

@@ -25,6 +25,7 @@ from models.evidence import (
     row_of,
 )
 from models.hot_lists import push_top
+from models.item_life import may_be_shown
 from models.jit import njit
 from models.users import PREFIX
 from schemas import RecommenderProfile
@@ -83,10 +84,10 @@ def build_choice(profile: RecommenderProfile) -> Choice:
 
 
 @njit(cache=True, inline="always")
-def take(v, w, item, chosen, count):  # type: ignore[no-untyped-def]
+def take(v, w, item, now, chosen, count):  # type: ignore[no-untyped-def]
     """Add the item to the chosen ones, if it may be and is not yet. Returns the new count."""
     row = row_of(w.place, w.evidence, w.touched, w.state, item)
-    if row == len(w.evidence) - 1 or w.chosen[row] != 0 or v.items[item].is_available == 0:
+    if row == len(w.evidence) - 1 or w.chosen[row] != 0 or not may_be_shown(v, item, now):
         return count
     w.chosen[row] = 1
     chosen[count] = item
@@ -102,14 +103,14 @@ def settle_own_items(v, choice, w, query, chosen):  # type: ignore[no-untyped-de
         if item < 0:
             continue
         if choice.own_items:
-            count = take(v, w, item, chosen, count)
+            count = take(v, w, item, query.now, chosen, count)
         else:
             w.chosen[row_of(w.place, w.evidence, w.touched, w.state, item)] = 1
     return count
 
 
 @njit(cache=True)
-def choose_by_evidence(v, choice, w, chosen, count):  # type: ignore[no-untyped-def]
+def choose_by_evidence(v, choice, w, now, chosen, count):  # type: ignore[no-untyped-def]
     """The best of each generator that no earlier one chose."""
     best = np.empty(choice.maximum, np.float32)
     rows = np.empty(choice.maximum, np.int32)
@@ -123,18 +124,18 @@ def choose_by_evidence(v, choice, w, chosen, count):  # type: ignore[no-untyped-
             if score > 0 and (found < quota or score > best[0]) and w.chosen[row] == 0:
                 found = push_top(best, rows, found, quota, score, row)
         for place in range(found):
-            count = take(v, w, w.touched[rows[place]], chosen, count)
+            count = take(v, w, w.touched[rows[place]], now, chosen, count)
     return count
 
 
 @njit(cache=True)
-def choose_hot(v, w, kind, quota, maximum, chosen, count):  # type: ignore[no-untyped-def]
+def choose_hot(v, w, kind, now, quota, maximum, chosen, count):  # type: ignore[no-untyped-def]
     """Up to `quota` further items of a hot list."""
     goal = min(count + quota, maximum)
     for place in range(v.hot_length[kind]):
         if count >= goal:
             break
-        count = take(v, w, v.hot[kind, place], chosen, count)
+        count = take(v, w, v.hot[kind, place], now, chosen, count)
     return count
 
 
@@ -142,13 +143,14 @@ def choose_hot(v, w, kind, quota, maximum, chosen, count):  # type: ignore[no-un
 def choose(v, choice, w, query, chosen):  # type: ignore[no-untyped-def]
     """Write the candidates (rows in the catalogue, at most `maximum`) to `chosen`; returns how many."""
     w.chosen[: w.state[ROWS] + FURTHER_ROWS] = 0  # not all of it: that would sweep the cache
-    for row in range(w.state[ROWS]):  # what is not available must not use up a quota
-        w.chosen[row] = 1 - v.items[w.touched[row]].is_available
+    now = query.now
+    for row in range(w.state[ROWS]):  # what may not be shown must not use up a quota
+        w.chosen[row] = not may_be_shown(v, w.touched[row], now)
     count = settle_own_items(v, choice, w, query, chosen)
-    count = choose_by_evidence(v, choice, w, chosen, count)
+    count = choose_by_evidence(v, choice, w, now, chosen, count)
     for kind in range(3):
-        count = choose_hot(v, w, kind, choice.hot_items, choice.maximum, chosen, count)
-    count = choose_hot(v, w, 3, choice.new_items, choice.maximum, chosen, count)
+        count = choose_hot(v, w, kind, now, choice.hot_items, choice.maximum, chosen, count)
+    count = choose_hot(v, w, 3, now, choice.new_items, choice.maximum, chosen, count)
     for kind in range(3, -1, -1):
-        count = choose_hot(v, w, kind, choice.minimum - count, choice.maximum, chosen, count)
+        count = choose_hot(v, w, kind, now, choice.minimum - count, choice.maximum, chosen, count)
     return count

@@ -7,8 +7,8 @@ Two views that applied the same records are equal bit for bit, whether rebuilt o
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
 from zlib import crc32
 
 import numpy as np
@@ -17,36 +17,25 @@ import numpy.typing as npt
 from models import snapshot
 from models.catalogue_arrays import (
     CLICKS,
+    EVENTS,
     ITEM,
     ITEMS,
-    NEW,
-    NEW_RING,
     NOW,
     SESSIONS,
+    WAITING,
     Arrays,
     build_arrays,
     build_clock,
 )
-from models.feed import CLICK_KIND, ITEM_KIND, ClickRecord, ItemRecord, decode
-from models.hashing import find, insert, rebuilt, stable_hash
+from models.feed import CLICK_KIND, ITEM_KIND, REMOVED, ClickRecord, ItemRecord, decode
+from models.hashing import find, halves, insert, rebuilt, stable_hash
 from models.hot_lists import apply_clicks, apply_items
 from models.jit import njit
+from models.scratch import Scratch, build_scratch
+from models.trending import trending
 from schemas import RecommenderProfile
 
-PER_ITEM = ("items", "popularity", "context")
-MAX_TOUCHED = 65_535  # items that one query can tell apart; further ones are not candidates
-
-
-class Scratch(NamedTuple):
-    """Working memory of the queries; its content means nothing between two of them."""
-
-    place: Any  # (n,) i8: query number * 65536 + row of `evidence`
-    evidence: Any  # (65536, 24) f4; the last row takes what has no room
-    touched: Any  # (65536,) i4: item of each row
-    chosen: Any  # (65536,) u1
-    similarity: Any  # (M, 4) f4: two similarities, position of the shared item, age of the prefix item counted last
-    near: Any  # (65536,) i4: slots of the sessions met
-    state: Any  # (4,) i8: query number, rows, sessions met
+PER_ITEM = ("items", "popularity", "context", "waiting")
 
 
 def context_fingerprint(profile: RecommenderProfile) -> int:
@@ -82,6 +71,7 @@ class CatalogueView:
         self.item_ids: list[str] = []
         self.positions: dict[tuple[int, int], int] = {}
         self.feed_offset = 0
+        self.feed_id = ""  # which feed the offset is of; empty: not known
         self._context = context_fingerprint(profile)
         self._scratch: Scratch | None = None
 
@@ -100,15 +90,20 @@ class CatalogueView:
         """The newest time, in the clock of the profile."""
         return float(self.arrays.clocks[NOW])
 
+    @property
+    def event_time(self) -> float:
+        """The newest event time, epoch seconds."""
+        return float(self.arrays.clocks[EVENTS])
+
     def row_of(self, item_id: str) -> int:
         """Row of an item, or -1."""
         return int(find(self.arrays.item_table, self.arrays.items, np.uint64(stable_hash(item_id))))
 
     def query_time(self, event_times: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        """Times of queries in the clock of the profile."""
+        """Times of queries in the clock of the profile: not before the newest click, or its item would not decay."""
         if self.clock.counts_sessions:
             return np.full(len(event_times), float(self.arrays.counters[SESSIONS]))
-        return event_times
+        return np.maximum(event_times, self.time)
 
     # ---- changes
 
@@ -143,13 +138,18 @@ class CatalogueView:
         codes = record.codes
         if record.context != self._context:
             codes = np.full((len(rows), len(self.profile.context_popularity)), 255, np.uint8)
-        arguments = (record.offsets, beyond, record.sessions, rows, record.times, codes)
-        return int(apply_clicks(self.arrays, self.clock, *arguments))
+        if record.users is None or record.is_repeated is None:  # of before: a session stands for its user
+            users, is_repeated = halves(record.sessions), np.zeros(len(rows), np.uint8)
+        else:
+            users, is_repeated = record.users, record.is_repeated
+        clicks = (record.offsets, record.sessions, rows, record.times, codes, users, is_repeated)
+        return int(apply_clicks(self.arrays, self.clock, beyond, clicks))
 
     def _apply_items(self, record: ItemRecord, beyond: int) -> int:
         rows = self._rows(record, beyond)
-        arguments = (record.offsets, beyond, rows, record.times, record.published, record.is_available)
-        return int(apply_items(self.arrays, self.clock, *arguments))
+        is_removed = record.categories == np.uint64(REMOVED)
+        changes = (record.offsets, rows, record.times, record.published, record.is_available, is_removed)
+        return int(apply_items(self.arrays, self.clock, beyond, changes))
 
     def _rows(self, record: ClickRecord | ItemRecord, beyond: int) -> npt.NDArray[np.int64]:
         """Rows of the record's items, -1 where the offset is not beyond; new items are added."""
@@ -191,10 +191,14 @@ class CatalogueView:
         kept = np.sort(np.argsort(-seen, kind="stable")[:keep])
         row_now = np.full(count + 1, -1, np.int32)  # the last one stands for -1
         row_now[kept] = np.arange(keep, dtype=np.int32)
+        waiting = row_now[arrays.waiting[: arrays.counters[WAITING]]]
         for name in PER_ITEM:
             array = getattr(arrays, name)
             array[:keep] = array[kept]
             array[keep:count] = np.zeros((), array.dtype)
+        waiting = waiting[waiting >= 0]
+        arrays.waiting[: len(waiting)] = waiting
+        arrays.counters[WAITING] = len(waiting)
         arrays.session_items[:] = row_now[arrays.session_items]
         arrays.new_ring[:] = row_now[arrays.new_ring]
         for kind, length in enumerate(arrays.hot_length):
@@ -211,51 +215,49 @@ class CatalogueView:
     def scratch(self) -> Scratch:
         """Working memory that fits the arrays."""
         if self._scratch is None:
-            self._scratch = Scratch(
-                place=np.zeros(len(self.arrays.items), np.int64),
-                evidence=np.zeros((MAX_TOUCHED + 1, 24), np.float32),
-                touched=np.zeros(MAX_TOUCHED + 1, np.int32),
-                chosen=np.zeros(MAX_TOUCHED + 1, np.uint8),
-                similarity=np.zeros((len(self.arrays.sessions), 4), np.float32),
-                near=np.zeros(MAX_TOUCHED + 1, np.int32),
-                state=np.zeros(4, np.int64),
-            )
+            self._scratch = build_scratch(len(self.arrays.items), len(self.arrays.sessions))
         return self._scratch
 
     def trending(self, count: int = 20, time: float | None = None) -> list[tuple[str, float]]:
-        """The most clicked available items, best first, with decayed clicks.
+        """The most clicked items that may be shown, best first, with decayed clicks.
 
         Args:
             time: in the clock of the profile; now, if not given.
         """
-        arrays, now = self.arrays, self.time if time is None else time
-        best = np.array(self.trending_rows(count), np.int64)
-        passed = np.maximum(now - arrays.items["last"][best], 0.0)
-        scores = arrays.popularity[best, 1] * np.exp(-arrays.rates[1] * passed)
-        return [(self.item_ids[row], float(score)) for row, score in zip(best, scores, strict=True)]
+        found = trending(self.arrays, count, self.time if time is None else time, self.event_time)
+        return [(self.item_ids[row], score) for row, score in zip(*(part.tolist() for part in found), strict=True)]
 
-    def trending_rows(self, count: int) -> list[int]:
-        """Rows of the most clicked available items, best first; the ones seen first last fill up an empty shop."""
-        arrays = self.arrays
-        rows = [int(row) for row in arrays.hot[0, : arrays.hot_length[0]] if arrays.items[row]["is_available"]]
-        if len(rows) < count:
-            newest = int(arrays.counters[NEW])
-            ring = (int(arrays.new_ring[n % NEW_RING]) for n in range(newest - 1, max(-1, newest - NEW_RING - 1), -1))
-            known = set(rows)
-            rows += [r for r in dict.fromkeys(ring) if r >= 0 and r not in known and arrays.items[r]["is_available"]]
-        return rows[:count]
+    def trending_rows(self, count: int, now: float | None = None) -> list[int]:
+        """Rows of the most clicked items, best first; the ones seen first last fill up an empty shop.
+
+        Args:
+            now: epoch seconds: items that are published later are not there.
+        """
+        rows: list[int] = trending(self.arrays, count, self.time, self.event_time if now is None else now)[0].tolist()
+        return rows
 
     # ---- snapshots
 
     def save(self, path: Path) -> None:
         """Write a snapshot, atomically."""
-        ids = [text.encode() for text in self.item_ids]
-        arrays = {n: a[: self.items] if n in PER_ITEM else a for n, a in self.arrays._asdict().items()}
+        self.frozen()(path)
+
+    def frozen(self) -> Callable[[Path], None]:
+        """What writes a snapshot of the view as it is now; may be called later, and in another thread."""
+        arrays = {n: (a[: self.items] if n in PER_ITEM else a) for n, a in self.arrays._asdict().items()}
         del arrays["item_table"]
-        arrays["id_lengths"] = np.array([len(text) for text in ids], np.uint32)
-        arrays["id_text"] = np.frombuffer(b"".join(ids), np.uint8)
+        arrays = {name: array.copy() for name, array in arrays.items()}
+        names, profile = self.item_ids.copy(), self.profile
         positions = [[*source, offset] for source, offset in sorted(self.positions.items())]
-        snapshot.save(path, self.profile, {"feed_offset": self.feed_offset, "positions": positions}, arrays)
+        facts = {"feed_offset": self.feed_offset, "positions": positions, "feed_id": self.feed_id}
+
+        def write(path: Path) -> None:
+            ids = [text.encode() for text in names]
+            arrays["id_lengths"] = np.array([len(text) for text in ids], np.uint32)
+            arrays["id_text"] = np.frombuffer(b"".join(ids), np.uint8)
+            snapshot.save(path, profile, facts, arrays)
+
+        return write
 
     @classmethod
     def load(cls, path: Path, profile: RecommenderProfile) -> CatalogueView:
@@ -277,6 +279,7 @@ class CatalogueView:
         view.item_ids = [text[a:b].decode() for a, b in zip([0, *ends[:-1]], ends, strict=True)] if len(ends) else []
         view.positions = {(kind, partition): offset for kind, partition, offset in facts["positions"]}
         view.feed_offset = facts["feed_offset"]
+        view.feed_id = facts.get("feed_id", "")  # snapshots of the version before do not know it
         return view
 
 

@@ -2,7 +2,7 @@
 
 events ─► encode, advance the users' rows ─► ClickLog ─► replay: the view as it was, asked as it was asked
 
-About 75 bytes a click with the context of the portal while it is kept, 704 bytes a user while it is read.
+About 76 bytes a click with the context of the portal while it is kept, 776 bytes a user while it is read.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ import numpy.typing as npt
 from models.catalogue import CatalogueView, context_fingerprint
 from models.clicks import encode_clicks, feed_items
 from models.feed import ClickRecord, ItemRecord
+from models.hashing import halves
 from models.recommender import Queries
+from models.repeats import Repeats
 from models.users import PREFIX, USER, advance
 from schemas import Click, Item, RecommenderProfile
 
@@ -36,6 +38,7 @@ class Columns(NamedTuple):
     lengths: Any  # (n,) u1: of the prefix
     codes: Any  # (n, K) u1
     context: Any  # (n, C) f4
+    is_repeated: Any  # (n,) u1
 
 
 @dataclass(frozen=True)
@@ -86,6 +89,8 @@ class ClickLog:
             c.codes[cut],
             self.item_ids[cut],
             self.fingerprint,
+            halves(c.users[cut]),
+            c.is_repeated[cut],
         )
 
 
@@ -96,6 +101,7 @@ class LogReader:
         self._profile = profile
         self._rows = np.zeros(1024, USER)
         self._slots: dict[int, int] = {}
+        self._repeats = Repeats()
         self._known: dict[str, str] = {}  # one string an item instead of one a click
         self._pieces: list[tuple[Columns, list[str]] | ItemRecord] = []
         self._clicks, self._changes = 0, 0
@@ -119,6 +125,7 @@ class LogReader:
         slots = np.array([self._slots.setdefault(user, len(self._slots)) for user in users.tolist()], np.int64)
         while len(self._rows) < len(self._slots):
             self._rows = np.concatenate([self._rows, np.zeros_like(self._rows)])
+        arrays.moves.events[self._repeats.take(users, arrays.moves.events)] = 0
         steps = advance(self._rows, slots, arrays.moves, self._profile.session_silence_s)
         which = np.flatnonzero(steps.is_accepted)
         columns = Columns(
@@ -129,6 +136,7 @@ class LogReader:
             steps.lengths[which].astype(np.uint8),
             arrays.codes[which],
             arrays.context[which],
+            steps.is_repeated[which].astype(np.uint8),
         )
         ids = [self._known.setdefault(item_id, item_id) for item_id in arrays.item_ids]
         self._pieces.append((columns, [ids[n] for n in which]))
@@ -162,7 +170,8 @@ class LogReader:
         self._pieces = []
         empty = encode_clicks(self._profile, [])
         none = np.zeros(0, np.uint64)
-        columns.append(Columns(none, none, none, np.zeros(0), np.zeros(0, np.uint8), empty.codes, empty.context))
+        bytes_ = np.zeros(0, np.uint8)
+        columns.append(Columns(none, none, none, np.zeros(0), bytes_, empty.codes, empty.context, bytes_))
         joined = Columns(*(np.concatenate(parts) for parts in zip(*columns, strict=True)))
         return ClickLog(joined, item_ids, changes, duplicates, context_fingerprint(self._profile))
 

@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from models.catalogue import context_fingerprint
-from models.feed import ClickRecord, ItemRecord
-from models.hashing import stable_hash
+from models.feed import REMOVED, ClickRecord, ItemRecord
+from models.hashing import halves, stable_hash
 from models.users import Moves, Steps
 from schemas import Click, Item, RecommenderProfile
 
@@ -108,29 +108,43 @@ def feed_clicks(clicks: ClickArrays, steps: Steps, partition: int, offsets: npt.
         codes=clicks.codes[which],
         item_ids=[clicks.item_ids[n] for n in which],
         context=clicks.fingerprint,
+        users=halves(clicks.moves.users[which]),
+        is_repeated=steps.is_repeated[which].astype(np.uint8),
     )
 
 
 def feed_items(
-    changes: Sequence[tuple[str, Item | None]], partition: int, offsets: npt.NDArray[np.int64], now: float
+    changes: Sequence[tuple[str, Item | None]],
+    partition: int,
+    offsets: npt.NDArray[np.int64],
+    now: float | npt.NDArray[np.float64],
 ) -> ItemRecord:
     """The feed record of item changes.
 
     Args:
-        changes: item id and what is said of it; None removes the item, which is the same as not available.
+        changes: item id and what is said of it; None removes the item: it is not available, and forgotten.
         offsets: (n,) input offsets, rising.
-        now: epoch seconds, for removals, which carry no time of their own (the Kafka timestamp of the record).
+        now: epoch seconds, (n,) or one for all: of removals, which carry no time of their own (the Kafka timestamp).
     """
     nan = float("nan")
+    moments = np.broadcast_to(np.asarray(now, np.float64), (len(changes),)).tolist()
     return ItemRecord(
         partition=partition,
         first_offset=int(offsets[0]),
         last_offset=int(offsets[-1]),
         offsets=offsets,
         items=np.array([stable_hash(item_id) for item_id, _ in changes], np.uint64),
-        times=np.array([now if item is None else item.event_time.timestamp() for _, item in changes]),
+        times=np.array(
+            [moment if i is None else i.event_time.timestamp() for moment, (_, i) in zip(moments, changes, strict=True)]
+        ),
         published=np.array([i.published_at.timestamp() if i and i.published_at else nan for _, i in changes]),
-        categories=np.array([stable_hash(i.category) if i and i.category else 0 for _, i in changes], np.uint64),
+        categories=np.array([_category(item) for _, item in changes], np.uint64),
         is_available=np.array([item is not None and item.available for _, item in changes], np.uint8),
         item_ids=[item_id for item_id, _ in changes],
     )
+
+
+def _category(item: Item | None) -> int:
+    if item is None:
+        return REMOVED
+    return stable_hash(item.category) if item.category else 0

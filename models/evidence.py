@@ -81,6 +81,7 @@ class Query(NamedTuple):
     time: Any
     codes: Any  # (K,) u1
     context: Any  # (C,) f4
+    now: Any  # epoch seconds: items that are published later are no candidates
 
 
 def build_reading(profile: RecommenderProfile) -> Reading:

@@ -4,7 +4,8 @@ clicks or item changes of one batch ─► encode ─► bytes on `millrace.feed
 
 Layout, little endian: magic `MRFD`, version u1, kind u1, context columns u1, zero u1, input partition u4, count u4,
 first and last input offset i8, CRC-32 of what follows u4, context fingerprint u4; then the arrays of the kind one
-after another, the lengths of the item ids in bytes (u4) and the ids (UTF-8). About 39 bytes a click beside its id.
+after another, the lengths of the item ids in bytes (u4) and the ids (UTF-8). Behind them clicks have what version 1 had
+not at first, and what readers of before do not look at: users u4, is_repeated u1. About 44 bytes a click beside its id.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from schemas import MillraceError
 MAGIC, VERSION = b"MRFD", 1
 HEADER = struct.Struct("<4sBBBBIIqqII")
 CLICK_KIND, ITEM_KIND = 0, 1
+REMOVED = 2**64 - 1  # among `categories`: the item is removed; workers of before read `is_available` alone
 Array = npt.NDArray[Any]
 
 
@@ -63,11 +65,13 @@ class ClickRecord:
     codes: Array  # (n, columns) u1: columns of context popularity; 255 none
     item_ids: Sequence[str] = field(compare=False)
     context: int = 0  # fingerprint of the context fields behind the codes; a view with others ignores the codes
+    users: Array | None = None  # (n,) u4: half of the hash of the user id; none: a record of before
+    is_repeated: Array | None = None  # (n,) u1: the user clicked the item so often lately that it is not popularity
 
 
 @dataclass(frozen=True)
 class ItemRecord:
-    """What the shop said of items, in offset order. `categories` is there for policies; the view does not keep it."""
+    """What the shop said of items, in offset order. `categories` is there for policies; the view looks for REMOVED."""
 
     partition: int
     first_offset: int
@@ -76,7 +80,7 @@ class ItemRecord:
     items: Array  # (n,) u8: stable hashes
     times: Array  # (n,) f8: epoch seconds of the change
     published: Array  # (n,) f8: epoch seconds; NaN unknown
-    categories: Array  # (n,) u8: stable hashes; 0 none
+    categories: Array  # (n,) u8: stable hashes; 0 none; REMOVED
     is_available: Array  # (n,) u1
     item_ids: Sequence[str] = field(compare=False)
 
@@ -92,6 +96,7 @@ ARRAYS: dict[int, tuple[tuple[str, str], ...]] = {
         ("is_available", "u1"),
     ),
 }
+BEHIND: tuple[tuple[str, str], ...] = (("users", "<u4"), ("is_repeated", "u1"))  # the ids, in records of clicks
 
 
 def encode(record: ClickRecord | ItemRecord) -> bytes:
@@ -101,6 +106,8 @@ def encode(record: ClickRecord | ItemRecord) -> bytes:
     ids = [text.encode() for text in record.item_ids]
     parts = [np.ascontiguousarray(getattr(record, name), dtype).tobytes() for name, dtype in ARRAYS[kind]]
     parts += [np.array([len(text) for text in ids], "<u4").tobytes(), *ids]
+    if isinstance(record, ClickRecord) and record.users is not None:
+        parts += [np.ascontiguousarray(getattr(record, name), dtype).tobytes() for name, dtype in BEHIND]
     body = b"".join(parts)
     return (
         HEADER.pack(
@@ -147,8 +154,14 @@ def decode(data: bytes) -> ClickRecord | ItemRecord:
         arrays[name] = np.frombuffer(body, dtype, width, at)
         at += arrays[name].nbytes
     ends = np.cumsum(np.frombuffer(body, "<u4", count, at), dtype=np.int64)
-    ids = ItemIds(bytes(body[at + 4 * count :]), ends)
+    at += 4 * count
+    behind = at + (int(ends[-1]) if count else 0)
+    ids = ItemIds(bytes(body[at:behind]), ends)
     if kind == ITEM_KIND:
         return ItemRecord(partition, first, last, item_ids=ids, **arrays)
     arrays["codes"] = arrays["codes"].reshape(count, columns)
+    if len(body) > behind:
+        for name, dtype in BEHIND:  # copies: where they lie is not aligned, and kernels are compiled for what is
+            arrays[name] = np.frombuffer(body, dtype, count, behind).copy()
+            behind += arrays[name].nbytes
     return ClickRecord(partition, first, last, item_ids=ids, context=context, **arrays)

@@ -13,6 +13,7 @@ from functools import lru_cache
 from hashlib import blake2b
 
 import numpy as np
+import numpy.typing as npt
 
 from models.jit import njit
 
@@ -21,6 +22,11 @@ from models.jit import njit
 def stable_hash(text: str) -> int:
     """The hash of an id: the same on every machine and in every run; never 0."""
     return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "little") or 1
+
+
+def halves(hashes: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint32]:
+    """(n,) u4: enough to tell two users of one item apart."""
+    return (hashes >> np.uint64(32)).astype(np.uint32)
 
 
 @njit(cache=True)

@@ -10,17 +10,22 @@ import numpy as np
 from models.catalogue_arrays import (
     CLICKS,
     CONTINUED,
+    EVENTS,
     HOT_AT,
+    HOT_CLICKS,
     HOT_LENGTH,
     HOT_LISTS,
     NEW,
     NEW_RING,
+    NOW,
     SESSIONS,
     apply_click,
     elapsed,
-    first_seen,
 )
+from models.item_life import change_item, may_be_hot, release
 from models.jit import njit
+
+LATE_CLICKS = 100  # after so many the lists are computed if clicks lie far before them: one was from the future
 
 
 @njit(cache=True)
@@ -95,11 +100,11 @@ def refresh_hot(v, clock, time):  # type: ignore[no-untyped-def]
         if number <= v.counters[SESSIONS] - len(v.sessions):
             continue
         item = v.session_items[number & (len(v.sessions) - 1), word & 31]
-        if item >= 0 and v.items[item].head == entry + 1 and v.items[item].is_available != 0:
+        if item >= 0 and v.items[item].head == entry + 1 and may_be_hot(v, item, v.clocks[EVENTS]):
             push_item(v, clock, scores, items, counts, item, time)
     for place in range(max(0, v.counters[NEW] - NEW_RING), v.counters[NEW]):
         item = v.new_ring[place % NEW_RING]
-        if item < 0 or v.items[item].clicks > 0 or v.items[item].is_available == 0:
+        if item < 0 or v.items[item].clicks > 0 or not may_be_hot(v, item, v.clocks[EVENTS]):
             continue
         if elapsed(time, v.items[item].first) < clock.new_age:
             counts[3] = push_top(scores[3], items[3], counts[3], HOT_LENGTH, np.float32(0.0), item)
@@ -108,35 +113,51 @@ def refresh_hot(v, clock, time):  # type: ignore[no-untyped-def]
         v.hot_length[kind] = counts[kind]
         v.hot[kind, : counts[kind]] = items[kind, : counts[kind]]
     v.clocks[HOT_AT] = time
+    v.counters[HOT_CLICKS] = v.counters[CLICKS]
 
 
 @njit(cache=True)
-def apply_clicks(v, clock, offsets, beyond, session_keys, rows, times, codes):  # type: ignore[no-untyped-def]
-    """Apply, in order, the clicks with an input offset above `beyond`; returns how many."""
+def are_hot_lists_due(v, clock, time):  # type: ignore[no-untyped-def]
+    """The clock of the view decides, which a click from the past does not move."""
+    late = v.clocks[HOT_AT] - time > clock.hot_refresh and v.counters[CLICKS] - v.counters[HOT_CLICKS] >= LATE_CLICKS
+    return late or v.clocks[NOW] - v.clocks[HOT_AT] > clock.hot_refresh
+
+
+@njit(cache=True)
+def apply_clicks(v, clock, beyond, clicks):  # type: ignore[no-untyped-def]
+    """Apply, in order, the clicks with an input offset above `beyond`; returns how many.
+
+    Args:
+        clicks: offsets, session keys, rows of the items, times, codes, users, is_repeated; each (n,), codes (n, K).
+    """
+    offsets, session_keys, rows, times, codes, users, is_repeated = clicks
     applied = 0
     for click in range(len(offsets)):
         if offsets[click] <= beyond or rows[click] < 0:
             continue
-        time = apply_click(v, clock, session_keys[click], rows[click], times[click], codes[click])
-        # In both directions: one event from the future must not keep the lists from being computed until then.
-        if abs(time - v.clocks[HOT_AT]) > clock.hot_refresh:
-            refresh_hot(v, clock, time)
+        who = users[click], is_repeated[click]
+        time = apply_click(v, clock, session_keys[click], rows[click], times[click], codes[click], *who)
+        release(v, clock)
+        if are_hot_lists_due(v, clock, time):
+            refresh_hot(v, clock, v.clocks[NOW])
         applied += 1
     return applied
 
 
 @njit(cache=True)
-def apply_items(v, clock, offsets, beyond, rows, times, published, is_available):  # type: ignore[no-untyped-def]
-    """Apply, in order, the item changes with an input offset above `beyond`; returns how many."""
+def apply_items(v, clock, beyond, changes):  # type: ignore[no-untyped-def]
+    """Apply, in order, the item changes with an input offset above `beyond`; returns how many.
+
+    Args:
+        changes: offsets, rows of the items, times, published, is_available, is_removed; each (n,).
+    """
+    offsets, rows, times, published, is_available, is_removed = changes
     applied = 0
     for change in range(len(offsets)):
         if offsets[change] <= beyond:
             continue
-        record = v.items[rows[change]]
-        record.is_available = is_available[change]
-        if record.clicks == 0 and record.is_announced == 0 and is_available[change] != 0:
-            since = published[change] if published[change] < times[change] else times[change]
-            first_seen(v, rows[change], np.float64(v.counters[SESSIONS]) if clock.counts_sessions else since)
-            record.is_announced = 1
+        said = times[change], published[change], is_available[change], is_removed[change]
+        change_item(v, clock, rows[change], *said)
+        release(v, clock)
         applied += 1
     return applied

@@ -1,64 +1,119 @@
-"""What a row remembers of its asset's log: ids of events, renewals and errors, maintenance windows.
+"""What a row remembers of its asset's events: ids of readings, renewals and errors, windows, whether it is in service.
 
-log entry ─► remember (a small log in the row) ─► read_log at a reading's time ─► last of each kind, counts of errors
+log entry ─► write_log (a small log in the row) ─► read_log at a reading's time ─► last of each kind, counts of errors
 
-Entries count for readings after their own time only, so the order in which they arrive does not matter.
+Entries count for readings after their own time only, so the order in which they arrive does not matter, and the log is
+a memory by identity: an entry that is in it, or older than all that is in it, changes nothing when it comes again.
+Readings and entries are remembered apart. The last four readings are remembered whole. A late reading is compared with
+16 bits of the ids of the last 24 to 128 (what the row has room for; 108 for nine sensors that wear as a whole), so one
+in 500 to 2,700 that was never seen is taken for a repeat.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from models.asset_rows import REMEMBERED_IDS
+from models.asset_rows import LOG_IDS, REMEMBERED_IDS
 from models.jit import njit
+from models.windows import mark_window
 
 READING, ERROR, MAINTENANCE, REPLACEMENT, FAILURE, WINDOW_START, WINDOW_END = range(7)
-KINDS = ("reading", "error", "maintenance", "replacement", "failure", "window_start", "window_end")
+OUT_OF_SERVICE, IN_SERVICE, DECOMMISSIONED = range(7, 10)
+SERVICE = (1, 0, 2)  # what these three make of it
+KINDS = (
+    "reading", "error", "maintenance", "replacement", "failure", "window_start", "window_end", "out_of_service",
+    "in_service", "decommissioned",
+)  # fmt: skip
 NO_CODE = -1
 WINDOWS = np.array([24.0, 72.0, 168.0])  # units of the class, of the counts of errors
 
 
 @njit(cache=True, inline="always")
-def is_repeated(row, event_id):  # type: ignore[no-untyped-def]
-    """Remembers the id otherwise."""
-    ring = row.ids
+def is_repeated(row, event_id, is_late):  # type: ignore[no-untyped-def]
+    """Remembers the id of a reading otherwise."""
     for place in range(REMEMBERED_IDS):
-        if ring[place] == event_id:
+        if row.ids[place] == event_id:
             return True
-    ring[row.id_place] = event_id
+    mark = np.uint16(event_id & np.uint64(0xFFFF))
+    mark = mark if mark != 0 else np.uint16(1)
+    if is_late:
+        for place in range(len(row.recent)):
+            if row.recent[place] == mark:
+                return True
+    row.ids[row.id_place] = event_id
     row.id_place = (row.id_place + 1) % REMEMBERED_IDS
+    row.recent[row.recent_place] = mark
+    row.recent_place = (row.recent_place + 1) % len(row.recent)
     return False
 
 
 @njit(cache=True)
-def _remember(row, time, code):  # type: ignore[no-untyped-def]
-    """Put an entry into the log; the oldest one leaves when it is full."""
-    oldest = 0
+def _is_repeated_entry(row, event_id):  # type: ignore[no-untyped-def]
+    """Remembers the id of a log entry otherwise; for those that leave nothing in the log."""
+    mark = np.uint32(event_id & np.uint64(0xFFFFFFFF))
+    for place in range(LOG_IDS):
+        if mark != 0 and row.log_ids[place] == mark:
+            return True
+    row.log_ids[row.log_id_place] = mark
+    row.log_id_place = (row.log_id_place + 1) % LOG_IDS
+    return False
+
+
+@njit(cache=True)
+def _remember(row, time, code, tag):  # type: ignore[no-untyped-def]
+    """Put an entry into the log; the oldest one leaves when it is full. Returns whether it was news."""
+    oldest, is_full = 0, True
     for place in range(len(row.log_time)):
         if row.log_code[place] == 0:
+            if is_full:
+                oldest, is_full = place, False
+        elif row.log_time[place] == time and row.log_code[place] == code + 1 and row.log_tag[place] == tag:
+            return False
+        elif is_full and row.log_time[place] < row.log_time[oldest]:
             oldest = place
-            break
-        if row.log_time[place] < row.log_time[oldest]:
-            oldest = place
-    leaving_code, leaving_time = row.log_code[oldest], row.log_time[oldest]
-    if leaving_code != 0 and time < leaving_time:
-        row.log_settled[code] = max(row.log_settled[code], time)
-        return
-    if leaving_code != 0:
-        settled = row.log_settled[leaving_code - 1]
-        row.log_settled[leaving_code - 1] = max(settled, leaving_time)
+    if is_full:
+        leaving_code, leaving_time = row.log_code[oldest] - 1, row.log_time[oldest]
+        if time <= leaving_time:
+            is_news = time > row.log_settled[code]
+            row.log_settled[code] = max(row.log_settled[code], time)
+            return is_news
+        row.log_settled[leaving_code] = max(row.log_settled[leaving_code], leaving_time)
     row.log_code[oldest] = code + 1
     row.log_time[oldest] = time
+    row.log_tag[oldest] = tag
+    return True
 
 
-@njit(cache=True, inline="always")
-def write_log(row, time, kind, code):  # type: ignore[no-untyped-def]
-    if kind == WINDOW_START:
-        row.window_start = max(row.window_start, time)
-    elif kind == WINDOW_END:
-        row.window_end = max(row.window_end, time)
-    elif code >= 0 and kind != MAINTENANCE:
-        _remember(row, time, code)
+@njit(cache=True)
+def _serve(row, time, service):  # type: ignore[no-untyped-def]
+    """Out of service or into it; returns whether it was news."""
+    if time < row.service_at or (time == row.service_at and service == row.service):
+        return False
+    row.service_at = time
+    row.service = service
+    return True
+
+
+@njit(cache=True)
+def write_log(row, time, kind, code, event_id=0, whole=NO_CODE):  # type: ignore[no-untyped-def]
+    """Returns whether the entry was news: neither repeated nor overtaken by a newer one.
+
+    Args:
+        event_id: hash, 0: none is known.
+        whole: the code of the asset as a whole.
+    """
+    event_id = np.uint64(event_id)
+    if _is_repeated_entry(row, event_id):
+        return False
+    if kind in (WINDOW_START, WINDOW_END):
+        return mark_window(row, time, kind == WINDOW_END, np.int64(code), event_id)
+    if kind >= OUT_OF_SERVICE:
+        return _serve(row, time, SERVICE[kind - OUT_OF_SERVICE])
+    if code < 0 or kind == MAINTENANCE:
+        return True
+    if kind == REPLACEMENT and code == whole and row.service != 0:
+        _serve(row, time, 0)
+    return _remember(row, time, code, np.uint8(event_id >> np.uint64(32) & np.uint64(0xFF)))
 
 
 @njit(cache=True, inline="always")

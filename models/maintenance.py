@@ -3,8 +3,8 @@
 events ─► encode ─► observe (rows, feature rows) ─► one scorer call per forest ─► decide (rows) ─► Decisions
 
 `step` is deterministic in (rows, events) and does not depend on how events are cut into batches, but for the shape of
-its results. A reading that is late (older than the asset's newest), repeated, or without any known sensor gets no
-score; see `models.observe` for the rules of time.
+its results. A reading that is repeated, without any known sensor, or of an asset out of service gets no score; one that
+is late (older than the asset's newest) gets one that moves nothing. See `models.observe` for the rules of time.
 """
 
 from __future__ import annotations
@@ -21,11 +21,12 @@ import numpy.typing as npt
 
 from models.alerts import CLEARED, DECIDED_BY_SCORE, REASONS, SEVERITIES, decide
 from models.asset_events import AssetEvent, Encoder, components_of
-from models.asset_rows import Shape, affordable_channels, row_dtype
+from models.asset_rows import Shape, affordable_channels, row_bounds, row_dtype
+from models.asset_rows_before import Earlier
 from models.feature_words import REGRESSIONS, Contribution, feature_names, feature_words
 from models.indexes import DIRECTIONS
 from models.intervals import Interval
-from models.observe import SCORED, EventBatch, Observer, build_observer
+from models.observe import EventBatch, Observer, build_observer
 from models.policy import Policy, life_policy, probability_policy
 from models.preparation import Preparation
 from models.recursions import FEATURES, STATIONARY
@@ -82,8 +83,8 @@ class Learned:
 class Decisions:
     """What a batch came to; n events, T targets, F features."""
 
-    status: npt.NDArray[np.int8]  # (n,) place in models.observe.STATUSES: scored, duplicate, late, logged, blank
-    value: npt.NDArray[np.float64]  # (n, T) life left in units, or probability; NaN unless scored
+    status: npt.NDArray[np.int8]  # (n,) place in models.observe.STATUSES
+    value: npt.NDArray[np.float64]  # (n, T) life left in units, or probability; NaN without a score
     low: npt.NDArray[np.float64]  # (n, T) ends of the 90 % interval; NaN where there is none
     high: npt.NDArray[np.float64]  # (n, T)
     regime: npt.NDArray[np.int16]  # (n,) -1 unless scored
@@ -91,6 +92,7 @@ class Decisions:
     transitions: npt.NDArray[np.void]  # (m,) models.alerts.TRANSITION, in the order of events
     features: npt.NDArray[np.float32]  # (n, F) 0 unless scored
     raw: npt.NDArray[np.float64]  # (n, T) what the forests said, before the policy smoothed it; NaN unless scored
+    is_set_back: npt.NDArray[np.bool_]  # (n,) the asset's clock was set back, and is followed from here on
 
 
 def targets_of(asset_class: AssetClass) -> list[Target]:
@@ -103,13 +105,23 @@ def likely_channels(asset_class: AssetClass) -> int:
     """Health indexes of a class that fails as a whole; otherwise as many sensors as a row has room for."""
     if isinstance(asset_class.target, RulTarget):
         return min(DIRECTIONS, len(asset_class.sensors)) + len(REGRESSIONS)
-    components = len(components_of(asset_class))
-    return affordable_channels(len(asset_class.errors), components, len(asset_class.sensors))
+    return affordable_channels(_shape(asset_class, 0), len(asset_class.sensors))
 
 
 def shape_of(asset_class: AssetClass, preparation: Preparation) -> Shape:
-    components = len(components_of(asset_class))
-    return Shape(preparation.channels, len(asset_class.errors), components, len(targets_of(asset_class)))
+    return _shape(asset_class, preparation.channels)
+
+
+def _shape(asset_class: AssetClass, channels: int) -> Shape:
+    values = len(asset_class.sensors) + len(asset_class.regime) + len(asset_class.constants)
+    return Shape(
+        channels=channels,
+        errors=len(asset_class.errors),
+        components=len(components_of(asset_class)),
+        targets=len(targets_of(asset_class)),
+        values=values,
+        variables=len(asset_class.regime),
+    )
 
 
 def observer_of(asset_class: AssetClass, preparation: Preparation) -> Observer:
@@ -171,8 +183,22 @@ class AssetModel:
     @cached_property
     def layout(self) -> int:
         """Changes when the meaning of a row changes: its fields, or what the class learned of its readings."""
-        meaning = [repr(self.dtype.descr), self._learned.preparation.to_json(), self.asset_class.model_dump_json()]
+        return self._layout_of(self.dtype)
+
+    @cached_property
+    def earlier(self) -> dict[int, Earlier]:
+        """How rows of earlier layouts become rows of this one, by the number that `layout` had then."""
+        before = Earlier(self._observe.shape)
+        return {self._layout_of(before.dtype): before}
+
+    def _layout_of(self, dtype: np.dtype[np.void]) -> int:
+        meaning = [repr(dtype.descr), self._learned.preparation.to_json(), self.asset_class.model_dump_json()]
         return crc32(json.dumps(meaning, sort_keys=True).encode())
+
+    @cached_property
+    def bounds(self) -> dict[str, tuple[float, float]]:
+        """Lowest and highest value of each field of a sound row, see `models.asset_rows.row_bounds`."""
+        return row_bounds(self._observe.shape, self._policy.high)
 
     def step(self, rows: npt.NDArray[np.void], slots: npt.NDArray[np.int64], batch: EventBatch) -> Decisions:
         """Apply events in their order.
@@ -185,7 +211,7 @@ class AssetModel:
         enter("features")
         seen = self._observe(rows, slots, batch)
         enter("score")
-        scored = np.flatnonzero(seen.status == SCORED)
+        scored = np.flatnonzero(seen.regime >= 0)  # late ones too
         features = seen.features if len(scored) == len(slots) else seen.features[scored]
         raw = np.full((len(slots), len(self.targets)), np.nan)
         if len(scored):
@@ -207,6 +233,7 @@ class AssetModel:
             decided.transitions,
             seen.features,
             raw,
+            seen.is_set_back,
         )
 
     def raw_scores(self, features: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:

@@ -143,7 +143,15 @@ def read_folder(folder: Path) -> Publication:
     document = read_document(folder)
     manifest = parse_manifest(document, str(folder / MANIFEST))
     packs = {role: read_pack_file(folder, pack) for role, pack in manifest.packs.items()}
-    return Publication(document, packs, (folder / CARD).read_text())
+    return Publication(document, packs, _read_card(folder))
+
+
+def _read_card(folder: Path) -> str:
+    """It is for people only: without it a model serves all the same."""
+    try:
+        return (folder / CARD).read_text(errors="replace")
+    except OSError:
+        return f"The card of {folder.parent.name} {folder.name} is lost.\n"
 
 
 def replace_document(folder: Path, document: bytes) -> None:

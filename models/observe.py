@@ -1,11 +1,13 @@
 """From events to feature rows: the pass over the rows of the assets that serving and training share.
 
-events in order ─► seen before? late? log entry? ─► regime ─► z ─► indexes ─► renewed? ─► recursions ─► feature rows
+events in order ─► repeated? late? log entry? ─► regime ─► z ─► indexes ─► renewed? ─► recursions ─► feature rows
 
-Rules of time. The order of arrival is kept, but event_time decides: a reading older than the asset's newest one is not
-applied. A log entry takes effect for readings after its own time, whenever it arrives, so neither an entry that comes
-before the reading it follows nor one that is typed in hours later is misread, and entries and readings of the same
-time may arrive in either order.
+Rules of time. The order of arrival is kept, but event_time decides. A log entry takes effect for readings after its own
+time, whenever it arrives. A reading older than the asset's newest is late: it is scored from what the row knows, and
+the row stays as it is (but see `models.clocks`). Readings of one time are one reading: while it is not complete, its
+values are held, and every part is scored from a draft of the row with all parts so far; the row itself takes the step
+once, when a reading of a later time comes. A complete reading steps at once; what follows it at the same time is scored
+from a draft.
 """
 
 from __future__ import annotations
@@ -16,25 +18,25 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from models.asset_rows import Shape
+from models.asset_rows import Shape, row_dtype
+from models.clocks import is_set_back
 from models.jit import njit
-from models.log_memory import READING, WINDOWS, is_repeated, read_log, write_log
+from models.log_memory import READING, WINDOWS, is_repeated, write_log
+from models.parts import ANOTHER, add_part, begin_parts, fold, is_complete, is_empty, load_event, score_aside
 from models.preparation import Preparation
-from models.reading import (
-    Prepared,
-    Work,
-    has_fallen,
-    normalise,
-    project,
-    refuse_spikes,
-    regime_of,
-    stand_in,
-)
-from models.recursions import FEATURES, SPEEDS, decays, update_channel
+from models.reading import Prepared, Work
+from models.recursions import FEATURES, SPEEDS
+from models.step import take_step
+from models.windows import is_in_window
 
-SCORED, DUPLICATE, LATE, LOGGED, BLANK = range(5)
-STATUSES = ("scored", "duplicate", "late", "logged", "blank")
-NEVER = 10_000.0  # units: a kind of log entry that never came, or so long ago
+SCORED, DUPLICATE, LATE, LOGGED, BLANK, UNMONITORED = range(6)
+STATUSES = ("scored", "duplicate", "late", "logged", "blank", "out_of_service")
+
+
+HELD, RENEWED_SOON, PLANNED = 1, 2, 3  # a maintenance window; the part was renewed right after; weeks later
+SOON_S = 3600.0  # a renewal may come before readings that it follows: so far ahead of them it is no plan
+CLOCKS_S = 300.0  # a replacement further ahead of its record takes effect with the readings after it
+PLAN_S = 14 * 86_400.0  # the same, further ahead of the newest reading, where the record's time is not known
 
 
 class EventBatch(NamedTuple):
@@ -47,119 +49,140 @@ class EventBatch(NamedTuple):
     readings: Any  # (n, sensors) f8, NaN: missing
     variables: Any  # (n, V) f8
     constants: Any  # (n, constants) f8
+    arrived_s: Any = None  # (n,) f8: epoch seconds of the records, NaN: not known
 
 
 class Seen(NamedTuple):
-    """What the pass found; n events, T targets, F features."""
+    """What the pass found; n events, T targets, F features. A late reading has a score if it has a regime."""
 
     status: Any  # (n,) i1: place in STATUSES
     regime: Any  # (n,) i2: -1 unless scored
-    step: Any  # (n,) f8: units since the reading before, in the same life
+    step: Any  # (n,) f8: units since the reading before, in the same life; of a late one, that it is late
     is_renewed: Any  # (n, T) u1: a new life of the target begins here
     features: Any  # (n, F) f4; 0 unless scored
+    role: Any = None  # (n,) i1: place among the roles of models.parts
+    hold: Any = None  # (n, T) u1: HELD, RENEWED_SOON, PLANNED; what keeps alerts from moving
+    is_set_back: Any = None  # (n,) bool: from here on the asset's clock is an earlier one, and is followed
+
+
+@njit(cache=True, inline="always")
+def _begin(row, time, i, prep, events, work, seen):  # type: ignore[no-untyped-def]
+    """The first record of a new time, its values in `work`; returns its status."""
+    is_whole = not work.can_hold[0] or is_complete(prep, work)
+    if not is_whole and is_empty(work):
+        return BLANK
+    if row.parts > 0:
+        fold(row, prep, work)
+        load_event(i, events, work)
+    if is_whole:
+        step, regime = take_step(row, time, prep, work, seen.features[i], seen.is_renewed[i])
+        if regime < 0:
+            return BLANK
+        seen.step[i], seen.regime[i] = step, regime
+        row.comes_in_parts = 0
+        row.newest = time
+        return SCORED
+    row.newest = time
+    begin_parts(row)
+    return SCORED if add_part(row, time, i, prep, work, seen) else BLANK
 
 
 @njit(cache=True)
-def _begin_life(row, time):  # type: ignore[no-untyped-def]
-    row.channels[:, :] = 0.0
-    row.seen = 0
-    row.deviating = 0
-    row.life_first = time
+def _follow(row, time, arrived):  # type: ignore[no-untyped-def]
+    """Whether the asset's clock was set back: its row then stands at the late reading before this one."""
+    before = row.behind_at
+    if not is_set_back(row, time, arrived):
+        return False
+    row.newest = before
+    row.stepped_at = min(row.stepped_at, before)
+    row.life_first = min(row.life_first, before)
+    row.parts = 0
+    return True
+
+
+@njit(cache=True)
+def _take_late(row, time, i, prep, work, seen):  # type: ignore[no-untyped-def]
+    """Of an earlier life nothing is known any more: no score."""
+    row.late += 1
+    if time > row.renewed_at:
+        score_aside(row, time, i, prep, work, seen)
+    seen.step[i] = (row.newest - time) / prep.unit_s
+    return LATE
 
 
 @njit(cache=True, inline="always")
-def _renew_by_log(row, time, whole, prep, work, is_renewed):  # type: ignore[no-untyped-def]
-    """Which targets the log has renewed since the reading before."""
-    if whole > row.renewed_at:
-        row.renewed_at = whole
-        row.fall[:] = 0.0
-        _begin_life(row, time)
-        is_renewed[:] = 1
-    for c in range(prep.components):
-        at = max(work.last[prep.errors + c], whole)
-        if at > row.applied_at[c]:
-            row.applied_at[c] = at
-            is_renewed[c] = 1
+def _take_in_time(row, time, i, prep, events, work, seen):  # type: ignore[no-untyped-def]
+    row.behind = 0
+    if time > row.newest:
+        return _begin(row, time, i, prep, events, work, seen)
+    if row.parts > 0:
+        return SCORED if add_part(row, time, i, prep, work, seen) else BLANK
+    seen.role[i] = ANOTHER
+    return SCORED if score_aside(row, time, i, prep, work, seen) else BLANK
 
 
 @njit(cache=True, inline="always")
-def _write_features(row, time, prep, constants, work, out):  # type: ignore[no-untyped-def]
-    """After the channels: age, counts of errors, time since each kind of log entry, constants."""
-    place = prep.weights.shape[1] * len(prep.chosen)
-    if prep.has_age:
-        out[place] = (time - row.life_first) / prep.unit_s + 1
-        place += 1
-    for error in range(prep.errors):
-        for window in range(len(WINDOWS)):
-            out[place] = work.counts[error, window]
-            place += 1
-    whole = work.last[prep.errors + prep.components]
-    for code in range(prep.errors + prep.components):
-        at = max(work.last[code], whole) if code >= prep.errors else work.last[code]
-        out[place] = min((time - at) / prep.unit_s, NEVER) if at > 0 else NEVER
-        place += 1
-    for constant in range(len(constants)):
-        out[place] = min(max(constants[constant], -1e30), 1e30)
-        place += 1
+def _take(row, time, i, prep, events, work, seen):  # type: ignore[no-untyped-def]
+    """One reading; returns its status."""
+    is_late = time < row.newest
+    if is_repeated(row, events.event_id[i], is_late):
+        row.duplicates += 1
+        return DUPLICATE
+    if row.service != 0 and time > row.service_at:
+        return UNMONITORED
+    load_event(i, events, work)
+    if is_late and _follow(row, time, events.arrived_s[i]):
+        seen.is_set_back[i] = True
+        is_late = False
+    if is_late:
+        status = _take_late(row, time, i, prep, work, seen)
+    else:
+        status = _take_in_time(row, time, i, prep, events, work, seen)
+    if events.arrived_s[i] > row.arrived:  # noqa: PLR1730 - not where it is NaN
+        row.arrived = events.arrived_s[i]
+    return status
 
 
 @njit(cache=True, inline="always")
-def _advance_channels(row, time, prep, work, out):  # type: ignore[no-untyped-def]
-    """Returns the time step, in units."""
-    seen = row.seen
-    step = (time - row.newest) / prep.unit_s if seen > 0 else 1.0
-    row.seen = seen + 1
-    if seen == 0:
-        row.life_first = time
-    age = (time - row.life_first) / prep.unit_s + 1
-    decays(step, work.keep)
-    for k in range(prep.weights.shape[1]):
-        update_channel(row.channels[k], seen + 1, age, work.keep, work.index[k], work.trust[k], work.found)
-        for j in range(len(prep.chosen)):
-            out[k * len(prep.chosen) + j] = work.found[prep.chosen[j]]
-    return step
+def _note_holds(row, time, arrived, prep, hold):  # type: ignore[no-untyped-def]
+    """What the log knows now of a reading's time: the alerts are decided later, when it may know more."""
+    for place in range(len(row.log_time)):
+        ahead, has_happened = row.log_time[place] - time, row.log_time[place] <= arrived
+        if row.log_code[place] > prep.errors and ahead >= 0 and (ahead <= SOON_S or has_happened):
+            part = row.log_code[place] - 1 - prep.errors
+            if part == prep.components:
+                hold[:] = RENEWED_SOON
+            else:
+                hold[part] = RENEWED_SOON
+    if is_in_window(row, time):
+        hold[:] = HELD
 
 
 @njit(cache=True, inline="always")
-def _read(row, time, i, prep, events, work, seen):  # type: ignore[no-untyped-def]
-    """One reading that is new and in time; returns its status."""
-    regime = regime_of(prep, events.variables[i])
-    present = normalise(prep, regime, events.readings[i], work) if regime >= 0 else 0
-    if present == 0:
-        return BLANK
-    whole = read_log(row, time, prep, work)
-    _renew_by_log(row, time, whole, prep, work, seen.is_renewed[i])
-    refuse_spikes(row, prep, regime, present, work)
-    stand_in(prep, regime, row.channels, work)
-    project(prep, regime, work)
-    k = prep.fall_channel
-    if k >= 0 and has_fallen(row.fall, work.index[k], work.trust[k], prep.fall_limit):
-        row.renewed_at = time
-        _begin_life(row, time)
-        seen.is_renewed[i, :] = 1
-    seen.regime[i] = regime
-    seen.step[i] = _advance_channels(row, time, prep, work, seen.features[i])
-    _write_features(row, time, prep, events.constants[i], work, seen.features[i])
-    row.newest = time
-    return SCORED
+def _is_planned(row, time, arrived):  # type: ignore[no-untyped-def]
+    """An entry of what is yet to happen: by the record's time, or where none is known by the asset's readings."""
+    if np.isnan(arrived):
+        return row.newest > 0 and time > row.newest + PLAN_S
+    return time > arrived + CLOCKS_S
 
 
 @njit(cache=True)
 def _observe(rows, slots, prep, events, work, seen):  # type: ignore[no-untyped-def]
+    whole = prep.errors + prep.components
     for i in range(len(slots)):
         row, time, kind = rows[slots[i]], events.time_s[i], events.kind[i]
         seen.regime[i] = -1
-        if is_repeated(row, events.event_id[i]):
+        if kind == READING:
+            seen.status[i] = _take(row, time, i, prep, events, work, seen)
+            if seen.status[i] == SCORED:
+                _note_holds(row, time, events.arrived_s[i], prep, seen.hold[i])
+        elif write_log(row, time, kind, events.code[i], events.event_id[i], whole):
+            seen.status[i] = LOGGED
+            if _is_planned(row, time, events.arrived_s[i]):
+                seen.hold[i, :] = PLANNED
+        else:
             row.duplicates += 1
             seen.status[i] = DUPLICATE
-        elif kind != READING:
-            write_log(row, time, kind, events.code[i])
-            seen.status[i] = LOGGED
-        elif time < row.newest:
-            row.late += 1
-            seen.status[i] = LATE
-        else:
-            seen.status[i] = _read(row, time, i, prep, events, work, seen)
 
 
 @dataclass(frozen=True)
@@ -179,12 +202,22 @@ class Observer:
             step=np.zeros(count),
             is_renewed=np.zeros((count, self.shape.targets), np.uint8),
             features=np.zeros((count, self.feature_count), np.float32),
+            role=np.zeros(count, np.int8),
+            hold=np.zeros((count, self.shape.targets), np.uint8),
+            is_set_back=np.zeros(count, np.bool_),
         )
+        if events.arrived_s is None:
+            events = events._replace(arrived_s=np.full(count, np.nan))
         sensors, channels = len(prep.sensors), self.shape.channels
         work = Work(
             z=np.zeros(sensors), is_present=np.zeros(sensors, np.bool_), index=np.zeros(channels),
             trust=np.zeros(channels), keep=np.zeros(SPEEDS), found=np.zeros(len(FEATURES)),
             last=np.zeros(self.shape.codes), counts=np.zeros((max(self.shape.errors, 1), len(WINDOWS))),
+            readings=np.zeros(events.readings.shape[1]), variables=np.zeros(events.variables.shape[1]),
+            constants=np.zeros(events.constants.shape[1]), known=np.zeros(events.variables.shape[1]),
+            features=np.zeros(self.feature_count, np.float32),
+            is_renewed=np.zeros(self.shape.targets, np.uint8), draft=np.zeros(1, row_dtype(self.shape)),
+            can_hold=np.array([self.shape.held > 0]),
         )  # fmt: skip
         _observe(rows, slots, prep, events, work, seen)
         return seen

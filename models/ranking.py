@@ -38,12 +38,12 @@ def build_rows(v, settings, w, queries, items, rows, facts):  # type: ignore[no-
     """Candidates and feature rows of all queries, one after another; returns how many in all.
 
     Args:
-        queries: the fields of `recommender.Queries`, times in the clock of the profile.
+        queries: the fields of `recommender.Queries`, times in the clock of the profile; then (n,) epoch seconds.
         items: (n * max_candidates,) receives rows in the view.
         rows: (n * max_candidates, features).
         facts: (n,) candidates of each query, (n,) items met while reading.
     """
-    prefixes, lengths, sessions, times, codes, context = queries
+    prefixes, lengths, sessions, times, codes, context, now = queries
     total = 0
     for place in range(len(lengths)):
         prefix = np.full(PREFIX, -1, np.int64)
@@ -51,7 +51,7 @@ def build_rows(v, settings, w, queries, items, rows, facts):  # type: ignore[no-
             prefix[n] = find(v.item_table, v.items, prefixes[place, n])
         slot = find(v.session_table, v.sessions, sessions[place])
         own_session = v.sessions[slot].number if slot >= 0 else np.int64(-1)
-        query = Query(prefix, lengths[place], own_session, times[place], codes[place], context[place])
+        query = Query(prefix, lengths[place], own_session, times[place], codes[place], context[place], now[place])
         gather(v, settings.reading, w, query)
         met = w.state[ROWS]
         chosen = items[total : total + settings.choice.maximum]

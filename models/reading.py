@@ -15,7 +15,9 @@ from models.recursions import FEATURES
 
 SPIKE = 6.0  # noise sd by which one reading of a sensor is too far off to be believed
 SPIKE_FROM = 4  # readings of a life before it can be told
+BELIEVABLE = 12.0  # sd of a life: beyond it a sensor has another unit, or is broken; wear moves readings by a few
 GUARDED = 64  # sensors
+BRIDGED = 1000  # readings in a row whose regime is concluded when the variables that tell it are missing
 FALL_SLACK = 0.5  # of the renewal rule, in sd of the index
 FALL_STEP = 3.0  # one reading counts as a fall of so many sd at most
 FALL_SPEED = 0.12
@@ -57,6 +59,14 @@ class Work(NamedTuple):
     found: Any
     last: Any
     counts: Any
+    readings: Any  # of a reading that comes in parts, together
+    variables: Any
+    constants: Any
+    known: Any  # the variables with the last known in place of missing ones
+    features: Any  # what nobody asks for
+    is_renewed: Any
+    draft: Any  # (1,) a copy of a row
+    can_hold: Any  # (1,) bool: rows have room for the values of a reading that comes in parts
 
 
 @njit(cache=True, inline="always")
@@ -77,10 +87,22 @@ def regime_of(prep, variables):  # type: ignore[no-untyped-def]
     return best
 
 
+@njit(cache=True)
+def _expected(prep, regime, s, channels):  # type: ignore[no-untyped-def]
+    """z that a sensor should show at the levels that the channels have now."""
+    z = prep.expected_offset[regime, s]
+    for k in range(len(channels)):
+        z += prep.expected_load[regime, s, k] * channels[k, LEVEL]
+    return min(max(z, -CLIP), CLIP)
+
+
 @njit(cache=True, inline="always")
 def normalise(prep, regime, readings, work):  # type: ignore[no-untyped-def]
-    """z of the sensors that said something; returns how many did."""
-    present = 0
+    """z of the sensors that said something; returns how many did.
+
+    What a few say that is beyond belief is taken as not said. When most are, it is the asset that is strange.
+    """
+    present, strange = 0, 0
     for s in range(len(prep.sensors)):
         reading = readings[prep.sensors[s]]
         work.is_present[s] = not np.isnan(reading)
@@ -89,17 +111,70 @@ def normalise(prep, regime, readings, work):  # type: ignore[no-untyped-def]
             present += 1
             if prep.sd[regime, s] >= 1e-9:
                 z = (reading - prep.mean[regime, s]) / prep.sd[regime, s]
+                strange += abs(z) > BELIEVABLE
                 work.z[s] = min(max(z, -CLIP), CLIP)
+    if 0 < 3 * strange <= present:
+        for s in range(len(prep.sensors)):
+            if work.is_present[s] and abs(work.z[s]) == CLIP:
+                z = (readings[prep.sensors[s]] - prep.mean[regime, s]) / prep.sd[regime, s]
+                work.is_present[s] = abs(z) <= BELIEVABLE
+        present -= strange
     return present
 
 
 @njit(cache=True)
-def _expected(prep, regime, s, channels):  # type: ignore[no-untyped-def]
-    """z that a sensor should show at the levels that the channels have now."""
-    z = prep.expected_offset[regime, s]
-    for k in range(len(channels)):
-        z += prep.expected_load[regime, s, k] * channels[k, LEVEL]
-    return min(max(z, -CLIP), CLIP)
+def _likeliest(row, prep, readings):  # type: ignore[no-untyped-def]
+    """The regime in which the sensors show what is expected at the levels of the channels; -1: too few are there."""
+    best, least, most = -1, np.inf, len(prep.sensors)
+    for regime in range(len(prep.centroids)):
+        total, count = 0.0, 0
+        for s in range(most):
+            reading = readings[prep.sensors[s]]
+            if not np.isnan(reading) and prep.sd[regime, s] >= 1e-9:
+                z = min(max((reading - prep.mean[regime, s]) / prep.sd[regime, s], -CLIP), CLIP)
+                off = (z - _expected(prep, regime, s, row.channels)) / max(prep.noise[regime, s], 0.1)
+                total += min(off * off, 100.0) + 2 * np.log(prep.sd[regime, s])
+                count += 1
+        if 2 * count > most and total < least:
+            best, least = regime, total
+    return best
+
+
+@njit(cache=True)
+def told_regime(row, prep, work):  # type: ignore[no-untyped-def]
+    """The regime of a reading; without its variables that which fits the sensors best, or the last known one.
+
+    -1: unknown, or not told for too long.
+    """
+    regime = regime_of(prep, work.variables)
+    if regime >= 0 or row.bridged >= BRIDGED:
+        return regime
+    if row.seen > 0:
+        regime = _likeliest(row, prep, work.readings)
+    if regime < 0 and row.knows_variables == 1:
+        for v in range(len(work.known)):
+            value = work.variables[v]
+            work.known[v] = row.variables[v] if np.isnan(value) else value
+        regime = regime_of(prep, work.known)
+    return regime
+
+
+@njit(cache=True)
+def remember_regime(row, prep, variables):  # type: ignore[no-untyped-def]
+    """Keep what was told, for readings that do not tell it."""
+    if len(prep.centroids) == 1:
+        return
+    missing = 0
+    for v in range(len(variables)):
+        if np.isnan(variables[v]):
+            missing += 1
+        else:
+            row.variables[v] = variables[v]
+    if missing == 0:
+        row.knows_variables = 1
+        row.bridged = 0
+    else:
+        row.bridged = min(row.bridged + 1, BRIDGED)
 
 
 @njit(cache=True, inline="always")

@@ -123,7 +123,13 @@ class Recommender:
         counts, met = np.zeros(count, np.int64), np.zeros(count, np.int64)
         asked = queries._replace(times=view.query_time(queries.times))
         total = ranking.build_rows(
-            view.arrays, self._settings, view.scratch, tuple(asked), self._items, self._rows, (counts, met)
+            view.arrays,
+            self._settings,
+            view.scratch,
+            (*asked, np.maximum(queries.times, view.event_time)),
+            self._items,
+            self._rows,
+            (counts, met),
         )
         items = self._items[:total]
         return Candidates(items, view.arrays.items["key"][items], self._rows[:total], counts, met)
@@ -206,9 +212,10 @@ class Recommender:
         view.apply(encode(feed_clicks(clicks, steps, 0, number)))
         self.rank(view, queries_of(clicks, steps))
         self.similar(view, 0)
+        view.trending()
 
     def _fallback(self, view: CatalogueView, queries: Queries, query: int) -> list[int]:
         """Trending items, without those of the session where the profile says so."""
         own = set() if self.profile.own_items else set(queries.prefixes[query, : queries.lengths[query]].tolist())
-        keys = view.arrays.items["key"]
-        return [row for row in view.trending_rows(LENGTH + PREFIX) if int(keys[row]) not in own][:LENGTH]
+        keys, now = view.arrays.items["key"], max(float(queries.times[query]), view.event_time)
+        return [row for row in view.trending_rows(LENGTH + PREFIX, now) if int(keys[row]) not in own][:LENGTH]

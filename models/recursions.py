@@ -115,7 +115,7 @@ def update_channel(state, seen, age, keep, value, trust, out):  # type: ignore[n
         cusum = 0.0
         state[CHANGED_AT] = age
     state[CUSUM] = min(cusum, CUSUM_MAX)
-    since = age - state[CHANGED_AT]
+    since = max(age - state[CHANGED_AT], -1.0)  # a late reading may be older than the change
     out[10] = np.sqrt(state[SPREAD])
     out[11] = level - state[BASELINE]
     out[12] = value

@@ -4,6 +4,7 @@ from schemas.asset_class import AssetClass, FailureTarget, PolicyLevel, RulTarge
 from schemas.by_topic import INPUTS, OUTPUTS
 from schemas.errors import MillraceError, ModelError, SettingsError, UnavailableError
 from schemas.events import (
+    TRENDING_KEY,
     Alert,
     CatalogueEntry,
     Cause,
@@ -19,6 +20,7 @@ from schemas.events import (
     ScoredItem,
     Telemetry,
     rfc3339,
+    similar_key,
 )
 from schemas.manifest import RECOMMENDER, Alias, Aliases, Golden, Manifest, Optimised, PackFile, Training
 from schemas.profile import PROFILES, RecommenderProfile, parse_profile
@@ -32,6 +34,7 @@ __all__ = [
     "PROFILES",
     "RECOMMENDER",
     "TOPICS",
+    "TRENDING_KEY",
     "Alert",
     "Alias",
     "Aliases",
@@ -75,5 +78,6 @@ __all__ = [
     "parse_profile",
     "partition_count",
     "rfc3339",
+    "similar_key",
     "topic_name",
 ]

@@ -6,19 +6,22 @@ producer ─► clicks, items, telemetry, maintenance ─► Millrace ─► rec
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, PlainSerializer
 from pydantic.json_schema import WithJsonSchema
 
-EARLIEST = datetime(1980, 1, 1, tzinfo=UTC)
+EARLIEST, LATEST = datetime(1980, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 
 
 def _utc(value: datetime) -> datetime:
+    """Compared before it is converted: the last hours of the year 9999 have no time in UTC."""
     if value < EARLIEST:
         raise ValueError(
             f"is before {EARLIEST:%Y-%m-%d}: send RFC 3339 with a zone, or epoch milliseconds (not seconds)"
         )
+    if value >= LATEST:
+        raise ValueError(f"is after {LATEST:%Y-%m-%d}: send RFC 3339 with a zone, or epoch milliseconds (not more)")
     return value.astimezone(UTC) if value.utcoffset() else value
 
 
@@ -84,16 +87,32 @@ class Item(InputEvent):
 
 
 class Telemetry(InputEvent):
-    """One reading of an asset's sensors; null where a sensor said nothing."""
+    """One reading of an asset's sensors; null where a sensor said nothing.
+
+    Readings that the asset class does not name may have any name and value: they are ignored, and counted. One that it
+    names and that is no number counts as null. Records of one asset and one event_time are parts of one reading.
+    """
 
     event_id: Id
     event_time: EventTime
     asset_id: Id
     asset_class: Name
-    readings: dict[Name, Finite | None] = Field(min_length=1, max_length=512)
+    readings: dict[str, Any] = Field(
+        min_length=1, max_length=10_000, description="sensor: number or null; of other sensors, anything"
+    )
 
 
-MaintenanceKind = Literal["error", "maintenance", "replacement", "failure", "window_start", "window_end"]
+MaintenanceKind = Literal[
+    "error",
+    "maintenance",
+    "replacement",
+    "failure",
+    "window_start",
+    "window_end",
+    "out_of_service",
+    "in_service",
+    "decommissioned",
+]
 
 
 class Maintenance(InputEvent):
@@ -104,7 +123,7 @@ class Maintenance(InputEvent):
     asset_id: Id
     asset_class: Name
     kind: MaintenanceKind
-    code: Name | None = Field(None, description="of an error")
+    code: Name | None = Field(None, description="of an error; of a maintenance window, which its end then names too")
     component: Name | None = Field(None, description="of a replacement or failure; none means the whole asset")
 
 
@@ -164,6 +183,7 @@ class Score(OutputEvent):
     low: float | None = Field(None, description="lower end of the 90 % interval")
     high: float | None = None
     unit: str
+    late: bool = Field(False, description="of a reading older than one before it; it moved neither state nor alerts")
 
 
 Severity = Literal["advisory", "warning", "critical"]
@@ -199,10 +219,22 @@ class Alert(OutputEvent):
     caused_by: Cause
 
 
+TRENDING_KEY = "list/trending"  # on catalogue.v1: no item has it, whatever its id
+LISTS, ITEMS = "list/", "item/"
+
+
+def similar_key(item_id: str) -> str:
+    """The key on `catalogue.v1` of the list of what is similar to an item."""
+    return ITEMS + item_id
+
+
 class CatalogueEntry(OutputEvent):
-    """What is trending (key `trending`), or similar to an item (key `item_id`), best first."""
+    """What is trending (key `list/trending`), or similar to an item (key `item/<item_id>`), best first."""
 
     key: str
+    kind: Literal["trending", "similar"] | None = Field(
+        None, description="null: told by a version whose keys were `trending` and the bare item_id"
+    )
     event_time: Time
     feed_offset: int
     items: list[ScoredItem]

@@ -91,7 +91,8 @@ EXAMPLES: dict[str, Json] = {
         "caused_by": _READING_CAUSE,
     },
     "catalogue.v1": {
-        "key": "trending",
+        "key": "list/trending",
+        "kind": "trending",
         "event_time": "2026-05-01T12:00:00Z",
         "feed_offset": 160233,
         "items": _RANKED,

@@ -38,7 +38,12 @@ class Settings(BaseSettings):
     )
     max_batch_records: int = Field(1000, ge=1, le=10_000, description="records handled at once")
     max_event_bytes: int = Field(1_000_000, ge=1000, le=10_000_000, description="larger events are quarantined")
-    max_future_s: float = Field(86_400, ge=0, description="events further ahead of the clock are quarantined")
+    max_future_s: float = Field(
+        300, ge=0, description="clicks and readings further ahead of their record's time are quarantined"
+    )
+    max_future_plan_s: float = Field(
+        90 * 86_400, ge=0, description="the same for items and the maintenance log, where plans lie weeks ahead"
+    )
     metrics_port: int = Field(0, ge=0, le=65535, description="port of a worker's /metrics on `metrics_host`; 0: none")
     metrics_host: str = Field("127.0.0.1", description="address of a worker's /metrics")
     # models

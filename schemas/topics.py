@@ -32,8 +32,12 @@ def _delete(days: int) -> dict[str, str]:
 
 # Kafka takes the name at its word: 1 MB more than MILLRACE_MAX_EVENT_BYTES needs, so that too large an event can be
 # quarantined with its bytes instead of being refused.
-_INPUT = {"max.message.bytes": "12582912"}
+_LARGE = {"max.message.bytes": "12582912"}
+# The record's time is the broker's, whatever a producer's clock says: what lies ahead of it lies ahead of the world.
+_INPUT = _LARGE | {"message.timestamp.type": "LogAppendTime"}
 _COMPACT = {"cleanup.policy": "compact"}
+# Without it the newest but one of a key may go within minutes: a consumer that was away would miss what it never saw
+_SEEN = {"min.compaction.lag.ms": str(DAY_MS)}
 _STATE = {**_COMPACT, "segment.ms": "600000", "min.cleanable.dirty.ratio": "0.3"}
 
 _PUBLIC = (
@@ -45,13 +49,19 @@ _PUBLIC = (
         RECOMMENDATIONS,
         "user_id",
         "the items for a user, after each click",
-        config={"cleanup.policy": "compact,delete", "retention.ms": str(7 * DAY_MS)},
+        config={"cleanup.policy": "compact,delete", "retention.ms": str(7 * DAY_MS)} | _SEEN,
     ),
     Topic(SCORES, "asset_id", "remaining life or failure probability, after each reading", config=_delete(7)),
     Topic(ALERTS, "asset_id", "one record a transition of an alert", config=_delete(30)),
-    Topic(CATALOGUE, "trending or item_id", "what is trending, what is similar", partitions=1, config=_COMPACT),
-    Topic(MODELS, "version, chunk or alias", "manifests and packs", partitions=1, config=_COMPACT | _INPUT),
-    Topic(WORKERS, "worker", "what each edge worker runs", partitions=1, config=_COMPACT),
+    Topic(
+        CATALOGUE,
+        "list/trending or item/ID",
+        "what is trending, what is similar",
+        partitions=1,
+        config=_COMPACT | _SEEN,
+    ),
+    Topic(MODELS, "version, chunk or alias", "manifests and packs", partitions=1, config=_COMPACT | _LARGE),
+    Topic(WORKERS, "worker", "what each edge worker runs", partitions=1, config=_COMPACT | _SEEN),
 )
 _INTERNAL = (
     Topic(
@@ -74,7 +84,7 @@ def dead_letters_of(topic: str) -> str:
 TOPICS: tuple[Topic, ...] = (
     *_PUBLIC,
     *(
-        Topic(dead_letters_of(t), "original key", f"quarantined records of {t}", config=_delete(30) | _INPUT)
+        Topic(dead_letters_of(t), "original key", f"quarantined records of {t}", config=_delete(30) | _LARGE)
         for t in INPUT_TOPICS
     ),
     *_INTERNAL,

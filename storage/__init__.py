@@ -3,12 +3,13 @@
 output events ─► Store.write (one transaction with the offsets) ─► tables ─► Store.reading ─► API bodies
 """
 
-from storage.database import StorageError
+from storage.errors import RefusedError, StorageError
 from storage.read import AlertFilter, Reader
 from storage.rows import Removal
 from storage.schema import upgrade
 from storage.store import Store
 from storage.tables import Table
+from storage.threads import in_thread
 from storage.write import PositionError, Span, Written
 
 metadata = Table.metadata
@@ -17,11 +18,13 @@ __all__ = [
     "AlertFilter",
     "PositionError",
     "Reader",
+    "RefusedError",
     "Removal",
     "Span",
     "StorageError",
     "Store",
     "Written",
+    "in_thread",
     "metadata",
     "upgrade",
 ]

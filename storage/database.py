@@ -1,41 +1,40 @@
 """Database: engines for reading and for writing, and what their errors mean.
 
-URL ─► engine(url, writes) ─► connection in one transaction ─► StorageError or UnavailableError, with the cure
+URL ─► engine(url, writes) ─► connection in one transaction, with time-outs ─► an error with its cure
 """
 
 from __future__ import annotations
 
-import re
 import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import (
-    ArgumentError,
-    DBAPIError,
-    InterfaceError,
-    OperationalError,
-    SQLAlchemyError,
-)
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
-from schemas import MillraceError, SettingsError, UnavailableError
+from schemas import SettingsError
+from storage.errors import translate
 
-BUSY_TIMEOUT_S = 10  # how long a writer of SQLite waits for another one; a batch of 1,000 takes about 20 ms
-CONNECT_TIMEOUT_S = 5
-LOST_AFTER_MS = 15_000  # a PostgreSQL that vanished without a word
-POOL_SIZE = 10
+UPGRADE_BUSY_S = 10  # of SQLite, when several processes start and upgrade at once
+CONNECT_TIMEOUT_S = 3  # libpq's least is 2
+LOST_AFTER_MS = 10_000  # a PostgreSQL that vanished without a word
+POOL_SIZE, POOL_TIMEOUT_S = 10, 2
 
 
-class StorageError(MillraceError):
-    """The database refused the data: trying again will not help."""
+class Patience(NamedTuple):
+    """How long a session waits for a lock, and for one statement. 0: as long as it takes."""
 
-    title = "The database refused the data"
+    lock_s: float
+    statement_s: float
+
+
+READING = Patience(2, 3)  # whoever asked waits: he had better hear that it takes longer
+WRITING = Patience(3, 30)  # a batch takes .1 s at most; whoever writes tries again
+CHANGING = Patience(0, 0)  # tables of years are rebuilt in minutes, and another process may be at it
 
 
 def parse_url(url: str) -> URL:
@@ -58,23 +57,44 @@ def parse_url(url: str) -> URL:
     return parsed
 
 
-def build_engine(url: str, *, writes: bool) -> Engine:
+def build_engine(url: str, *, writes: bool, patience: Patience | None = None) -> Engine:
     """An engine whose connections either write, one transaction after the other, or can only read. Connects lazily."""
-    parsed = parse_url(url)
+    parsed, limits = parse_url(url), patience or (WRITING if writes else READING)
     options: dict[str, Any] = {"pool_size": 1 if writes else POOL_SIZE, "pool_pre_ping": True}
-    options |= {"json_serializer": _dump_json, "json_deserializer": orjson.loads}
+    options |= {"json_serializer": _dump_json, "json_deserializer": orjson.loads, "pool_timeout": POOL_TIMEOUT_S}
     if parsed.get_backend_name() == "postgresql":
-        session = "" if writes else "-c default_transaction_read_only=on "
-        arguments = {"connect_timeout": CONNECT_TIMEOUT_S, "options": f"{session}-c timezone=UTC"}
-        arguments |= {"application_name": "millrace", "keepalives_idle": 10, "tcp_user_timeout": LOST_AFTER_MS}
-        return create_engine(parsed, connect_args=arguments, **options)
-    engine = create_engine(parsed, connect_args={"timeout": BUSY_TIMEOUT_S}, **options)
+        return create_engine(parsed, connect_args=_postgres_arguments(limits, writes=writes), **options)
+    engine = create_engine(parsed, connect_args={"timeout": limits.lock_s or UPGRADE_BUSY_S}, **options)
     _configure_sqlite(engine, writes=writes)
     return engine
 
 
+def _postgres_arguments(limits: Patience, *, writes: bool) -> dict[str, Any]:
+    """The server's time-outs end a wait of the server; TCP's end that for a machine which vanished without a word."""
+    options = {
+        "timezone": "UTC",
+        "lock_timeout": int(limits.lock_s * 1000),
+        "statement_timeout": int(limits.statement_s * 1000),
+        "idle_in_transaction_session_timeout": int(limits.statement_s * 2000),  # a writer that hung holds no locks
+    }
+    if not writes:
+        options["default_transaction_read_only"] = "on"
+    return {
+        "connect_timeout": CONNECT_TIMEOUT_S,
+        "options": " ".join(f"-c {name}={value}" for name, value in options.items()),
+        "application_name": "millrace",
+        "keepalives_idle": 5,
+        "keepalives_interval": 2,
+        "keepalives_count": 3,
+        "tcp_user_timeout": LOST_AFTER_MS,
+    }
+
+
 def _dump_json(value: object) -> str:
-    return orjson.dumps(value).decode()
+    try:
+        return orjson.dumps(value).decode()
+    except TypeError as error:  # orjson's for a value too: "Integer exceeds 64-bit range", a text that is no UTF-8
+        raise ValueError(str(error)) from error
 
 
 def _configure_sqlite(engine: Engine, *, writes: bool) -> None:
@@ -97,7 +117,7 @@ def _configure_sqlite(engine: Engine, *, writes: bool) -> None:
 
 def _use_wal(connection: Any) -> None:
     """A new file changes its journal once, and for that SQLite does not heed the busy timeout."""
-    deadline = time.monotonic() + BUSY_TIMEOUT_S
+    deadline = time.monotonic() + WRITING.lock_s
     while True:
         try:
             connection.execute("PRAGMA journal_mode=WAL")
@@ -114,33 +134,12 @@ def transaction(engine: Engine) -> Iterator[Connection]:
     """One transaction: committed at the end, rolled back on an error.
 
     Raises:
-        UnavailableError: no connection, or it was lost, or the tables are not there; trying again may help.
-        StorageError: the database refused the data.
+        UnavailableError: no connection, or it was lost, locked, full, or without the tables; trying again may help.
+        RefusedError: the database refused the data.
+        StorageError: the file is no database.
     """
     try:
         with engine.begin() as connection:
             yield connection
     except (SQLAlchemyError, sqlite3.Error) as error:  # the latter from the pragmas, which SQLAlchemy does not wrap
         raise translate(error, engine.url) from error
-
-
-def translate(error: SQLAlchemyError | sqlite3.Error, url: URL) -> MillraceError:
-    """What an error of the database means for whoever asked."""
-    at = f"The database at {url.render_as_string(hide_password=True)}"
-    cause = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
-    is_lost = isinstance(error, DBAPIError) and error.connection_invalidated
-    if any(text in cause for text in _NO_DATABASE):
-        return StorageError(f"{at} is not one: {cause}.", "Move the file away, or correct MILLRACE_DATABASE_URL.")
-    if _NO_TABLE.search(cause):
-        return UnavailableError(f"{at} lacks a table: {cause}.", "Run `millrace db upgrade`.")
-    if is_lost or isinstance(error, _PASSING):
-        return UnavailableError(
-            f"{at} cannot be used: {cause}.",
-            "Start it, or correct MILLRACE_DATABASE_URL; what was not written is written when it is there.",
-        )
-    return StorageError(f"{at} refused the data: {cause}.", "See its log; if that does not tell, please report it.")
-
-
-_NO_DATABASE = ("file is not a database", "database disk image is malformed")
-_NO_TABLE = re.compile(r"^(no such (table|column)|table .* has no column|(relation|column) .* does not exist)")
-_PASSING = (OperationalError, InterfaceError, PoolTimeoutError, sqlite3.OperationalError)

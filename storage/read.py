@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, Connection, Row, Select, func, literal, select, tuple_
 from sqlalchemy.orm import InstrumentedAttribute
 
-from schemas import Alert, CatalogueEntry, Recommendation, Score, WorkerStatus
+from schemas import TRENDING_KEY, Alert, CatalogueEntry, Recommendation, Score, WorkerStatus, similar_key
 from schemas.bodies import Acknowledgement, AlertBody, AlertDetail, AssetBody, AssetDetail
 from storage.tables import (
     AcknowledgementRow,
@@ -27,9 +27,9 @@ from storage.tables import (
     WorkerRow,
 )
 
-TRENDING = "trending"
 OPEN_ALERTS_SHOWN = 100
 After = tuple[datetime, str]
+AssetKey = tuple[str, str]  # asset_class, asset_id
 
 
 class AlertFilter(NamedTuple):
@@ -52,8 +52,14 @@ class Reader:
         event = self._connection.scalars(statement).one_or_none()
         return Recommendation.model_validate(event) if event else None
 
-    def catalogue_entry(self, key: str) -> CatalogueEntry | None:
-        """What is trending (key `trending`), or similar to an item."""
+    def trending(self) -> CatalogueEntry | None:
+        return self._catalogue_entry(TRENDING_KEY)
+
+    def similar(self, item_id: str) -> CatalogueEntry | None:
+        """What is similar to an item."""
+        return self._catalogue_entry(similar_key(item_id))
+
+    def _catalogue_entry(self, key: str) -> CatalogueEntry | None:
         event = self._connection.scalars(select(CatalogueRow.event).where(CatalogueRow.key == key)).one_or_none()
         return CatalogueEntry.model_validate(event) if event else None
 
@@ -62,31 +68,37 @@ class Reader:
         statement = select(WorkerRow.event).where(WorkerRow.event_time >= since).order_by(WorkerRow.worker)
         return [WorkerStatus.model_validate(event) for event in self._connection.scalars(statement)]
 
-    def assets(self, asset_class: str | None, after: str | None, limit: int) -> list[AssetBody]:
-        """In the order of asset_id."""
-        statement = select(AssetRow.__table__).order_by(AssetRow.asset_id).limit(limit)
+    def assets(self, asset_class: str | None, after: AssetKey | str | None, limit: int) -> list[AssetBody]:
+        """In the order of class and id; `after` is (asset_class, asset_id), or an id alone within one class."""
+        statement = select(AssetRow.__table__).order_by(AssetRow.asset_class, AssetRow.asset_id).limit(limit)
         if asset_class is not None:
             statement = statement.where(AssetRow.asset_class == asset_class)
-        if after is not None:
+        if isinstance(after, str):
             statement = statement.where(AssetRow.asset_id > after)
+        elif after is not None:
+            statement = statement.where(tuple_(AssetRow.asset_class, AssetRow.asset_id) > tuple_(*map(literal, after)))
         return [AssetBody(**row) for row in self._connection.execute(statement).mappings()]
 
-    def asset(self, asset_id: str) -> AssetDetail | None:
-        statement = select(AssetRow.__table__).where(AssetRow.asset_id == asset_id)
+    def classes_of(self, asset_id: str) -> list[str]:
+        """The asset classes that have an asset of this id, in order."""
+        statement = select(AssetRow.asset_class).where(AssetRow.asset_id == asset_id)
+        return list(self._connection.scalars(statement.order_by(AssetRow.asset_class)))
+
+    def asset(self, asset_id: str, asset_class: str | None = None) -> AssetDetail | None:
+        """An asset. Without a class: all that goes by this id; the scores and alerts of each class say which it is."""
+        which = [AssetRow.asset_id == asset_id]
+        latest = select(LatestScoreRow.event).where(LatestScoreRow.asset_id == asset_id)
+        if asset_class is not None:
+            which.append(AssetRow.asset_class == asset_class)
+            latest = latest.where(LatestScoreRow.asset_class == asset_class)
+        statement = select(AssetRow.__table__).where(*which).order_by(AssetRow.asset_class).limit(1)
         row = self._connection.execute(statement).mappings().one_or_none()
         if row is None:
             return None
-        latest = (
-            select(LatestScoreRow.event)
-            .where(LatestScoreRow.asset_id == asset_id)
-            .order_by(LatestScoreRow.kind, LatestScoreRow.component)
-        )
+        latest = latest.order_by(LatestScoreRow.asset_class, LatestScoreRow.kind, LatestScoreRow.component)
         scores = [Score.model_validate(event) for event in self._connection.scalars(latest)]
-        open_alerts = self.alerts(AlertFilter(state="raised", asset_id=asset_id), None, OPEN_ALERTS_SHOWN)
-        return AssetDetail(**row, latest_scores=scores, open_alerts=open_alerts)
-
-    def has_asset(self, asset_id: str) -> bool:
-        return self._connection.scalar(select(1).where(AssetRow.asset_id == asset_id)) is not None
+        is_open = AlertFilter(state="raised", asset_id=asset_id, asset_class=asset_class)
+        return AssetDetail(**row, latest_scores=scores, open_alerts=self.alerts(is_open, None, OPEN_ALERTS_SHOWN))
 
     def scores(
         self,
@@ -95,9 +107,22 @@ class Reader:
         until: datetime | None,
         after: tuple[datetime, str] | None,
         limit: int,
+        asset_class: str | None = None,
     ) -> list[Score]:
-        """Newest first, with `since <= event_time < until`; `after` is (event_time, score_id)."""
-        statement = select(ScoreRow.__table__).where(ScoreRow.asset_id == asset_id)
+        """Newest first, with `since <= event_time < until`; `after` is (event_time, score_id).
+
+        Without a class: of every class that has the id. The class is part of the key, so they are looked up one by one.
+        """
+        classes = self.classes_of(asset_id) if asset_class is None else [asset_class]
+        found = [score for name in classes for score in self._scores_of((name, asset_id), since, until, after, limit)]
+        if len(classes) > 1:
+            found.sort(key=lambda score: (score.event_time, score.score_id), reverse=True)
+        return found[:limit]
+
+    def _scores_of(
+        self, asset: AssetKey, since: datetime | None, until: datetime | None, after: After | None, limit: int
+    ) -> list[Score]:
+        statement = select(ScoreRow.__table__).where(ScoreRow.asset_class == asset[0], ScoreRow.asset_id == asset[1])
         if since is not None:
             statement = statement.where(ScoreRow.event_time >= since)
         if until is not None:
@@ -146,6 +171,12 @@ class Reader:
         statement = select(OffsetRow.topic, OffsetRow.partition, OffsetRow.next_offset)
         rows = self._connection.execute(statement.where(OffsetRow.topic.in_(topics)))
         return {(topic, partition): offset for topic, partition, offset in rows}
+
+    def topic_ids(self, topics: Sequence[str]) -> dict[tuple[str, int], str | None]:
+        """Of which topic each of these positions is: Kafka's id, or none where it is not known yet."""
+        statement = select(OffsetRow.topic, OffsetRow.partition, OffsetRow.topic_id)
+        rows = self._connection.execute(statement.where(OffsetRow.topic.in_(topics)))
+        return {(topic, partition): topic_id for topic, partition, topic_id in rows}
 
 
 def _precedes(

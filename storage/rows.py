@@ -9,10 +9,21 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeVar
 
-from schemas import Alert, CatalogueEntry, OutputEvent, Recommendation, Score, WorkerStatus
+from schemas import (
+    TRENDING_KEY,
+    Alert,
+    CatalogueEntry,
+    OutputEvent,
+    Recommendation,
+    Score,
+    WorkerStatus,
+    similar_key,
+)
+from schemas.events import ITEMS, LISTS
 
 Row = dict[str, Any]
 Event = TypeVar("Event", bound=OutputEvent)
+TargetKey = tuple[str, str, str, str]  # asset_class, asset_id, kind, component
 
 
 class Removal(NamedTuple):
@@ -30,7 +41,7 @@ class Rows:
     catalogue: list[Row] = field(default_factory=list)
     assets: list[Row] = field(default_factory=list)
     scores: list[Row] = field(default_factory=list)
-    latest_scores: list[Row] = field(default_factory=list)
+    latest_scores: list[list[Row]] = field(default_factory=list)
     alerts: list[Row] = field(default_factory=list)
     transitions: list[Row] = field(default_factory=list)
     removed_users: list[str] = field(default_factory=list)
@@ -44,7 +55,6 @@ def rows_of(events: Sequence[OutputEvent | Removal]) -> Rows:
     scores = [e for e in events if isinstance(e, Score)]
     alerts = [e for e in events if isinstance(e, Alert)]
     recommendations, catalogue, workers = _last_by_key(events)
-    newest = _newest(scores, lambda s: (s.asset_id, s.kind, s.component or ""), lambda s: s.event_time)
     return Rows(
         recommendations=[_recommendation(r) for r in recommendations.values() if isinstance(r, Recommendation)],
         removed_users=[key for key, r in recommendations.items() if isinstance(r, Removal)],
@@ -54,7 +64,7 @@ def rows_of(events: Sequence[OutputEvent | Removal]) -> Rows:
         removed_workers=[key for key, w in workers.items() if isinstance(w, Removal)],
         assets=_assets([*scores, *alerts]),
         scores=[_score(s) for s in scores],
-        latest_scores=[_latest(key, score) for key, score in sorted(newest.items())],
+        latest_scores=_latest_scores(scores),
         alerts=_alerts(alerts),
         transitions=[_transition(a) for a in alerts],
     )
@@ -65,28 +75,54 @@ Last = dict[str, OutputEvent | Removal]
 
 def _last_by_key(events: Sequence[OutputEvent | Removal]) -> tuple[Last, Last, Last]:
     """For each user, each key of the catalogue, each worker: its newest event, or that it was removed last."""
-    recommendations: Last = {}
-    catalogue: Last = {}
-    workers: Last = {}
+    last: dict[str, Last] = {"recommendations.v1": {}, "catalogue.v1": {}, "workers.v1": {}}
     for event in events:
         match event:
-            case Recommendation(user_id=key, caused_by=cause):
-                known = recommendations.get(key)
-                if not isinstance(known, Recommendation) or known.caused_by.offset < cause.offset:
-                    recommendations[key] = event
-            case CatalogueEntry(key=key, feed_offset=feed_offset):
-                known = catalogue.get(key)
-                if not isinstance(known, CatalogueEntry) or known.feed_offset < feed_offset:
-                    catalogue[key] = event
-            case WorkerStatus(worker=key) | Removal("workers.v1", key):
-                workers[key] = event
-            case Removal("recommendations.v1", key):
-                recommendations[key] = event
+            case Recommendation(user_id=user_id):
+                _keep(last["recommendations.v1"], user_id, event)
+            case CatalogueEntry():
+                _keep(last["catalogue.v1"], catalogue_key(event), event)
+            case WorkerStatus(worker=worker):
+                _keep(last["workers.v1"], worker, event)
             case Removal("catalogue.v1", key):
-                catalogue[key] = event
+                last["catalogue.v1"][key if key.startswith((LISTS, ITEMS)) else _key_of_before(key)] = event
+            case Removal(topic, key) if topic in last:
+                last[topic][key] = event
             case Removal(topic, key):
                 raise ValueError(f"{topic} has no removals, but {key!r} is one")
-    return dict(sorted(recommendations.items())), dict(sorted(catalogue.items())), dict(sorted(workers.items()))
+    recommendations, catalogue, workers = (dict(sorted(of_topic.items())) for of_topic in last.values())
+    return recommendations, catalogue, workers
+
+
+def _keep(last: Last, key: str, event: OutputEvent) -> None:
+    if key not in last or _replaces(event, last[key]):
+        last[key] = event
+
+
+def _replaces(event: OutputEvent, known: OutputEvent | Removal) -> bool:
+    """By the place in the input that it follows from; by its time too, since an input made anew counts from 0 again.
+
+    Equal places: of recommendations it is the same one, which stands; of lists and workers the later one wins.
+    """
+    match event, known:
+        case Recommendation(), Recommendation():
+            return event.caused_by.offset > known.caused_by.offset or event.event_time > known.event_time
+        case CatalogueEntry(), CatalogueEntry():
+            is_same = (event.feed_offset, event.event_time) == (known.feed_offset, known.event_time)
+            return is_same or event.feed_offset > known.feed_offset or event.event_time > known.event_time
+        case WorkerStatus(), WorkerStatus():
+            return event.event_time >= known.event_time
+    return True
+
+
+def catalogue_key(entry: CatalogueEntry) -> str:
+    """The row of an entry: its key, or what the key of a version of before stands for."""
+    return entry.key if entry.kind else _key_of_before(entry.key)
+
+
+def _key_of_before(key: str) -> str:
+    """That version had one key for the trending list and for an item of that name, and told the list by far more."""
+    return TRENDING_KEY if key == "trending" else similar_key(key)
 
 
 def _newest(events: Sequence[Event], key: Callable[[Event], Any], age: Callable[[Event], Any]) -> dict[Any, Event]:
@@ -113,7 +149,12 @@ def _recommendation(event: Recommendation) -> Row:
 
 
 def _entry(event: CatalogueEntry) -> Row:
-    return {"key": event.key, "feed_offset": event.feed_offset, "event": _document(event)}
+    return {
+        "key": catalogue_key(event),
+        "feed_offset": event.feed_offset,
+        "event_time": event.event_time,
+        "event": _document(event),
+    }
 
 
 def _worker(event: WorkerStatus) -> Row:
@@ -142,33 +183,49 @@ def _score(event: Score) -> Row:
     }
 
 
-def _latest(key: tuple[str, str, str], event: Score) -> Row:
-    asset_id, kind, component = key
+def _latest_scores(events: Sequence[Score]) -> list[list[Row]]:
+    """The newest scores of each target, in turns: where several have the same time, each replaces the one before it.
+
+    Which of them stands is for the table to say, which knows the repeated ones: those replace nothing.
+    """
+    newest: dict[TargetKey, dict[str, Score]] = {}
+    for event in events:
+        key: TargetKey = (event.asset_class, event.asset_id, event.kind, event.component or "")
+        known = newest.setdefault(key, {})
+        age = next(iter(known.values())).event_time if known else event.event_time
+        if age < event.event_time:
+            newest[key] = {event.score_id: event}
+        elif age == event.event_time:
+            known.setdefault(event.score_id, event)
+    turns: list[list[Row]] = []
+    for target, scores in sorted(newest.items()):
+        for turn, event in enumerate(scores.values()):
+            if turn == len(turns):
+                turns.append([])
+            turns[turn].append(_latest(target, event))
+    return turns
+
+
+def _latest(key: TargetKey, event: Score) -> Row:
+    asset_class, asset_id, kind, component = key
     return {
+        "asset_class": asset_class,
         "asset_id": asset_id,
         "kind": kind,
         "component": component,
         "event_time": event.event_time,
+        "score_id": event.score_id,
         "event": _document(event),
     }
 
 
 def _assets(events: Sequence[Score | Alert]) -> list[Row]:
-    rows: dict[str, Row] = {}
+    rows: dict[tuple[str, str], Row] = {}
     for event in events:
-        row = rows.get(event.asset_id)
-        time = event.event_time
-        if row is None:
-            rows[event.asset_id] = {
-                "asset_id": event.asset_id,
-                "asset_class": event.asset_class,
-                "first_seen": time,
-                "last_seen": time,
-            }
-        elif time > row["last_seen"]:
-            row["last_seen"] = time
-        elif time < row["first_seen"]:
-            row["first_seen"] = time
+        key, time = (event.asset_class, event.asset_id), event.event_time
+        row = rows.setdefault(key, {"asset_class": key[0], "asset_id": key[1], "first_seen": time, "last_seen": time})
+        row["last_seen"] = max(row["last_seen"], time)
+        row["first_seen"] = min(row["first_seen"], time)
     return [row for _, row in sorted(rows.items())]
 
 

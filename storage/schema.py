@@ -15,7 +15,8 @@ from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import Connection, text
 
-from storage.database import StorageError, build_engine, transaction
+from storage.database import CHANGING, build_engine, transaction
+from storage.errors import StorageError
 
 UPGRADE_LOCK = 0x6D696C6C  # "mill": two containers that start at once upgrade one after the other
 
@@ -35,6 +36,13 @@ def head_revision() -> str:
     return head
 
 
+def is_known(revision: str | None) -> bool:
+    """Whether this version of Millrace has the revision, so that it can upgrade from there. None: from nothing."""
+    if revision is None:
+        return True
+    return any(revision == script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions())
+
+
 def current_revision(connection: Connection) -> str | None:
     """The revision of a database; none: it is empty."""
     return MigrationContext.configure(connection).get_current_revision()
@@ -47,7 +55,7 @@ def upgrade(url: str) -> str:
         UnavailableError: the database is not there.
         StorageError: it was made by a newer version, or a revision failed; nothing was changed.
     """
-    engine = build_engine(url, writes=True)
+    engine = build_engine(url, writes=True, patience=CHANGING)
     if engine.dialect.name == "sqlite":
         Path(str(engine.url.database)).parent.mkdir(parents=True, exist_ok=True)
     try:

@@ -9,16 +9,17 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import delete, exists, select
+from sqlalchemy import delete, exists, false, literal, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from schemas import OutputEvent, UnavailableError
 from schemas.bodies import AlertDetail
 from storage.database import build_engine, transaction
-from storage.read import Reader
+from storage.errors import translate
+from storage.read import AssetKey, Reader
 from storage.rows import Removal, rows_of
-from storage.schema import current_revision, head_revision
-from storage.tables import AcknowledgementRow, AlertRow, AssetRow, OffsetRow, ScoreRow, WorkerRow
+from storage.schema import current_revision, head_revision, is_known
+from storage.tables import AcknowledgementRow, AlertRow, AssetRow, OffsetRow, ScoreRow, Table, WorkerRow
 from storage.write import Span, Written, write_rows
 
 RETENTION_BATCH = 2000  # scores a transaction; about 10 ms, so that the sink hardly waits
@@ -52,11 +53,27 @@ class Store:
             found = current_revision(connection)
         if found != needed:
             where = self._reading.url.render_as_string(hide_password=True)
+            cure = "Run `millrace db upgrade`." if is_known(found) else "A newer version made it: use that version."
             raise UnavailableError(
                 f"The database at {where} is at revision {found or 'none'}; this version of Millrace needs {needed}.",
-                "Run `millrace db upgrade`.",
+                cure,
             )
         return needed
+
+    def probe(self) -> str:
+        """As `check`, and every table answers, and would take a row: none is locked, and it is not read-only.
+
+        Raises:
+            UnavailableError: that is not so; it says what is in the way.
+        """
+        revision = self.check()
+        with transaction(self._reading) as connection:
+            for table in Table.metadata.sorted_tables:
+                connection.execute(select(literal(1)).select_from(table).limit(1))
+        with transaction(self._writing) as connection:
+            # takes the locks and rights of a write, and changes no row
+            connection.execute(update(AcknowledgementRow).where(false()).values(comment=None))
+        return revision
 
     @contextmanager
     def reading(self) -> Iterator[Reader]:
@@ -71,19 +88,21 @@ class Store:
 
         Raises:
             PositionError: the records were already written; read on from where the database is.
-            StorageError: the database refuses the data.
+            RefusedError: the database refuses the data.
         """
-        rows = rows_of(events)
-        with transaction(self._writing) as connection:
-            return write_rows(connection, rows, spans)
+        try:
+            rows = rows_of(events)
+            with transaction(self._writing) as connection:
+                return write_rows(connection, rows, spans)
+        except (OverflowError, ValueError) as error:  # about a value that cannot even be passed on to the database
+            raise translate(error, self._writing.url) from error
 
-    def set_position(self, topic: str, partition: int, next_offset: int) -> None:
-        """Put the position of a partition where its log really is, after the topic was made anew."""
+    def set_position(self, topic: str, partition: int, next_offset: int, topic_id: str | None = None) -> None:
+        """Put the position of a partition where its log really is: of a topic made anew, or seen for the first time."""
         insert = postgresql.insert if self._writing.dialect.name == "postgresql" else sqlite.insert
-        statement = insert(OffsetRow).values(topic=topic, partition=partition, next_offset=next_offset)
-        statement = statement.on_conflict_do_update(
-            index_elements=["topic", "partition"], set_={"next_offset": next_offset}
-        )
+        where = {"next_offset": next_offset, "topic_id": topic_id}
+        statement = insert(OffsetRow).values(topic=topic, partition=partition, **where)
+        statement = statement.on_conflict_do_update(index_elements=["topic", "partition"], set_=where)
         with transaction(self._writing) as connection:
             connection.execute(statement)
 
@@ -102,10 +121,11 @@ class Store:
     def delete_old_scores(self, days: float, should_stop: Callable[[], bool] = lambda: False) -> int:
         """Delete the scores whose event_time is older, asset by asset in small transactions. Returns how many."""
         oldest = datetime.now(UTC) - timedelta(days=days)
-        deleted, after = 0, ""
+        deleted = 0
+        after = ("", "")
         while assets := self._assets_with_scores_before(oldest, after):
-            for asset_id in assets:
-                while not should_stop() and (count := self._delete_scores(asset_id, oldest)):
+            for asset in assets:
+                while not should_stop() and (count := self._delete_scores(asset, oldest)):
                     deleted += count
             after = assets[-1]
             if should_stop():
@@ -118,15 +138,22 @@ class Store:
         with transaction(self._writing) as connection:
             return int(connection.execute(delete(WorkerRow).where(WorkerRow.event_time < oldest)).rowcount)
 
-    def _assets_with_scores_before(self, oldest: datetime, after: str) -> Sequence[str]:
-        has_old = exists().where(ScoreRow.asset_id == AssetRow.asset_id, ScoreRow.event_time < oldest)
-        statement = select(AssetRow.asset_id).where(AssetRow.asset_id > after, has_old)
+    def _assets_with_scores_before(self, oldest: datetime, after: AssetKey) -> list[AssetKey]:
+        has_old = exists().where(
+            ScoreRow.asset_class == AssetRow.asset_class,
+            ScoreRow.asset_id == AssetRow.asset_id,
+            ScoreRow.event_time < oldest,
+        )
+        key = tuple_(AssetRow.asset_class, AssetRow.asset_id)
+        statement = select(AssetRow.asset_class, AssetRow.asset_id).where(key > tuple_(*map(literal, after)), has_old)
         with transaction(self._reading) as connection:
-            return connection.scalars(statement.order_by(AssetRow.asset_id).limit(500)).all()
+            rows = connection.execute(statement.order_by(AssetRow.asset_class, AssetRow.asset_id).limit(500))
+            return [(asset_class, asset_id) for asset_class, asset_id in rows]
 
-    def _delete_scores(self, asset_id: str, oldest: datetime) -> int:
+    def _delete_scores(self, asset: AssetKey, oldest: datetime) -> int:
         """The oldest RETENTION_BATCH, and whatever has the same time as the last of them."""
-        expired = (ScoreRow.asset_id == asset_id, ScoreRow.event_time < oldest)
+        of_asset = (ScoreRow.asset_class == asset[0], ScoreRow.asset_id == asset[1])
+        expired = (*of_asset, ScoreRow.event_time < oldest)
         last = select(ScoreRow.event_time).where(*expired).order_by(ScoreRow.event_time)
         with transaction(self._writing) as connection:
             until = connection.scalar(last.offset(RETENTION_BATCH - 1).limit(1))

@@ -66,12 +66,16 @@ class Table(DeclarativeBase):
 
 
 class OffsetRow(Table):
-    """The next record to read of each partition of an output topic, written with the rows that it stands for."""
+    """The next record to read of each partition of an output topic, written with the rows that it stands for.
+
+    `topic_id` says of which topic of this name: one that was made anew begins again. None: not known yet.
+    """
 
     __tablename__ = "offsets"
     topic: Mapped[str] = mapped_column(primary_key=True)
     partition: Mapped[int] = mapped_column(primary_key=True)
     next_offset: Mapped[int]
+    topic_id: Mapped[str | None]
 
 
 class RecommendationRow(Table):
@@ -86,11 +90,12 @@ class RecommendationRow(Table):
 
 
 class CatalogueRow(Table):
-    """What is trending (key `trending`) and what is similar to an item: the entry with the highest feed offset."""
+    """What is trending (key `list/trending`) and what is similar to an item (`item/<item_id>`): the newest entry."""
 
     __tablename__ = "catalogue"
     key: Mapped[str] = mapped_column(primary_key=True)
     feed_offset: Mapped[int]
+    event_time: Mapped[datetime]
     event: Mapped[dict[str, Any]] = mapped_column(comment="as on catalogue.v1")
 
 
@@ -104,12 +109,12 @@ class WorkerRow(Table):
 
 
 class AssetRow(Table):
-    """Every asset that was ever scored or alerted."""
+    """Every asset that was ever scored or alerted. Each class numbers its own: pump 1 is not fan 1."""
 
     __tablename__ = "assets"
-    __table_args__ = (Index(None, "asset_class", "asset_id"),)
+    __table_args__ = (Index(None, "asset_id"),)
+    asset_class: Mapped[str] = mapped_column(primary_key=True)
     asset_id: Mapped[str] = mapped_column(primary_key=True)
-    asset_class: Mapped[str]
     first_seen: Mapped[datetime]
     last_seen: Mapped[datetime]
 
@@ -118,10 +123,12 @@ class LatestScoreRow(Table):
     """The newest score of each asset for each of its targets. `component` is empty where the score is of the asset."""
 
     __tablename__ = "latest_scores"
+    asset_class: Mapped[str] = mapped_column(primary_key=True)
     asset_id: Mapped[str] = mapped_column(primary_key=True)
     kind: Mapped[str] = mapped_column(primary_key=True)
     component: Mapped[str] = mapped_column(primary_key=True)
     event_time: Mapped[datetime]
+    score_id: Mapped[str]
     event: Mapped[dict[str, Any]] = mapped_column(comment="as on scores.v1")
 
 
@@ -134,10 +141,10 @@ class ScoreRow(Table):
 
     __tablename__ = "scores"
     __table_args__ = {"sqlite_with_rowid": False}  # noqa: RUF012
+    asset_class: Mapped[str] = mapped_column(primary_key=True)
     asset_id: Mapped[str] = mapped_column(primary_key=True)
     event_time: Mapped[datetime] = mapped_column(primary_key=True)
     score_id: Mapped[str] = mapped_column(primary_key=True)
-    asset_class: Mapped[str]
     kind: Mapped[str]
     component: Mapped[str | None]
     value: Mapped[float]

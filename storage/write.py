@@ -5,12 +5,25 @@ rows, spans ─► positions (guarded) ─► assets, scores, recommendations, c
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, bindparam, column, delete, func, select, text
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    and_,
+    bindparam,
+    column,
+    delete,
+    func,
+    literal_column,
+    not_,
+    or_,
+    select,
+    text,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql.expression import Executable
 
@@ -33,12 +46,16 @@ TRANSITIONS_LOCK = 0x616C7274  # "alrt"
 
 
 class Span(NamedTuple):
-    """Records `start <= offset < next_offset` of one partition; `topic` is its name on the broker."""
+    """Records `start <= offset < next_offset` of one partition; `topic` is its name on the broker.
+
+    `topic_id` is Kafka's: a span of a topic that was deleted is not written on the position of the one made anew.
+    """
 
     topic: str
     partition: int
     start: int
     next_offset: int
+    topic_id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -54,31 +71,85 @@ class PositionError(MillraceError):
 
     title = "The partition is elsewhere in the database"
 
-    def __init__(self, span: Span, found: int) -> None:
+    def __init__(self, span: Span, found: int, found_id: str | None = None) -> None:
+        of = (
+            f" of topic {found_id}, and the batch is of {span.topic_id}"
+            if found_id not in (None, span.topic_id)
+            else ""
+        )
         super().__init__(
-            f"{span.topic}-{span.partition} is at {found} in the database, but the batch starts at {span.start}.",
+            f"{span.topic}-{span.partition} is at {found} in the database{of}, but the batch starts at {span.start}.",
             "Read on from the position in the database.",
         )
         self.span = span
         self.found = found
 
 
+Condition = Callable[[Any, Any], ColumnElement[bool]]
+
+
 class _Rule(NamedTuple):
-    """What happens to a row that is there already: it stands, or a newer one replaces some of its columns."""
+    """What happens to a row that is there already: it stands, or a newer one replaces some of its columns.
+
+    `replaced_if` takes the columns of the new row and those of the one that is there.
+    """
 
     key: tuple[str, ...]
-    newer_by: str = ""
+    replaced_if: Condition | None = None
     replaces: tuple[str, ...] = ()
 
 
+def _is_later(place: str, *, wins_ties: bool) -> Condition:
+    """As `storage.rows` decides within a batch."""
+
+    def holds(new: Any, old: Any) -> ColumnElement[bool]:
+        is_later = or_(new[place] > old[place], new.event_time > old.event_time)
+        if not wins_ties:
+            return is_later
+        is_same = and_(new[place] == old[place], new.event_time == old.event_time)
+        return or_(is_later, and_(is_same, _differs(new, old)))
+
+    return holds
+
+
+def _differs(new: Any, old: Any) -> ColumnElement[bool]:
+    differs: ColumnElement[bool] = new.event.is_distinct_from(old.event)  # the same again is counted as a repeat
+    return differs
+
+
+def _is_later_score(new: Any, old: Any) -> ColumnElement[bool]:
+    """Of two scores of one time the later applied one stands; a repeated one was applied when it first came."""
+    # by name: SQLAlchemy would take the columns of `new` for those of one more table to read
+    keys = ("asset_class", "asset_id", "event_time", "score_id")
+    known = ScoreRow.__table__.columns
+    is_repeated = select(ScoreRow.score_id).where(*(known[k] == literal_column(f"excluded.{k}") for k in keys)).exists()
+    return or_(new.event_time > old.event_time, and_(new.event_time == old.event_time, not_(is_repeated)))
+
+
 _RULES: dict[type[Table], _Rule] = {
-    RecommendationRow: _Rule(("user_id",), "caused_offset", ("recommendation_id", "event_time", "event")),
-    CatalogueRow: _Rule(("key",), "feed_offset", ("event",)),
-    WorkerRow: _Rule(("worker",), "event_time", ("event",)),
-    AssetRow: _Rule(("asset_id",), "last_seen", ("asset_class",)),
-    ScoreRow: _Rule(("asset_id", "event_time", "score_id")),
-    LatestScoreRow: _Rule(("asset_id", "kind", "component"), "event_time", ("event",)),
-    AlertRow: _Rule(("alert_id",), "sequence", ("state", "severity", "score", "updated_at")),
+    RecommendationRow: _Rule(
+        ("user_id",),
+        _is_later("caused_offset", wins_ties=False),
+        ("caused_offset", "recommendation_id", "event_time", "event"),
+    ),
+    CatalogueRow: _Rule(("key",), _is_later("feed_offset", wins_ties=True), ("feed_offset", "event_time", "event")),
+    WorkerRow: _Rule(
+        ("worker",),
+        lambda new, old: or_(
+            new.event_time > old.event_time, and_(new.event_time == old.event_time, _differs(new, old))
+        ),
+        ("event_time", "event"),
+    ),
+    AssetRow: _Rule(("asset_class", "asset_id"), lambda new, old: new.last_seen > old.last_seen, ("last_seen",)),
+    ScoreRow: _Rule(("asset_class", "asset_id", "event_time", "score_id")),
+    LatestScoreRow: _Rule(
+        ("asset_class", "asset_id", "kind", "component"), _is_later_score, ("event_time", "score_id", "event")
+    ),
+    AlertRow: _Rule(
+        ("alert_id",),
+        lambda new, old: new.sequence > old.sequence,
+        ("sequence", "state", "severity", "score", "updated_at"),
+    ),
     TransitionRow: _Rule(("alert_id", "sequence")),
 }
 
@@ -93,7 +164,8 @@ def write_rows(connection: Connection, rows: Rows, spans: Sequence[Span]) -> Wri
         _move(connection, span)
     _remove(connection, rows)
     upsert(connection, AssetRow, rows.assets)
-    upsert(connection, LatestScoreRow, rows.latest_scores)
+    for turn in rows.latest_scores:  # before the scores, which then tell the repeated ones
+        upsert(connection, LatestScoreRow, turn)
     changed = upsert(connection, ScoreRow, rows.scores)
     changed += upsert(connection, RecommendationRow, rows.recommendations)
     changed += upsert(connection, CatalogueRow, rows.catalogue)
@@ -132,12 +204,12 @@ def _upsert_statement(table: type[Table], dialect: str, names: tuple[str, ...]) 
         statement = postgresql.insert(table).from_select(list(names), select(rows.render_derived("given", True)))
     else:
         statement = sqlite.insert(table)
-    if rule.newer_by:
+    if rule.replaced_if is not None:
         new = statement.excluded
         statement = statement.on_conflict_do_update(
             index_elements=rule.key,
-            set_={name: new[name] for name in (rule.newer_by, *rule.replaces)},
-            where=new[rule.newer_by] > columns[rule.newer_by],
+            set_={name: new[name] for name in rule.replaces},
+            where=rule.replaced_if(new, columns),
         )
     else:
         statement = statement.on_conflict_do_nothing(index_elements=rule.key)
@@ -147,15 +219,24 @@ def _upsert_statement(table: type[Table], dialect: str, names: tuple[str, ...]) 
 def _move(connection: Connection, span: Span) -> None:
     """A guarded update: the second of two writers of a partition waits for the first, then finds another position."""
     insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-    statement = insert(OffsetRow).values(topic=span.topic, partition=span.partition, next_offset=span.next_offset)
+    statement = insert(OffsetRow).values(
+        topic=span.topic, partition=span.partition, next_offset=span.next_offset, topic_id=span.topic_id
+    )
+    is_here = OffsetRow.next_offset == span.start
+    if span.topic_id is not None:
+        is_here = and_(is_here, or_(OffsetRow.topic_id.is_(None), OffsetRow.topic_id == span.topic_id))
     statement = statement.on_conflict_do_update(
         index_elements=["topic", "partition"],
-        set_={"next_offset": span.next_offset},
-        where=OffsetRow.next_offset == span.start,
+        set_={
+            "next_offset": span.next_offset,
+            "topic_id": func.coalesce(statement.excluded.topic_id, OffsetRow.topic_id),
+        },
+        where=is_here,
     )
     if not connection.execute(statement.execution_options(preserve_rowcount=True)).rowcount:
         where = (OffsetRow.topic == span.topic, OffsetRow.partition == span.partition)
-        raise PositionError(span, connection.scalars(select(OffsetRow.next_offset).where(*where)).one())
+        found = connection.execute(select(OffsetRow.next_offset, OffsetRow.topic_id).where(*where)).one()
+        raise PositionError(span, *found)
 
 
 def _remove(connection: Connection, rows: Rows) -> None:

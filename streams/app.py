@@ -42,11 +42,11 @@ def build_edge(settings: Settings) -> faust.App:
     of models.v1, which changes what the agents serve."""
     from models.signing import Trust
     from models.store import ModelStore
-    from streams.feed import CatalogueTeller
     from streams.model_topic import ModelReader
     from streams.seats import AssetSeat, RankerSeat
     from streams.serving import Serving
     from streams.status import StatusTeller
+    from streams.teller import CatalogueTeller
 
     app = build_app("edge", settings)
     assets = AssetSeat(settings)

@@ -17,7 +17,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from schemas import MillraceError, Settings, dead_letters_of, topic_name
 from streams.handler import Handler
 from streams.kafka import client_options, group_name
-from streams.metrics import MADE_ANEW, REFUSED_ROWS
+from streams.metrics import REFUSED_ROWS, TOPICS_MADE_ANEW
 from streams.ownership import Memory, Partition, Positions
 from streams.recall import Sent, output_starts, read_to
 from streams.saved import Replayed, Snapshot, Standing, encode, restore
@@ -151,7 +151,7 @@ class Changelog:
         return is_anew
 
     def _made_anew(self, part: Partition, topic: str, position: int) -> None:
-        MADE_ANEW.labels(topic).inc()
+        TOPICS_MADE_ANEW.labels(self._handler.name, topic.removeprefix(self._settings.topic_prefix)).inc()
         if topic == self.log_topic:
             part.ahead = set()
         part.log.error(

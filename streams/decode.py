@@ -5,6 +5,8 @@ value ─► size ─► JSON, depth, schema (pydantic) ─► time ─► event
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Sequence
 from functools import cache
 from typing import Any, TypeVar
@@ -12,10 +14,13 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from schemas import TOPICS, InputEvent, Settings
+from schemas.events import EARLIEST, LATEST
+from schemas.topics import ITEMS, MAINTENANCE
 from streams.handler import ConsumerRecord, DeadLetter
 from streams.metrics import UNKNOWN_FIELDS
 
 Event = TypeVar("Event", bound=InputEvent)
+EARLIEST_MS, LATEST_MS = EARLIEST.timestamp() * 1000, LATEST.timestamp() * 1000
 MOST_FAULTS = 3  # named in a reason
 MOST_CHARS = 120  # of the path to a field, which a producer makes up
 
@@ -23,46 +28,75 @@ MOST_CHARS = 120  # of the path to a field, which a producer makes up
 def decode(
     records: Sequence[ConsumerRecord], event_type: type[Event], settings: Settings, now: float | None = None
 ) -> tuple[list[Event | None], list[DeadLetter]]:
-    """Events of records of one topic, none where a record is dead, and the dead letters.
+    """Events of records of one topic, none where a record is dead, and the dead letters. Never raises for a record.
 
     A record without value is dead too, except on a compacted topic, where it removes its key: there the event is none
     and no dead letter says so.
 
     Args:
-        now: epoch seconds. Without it each record's Kafka timestamp is its clock, so that decoding is deterministic;
-            brokers do not take timestamps from the future (`message.timestamp.after.max.ms`, an hour).
+        now: epoch seconds. Without it each record's Kafka timestamp is its clock (the broker's, see schemas.topics),
+            so that decoding is deterministic. A record whose timestamp is none (0, -1, in seconds) is measured by the
+            worker's clock: only an event that lies ahead at this moment can be judged otherwise by a replay.
     """
+    validate, most_bytes = event_type.__pydantic_validator__.validate_json, settings.max_event_bytes
     events: list[Event | None] = []
     dead: list[DeadLetter] = []
-    validate = event_type.__pydantic_validator__.validate_json
-    most_bytes, most_future_s = settings.max_event_bytes, settings.max_future_s
+    topic, limits = "", (0.0, "")
     for record in records:
+        if record.topic != topic:
+            topic, limits = record.topic, _most_future(record.topic.removeprefix(settings.topic_prefix), settings)
         event, reason, value = None, "", record.value
-        if value is None:
-            if not _takes_tombstones(record.topic.removeprefix(settings.topic_prefix)):
-                reason = "no value: this topic takes events only"
-        elif len(value) > most_bytes:
-            reason = f"{len(value):,} bytes, more than MILLRACE_MAX_EVENT_BYTES = {most_bytes:,}"
+        if value is None or len(value) > most_bytes:
+            reason = _unread(record, settings)
         else:
             try:
                 event = validate(value)
-            except ValidationError as error:
-                reason = describe(error)
-            else:
-                clock = record.timestamp / 1000 if now is None else now
-                ahead = event.event_time.timestamp() - clock
-                if ahead > most_future_s:
-                    reason = (
-                        f"{ahead:,.0f} s ahead of the clock, more than MILLRACE_MAX_FUTURE_S = {most_future_s:,.0f}"
-                        " - at event_time"
-                    )
-                    event = None
+                ahead = event.event_time.timestamp() - (now if now is not None else _clock(record))
+                if ahead > limits[0]:
+                    event, reason = None, _too_far(ahead, limits)
                 elif event.model_extra:
                     UNKNOWN_FIELDS.labels(record.topic).inc(len(event.model_extra))
+            except ValidationError as error:
+                reason = describe(error)
+            except Exception as error:  # whatever the parser stumbles over: a record is refused, not the partition
+                event, reason = None, f"{type(error).__name__} while it was read: {str(error)[:MOST_CHARS]}"
         events.append(event)
         if reason:
             dead.append(DeadLetter(record, reason))
     return events, dead
+
+
+def _unread(record: ConsumerRecord, settings: Settings) -> str:
+    """Why a value is not even parsed; empty where none is right."""
+    if record.value is not None:
+        most = settings.max_event_bytes
+        return f"{len(record.value):,} bytes, more than MILLRACE_MAX_EVENT_BYTES = {most:,}"
+    takes_none = _takes_tombstones(record.topic.removeprefix(settings.topic_prefix))
+    return "" if takes_none else "no value: this topic takes events only"
+
+
+def _too_far(ahead: float, limits: tuple[float, str]) -> str:
+    return f"{ahead:,.0f} s ahead of the clock, more than {limits[1]} = {limits[0]:,.0f} - at event_time"
+
+
+def record_time_s(record: ConsumerRecord) -> float:
+    """Epoch seconds of a record's timestamp; NaN where it is none: clients write 0, -1, seconds, microseconds."""
+    timestamp_ms = record.timestamp
+    if timestamp_ms is None or not EARLIEST_MS <= timestamp_ms < LATEST_MS:
+        return math.nan
+    return float(timestamp_ms) / 1000
+
+
+def _clock(record: ConsumerRecord) -> float:
+    found = record_time_s(record)
+    return time.time() if math.isnan(found) else found
+
+
+def _most_future(topic: str, settings: Settings) -> tuple[float, str]:
+    """How far ahead events of a topic may lie, and the setting that says so."""
+    if topic in (ITEMS, MAINTENANCE):
+        return settings.max_future_plan_s, "MILLRACE_MAX_FUTURE_PLAN_S"
+    return settings.max_future_s, "MILLRACE_MAX_FUTURE_S"
 
 
 def describe(error: ValidationError) -> str:

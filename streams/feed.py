@@ -1,42 +1,37 @@
-"""The click feed in a worker: every process reads all of it and keeps the catalogue view; one of them tells the world.
+"""The click feed in a worker: every process reads all of it and keeps the catalogue view.
 
-millrace.feed.v1 ─► FeedReader ─► CatalogueView ─► (the owner of clicks partition 0) CatalogueTeller ─► catalogue.v1
+millrace.feed.v1 ─► FeedReader ─► CatalogueView
 
-The view is a pure function of the feed, so it is never checkpointed: a local snapshot only shortens its rebuilding.
+The view is a pure function of the feed, so it is never checkpointed: a local snapshot only shortens its rebuilding. The
+snapshot keeps the id of the feed that it is of: a feed that was made anew is read from its beginning.
 """
 
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+import contextlib
 from typing import Any
 
-import numpy as np
-import orjson
 import structlog
 from aiokafka import TopicPartition
-from aiokafka.errors import KafkaError, OffsetOutOfRangeError
+from aiokafka.errors import ConsumerStoppedError, KafkaError, OffsetOutOfRangeError
 from mode import Service
 
 from models.catalogue import CatalogueView
 from models.feed import FeedError
-from models.recommender import Recommender
 from models.snapshot import SnapshotError
-from schemas import RecommenderProfile, Settings, rfc3339, topic_name
-from schemas.topics import CATALOGUE, FEED
+from schemas import RecommenderProfile, Settings, topic_name
+from schemas.topics import FEED
 from streams.kafka import open_partition
 from streams.metrics import FEED_EVENTS, FEED_LAG
-from streams.producer import EventProducer
-from streams.runtime import Runtime
+from streams.topic_ids import topic_ids
 
 log = structlog.get_logger(__name__)
 SNAPSHOT_EVERY_S = 300.0
-TELL_EVERY_S = 3.0
-SIMILAR_EACH_TIME = 100  # lists of similar items computed in one turn, about 0.3 ms each
-LENGTH = 20
-TRENDING = "trending"  # its key on the topic
+AGAIN_S, MOST_AGAIN_S = 1.0, 5.0
+WATCH_S = 2.0
+CLOSE_S = 1.0
+SAVE_S = 3.0  # at the end; without it the next start reads more of the feed
 
 
 class FeedReader(Service):
@@ -45,10 +40,12 @@ class FeedReader(Service):
     def __init__(self, settings: Settings, profile: RecommenderProfile) -> None:
         super().__init__()
         self._settings, self._profile = settings, profile
+        self._tp = TopicPartition(topic_name(settings, FEED), 0)
         self._snapshot = settings.home / "snapshots" / "catalogue.npz"
         self._is_caught_up = asyncio.Event()
         self._consumer: Any = None
-        self._saved_at, self._saved_offset = time.monotonic(), 0
+        self._is_anew = False  # the feed was deleted and made again under us
+        self._saved_offset = 0
         self.view = self._restore()
 
     async def caught_up(self) -> None:
@@ -67,41 +64,68 @@ class FeedReader(Service):
 
     @Service.task
     async def _read(self) -> None:
-        tp = TopicPartition(topic_name(self._settings, FEED), 0)
-        target = await self._open(tp)
+        while not self.should_stop:
+            end = await self._open()
+            while not (self.should_stop or self._is_anew) and end is not None:
+                try:
+                    await self._turn(end)
+                except ConsumerStoppedError:  # the worker ends
+                    return
+            self._is_anew = False
+
+    async def _turn(self, end: int) -> None:
+        consumer = self._consumer
+        try:
+            fetched = await consumer.getmany(self._tp, timeout_ms=200, max_records=500)
+        except OffsetOutOfRangeError:  # the topic was made anew, or retention overtook us
+            first = int((await consumer.beginning_offsets([self._tp]))[self._tp])
+            self._start_over(first, self.view.feed_id)
+            consumer.seek(self._tp, first)
+            return
+        except KafkaError as error:
+            log.warning("the click feed cannot be read; it is tried again", error=repr(error))
+            await self.sleep(AGAIN_S)
+            return
+        for record in fetched.get(self._tp, ()):
+            self._apply(record)
+        self._note_progress(consumer.highwater(self._tp), end)
+
+    async def _open(self) -> int | None:
+        """Begin at the snapshot's offset. Returns the end of the feed at this moment; none when the worker stops."""
+        await self._close()
+        attempts = 0
         while not self.should_stop:
             try:
-                fetched = await self._consumer.getmany(tp, timeout_ms=200, max_records=500)
-            except OffsetOutOfRangeError:  # the topic was made anew, or retention overtook us
-                self._start_over(int((await self._consumer.beginning_offsets([tp]))[tp]))
-                self._consumer.seek(tp, self.view.feed_offset)
-                continue
-            except KafkaError as error:
-                log.warning("the click feed cannot be read; it is tried again", error=repr(error))
-                await self.sleep(1.0)
-                continue
-            for record in fetched.get(tp, ()):
-                self._apply(record)
-            self._note_progress(tp, target)
+                feed_id = (await topic_ids(self._settings, [self._tp.topic]))[self._tp.topic]
+                self._consumer, first, end = await open_partition(self._settings, self._tp, fetch_wait_ms=20)
+            except (KafkaError, OSError, KeyError) as error:
+                attempts += 1
+                log.warning("the click feed cannot be opened; it is tried again", error=repr(error), attempts=attempts)
+                await self.sleep(min(AGAIN_S * 2 ** min(attempts - 1, 3), MOST_AGAIN_S))
+            else:
+                is_other = self.view.feed_id not in ("", feed_id)
+                if is_other or not first <= self.view.feed_offset <= end:
+                    self._start_over(first, feed_id)
+                self.view.feed_id = feed_id
+                self._consumer.seek(self._tp, self.view.feed_offset)
+                return end
+        return None
 
-    async def _open(self, tp: TopicPartition) -> int:
-        """Begin at the snapshot's offset. Returns the end of the feed at this moment."""
-        while True:
+    @Service.task
+    async def _watch(self) -> None:
+        """Only its id tells a feed that was made anew."""
+        while not self.should_stop:
+            await self.sleep(WATCH_S)
             try:
-                self._consumer, first, end = await open_partition(self._settings, tp, fetch_wait_ms=20)
-                break
-            except KafkaError as error:
-                log.warning("the click feed cannot be opened; it is tried again", error=repr(error))
-                await self.sleep(1.0)
-        if not first <= self.view.feed_offset <= end:
-            self._start_over(first)
-        self._consumer.seek(tp, self.view.feed_offset)
-        return end
+                found = await topic_ids(self._settings, [self._tp.topic])
+            except (KafkaError, OSError):
+                continue
+            self._is_anew = self._is_anew or found.get(self._tp.topic, self.view.feed_id) != self.view.feed_id != ""
 
-    def _start_over(self, offset: int) -> None:
+    def _start_over(self, offset: int, feed_id: str) -> None:
         log.warning("the catalogue view starts over: its place in the feed is not on the broker", feed_offset=offset)
         self.view = CatalogueView(self._profile)
-        self.view.feed_offset = offset
+        self.view.feed_offset, self.view.feed_id = offset, feed_id
 
     def _apply(self, record: Any) -> None:
         try:
@@ -112,85 +136,39 @@ class FeedReader(Service):
         else:
             FEED_EVENTS.inc(applied)
 
-    def _note_progress(self, tp: TopicPartition, target: int) -> None:
+    def _note_progress(self, highwater: int | None, end: int) -> None:
         offset = self.view.feed_offset
-        FEED_LAG.set(max(0, (self._consumer.highwater(tp) or offset) - offset))
-        if not self._is_caught_up.is_set() and offset >= target:
+        FEED_LAG.set(max(0, (highwater or offset) - offset))
+        if not self._is_caught_up.is_set() and offset >= end:
             log.info("the catalogue view is up to date", feed_offset=offset, items=self.view.items)
             self._is_caught_up.set()
-        if time.monotonic() - self._saved_at > SNAPSHOT_EVERY_S:
-            self._save()
-
-    def _save(self) -> None:
-        self._saved_at = time.monotonic()
-        if self.view.feed_offset > self._saved_offset:
-            self.view.save(self._snapshot)
-            self._saved_offset = self.view.feed_offset
-
-    async def on_stop(self) -> None:
-        if self._consumer is not None:
-            await self._consumer.stop()
-        self._save()
-
-
-Asked = Callable[[], tuple[FeedReader, Recommender]]
-
-
-class CatalogueTeller(Service):
-    """Emits what is trending, and what is similar to items that were clicked, where it changed.
-
-    Only the worker that owns partition 0 of the clicks does, so that one does at a time; after a change of owner the
-    lists are told again, which consumers overwrite by key.
-
-    Args:
-        asked: the reader and the recommender that serve at the moment.
-    """
-
-    def __init__(self, settings: Settings, asked: Asked, runtime: Runtime) -> None:
-        super().__init__()
-        self._settings, self._asked, self._runtime = settings, asked, runtime
-        self._told: dict[str, list[str]] = {}  # by key: the item ids that were told
-        self._clicks = np.zeros(0, np.int32)  # of each item, when its list was last looked at
 
     @Service.task
-    async def _tell(self) -> None:
-        await self._asked()[0].caught_up()
-        async with EventProducer(self._settings) as producer:
-            async for _ in self.itertimer(TELL_EVERY_S, name="catalogue"):
-                owned = self._runtime.parts.get(0)
-                if owned is None or not owned.is_ready:
-                    self._told.clear()
-                    continue
-                for key, items in self._lists():
-                    ids = [item_id for item_id, _ in items]
-                    if ids and self._told.get(key) != ids:
-                        self._told[key] = ids
-                        await producer.push_bytes(CATALOGUE, key.encode(), self._entry(key, items))
-                    await asyncio.sleep(0)  # a list takes .3 ms: clicks go first
+    async def _save_now_and_then(self) -> None:
+        """Arrays are copied between two records, and written beside the flow of events."""
+        while not self.should_stop:
+            await self.sleep(SNAPSHOT_EVERY_S)
+            await self._save()
 
-    def _lists(self) -> Iterator[tuple[str, list[tuple[str, float]]]]:
-        """Trending, and similar items of those that gained most clicks since they were last looked at."""
-        reader, recommender = self._asked()
-        view = reader.view
-        yield TRENDING, view.trending(LENGTH)
-        clicks = view.arrays.items["clicks"][: view.items].copy()
-        gained = clicks.copy()
-        known = min(len(self._clicks), len(clicks))
-        gained[:known] -= self._clicks[:known]
-        rows = np.argsort(-gained, kind="stable")[:SIMILAR_EACH_TIME]
-        rows = rows[gained[rows] > 0]
-        then = np.zeros_like(clicks)
-        then[:known] = self._clicks[:known]
-        then[rows] = clicks[rows]
-        self._clicks = then
-        for row in rows.tolist():
-            yield view.item_ids[row], recommender.similar(view, row, LENGTH)
+    async def _save(self) -> None:
+        """Without a snapshot the next start reads more of the feed: no reason to end a worker."""
+        if self.view.feed_offset <= self._saved_offset:
+            return
+        write, offset = self.view.frozen(), self.view.feed_offset
+        try:
+            await asyncio.to_thread(write, self._snapshot)
+        except OSError as error:
+            log.warning("the snapshot of the view is not written; the next start reads more", error=str(error))
+        else:
+            self._saved_offset = offset
 
-    def _entry(self, key: str, items: list[tuple[str, float]]) -> bytes:
-        entry = {
-            "key": key,
-            "event_time": rfc3339(datetime.now(UTC)),
-            "feed_offset": self._asked()[0].view.feed_offset,
-            "items": [{"item_id": item_id, "score": score} for item_id, score in items],
-        }
-        return orjson.dumps(entry)
+    async def _close(self) -> None:
+        consumer, self._consumer = self._consumer, None
+        if consumer is not None:
+            with contextlib.suppress(KafkaError, TimeoutError):
+                await asyncio.wait_for(consumer.stop(), CLOSE_S)
+
+    async def on_stop(self) -> None:
+        await self._close()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._save(), SAVE_S)

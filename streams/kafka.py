@@ -7,22 +7,29 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+import time
 from collections.abc import Sequence
 from typing import Any
 
+import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.errors import for_code
 
 from schemas import Settings, SettingsError, UnavailableError
+from streams.metrics import HELD, LAG
 
+log = structlog.get_logger(__name__)
 REQUEST_TIMEOUT_MS = 20_000
 OPEN_TIMEOUT_MS = 10_000  # a partition that is not there is waited for as long
 # A consumer that fetches nothing for this long leaves its group and never comes back (aiokafka 0.14). Ours fetches
 # nothing while a partition waits for what is away, for as long as that takes; its heartbeats say that it lives.
 IDLE_MS = 2**31 - 1
 ASK_S = 2.0
+HELD_AFTER_S = 10.0  # transactions of checkpoints take a tenth of a second
+# A topic that was made anew is seen at the next look at the metadata; aiokafka's default is five minutes
+METADATA_MS = 5_000
 FETCH_WAIT_MS = 50  # a fetch returns at once when there is something; without it a new partition waits this long
 
 
@@ -54,6 +61,49 @@ def client_options(settings: Settings) -> dict[str, Any]:
     return options
 
 
+class LagMeter:
+    """How far an agent is behind the ends of its partitions: to the high watermark, as everybody else counts.
+
+    `read_committed` only shows what is below the first open transaction (the last stable offset). A producer that died
+    in one holds all readers up until its transaction times out; without this the lag would say 0 all the while.
+    """
+
+    def __init__(self, agent: str) -> None:
+        self._agent = agent
+        self._held_since: dict[TopicPartition, float] = {}
+        self._told: set[TopicPartition] = set()
+
+    def measure(self, consumer: Any, tp: TopicPartition, position: int) -> None:
+        """`position` is the next offset to apply; nothing is known of a partition before its first fetch."""
+        end, stable = consumer.highwater(tp), consumer.last_stable_offset(tp)
+        if end is None or end < 0:
+            return
+        labels = (self._agent, tp.topic, tp.partition)
+        LAG.labels(*labels).set(max(0, end - position))
+        is_held = stable is not None and 0 <= stable < end and position >= stable
+        HELD.labels(*labels).set(end - stable if is_held else 0)
+        if not is_held:
+            self._held_since.pop(tp, None)
+            self._told.discard(tp)
+            return
+        waited_s = time.monotonic() - self._held_since.setdefault(tp, time.monotonic())
+        if waited_s >= HELD_AFTER_S and tp not in self._told:
+            self._told.add(tp)
+            log.warning(
+                "an open transaction of a producer holds back its partition: nothing after it can be read until that "
+                "producer ends it, or it times out (transaction.timeout.ms). `kafka-transactions.sh find-hanging` of "
+                "Kafka's tools names it, `abort` ends it",
+                agent=self._agent, topic=tp.topic, partition=tp.partition, next_offset=position, end=end,
+            )  # fmt: skip
+
+    def forget(self, tp: TopicPartition) -> None:
+        """Another worker tells about this partition now."""
+        self._held_since.pop(tp, None)
+        self._told.discard(tp)
+        for gauge in (LAG, HELD):
+            gauge.labels(self._agent, tp.topic, tp.partition).set(0)
+
+
 def group_name(settings: Settings, agent: str) -> str:
     """Consumer group of an agent; its transactional ids begin with it."""
     return f"{settings.topic_prefix}millrace-{agent}"
@@ -78,6 +128,7 @@ async def start_group_consumer(settings: Settings, group: str) -> Any:
         heartbeat_interval_ms=int(min(3.0, settings.session_timeout_s / 4) * 1000),
         request_timeout_ms=REQUEST_TIMEOUT_MS,
         max_poll_interval_ms=IDLE_MS,
+        metadata_max_age_ms=METADATA_MS,
     )
     try:
         await consumer.start()

@@ -13,20 +13,23 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import structlog
 
 from models.alerts import CLEARED, SEVERITIES
-from models.maintenance import AssetEvent, AssetModel, Decisions
-from models.observe import SCORED, STATUSES
+from models.maintenance import AssetEvent, AssetModel, Decisions, EventBatch
+from models.observe import LATE, SCORED, STATUSES
 from models.shadow import AssetShadow
 from models.stages import enter
 from schemas import InputEvent, Maintenance, Settings, Telemetry
 from schemas.topics import ALERTS, MAINTAIN_STATE, MAINTENANCE, SCORES, TELEMETRY
+from streams.decode import record_time_s
 from streams.handler import ConsumerRecord, DeadLetter, Outcome, Output
-from streams.metrics import SKIPPED
+from streams.metrics import BESIDE, SKIPPED
 from streams.outbox import output_id
 from streams.page import caused_by, decision, decode_topics
 from streams.partition import Layout, PartitionState
 
+log = structlog.get_logger(__name__)
 EVENTS: Mapping[str, type[InputEvent]] = {TELEMETRY: Telemetry, MAINTENANCE: Maintenance}
 Caused = tuple[ConsumerRecord, AssetEvent]
 
@@ -46,10 +49,10 @@ class Maintain:
         self.shadows: dict[str, AssetShadow] = {}
 
     def layouts(self) -> Mapping[str, Layout]:
-        tables = {name: Layout(model.dtype, model.layout) for name, model in self._models.items()}
+        tables = {name: Layout(m.dtype, m.layout, m.bounds, m.earlier) for name, m in self._models.items()}
         for name, shadow in self.shadows.items():
             if shadow.has_own_rows:
-                tables[shadow_table(name)] = Layout(shadow.model.dtype, shadow.layout)
+                tables[shadow_table(name)] = Layout(shadow.model.dtype, shadow.layout, shadow.model.bounds)
         return tables
 
     def event_time(self, record: ConsumerRecord) -> float | None:
@@ -77,7 +80,7 @@ class Maintain:
                 by_class[event.asset_class].append((record, event))
         for asset_class, caused in by_class.items():
             if asset_class in self._models:
-                outcome.outputs += self._decide(asset_class, caused, state)
+                outcome.outputs += self._decide(asset_class, caused, state, outcome.dead)
             else:
                 outcome.dead += [DeadLetter(record, self._unknown(asset_class)) for record, _ in caused]
         return outcome
@@ -86,17 +89,22 @@ class Maintain:
         known = ", ".join(sorted(self._models)) or "none"
         return f"no model for asset class {asset_class!r}; this worker has: {known} - at asset_class"
 
-    def _decide(self, asset_class: str, caused: Sequence[Caused], state: PartitionState) -> Iterator[Output]:
+    def _decide(
+        self, asset_class: str, caused: Sequence[Caused], state: PartitionState, dead: list[DeadLetter]
+    ) -> Iterator[Output]:
         enter("state")
         model, assets = self._models[asset_class], state.tables[asset_class]
+        caused, batch = _encoded(model, caused, dead)
         slots = assets.slots([record.key for record, _ in caused])
-        decisions = model.step(assets.array, slots, model.encode([event for _, event in caused]))
+        decisions = model.step(assets.array, slots, batch)
         assets.touch(slots)
         if asset_class in self.shadows:
             self._compare(self.shadows[asset_class], decisions, caused, state)
         for status in np.unique(decisions.status).tolist():
             if status != SCORED:
                 SKIPPED.labels(self.name, STATUSES[status]).inc(int((decisions.status == status).sum()))
+        for place in np.flatnonzero(decisions.is_set_back).tolist():
+            _tell_clock(asset_class, caused[place][1])
         enter("emit")
         yield from _scores(model, caused, decisions, state)
         yield from _alerts(model, caused, decisions, state)
@@ -110,8 +118,37 @@ class Maintain:
             return
         assets = state.tables[shadow_table(shadow.model.reference.name)]
         slots = assets.slots([record.key for record, _ in caused])
-        shadow.follow(decisions, assets.array, slots, shadow.model.encode([event for _, event in caused]))
+        batch = shadow.model.encode([event for _, event in caused], [record_time_s(record) for record, _ in caused])
+        shadow.follow(decisions, assets.array, slots, batch)
         assets.touch(slots)
+
+
+def _encoded(
+    model: AssetModel, caused: Sequence[Caused], dead: list[DeadLetter]
+) -> tuple[Sequence[Caused], EventBatch]:
+    """The columns of the events, without those that have no number to use, which are dead letters."""
+    batch = model.encode([event for _, event in caused], [record_time_s(record) for record, _ in caused])
+    beside = model.encode.beside
+    for what, count in (("unknown", beside.unknown), ("not_a_number", beside.not_numbers)):
+        if count:
+            BESIDE.labels(model.asset_class.name, what).inc(count)
+    if not beside.unusable:
+        return caused, batch
+    dead += [DeadLetter(caused[place][0], f"no reading can be used: {why}") for place, why in beside.unusable.items()]
+    kept = [place for place in range(len(caused)) if place not in beside.unusable]
+    columns = (None if column is None else column[kept] for column in batch)
+    return [caused[place] for place in kept], EventBatch(*columns)
+
+
+def _tell_clock(asset_class: str, event: AssetEvent) -> None:
+    BESIDE.labels(asset_class, "clock_set_back").inc()
+    log.warning(
+        "the clock of an asset was set back, and is followed from here on: its newest reading lay ahead of these",
+        asset_id=event.asset_id,
+        asset_class=asset_class,
+        event_time=event.event_time.isoformat(),
+        event_id=event.event_id,
+    )
 
 
 def shadow_table(name: str) -> str:
@@ -122,10 +159,10 @@ def shadow_table(name: str) -> str:
 def _scores(
     model: AssetModel, caused: Sequence[Caused], decisions: Decisions, state: PartitionState
 ) -> Iterator[Output]:
-    """One score for each reading and target."""
+    """One score for each reading and target; of late ones too, where the row allows it."""
     reference, kind, unit = model.reference.model_dump(), model.kind, model.unit
     values, lows, highs = decisions.value.tolist(), decisions.low.tolist(), decisions.high.tolist()
-    for place in np.flatnonzero(decisions.status == SCORED).tolist():
+    for place in np.flatnonzero(decisions.regime >= 0).tolist():
         record, event = caused[place]
         head = _head(record, event, reference)
         origin = state.origin(head["caused_by"]["topic"])
@@ -141,6 +178,8 @@ def _scores(
                 "high": highs[place][number],
                 "unit": unit,
             }
+            if decisions.status[place] == LATE:
+                score["late"] = True
             yield decision(SCORES, "millrace.score.v1", score_id, score, record)
 
 

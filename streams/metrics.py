@@ -33,6 +33,11 @@ CHECKPOINTS = Histogram(
 CHECKPOINT_ROWS = Counter("millrace_checkpoint_rows", "Rows saved by checkpoints", ["agent"])
 ROWS = Gauge("millrace_rows", "Rows of partition state in memory", ["agent", "table", "partition"])
 LAG = Gauge("millrace_lag", "Input records that are not applied yet", ["agent", "topic", "partition"])
+HELD = Gauge(
+    "millrace_held_records",
+    "Input records that wait for the end of a producer's transaction",
+    ["agent", "topic", "partition"],
+)
 OPENINGS = Counter("millrace_openings", "Times that a partition was loaded, by cause", ["agent", "cause"])
 LOST_RECORDS = Counter(
     "millrace_lost_records", "Offsets that the broker deleted before they were applied", ["agent", "topic"]
@@ -42,20 +47,26 @@ REFUSED_ROWS = Counter(
     "millrace_rows_refused", "Saved rows that were out of bounds, or of a torn checkpoint", ["agent"]
 )
 FAILING_KEYS = Gauge("millrace_failing_keys", "Keys whose records failed and are applied one by one", ["agent"])
-MADE_ANEW = Counter("millrace_topics_made_anew", "Partitions whose input topic was deleted and made anew", ["topic"])
 REPEATS = Counter(
     "millrace_repeated_decisions",
     "Decisions not sent again after a crash, by whether they say the same",
     ["agent", "says"],
 )
-HELD = Gauge(
-    "millrace_held_records", "Records behind an open transaction of a producer", ["agent", "topic", "partition"]
+TOPICS_MADE_ANEW = Counter(
+    "millrace_topics_made_anew",
+    "Partitions whose topic was deleted and made anew under its readers",
+    ["agent", "topic"],
 )
 FEED_EVENTS = Counter("millrace_feed_events", "Clicks and item changes of the feed applied to the catalogue view")
 FEED_LAG = Gauge("millrace_feed_lag", "Records of the click feed that the catalogue view has not seen")
 SKIPPED = Counter("millrace_skipped", "Input events without a decision of their own, by reason", ["agent", "reason"])
 SINK_EVENTS = Counter("millrace_sink_events", "Decisions for the database: written or repeated", ["outcome"])
 SINK_SKIPPED = Counter("millrace_sink_skipped", "Decisions that could not be written, by reason", ["topic", "reason"])
+BESIDE = Counter(
+    "millrace_readings_beside",
+    "What readings had that was not used (unknown, not_a_number), or was found (clock_set_back)",
+    ["asset_class", "what"],
+)
 # One transaction: 1 ms for a few rows on SQLite, 100 ms for 1,000 on a busy PostgreSQL.
 SINK_WRITING = Histogram("millrace_sink_write_seconds", "Time of one database transaction", buckets=_HANDLING)
 MODEL = Gauge("millrace_model", "1 for each version that this worker runs", ["name", "alias", "version"])

@@ -6,16 +6,23 @@ mark ─► slots, changed rows ─► undo: as they were at the mark
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 import numpy as np
 
 FIRST_CAPACITY = 1024
-Bounds = Mapping[str, tuple[float, float]]  # field -> lowest and highest value that a sound row holds
-Converter = Callable[
-    [np.ndarray], np.ndarray
-]  # raw bytes (n, size) u1 of rows of an earlier layout -> rows of this one
+Bounds = Mapping[str, tuple[float, float]]  # field -> lowest and highest value of a sound row; both infinite: any, NaN
+
+
+class Converter(Protocol):
+    """From rows (n,) of an earlier layout to rows of the present one."""
+
+    @property
+    def dtype(self) -> np.dtype: ...
+
+    def __call__(self, rows: np.ndarray) -> np.ndarray: ...
 
 
 @dataclass(frozen=True)
@@ -166,6 +173,8 @@ def out_of_bounds(rows: np.ndarray, bounds: Bounds) -> dict[int, str]:
     """Place of each of the rows (n,) that holds a value beyond its bounds, NaN included, and which one."""
     found: dict[int, str] = {}
     for name, (low, high) in bounds.items():
+        if -low == high == np.inf:
+            continue
         values = rows[name]
         is_wrong = ~((values >= low) & (values <= high))
         if is_wrong.any():
@@ -196,12 +205,14 @@ class PartitionState:
     """What a handler sees of its partition: the tables that it declared in `layouts`.
 
     `origins` are the names that ids of outputs are made of, by input topic (in the contract): the topic, and which of
-    all topics of this name it is.
+    all topics of this name it is. `memo` is what a handler makes of the rows to find things faster; it is dropped when
+    rows are undone.
     """
 
     number: int
     tables: dict[str, Rows] = field(default_factory=dict)
     origins: Mapping[str, str] = field(default_factory=dict)
+    memo: dict[str, Any] = field(default_factory=dict, compare=False)
 
     def origin(self, topic: str) -> str:
         return self.origins.get(topic, topic)
@@ -212,6 +223,7 @@ class PartitionState:
             rows.mark()
 
     def undo(self) -> None:
+        self.memo.clear()
         for rows in self.tables.values():
             rows.undo()
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 
@@ -19,15 +20,18 @@ from models.feed import encode
 from models.recommender import Recommender, queries_of
 from models.shadow import RankShadow
 from models.stages import enter
-from models.users import LAYOUT, USER, Steps, advance
+from models.users import EARLIER, LAYOUT, USER, USER_BOUNDS, Steps, advance
 from schemas import Click, Item, ModelRef, Settings, topic_name
 from schemas.topics import CLICKS, FEED, ITEMS, RECOMMEND_STATE, RECOMMENDATIONS
+from streams.arrival import arrived_s, at_arrival
 from streams.feed import FeedReader
 from streams.handler import ConsumerRecord, Outcome, Output
 from streams.metrics import SKIPPED
 from streams.outbox import output_id
 from streams.page import caused_by, decision, decode_topics
 from streams.partition import Layout, PartitionState
+from streams.repeats import LAYOUT as RECENT_LAYOUT
+from streams.repeats import RECENT, known_before
 
 USERS = "users"
 Caused = tuple[ConsumerRecord, Click]
@@ -63,12 +67,13 @@ class Recommend:
         """Nobody's rows depend on the order of clicks and items: their order for the view is that of the feed."""
 
     def layouts(self) -> Mapping[str, Layout]:
-        return {USERS: Layout(USER, LAYOUT)}
+        return {USERS: Layout(USER, LAYOUT, USER_BOUNDS, EARLIER), RECENT: RECENT_LAYOUT}
 
     def handle(self, state: PartitionState, records: Sequence[ConsumerRecord]) -> Outcome:
         events, dead = decode_topics(records, {CLICKS: Click, ITEMS: Item}, self._settings)
         enter("state")
         outcome = Outcome(dead=dead)
+        events = [e and at_arrival(e, record) for e, record in zip(events, records, strict=True)]
         clicks = [(record, event) for record, event in zip(records, events, strict=True) if isinstance(event, Click)]
         items = [
             (record, event)
@@ -76,7 +81,7 @@ class Recommend:
             if isinstance(event, Item) or self._removes_item(record)
         ]
         if items:
-            outcome.outputs.append(self._tell_items(items, state.number))
+            outcome.outputs.append(self._tell_items(items, feed_source(state, ITEMS)))
         if clicks:
             outcome.outputs += self._answer(clicks, state)
         return outcome
@@ -84,29 +89,31 @@ class Recommend:
     def _removes_item(self, record: ConsumerRecord) -> bool:
         return record.topic == self._items_topic and record.value is None and bool(record.key)
 
-    def _tell_items(self, items: Sequence[tuple[ConsumerRecord, Item | None]], partition: int) -> Output:
+    def _tell_items(self, items: Sequence[tuple[ConsumerRecord, Item | None]], source: int) -> Output:
         changes = [(record.key.decode(errors="replace"), item) for record, item in items]
         offsets = np.array([record.offset for record, _ in items], np.int64)
-        record = feed_items(changes, partition, offsets, items[0][0].timestamp / 1000)
+        removed = np.array([arrived_s(record) or 0.0 for record, _ in items])
+        record = feed_items(changes, source, offsets, removed)
         return Output(FEED, None, encode(record), partition=0)
 
     def _answer(self, caused: Sequence[Caused], state: PartitionState) -> list[Output]:
         clicks = self.recommender.encode([click for _, click in caused])
         users = state.tables[USERS]
         slots = users.slots([record.key for record, _ in caused])
+        clicks.moves.events[known_before(state, clicks.moves.users, clicks.moves.events)] = 0
         steps = advance(users.array, slots, clicks.moves, self.recommender.profile.session_silence_s)
         users.touch(slots)
         accepted = np.flatnonzero(steps.is_accepted)
         SKIPPED.labels(self.name, "duplicate").inc(len(caused) - len(accepted))
-        feed = self._tell_clicks(caused, clicks, steps, state.number)
+        feed = self._tell_clicks(caused, clicks, steps, feed_source(state, CLICKS))
         if not len(accepted):
             return [feed]
         origin = state.origin(CLICKS)
         return [feed, *self._recommend([caused[place] for place in accepted.tolist()], clicks, steps, origin)]
 
-    def _tell_clicks(self, caused: Sequence[Caused], clicks: ClickArrays, steps: Steps, partition: int) -> Output:
+    def _tell_clicks(self, caused: Sequence[Caused], clicks: ClickArrays, steps: Steps, source: int) -> Output:
         offsets = np.array([record.offset for record, _ in caused], np.int64)
-        return Output(FEED, None, encode(feed_clicks(clicks, steps, partition, offsets)), partition=0)
+        return Output(FEED, None, encode(feed_clicks(clicks, steps, source, offsets)), partition=0)
 
     def _recommend(self, caused: Sequence[Caused], clicks: ClickArrays, steps: Steps, origin: str) -> list[Output]:
         view = self.reader.view
@@ -132,3 +139,12 @@ class Recommend:
             **answer,
         }
         return decision(RECOMMENDATIONS, "millrace.recommendation.v1", recommendation_id, recommendation, record)
+
+
+def feed_source(state: PartitionState, topic: str) -> int:
+    """Whose offsets a record of the feed has: the partition, and of a topic that was made anew 16 bits of which it is.
+
+    The view drops what it knows by these offsets: they count from 0 again.
+    """
+    origin = state.origin(topic)
+    return state.number if origin == topic else state.number | (1 + crc32(origin.encode()) % 0xFFFF) << 16

@@ -204,11 +204,9 @@ def _converted(layout: Layout, version: int, saved: Mapping[bytes, bytes]) -> tu
     if version == layout.version:
         return {k: v for k, v in saved.items() if len(v) == size}, [k for k, v in saved.items() if len(v) != size]
     convert = layout.earlier.get(version)
-    sizes = {len(value) for value in saved.values()}
-    if convert is None or len(sizes) != 1:
+    if convert is None or any(len(value) != convert.dtype.itemsize for value in saved.values()):
         return {}, list(saved)
-    raw = np.frombuffer(b"".join(saved.values()), np.uint8).reshape(len(saved), sizes.pop())
-    rows = convert(raw).tobytes()
+    rows = convert(np.frombuffer(b"".join(saved.values()), convert.dtype)).tobytes()
     return {key: rows[i * size : (i + 1) * size] for i, key in enumerate(saved)}, []
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 import structlog
@@ -19,7 +19,7 @@ import structlog
 from models.model_folder import Publication
 from models.signing import Trust
 from models.store import Model, ModelStore
-from schemas import Alias, Comparison, ModelError, Refusal, Running
+from schemas import Alias, Comparison, ModelError, Refusal, Running, rfc3339
 from schemas.publication import AliasRecord
 from streams.metrics import MODEL, REFUSED
 from streams.runtime import Runtime
@@ -29,6 +29,7 @@ log = structlog.get_logger(__name__)
 KEPT_REFUSALS = 50
 CHAMPION: Alias = "champion"
 LONG_AGO = datetime(1980, 1, 1, tzinfo=UTC)
+FUTURE = timedelta(minutes=5)  # clocks of the machines that promote and serve may differ by this
 
 
 class Seat(Protocol):
@@ -122,11 +123,16 @@ class Serving:
     async def point(self, record: AliasRecord) -> None:
         """Serve what the alias points to from now on; never raises for what the model is.
 
-        An older change than the one that is known is passed over.
+        An older change than the one that is known is passed over. A change from the future is refused: it would stand
+        above all that people decide until then; one that is known from before this was checked counts as unknown.
         """
         name, alias, version = record.name, record.alias, record.version
+        latest = datetime.now(UTC) + FUTURE
+        if record.changed_at > latest:
+            self.refuse(name, version, alias, _from_the_future(record))
+            return
         known = self.store.aliases().changed_at.get(name, {}).get(alias)
-        if known is not None and record.changed_at < known:
+        if known is not None and record.changed_at < known <= latest:
             log.info("an older change of an alias is passed over", model=name, alias=alias, version=version)
             return
         running = self.running.get((name, alias))
@@ -205,3 +211,11 @@ class Serving:
             name=name, alias=alias, version=version, since=datetime.now(UTC), is_signed=loaded.is_signed
         )
         self.changed.set()
+
+
+def _from_the_future(record: AliasRecord) -> ModelError:
+    return ModelError(
+        f"{record.alias} of {record.name} was pointed to {record.version} at {rfc3339(record.changed_at)}, which is "
+        f"more than {FUTURE.seconds // 60} minutes ahead of the clock here; it was not followed.",
+        "Set the clock of the machine that promoted it, or of this one, and promote the version again.",
+    )

@@ -21,10 +21,11 @@ from aiokafka.errors import ConsumerStoppedError, IllegalStateError, KafkaError,
 from mode import Service
 
 from schemas import OUTPUTS, Settings, UnavailableError, topic_name
-from storage import PositionError, Span, Store
+from storage import PositionError, StorageError, Store, in_thread
 from streams.handler import ConsumerRecord
-from streams.kafka import group_name, partition_counts, start_group_consumer
-from streams.metrics import LAG, LOST_RECORDS, READY
+from streams.kafka import LagMeter, group_name, partition_counts, start_group_consumer
+from streams.metrics import READY
+from streams.sink_positions import Positions
 from streams.sink_writer import Fetched, Retention, Writer
 
 log = structlog.get_logger(__name__)
@@ -37,6 +38,7 @@ BROKER_PATIENCE_S = 60.0  # at start; later the client retries for ever
 LEAVE_S = 2.0
 FINISH_S = 4.0  # for the transaction in hand at the end; it is whole or not at all in any case
 LAG_EVERY_S = 5.0
+WATCH_EVERY_S = 2.0
 Result = TypeVar("Result")
 
 
@@ -71,6 +73,8 @@ class SinkSource(Service, ConsumerRebalanceListener):
         self.app, self.settings, self.store, self.channel = app, settings, store, channel
         self.topics = [topic_name(settings, topic) for topic in OUTPUTS]
         self.writer = Writer(settings, self.store)
+        self._positions = Positions(settings, store, self.topics, AGENT, self._patiently)
+        self._lag = LagMeter(AGENT)
         self._consumer: Any = None
         self._epoch = 0  # of the positions: everything fetched before the last seek is void
         self._is_assigned = False
@@ -97,19 +101,29 @@ class SinkSource(Service, ConsumerRebalanceListener):
     async def _measure_lag(self) -> None:
         async for _ in self.itertimer(LAG_EVERY_S, name="sink lag"):
             for tp, position in self._next.items():
-                end = self._consumer.last_stable_offset(tp) if tp in self._consumer.assignment() else None
-                if end is not None and end >= 0:
-                    LAG.labels(AGENT, tp.topic, tp.partition).set(max(0, end - position))
+                if tp in self._consumer.assignment():
+                    self._lag.measure(self._consumer, tp, position)
+
+    @Service.task
+    async def _watch_topics(self) -> None:
+        """A topic that was made anew and is already longer than the old one looks as if nothing had happened."""
+        async for _ in self.itertimer(WATCH_EVERY_S, name="sink topics"):
+            if self._is_assigned and not self._must_seek and await self._positions.have_changed():
+                log.error("a topic is not the one that it was; the sink looks where it is to go on", topics=self.topics)
+                self._void()
 
     async def on_stop(self) -> None:
         READY.set(0)
         self._void()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._writing.acquire(), FINISH_S)
-        if self._consumer is not None:
+        for ending in (self._leave(), in_thread(self.store.close)):
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._consumer.stop(), LEAVE_S)
-        self.store.close()
+                await asyncio.wait_for(ending, LEAVE_S)
+
+    async def _leave(self) -> None:
+        if self._consumer is not None:
+            await self._consumer.stop()
 
     async def _connect(self) -> None:
         deadline = self.loop.time() + BROKER_PATIENCE_S
@@ -133,12 +147,15 @@ class SinkSource(Service, ConsumerRebalanceListener):
 
     # group
 
-    async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:  # noqa: ARG002 - aiokafka's interface
+    async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
         self._is_assigned = False
         self._void()
         with contextlib.suppress(TimeoutError):  # the next owner need not meet our last transaction
             async with asyncio.timeout(min(LEAVE_S, self.settings.session_timeout_s / 4)), self._writing:
                 pass
+        for tp in revoked:
+            self._next.pop(tp, None)
+            self._lag.forget(tp)
 
     async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
         self._consumer.pause(*assigned)  # until they are where the database is
@@ -179,7 +196,7 @@ class SinkSource(Service, ConsumerRebalanceListener):
         ends = {tp: await self._consumer.position(tp) for tp in fetched}  # beyond gaps
         if epoch != self._epoch:
             return
-        spans = {tp: Span(tp.topic, tp.partition, self._next[tp], end) for tp, end in ends.items()}
+        spans = {tp: self._positions.span(tp, self._next[tp], end) for tp, end in ends.items()}
         self._next |= ends
         self._in_hand += 1
         await self.channel.put(Fetched(epoch, fetched, spans))
@@ -190,45 +207,16 @@ class SinkSource(Service, ConsumerRebalanceListener):
         if not self._is_assigned or not assigned:
             READY.set(self._is_assigned)
             return False
-        stored = await self._patiently(self._read_positions)
-        first = await self._consumer.beginning_offsets(assigned)
-        last = await self._consumer.end_offsets(assigned)
-        starts = {
-            tp: await self._in_range(tp, stored.get((tp.topic, tp.partition), first[tp]), first[tp], last[tp])
-            for tp in assigned
-        }
+        starts = await self._positions.starts(self._consumer, assigned)
         if epoch != self._epoch:
             return False
         for tp, position in starts.items():
-            self._consumer.seek(tp, max(position, first[tp]))
+            self._consumer.seek(tp, position)
         self._next, self._must_seek = starts, False
         self._consumer.resume(*assigned)
         READY.set(1)
         log.info("the sink reads on", positions={_name(tp): position for tp, position in starts.items()})
         return True
-
-    def _read_positions(self) -> dict[tuple[str, int], int]:
-        with self.store.reading() as reader:
-            return reader.positions(self.topics)
-
-    async def _in_range(self, tp: TopicPartition, position: int, first: int, last: int) -> int:
-        """The position to go on from: that of the database, unless the topic was made anew, or lost its end."""
-        if position < first:
-            LOST_RECORDS.labels(AGENT, tp.topic).inc(first - position)
-            log.error(
-                "the next records are not on the broker any more; going on from the earliest. Decisions between them "
-                "are missing in the database: give the topic a longer retention, or keep the sink running",
-                at=_name(tp), next_offset=position, earliest_offset=first,
-            )  # fmt: skip
-        if position <= last:
-            return position
-        log.error(
-            "the topic ends before the position in the database: it was made anew. It is read from its beginning, and "
-            "ids drop what is known; with a new Kafka, use a new database too",
-            at=_name(tp), position=position, end=last,
-        )  # fmt: skip
-        await self._patiently(lambda: self.store.set_position(tp.topic, tp.partition, first))
-        return first
 
     # writing
 
@@ -257,8 +245,8 @@ class SinkSource(Service, ConsumerRebalanceListener):
         wait_s = FIRST_RETRY_S
         while not self.should_stop and epoch in (None, self._epoch):
             try:
-                return await asyncio.to_thread(work)
-            except UnavailableError as error:
+                return await in_thread(work)
+            except (UnavailableError, StorageError) as error:
                 READY.set(0)
                 log.warning("the sink waits for the database", error=str(error), wait_s=wait_s)
                 await self.sleep(wait_s)

@@ -2,13 +2,13 @@
 
 Fetched ─► decode ─► Store.write, one transaction ─► or, when the database refuses it, record by record
 
-A record that cannot be read or that the database refuses is skipped, counted and logged with its offset. It needs no
+A record that cannot be read, or that the database refuses when it is written alone, is skipped, counted and logged with
+its offset; whatever else the database lacks (room, rights, a lock, a connection, tables) is waited for. No
 dead letters: these topics are written by Millrace alone, so it is a bug, and the record stays where it is.
 """
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -17,8 +17,8 @@ import structlog
 from aiokafka import TopicPartition
 from mode import Service
 
-from schemas import OUTPUTS, MillraceError, OutputEvent, Settings, UnavailableError
-from storage import PositionError, Removal, Span, Store
+from schemas import OUTPUTS, MillraceError, OutputEvent, Settings
+from storage import RefusedError, Removal, Span, Store, in_thread
 from streams.handler import ConsumerRecord
 from streams.metrics import SINK_EVENTS, SINK_SKIPPED, SINK_WRITING
 
@@ -40,12 +40,15 @@ class Fetched:
 class Writer:
     def __init__(self, settings: Settings, store: Store) -> None:
         self._prefix, self._store = settings.topic_prefix, store
+        for topic in OUTPUTS:  # from 0 on, so that an alert sees the first increment
+            for reason in ("unreadable", "refused"):
+                SINK_SKIPPED.labels(topic, reason)
 
     def write(self, fetched: Fetched) -> None:
         """All or nothing, but for what cannot be written.
 
         Raises:
-            UnavailableError: the database is away; try again.
+            UnavailableError: the database is away, or something in the way that is not the data's fault; try again.
             PositionError: these records are not the next ones of the database.
         """
         decoded = {tp: self._decode(tp, records) for tp, records in fetched.records.items()}
@@ -53,10 +56,8 @@ class Writer:
         try:
             with SINK_WRITING.time():
                 written = self._store.write(events, list(fetched.spans.values()))
-        except (UnavailableError, PositionError):
-            raise
-        except Exception as error:
-            log.warning("a batch is refused and written record by record", error=str(error) or repr(error))
+        except RefusedError as error:
+            log.warning("a batch is refused and written record by record", error=str(error))
             for tp, pairs in decoded.items():
                 self._write_one_by_one(tp, fetched.spans[tp], pairs)
         else:
@@ -69,10 +70,9 @@ class Writer:
             step = [Span(span.topic, span.partition, position, record.offset + 1)]
             try:
                 self._store.write([] if event is None else [event], step)
-            except (UnavailableError, PositionError):
-                raise
-            except Exception as error:
-                self._skip(tp, [(record, str(error) or repr(error))], "refused")
+            except RefusedError as error:
+                self._store.check()  # tables of another version refuse good data: that is waited for, not skipped
+                self._skip(tp, [(record, str(error))], "refused")
                 self._store.write([], step)
             position = record.offset + 1
         if position != span.next_offset:
@@ -120,10 +120,10 @@ class Retention(Service):
         await self.sleep(RETENTION_FIRST_S)
         while not self.should_stop:
             try:
-                deleted = await asyncio.to_thread(
-                    self._store.delete_old_scores, self._days, lambda: bool(self.should_stop)
+                deleted = await in_thread(
+                    lambda: self._store.delete_old_scores(self._days, lambda: bool(self.should_stop))
                 )
-                await asyncio.to_thread(self._store.delete_silent_workers)
+                await in_thread(self._store.delete_silent_workers)
             except MillraceError as error:
                 log.warning("old scores are deleted later", error=str(error))
             else:

@@ -17,9 +17,9 @@ from aiokafka.errors import ConsumerStoppedError, IllegalStateError, KafkaError,
 from mode import Service
 
 from schemas import Settings, SettingsError, UnavailableError
-from streams.kafka import TopicEnds, partition_counts, start_group_consumer
+from streams.kafka import LagMeter, TopicEnds, partition_counts, start_group_consumer
 from streams.merge import Lane, PlacedLane
-from streams.metrics import LAG, LOST_RECORDS
+from streams.metrics import LOST_RECORDS
 from streams.ownership import Partition
 from streams.runtime import Runtime
 from streams.topic_ids import topic_ids
@@ -47,6 +47,7 @@ class Source(Service, ConsumerRebalanceListener):
         self.topics: list[str] = runtime.changelog.topics
         self._consumer: Any = None
         self._ends = TopicEnds(settings)
+        self._lag = LagMeter(runtime.handler.name)
         self._is_anew = False  # topics
         self._lanes: dict[int, Lane] = {}
         self._flowing: set[TopicPartition] = set()
@@ -288,6 +289,5 @@ class Source(Service, ConsumerRebalanceListener):
         for number, part in self.runtime.parts.items():
             for topic, position in part.positions.items():
                 tp = TopicPartition(topic, number)
-                end = self._consumer.last_stable_offset(tp) if tp in assigned else None
-                if end is not None and end >= 0:
-                    LAG.labels(self.runtime.handler.name, topic, number).set(max(0, end - position))
+                if tp in assigned:
+                    self._lag.measure(self._consumer, tp, position)

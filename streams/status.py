@@ -47,9 +47,11 @@ class StatusTeller(Service):
                         self._serving.changed.clear()
                         await self._push(self._status())
                         await self._pause()
-            except (KafkaError, UnavailableError) as error:
+            except (KafkaError, UnavailableError, OSError) as error:
                 log.warning("the status of the worker could not be told", error=str(error) or repr(error))
-                await self.sleep(EVERY_S)
+            except Exception as error:  # whatever it is, the worker's other work goes on
+                log.exception("the status of the worker could not be told", error=repr(error))
+            await self.sleep(EVERY_S)
 
     async def on_stop(self) -> None:
         with contextlib.suppress(KafkaError, UnavailableError, TimeoutError):

@@ -14,11 +14,25 @@ import typer
 
 from millrace.commands.common import Json, connected_settings, tell, tell_json, tell_table
 from millrace.commands.optimise import optimise
-from schemas import Alias, Manifest, ModelError, Settings, SettingsError, UnavailableError, load_settings
+from schemas import (
+    Alias,
+    Manifest,
+    MillraceError,
+    ModelError,
+    Settings,
+    SettingsError,
+    UnavailableError,
+    load_settings,
+)
 
 if TYPE_CHECKING:
     from models.store import ModelStore
     from schemas.publication import AliasRecord
+
+
+class PromotionError(MillraceError):
+    title = "A worker did not follow"
+
 
 app = typer.Typer(name="models", help="Trained models: versions, and which of them serve.", no_args_is_help=True)
 app.command()(optimise)
@@ -89,8 +103,9 @@ def rollback(name: Name, alias: As = "champion") -> None:
     """Let the version before the present one serve again."""
     store, settings = _store(), where_kafka_is()
     version = store.earlier(name, alias)
-    _point(store, settings, name, version, lambda: store.rollback(name, alias))
-    tell(f"{name} {version} is the {alias} again. {_when(settings)}")
+    record = _point(store, settings, name, version, lambda: store.rollback(name, alias))
+    tell(f"{name} {version} is the {alias} again.")
+    _tell_what_workers_did(settings, record)
 
 
 @app.command()
@@ -106,7 +121,7 @@ def withdraw(name: Name, alias: As = "challenger") -> None:
 
         asyncio.run(publish_withdrawal(settings, name, alias))
     store.withdraw(name, alias)
-    tell(f"{name} has no {alias} any more. {_when(settings)}")
+    tell(f"{name} has no {alias} any more. `millrace models show {name}` tells which workers know.")
 
 
 @app.command()
@@ -125,15 +140,17 @@ def publish_and_promote(name: str, version: str, alias: Alias, settings: Setting
     Raises:
         ModelError: the version cannot be used, or is not signed and no key is there; nothing was moved.
         UnavailableError: Kafka does not answer; nothing was moved.
+        PromotionError: a worker did not follow.
     """
     store = _store()
-    _point(store, settings, name, version, lambda: store.promote(name, version, alias))
-    tell(f"{name} {version} is the {alias}. {_when(settings)}")
+    record = _point(store, settings, name, version, lambda: store.promote(name, version, alias))
+    tell(f"{name} {version} is the {alias}.")
+    _tell_what_workers_did(settings, record)
 
 
 def _point(
     store: ModelStore, settings: Settings | None, name: str, version: str, move: Callable[[], AliasRecord]
-) -> None:
+) -> AliasRecord:
     """The version first, so that nothing moves where it cannot be published; then the alias, here and on the topic."""
     if settings is not None:
         _publish(settings, store, name, version)
@@ -142,6 +159,7 @@ def _point(
         from streams.model_topic import publish
 
         asyncio.run(publish(settings, [], record))
+    return record
 
 
 def _publish(settings: Settings, store: ModelStore, name: str, version: str) -> None:
@@ -170,10 +188,26 @@ def where_kafka_is() -> Settings | None:
         return None
 
 
-def _when(settings: Settings | None) -> str:
+def _tell_what_workers_did(settings: Settings | None, record: AliasRecord) -> None:
+    """Raises:
+    PromotionError: a worker that lives does not run the version.
+    """
+    from streams.promoted import answers_of_workers
+
     if settings is None:
-        return "No Kafka runs here: workers of this MILLRACE_HOME take it at their next start."
-    return "Edge workers change over within seconds: `millrace models show` tells."
+        tell("No Kafka runs here: workers of this MILLRACE_HOME take it at their next start.")
+        return
+    answers = asyncio.run(answers_of_workers(settings, record))
+    if not answers:
+        tell("No edge worker runs: they take it when they start.")
+    for worker, reason in answers:
+        tell(f"{worker} runs it." if not reason else f"{worker} does not run it: {reason}")
+    if left := [worker for worker, reason in answers if reason]:
+        raise PromotionError(
+            f"{len(left)} of {len(answers)} edge workers do not run {record.name} {record.version}: {', '.join(left)}. "
+            f"The {record.alias} is moved all the same, and they go on with what they ran.",
+            f"Mend what they say, then promote again; or `millrace models rollback {record.name}`.",
+        )
 
 
 def _store() -> ModelStore:

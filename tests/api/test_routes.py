@@ -57,10 +57,23 @@ def test_assets_page_by_page(client: httpx.Client, store: Store) -> None:
         page = client.get("/v1/assets", params={"limit": 2} | ({"after": after} if after else {})).json()
         seen += [a["asset_id"] for a in page["items"]]
         after = page["next"]
-    assert seen == [f"pump-{n}" for n in range(7)]
+    assert seen == [f"pump-{n}" for n in (0, 2, 4, 6, 1, 3, 5)], "by class, then by id"
     assert after is None
     pumps = client.get("/v1/assets", params={"asset_class": "pump"}).json()
     assert [a["asset_id"] for a in pumps["items"]] == ["pump-1", "pump-3", "pump-5"]
+
+
+def test_one_id_in_two_classes(client: httpx.Client, store: Store) -> None:
+    store.write([score(1, "1", 10.0), score(2, "1", 99.0, asset_class="fan"), score(3, "a/scores"), score(4, "a")], [])
+    for path in ("/v1/assets/1", "/v1/assets/1/scores"):
+        assert "fan, pump" in _problem(client.get(path), "ambiguous-asset")["detail"]
+        assert "pump" in _problem(client.get(path, params={"asset_class": "press"}), "unknown-asset")["detail"]
+    for asset_class, value in (("pump", 10.0), ("fan", 99.0)):
+        which = {"asset_class": asset_class}
+        asset = client.get("/v1/assets/1", params=which).json()
+        assert (asset["asset_class"], [s["value"] for s in asset["latest_scores"]]) == (asset_class, [value])
+        assert [s["value"] for s in client.get("/v1/assets/1/scores", params=which).json()["items"]] == [value]
+    assert client.get("/v1/assets/a").json()["asset_class"] == "pump"
 
 
 def test_an_asset_with_scores_and_alerts(client: httpx.Client, store: Store) -> None:

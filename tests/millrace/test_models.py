@@ -42,7 +42,7 @@ def test_without_a_kafka_aliases_move_in_the_home(store: ModelStore, capsys: pyt
     assert run(["models", "promote", "pump", "2", "--alias", "challenger"]) == 0
     assert run(["models", "promote", "pump", "2"]) == 0
     said = capsys.readouterr().out
-    assert "pump 2 is the challenger. No Kafka runs here" in said
+    assert "pump 2 is the challenger.\nNo Kafka runs here" in said
     assert store.aliases().models["pump"] == {"champion": "2", "challenger": "2"}
     assert run(["models", "rollback", "pump"]) == 0
     assert run(["models", "withdraw", "pump"]) == 0

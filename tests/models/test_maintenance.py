@@ -138,11 +138,12 @@ def test_missing_values_are_stood_in_for_and_nothing_known_is_no_score(pump: Ass
         if not isinstance(event, str)
     ]
     assert abs(plant.take(without).value[-1, 0] - expected) < 12
+    plant.take([reading("a", 60.5, HEALTHY)])  # the one before was not complete: it is applied now
     before = plant.row("a")["channels"].copy()
     nothing = [
         reading("a", 61, dict.fromkeys(HEALTHY)),
         reading("a", 62, {"unknown": 4.0, "speed": 100}),
-        reading("a", 63, {name: value for name, value in HEALTHY.items() if name != "speed"}),
+        reading("a", 63, {"speed": None, "room": 21}),
     ]
     made = plant.take(nothing)
     assert made.status.tolist() == [BLANK] * 3

@@ -54,10 +54,11 @@ def test_own_items_are_recommended_where_the_profile_says_so(shop: Shop) -> None
 def test_what_is_not_available_is_not_recommended_until_it_is_again(shop: Shop) -> None:
     before, _ = ask(shop, "item-5-3", user="a")
     gone = before[1]
-    for offset, item in enumerate((None, Item(item_id=gone, event_time=START))):
+    for offset, is_available in enumerate((False, True)):
+        item = Item(item_id=gone, event_time=START, available=is_available)
         shop.view.apply(feed_items([(gone, item)], 1, np.array([offset]), START.timestamp()))
         now, _ = ask(shop, "item-5-3", user=f"b-{offset}")
-        assert (gone in now) == (item is not None)
+        assert (gone in now) == is_available
     assert gone in [item for item, _ in shop.view.trending(200)]
 
 

@@ -29,7 +29,7 @@ def test_a_batch_is_written_once(store: Store) -> None:
     with store.reading() as reader:
         assert reader.scores("pump-1", None, None, None, 10) == [score(2), score(1)]
         assert reader.recommendation("ann") == recommendation("ann", 7)
-        assert reader.catalogue_entry("trending") == catalogue_entry("trending", 3, ["x"])
+        assert reader.trending() == catalogue_entry("trending", 3, ["x"])
         assert reader.transitions(0, 10) == [(1, alert("a", 0))]
         assert reader.positions(["scores.v1", "alerts.v1"]) == {("scores.v1", 0): 4, ("alerts.v1", 0): 1}
 
@@ -89,10 +89,10 @@ def test_a_null_value_removes(store: Store) -> None:
     store.write([Removal("recommendations.v1", "ann"), Removal("catalogue.v1", "i1")], [])
     with store.reading() as reader:
         assert reader.recommendation("ann") is None
-        assert reader.catalogue_entry("i1") is None
+        assert reader.similar("i1") is None
     store.write([Removal("catalogue.v1", "i1"), catalogue_entry("i1", 4, ["i3"])], [])
     with store.reading() as reader:
-        assert reader.catalogue_entry("i1") == catalogue_entry("i1", 4, ["i3"])
+        assert reader.similar("i1") == catalogue_entry("i1", 4, ["i3"])
 
 
 def test_an_alert_stands_where_its_last_transition_put_it(store: Store) -> None:

@@ -37,7 +37,9 @@ def records_of(events: Sequence[InputEvent], partition: int = 1) -> list[Consume
     for event in events:
         topic = topic_of(event)
         number = next(offsets.setdefault(topic, iter(range(10**9))))
-        made.append(record(topic, getattr(event, KEYS[topic]), event.model_dump_json().encode(), number, partition))
+        one = record(topic, getattr(event, KEYS[topic]), event.model_dump_json().encode(), number, partition)
+        one.timestamp = int(event.event_time.timestamp() * 1000)  # type: ignore[attr-defined]  # all inputs have it
+        made.append(one)
     return made
 
 
@@ -192,6 +194,28 @@ def test_bad_readings_are_quarantined_with_the_reason(
     assert len(checked(outputs, SCORES)) == 1
 
 
+def test_readings_put_back_after_newer_ones_are_scored_late_and_decide_nothing(maintain: Maintain) -> None:
+    events = [event for event in plant_events(cycles=60, pumps=1, seed=25) if topic_of(event) == TELEMETRY]
+    missed, live = records_of(events)[:40], records_of(events)[40:]
+    outputs, _, state = run(maintain, live, size=50)
+    assert not any(score.late for score in checked(outputs, SCORES))
+    outputs, dead, _ = run(maintain, missed, size=50, state=state)
+    scores = checked(outputs, SCORES)
+    assert not dead
+    assert [score.late for score in scores] == [True] * len(missed)
+    assert not checked(outputs, ALERTS)
+
+
+def test_readings_beside_the_known_are_ignored_and_counted(maintain: Maintain) -> None:
+    before = counted("unknown")
+    beside = {"Temp °C": 1.0, "ns=2;s=Mode": "AUTO", "": None, "nested": {"a": [1, {"b": True}]}, "x" * 5000: -1}
+    good = orjson.dumps(GOOD | {"readings": GOOD["readings"] | beside})  # type: ignore[operator]
+    only = orjson.dumps(GOOD | {"event_id": "e-9", "event_time": "2023-11-14T00:00:01Z", "readings": beside})
+    outputs, dead, _ = run(maintain, [record(TELEMETRY, "a", good), record(TELEMETRY, "a", only, 1)], size=2)
+    assert (len(checked(outputs, SCORES)), dead) == (1, [])
+    assert counted("unknown") == before + 2 * len(beside)
+
+
 BYTES = [b"", b"{", b"[]", b"null", b'{"readings": NaN}', b"[" * 5000, b"\xff\xfe", b"1" * 1_000_001]
 
 
@@ -203,12 +227,21 @@ def test_bytes_that_are_no_event_are_quarantined(maintain: Maintain, value: byte
     assert len(dead[0].reason) > 10
 
 
-@pytest.mark.parametrize("number", [b"NaN", b"Infinity", b"-Infinity", b"1e999"])
-def test_numbers_that_are_none_are_quarantined(maintain: Maintain, number: bytes) -> None:
-    value = orjson.dumps(GOOD).replace(b"1.0", number)
+@pytest.mark.parametrize("number", [b"NaN", b"Infinity", b"1e999", b'"high"', b"[1]", b"9" * 400])
+def test_a_known_reading_that_is_no_number_is_missing_and_the_others_are_used(
+    maintain: Maintain, number: bytes
+) -> None:
+    before = counted("not_a_number")
+    value = orjson.dumps(GOOD | {"readings": {"vibration": 9.25, "flow": 30, "speed": 900, "load": 0.35}})
+    value = value.replace(b"9.25", number)
     assert number in value
-    _, dead, _ = run(maintain, [record(TELEMETRY, "a", value)], size=1)
-    assert len(dead) == 1
+    outputs, dead, _ = run(maintain, [record(TELEMETRY, "a", value)], size=1)
+    assert (len(checked(outputs, SCORES)), dead) == (1, [])
+    assert counted("not_a_number") == before + 1
+
+
+def counted(what: str) -> float:
+    return REGISTRY.get_sample_value("millrace_readings_beside_total", {"asset_class": "pump", "what": what}) or 0.0
 
 
 class Shop:

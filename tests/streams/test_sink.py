@@ -117,7 +117,7 @@ async def test_every_decision_is_there_once_after_kill_9(settings: Settings, sto
             recommendation(f"u{n}", 495 + n) for n in range(5)
         ]
         assert len(reader.alerts(AlertFilter(), None, 200)) == 90
-        assert reader.catalogue_entry("trending") == catalogue_entry("trending", 5, ["i1"])
+        assert reader.trending() == catalogue_entry("trending", 5, ["i1"])
     last.terminate()
     assert last.wait(10) == 0
 

@@ -71,8 +71,18 @@ async def test_a_broker_that_is_away_or_silent_is_an_error(settings: Settings, m
     with pytest.raises(KafkaError):
         await topic_ids(away, ["any"])
     monkeypatch.setattr(module, "TIMEOUT_S", 0.5)
-    silent = await asyncio.start_server(lambda reader, _: reader.read(), "127.0.0.1", 0)  # accepts and says nothing
+    has_left = asyncio.Event()
+
+    async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+        await writer.wait_closed()
+        has_left.set()
+
+    silent = await asyncio.start_server(say_nothing, "127.0.0.1", 0)
     async with silent:
         port = silent.sockets[0].getsockname()[1]
         with pytest.raises(KafkaError):
             await topic_ids(settings.model_copy(update={"kafka": f"127.0.0.1:{port}"}), ["any"])
+        async with asyncio.timeout(5):
+            await has_left.wait()  # no connection is left open

@@ -137,13 +137,16 @@ def test_a_row_out_of_bounds_is_neither_saved_nor_loaded() -> None:
 def test_rows_of_an_earlier_layout_are_taken_over_and_saved_anew() -> None:
     old = np.dtype([("count", "<i8"), ("sum", "<i8")])
 
-    def convert(raw: np.ndarray) -> np.ndarray:
-        before, rows = raw.view(old)[:, 0], np.zeros(len(raw), ROW)
-        rows["count"], rows["sum"] = before["count"], before["sum"]
-        return rows
+    class Earlier:
+        dtype = old
+
+        def __call__(self, before: np.ndarray) -> np.ndarray:
+            rows = np.zeros(len(before), ROW)
+            rows["count"], rows["sum"] = before["count"], before["sum"]
+            return rows
 
     raw = {b"totals\0k%d" % n: (7).to_bytes(4, "little") + np.array((n, 2 * n), old).tobytes() for n in range(3)}
-    table = restore(0, {"totals": Layout(ROW, 8, earlier={7: convert})}, raw).tables["totals"]
+    table = restore(0, {"totals": Layout(ROW, 8, earlier={7: Earlier()})}, raw).tables["totals"]
     changes = table.take_changes()
     assert dict(zip(changes.keys, changes.rows[["count", "sum"]].tolist(), strict=True)) == {
         b"k0": (0, 0),

@@ -1,0 +1,125 @@
+"""A database of a version before, with rows in it, is brought to this one, and nothing of the user's is lost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from alembic import command
+from sqlalchemy import Connection, text
+
+from storage import AlertFilter, Span, Store, metadata, upgrade
+from storage.database import build_engine, transaction
+from storage.rows import rows_of
+from storage.schema import _config
+from tests.support.decisions import alert, at, catalogue_entry, recommendation, score
+from tests.support.postgres import Postgres
+
+FAN = {"asset_class": "fan", "unit": "day"}
+WHEEL = {"kind": "failure_probability", "component": "wheel", "unit": "probability"}
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'old.db'}"
+        return
+    postgres: Postgres = request.getfixturevalue("postgres")
+    postgres.execute("create database old")
+    yield postgres.url("old")
+    postgres.execute("drop database old with (force)")
+
+
+def _make_old(url: str, revision: str) -> None:
+    """The tables of a revision, with the rows that its version wrote: keyed by asset_id, the last class in place."""
+    engine = build_engine(url, writes=True)
+    with transaction(engine) as connection:
+        config = _config()
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
+        events = [
+            score(1), score(2), score(3, **FAN), score(4, "only", **WHEEL), score(5, "only"),
+            alert("a", 0, 6), recommendation("ann", 7, ["x"]),
+        ]  # fmt: skip
+        rows = rows_of(events)
+        _insert(connection, "scores", rows.scores)
+        for table in ("alerts", "recommendations"):
+            _insert(connection, table, getattr(rows, table))
+        _insert(connection, "alert_transitions", rows.transitions)
+        _insert(connection, "acknowledgements", [
+            {"alert_id": "a", "acknowledged_at": at(9), "acknowledged_by": "jo", "comment": None}
+        ])  # fmt: skip
+        _insert(connection, "offsets", [{"topic": "scores.v1", "partition": 0, "next_offset": 5}])
+        for key, item in (("trending", "t"), ("i1", "s1"), ("item/i1", "s2"), ("list/trending", "s3")):
+            event = catalogue_entry(key, 8, [item]).model_dump(mode="json", exclude_none=True)
+            _insert(connection, "catalogue", [{"key": key, "feed_offset": 8, "event": event}])
+        by_id = {"pump-1": ("fan", at(1), at(6)), "only": ("pump", at(4), at(5))}
+        for asset_id, (asset_class, first, last) in by_id.items():
+            row = {"asset_id": asset_id, "asset_class": asset_class, "first_seen": first, "last_seen": last}
+            _insert(connection, "assets", [row])
+        for row in (row for turn in rows.latest_scores for row in turn):
+            if row["asset_id"] != "pump-1" or row["asset_class"] == "fan":
+                kept = {name: row[name] for name in ("asset_id", "kind", "component", "event_time", "event")}
+                _insert(connection, "latest_scores", [kept])
+    engine.dispose()
+
+
+def _insert(connection: Connection, name: str, rows: list[dict[str, Any]]) -> None:
+    now = metadata.tables[name].columns
+    for row in rows:
+        old = sa.table(name, *(sa.column(key, now[key].type) for key in row))
+        connection.execute(old.insert().values(row))
+
+
+@pytest.mark.parametrize("revision", ["0001", "0002"])
+def test_rows_of_a_version_before_survive(empty_url: str, revision: str) -> None:
+    _make_old(empty_url, revision)
+    upgrade(empty_url)
+    store = Store(empty_url)
+    store.check()
+    with store.reading() as reader:
+        assert [(a.asset_class, a.asset_id) for a in reader.assets(None, None, 9)] == [
+            ("fan", "pump-1"), ("pump", "only"), ("pump", "pump-1"),
+        ]  # fmt: skip
+        assert reader.classes_of("pump-1") == ["fan", "pump"]
+        pump, fan, only = reader.asset("pump-1", "pump"), reader.asset("pump-1", "fan"), reader.asset("only")
+        assert pump is not None
+        assert fan is not None
+        assert only is not None
+        assert pump.latest_scores == [score(2)], "it was overwritten, and comes back from the scores"
+        assert fan.latest_scores == [score(3, **FAN)]
+        assert only.latest_scores == [score(4, "only", **WHEEL), score(5, "only")]
+        assert [a.alert_id for a in pump.open_alerts] == ["a"]
+        assert reader.scores("pump-1", None, None, None, 9, "pump") == [score(2), score(1)]
+        assert len(reader.scores("pump-1", None, None, None, 9)) == 3
+        [listed] = reader.alerts(AlertFilter(), None, 9)
+        assert listed.acknowledgement is not None
+        assert reader.recommendation("ann") == recommendation("ann", 7, ["x"])
+        lists = [reader.trending(), reader.similar("i1"), reader.similar("item/i1"), reader.similar("list/trending")]
+        assert [entry.items[0].item_id for entry in lists if entry] == ["t", "s1", "s2", "s3"]
+        assert reader.positions(["scores.v1"]) == {("scores.v1", 0): 5}
+        assert reader.topic_ids(["scores.v1"]) == {("scores.v1", 0): None}
+    store.write([score(3), catalogue_entry("trending", 9, ["u"])], [Span("scores.v1", 0, 5, 6, "an-id")])
+    with store.reading() as reader:
+        assert reader.topic_ids(["scores.v1"]) == {("scores.v1", 0): "an-id"}
+        trending = reader.trending()
+        assert trending is not None
+        assert trending.items[0].item_id == "u"
+    store.close()
+
+
+def test_the_tables_of_a_fresh_and_an_upgraded_database_are_equal(tmp_path: Path) -> None:
+    old, fresh = f"sqlite:///{tmp_path / 'old.db'}", f"sqlite:///{tmp_path / 'fresh.db'}"
+    _make_old(old, "0001")
+    assert upgrade(old) == upgrade(fresh)
+
+    def schema(url: str) -> list[Any]:
+        engine = build_engine(url, writes=True)
+        with transaction(engine) as connection:
+            found = connection.execute(text("select name, sql from sqlite_master where sql is not null order by name"))
+            return [tuple(row) for row in found]
+
+    assert schema(old) == schema(fresh)

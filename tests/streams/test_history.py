@@ -1,0 +1,55 @@
+"""Training from the topics sees what serving sees: committed events, by event time, entries of a log first."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from aiokafka import AIOKafkaProducer
+
+from schemas import Settings, Telemetry, topic_name
+from schemas.topics import MAINTENANCE, TELEMETRY
+from streams.admin import apply_topics
+from streams.history import read_topics
+from streams.kafka import client_options
+
+pytestmark = pytest.mark.kafka
+START = datetime.now(UTC) - timedelta(hours=1)
+
+
+def event(name: str, second: int, **more: object) -> bytes:
+    at = (START + timedelta(seconds=second)).isoformat()
+    return json.dumps({"event_id": name, "event_time": at, "asset_id": "a", "asset_class": "pump", **more}).encode()
+
+
+async def produce(settings: Settings) -> None:
+    await apply_topics(settings)
+    producer = AIOKafkaProducer(**client_options(settings), transactional_id=settings.topic_prefix + "plant")
+    await producer.start()
+    for end, name in (
+        (producer.commit_transaction, "kept"),
+        (producer.abort_transaction, "aborted"),
+        (producer.commit_transaction, "later"),
+        (producer.abort_transaction, "aborted-last"),
+    ):
+        await producer.begin_transaction()
+        for second in (3, 1, 2):
+            value = event(f"{name}-{second}", second, readings={"s": 1.0})
+            await producer.send(topic_name(settings, TELEMETRY), value, b"a", 0)
+            value = event(f"{name}-{second}-log", second, kind="error", code="e")
+            await producer.send(topic_name(settings, MAINTENANCE), value, b"a", 0)
+        await end()
+    await producer.stop()
+
+
+async def test_aborted_events_never_happened_and_entries_come_first(settings: Settings) -> None:
+    await produce(settings)
+    batches = await asyncio.to_thread(lambda: list(read_topics(settings, [TELEMETRY, MAINTENANCE])))
+    events = [event for batch in batches for event in batch]
+    assert sorted(e.event_id for e in events) == sorted(  # type: ignore[attr-defined]
+        f"{name}-{second}{log}" for name in ("kept", "later") for second in (1, 2, 3) for log in ("", "-log")
+    )
+    order = [(e.event_time, isinstance(e, Telemetry)) for e in events]  # type: ignore[attr-defined]
+    assert order == sorted(order)
