@@ -9,6 +9,7 @@ import argparse
 import asyncio
 import itertools
 import re
+import signal
 import sys
 import tempfile
 import time
@@ -86,6 +87,7 @@ def main() -> int:
     parser.add_argument("--short", action="store_true", help="the short form only")
     options = parser.parse_args()
     use_kernel_cache()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ended in order: broker, database and workers too
     faults = [f for f in FAULTS if re.search(options.only, f.name) and not (options.short and f.is_long)]
     with tempfile.TemporaryDirectory(prefix="millrace-faults-") as folder:
         rows, is_clean = asyncio.run(run(faults, Path(folder)))
