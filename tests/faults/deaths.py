@@ -49,6 +49,7 @@ async def sink_killed_at_commit(site: Site) -> None:
         death.arm(in_database=True)
         await asyncio.wait_for(death.happened.wait(), DEATH_S)
         await site.start("sink")
+        await site.until_written()
 
 
 def terminated(role: str) -> Fault.act:

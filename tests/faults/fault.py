@@ -14,6 +14,7 @@ from tests.faults.database import judge_database
 from tests.faults.oracle import Verdict
 from tests.faults.site import Site
 
+FIRST_S = 300.0  # the first worker after a change of the models compiles their kernels
 Act = Callable[[Site], Awaitable[None]]
 Proves = Literal["decisions", "rows"]
 
@@ -55,7 +56,7 @@ async def lead(site: Site, fault: Fault) -> Line:
     site.note = ""
     await keep_running(site)
     site.flow()
-    await site.until_decided_anew()
+    await site.until_decided_anew(FIRST_S)
     await fault.act(site)
     seconds = await (site.until_decided_anew() if fault.proves == "decisions" else site.until_written())
     await keep_running(site)

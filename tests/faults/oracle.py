@@ -14,23 +14,19 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import orjson
 
-from models.clicks import encode_clicks
 from models.maintenance import AssetModel
 from models.recommender import Recommender
 from models.store import ModelStore
-from models.users import advance
-from schemas import Click, Item, ModelRef, Settings, dead_letters_of
+from schemas import ModelRef, Settings, dead_letters_of
 from schemas.topics import ALERTS, CLICKS, INPUT_TOPICS, ITEMS, MAINTENANCE, RECOMMENDATIONS, SCORES, TELEMETRY
 from streams.deadletters import HEADER
+from streams.feed import FeedReader
 from streams.handler import DeadLetter, Outcome
 from streams.maintain import Maintain
-from streams.outbox import output_id
-from streams.page import decode_topics
 from streams.partition import PartitionState, empty_state
-from streams.recommend import USERS, Recommend
+from streams.recommend import Recommend
 from streams.saved import Replayed, restore
 from tests.faults.reading import Reading
 
@@ -78,11 +74,11 @@ class Expected:
 @lru_cache(maxsize=4)
 def handlers(models: Path, prefix: str) -> tuple[Maintain, Recommend]:
     """Those of the site's workers, with the same models."""
-    settings = Settings(kafka="none:1", topic_prefix=prefix)
+    settings = Settings(kafka="none:1", topic_prefix=prefix, home=models / "none")
     store = ModelStore(models)
     ranker = store.load("recommender")
     assert ranker.manifest.profile is not None
-    view: Any = None  # what is recommended is not asked here
+    view = FeedReader(settings, ranker.manifest.profile)  # empty: what is recommended is not asked here
     recommend = Recommend(settings, view, Recommender(ranker, ranker.manifest.profile), ModelRef(name="r", version="v"))
     return Maintain(settings, {"pump": AssetModel.load(store.load("pump"))}), recommend
 
@@ -143,21 +139,21 @@ class Oracle:
     def _follow_plant(self, state: PartitionState, records: Sequence[Any]) -> None:
         ordered = in_event_time(records, self._maintain)
         for start in range(0, len(ordered), AT_ONCE):
-            outcome = self._handle(state, ordered[start : start + AT_ONCE])
+            outcome = self._handle(self._maintain, state, ordered[start : start + AT_ONCE])
             for output in outcome.outputs:
                 self.expected.decisions[output.topic][_id(output.headers)] = output.value
             self.expected.dead |= {self._place(letter.record) for letter in outcome.dead}
 
-    def _handle(self, state: PartitionState, records: Sequence[Any]) -> Outcome:
+    def _handle(self, handler: Maintain | Recommend, state: PartitionState, records: Sequence[Any]) -> Outcome:
         """A record that fails alone is a dead letter that changed nothing."""
         state.mark()
         try:
-            return self._maintain.handle(state, records)
+            return handler.handle(state, records)
         except Exception as error:
             state.undo()
             if len(records) == 1:
                 return Outcome(dead=[DeadLetter(records[0], repr(error))])
-        parts = [self._handle(state, [record]) for record in records]
+        parts = [self._handle(handler, state, [record]) for record in records]
         return Outcome([o for part in parts for o in part.outputs], [letter for part in parts for letter in part.dead])
 
     def made_anew(self, topics: Mapping[str, str]) -> None:
@@ -168,20 +164,13 @@ class Oracle:
                 state.origins = {**state.origins, **{name: f"{name}@{topic_id}" for name, topic_id in topics.items()}}
 
     def _follow_shop(self, state: PartitionState, records: Sequence[Any]) -> None:
-        events, dead = decode_topics(records, {CLICKS: Click, ITEMS: Item}, self._settings)
-        self.expected.dead |= {self._place(letter.record) for letter in dead}
-        pairs = zip(records, events, strict=True)
-        clicks = sorted([pair for pair in pairs if isinstance(pair[1], Click)], key=lambda pair: pair[0].offset)
-        if not clicks:
-            return
-        profile, users = self._recommend.recommender.profile, state.tables[USERS]
-        moves = encode_clicks(profile, [click for _, click in clicks]).moves
-        slots = users.slots([record.key for record, _ in clicks])
-        steps = advance(users.array, slots, moves, profile.session_silence_s)
-        for place in np.flatnonzero(steps.is_accepted).tolist():
-            record = clicks[place][0]
-            answer_id = output_id(state.origin(CLICKS), record.partition, record.offset, "recommendation")
-            self.expected.decisions[RECOMMENDATIONS][answer_id] = None
+        """Clicks and items in the order of their offsets; which answers there are, not what they say."""
+        ordered = sorted(records, key=lambda record: (record.topic.endswith(CLICKS), record.offset))
+        for start in range(0, len(ordered), AT_ONCE):
+            outcome = self._handle(self._recommend, state, ordered[start : start + AT_ONCE])
+            answers = [output for output in outcome.outputs if output.topic == RECOMMENDATIONS]
+            self.expected.decisions[RECOMMENDATIONS] |= {_id(output.headers): None for output in answers}
+            self.expected.dead |= {self._place(letter.record) for letter in outcome.dead}
 
     def _place(self, record: Any) -> Place:
         return record.topic.removeprefix(self._settings.topic_prefix), record.partition, record.offset
