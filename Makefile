@@ -5,7 +5,7 @@ UV := $(BIN)/uv
 UV_VERSION := 0.13.9
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test quick lint generate lock clean
+.PHONY: help setup demo test quick faults lint generate lock clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -27,6 +27,9 @@ test: lint ## lint, and all tests, with a real Kafka and a real PostgreSQL
 
 quick: setup ## the tests of a minute: no Kafka, none of the long ones
 	$(BIN)/python -m pytest -m "not kafka and not long"
+
+faults: setup ## the long form of tests/faults: a table of what each fault led to, about 30 minutes
+	$(BIN)/python -m tests.faults $(FAULTS)
 
 lint: setup ## ruff, mypy, import-linter
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports
