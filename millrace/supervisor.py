@@ -25,7 +25,7 @@ from millrace.part import STOP_TIMEOUT_S, Part, StartError
 from millrace.probe import free_port, obstacle
 from schemas import MillraceError, Settings
 
-READY_TIMEOUT_S = 90.0  # a first start compiles the numba kernels
+READY_TIMEOUT_S = 240.0  # a first start compiles the numba kernels: a minute or two where the machine is busy
 Tell = Callable[[str], None]
 
 

@@ -287,7 +287,8 @@ def as_the_named_versions_would(
     Args:
         is_early: entries of the log between two versions belong to the earlier one; they name none themselves.
     """
-    ordered = sorted(records, key=lambda record: (record.timestamp, record.topic.endswith(TELEMETRY)))  # streams.merge
+    # streams.merge; stable, so that each topic stays in its order where times are equal
+    ordered = sorted(records, key=lambda record: (event_time_of(record), record.topic.endswith(TELEMETRY)))
     named = [versions.get((r.partition, r.offset)) if r.topic.endswith(TELEMETRY) else None for r in ordered]
     for places in (range(1, len(named)), range(len(named) - 2, -1, -1))[:: 1 if is_early else -1]:
         step = -places.step
@@ -304,3 +305,7 @@ def as_the_named_versions_would(
             layouts, state = handler.layouts(), empty_state(ordered[0].partition, handler.layouts())
         made |= {id_of(output): output.value or b"" for output in handler.handle(state, some).outputs}
     return made
+
+
+def event_time_of(record: Any) -> datetime:
+    return datetime.fromisoformat(orjson.loads(record.value)["event_time"])
