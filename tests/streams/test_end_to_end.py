@@ -6,12 +6,14 @@ Every input event has exactly one decision under its id, and the saved state equ
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import shutil
 import signal
 import sqlite3
 import urllib.request
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -148,7 +150,7 @@ async def same_assets(settings: Settings, records: Sequence[Any]) -> None:
     for number in range(settings.partitions):
         undisturbed = empty_state(number, handler.layouts())
         own = [r for r in records if r.partition == number]
-        own.sort(key=lambda record: (record.timestamp, record.topic.endswith(TELEMETRY)))  # as streams.merge does
+        own.sort(key=lambda record: (event_time_of(record), record.topic.endswith(TELEMETRY)))  # as streams.merge does
         handler.handle(undisturbed, own)
         found = (await saved(settings, handler, number)).tables["pump"]
         assert len(found) > 1
@@ -169,3 +171,7 @@ async def same_users(settings: Settings, records: Sequence[Any]) -> None:
         advance(users.array, slots, clicks.moves, model.manifest.profile.session_silence_s)
         assert len(users) > 5
         assert content((await saved(settings, handler, number)).tables[USERS]) == content(users)
+
+
+def event_time_of(record: Any) -> datetime:
+    return datetime.fromisoformat(json.loads(record.value)["event_time"])
