@@ -131,6 +131,8 @@ async def is_gone(site: Site) -> bool:
 async def retention_overtakes(site: Site) -> None:
     """Records beyond the positions are deleted while no edge runs: they are lost, it is told, and the rest goes on."""
     await site.settle()
+    verdict = await judged(site)
+    assert verdict.is_clean, verdict
     await site.end(site.running("edge")[0])
     await site.ledger.produce(islice(site.streams["plant"], EVENTS))
     admin = AIOKafkaAdminClient(**client_options(site.settings))
