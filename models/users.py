@@ -52,6 +52,7 @@ USER_BOUNDS: dict[str, tuple[float, float]] = {
     "length": (0.0, float(PREFIX)),
     "event": (0.0, RECENT_EVENTS - 1.0),
     "counted_since": (0.0, 7_258_118_400.0),
+    "counted": (0.0, 255.0),
 }
 
 
