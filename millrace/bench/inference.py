@@ -182,7 +182,7 @@ async def _client_us(cost: Cost, outcomes: Sequence[Outcome], outbox: Outbox, cl
     begin = time.thread_time()
     for outcome in outcomes:
         pending += await outbox.send(outcome.outputs, outcome.dead, PARTITION)
-    await asyncio.gather(*pending)
+    await asyncio.gather(*(delivery.future for delivery in pending))
     spent = time.thread_time() - begin - clock.take()["emit"]
     return 1e6 * spent / cost.all_decisions
 
