@@ -87,7 +87,7 @@ def build_choice(profile: RecommenderProfile) -> Choice:
 def take(v, w, item, now, chosen, count):  # type: ignore[no-untyped-def]
     """Add the item to the chosen ones, if it may be and is not yet. Returns the new count."""
     row = row_of(w.place, w.evidence, w.touched, w.state, item)
-    if row == len(w.evidence) - 1 or w.chosen[row] != 0 or not may_be_shown(v, item, now):
+    if row == len(w.evidence) - 1 or w.chosen[row] != 0 or not may_be_shown(v.items, item, now):
         return count
     w.chosen[row] = 1
     chosen[count] = item
@@ -145,7 +145,7 @@ def choose(v, choice, w, query, chosen):  # type: ignore[no-untyped-def]
     w.chosen[: w.state[ROWS] + FURTHER_ROWS] = 0  # not all of it: that would sweep the cache
     now = query.now
     for row in range(w.state[ROWS]):  # what may not be shown must not use up a quota
-        w.chosen[row] = not may_be_shown(v, w.touched[row], now)
+        w.chosen[row] = not may_be_shown(v.items, w.touched[row], now)
     count = settle_own_items(v, choice, w, query, chosen)
     count = choose_by_evidence(v, choice, w, now, chosen, count)
     for kind in range(3):

@@ -17,6 +17,7 @@ from models.catalogue_arrays import (
     HOT_LISTS,
     NEW,
     NEW_RING,
+    NEXT,
     NOW,
     SESSIONS,
     apply_click,
@@ -68,14 +69,14 @@ def sort_best_first(scores, items, count):  # type: ignore[no-untyped-def]
         scores[hole], items[hole] = score, item
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def decayed(v, item, column, time):  # type: ignore[no-untyped-def]
     """Popularity (columns 0-3) or continued clicks (4, 5) of an item at `time`."""
     rate = v.rates[column if column < CONTINUED else column - CONTINUED]
     return v.popularity[item, column] * np.float32(np.exp(-rate * elapsed(time, v.items[item].last)))
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def push_item(v, clock, scores, items, counts, item, time):  # type: ignore[no-untyped-def]
     now = decayed(v, item, 0, time)
     continued = decayed(v, item, CONTINUED, time)
@@ -100,11 +101,11 @@ def refresh_hot(v, clock, time):  # type: ignore[no-untyped-def]
         if number <= v.counters[SESSIONS] - len(v.sessions):
             continue
         item = v.session_items[number & (len(v.sessions) - 1), word & 31]
-        if item >= 0 and v.items[item].head == entry + 1 and may_be_hot(v, item, v.clocks[EVENTS]):
+        if item >= 0 and v.items[item].head == entry + 1 and may_be_hot(v.items, item, v.clocks[EVENTS]):
             push_item(v, clock, scores, items, counts, item, time)
     for place in range(max(0, v.counters[NEW] - NEW_RING), v.counters[NEW]):
         item = v.new_ring[place % NEW_RING]
-        if item < 0 or v.items[item].clicks > 0 or not may_be_hot(v, item, v.clocks[EVENTS]):
+        if item < 0 or v.items[item].clicks > 0 or not may_be_hot(v.items, item, v.clocks[EVENTS]):
             continue
         if elapsed(time, v.items[item].first) < clock.new_age:
             counts[3] = push_top(scores[3], items[3], counts[3], HOT_LENGTH, np.float32(0.0), item)
@@ -117,10 +118,10 @@ def refresh_hot(v, clock, time):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def are_hot_lists_due(v, clock, time):  # type: ignore[no-untyped-def]
+def are_hot_lists_due(clocks, counters, refresh, time):  # type: ignore[no-untyped-def]
     """The clock of the view decides, which a click from the past does not move."""
-    late = v.clocks[HOT_AT] - time > clock.hot_refresh and v.counters[CLICKS] - v.counters[HOT_CLICKS] >= LATE_CLICKS
-    return late or v.clocks[NOW] - v.clocks[HOT_AT] > clock.hot_refresh
+    late = clocks[HOT_AT] - time > refresh and counters[CLICKS] - counters[HOT_CLICKS] >= LATE_CLICKS
+    return late or clocks[NOW] - clocks[HOT_AT] > refresh
 
 
 @njit(cache=True)
@@ -137,8 +138,9 @@ def apply_clicks(v, clock, beyond, clicks):  # type: ignore[no-untyped-def]
             continue
         who = users[click], is_repeated[click]
         time = apply_click(v, clock, session_keys[click], rows[click], times[click], codes[click], *who)
-        release(v, clock)
-        if are_hot_lists_due(v, clock, time):
+        if v.clocks[NEXT] <= v.clocks[EVENTS]:
+            release(v, clock)
+        if are_hot_lists_due(v.clocks, v.counters, clock.hot_refresh, time):
             refresh_hot(v, clock, v.clocks[NOW])
         applied += 1
     return applied
@@ -158,6 +160,7 @@ def apply_items(v, clock, beyond, changes):  # type: ignore[no-untyped-def]
             continue
         said = times[change], published[change], is_available[change], is_removed[change]
         change_item(v, clock, rows[change], *said)
-        release(v, clock)
+        if v.clocks[NEXT] <= v.clocks[EVENTS]:
+            release(v, clock)
         applied += 1
     return applied

@@ -27,17 +27,16 @@ from models.jit import njit
 
 
 @njit(cache=True)
-def may_be_shown(v, item, now):  # type: ignore[no-untyped-def]
+def may_be_shown(items, item, now):  # type: ignore[no-untyped-def]
     """Available and published at `now`, epoch seconds."""
-    return v.items[item].is_available != 0 and v.items[item].published <= now
+    return items[item].is_available != 0 and items[item].published <= now
 
 
 @njit(cache=True)
-def may_be_hot(v, item, now):  # type: ignore[no-untyped-def]
+def may_be_hot(items, item, now):  # type: ignore[no-untyped-def]
     """May be shown to people who have nothing to do with it: not what one visitor alone clicks again and again."""
-    record = v.items[item]
-    is_of_one = record.is_announced == 0 and record.has_others == 0 and record.clicks > MOST_COUNTED
-    return may_be_shown(v, item, now) and not is_of_one
+    is_of_one = items[item].is_announced == 0 and items[item].has_others == 0 and items[item].clicks > MOST_COUNTED
+    return may_be_shown(items, item, now) and not is_of_one
 
 
 @njit(cache=True)
@@ -79,10 +78,8 @@ def wait(v, clock, item):  # type: ignore[no-untyped-def]
 
 @njit(cache=True)
 def release(v, clock):  # type: ignore[no-untyped-def]
-    """Waiting items whose time has come are new from now on. One pass over those that wait, when there is one."""
+    """Waiting items whose time has come, NEXT being it, are new from now on. One pass over those that wait."""
     now = v.clocks[EVENTS]
-    if v.clocks[NEXT] > now:
-        return
     kept, v.clocks[NEXT] = 0, np.inf
     for place in range(v.counters[WAITING]):
         item = v.waiting[place]

@@ -21,7 +21,7 @@ def _shown(v, rows, now):  # type: ignore[no-untyped-def]
     kept, seen = np.empty(len(rows), np.int64), {np.int64(-1)}
     count = 0
     for row in rows:
-        if np.int64(row) not in seen and may_be_hot(v, row, now):
+        if np.int64(row) not in seen and may_be_hot(v.items, row, now):
             kept[count] = row
             count += 1
         seen.add(np.int64(row))

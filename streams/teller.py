@@ -70,7 +70,7 @@ class CatalogueTeller(Service):
         sent: list[tuple[str, list[str], asyncio.Future[object]]] = []
         for key, items in self._lists():
             ids = [item_id for item_id, _ in items]
-            if ids and self._told.get(key) != ids:
+            if self._told.get(key, []) != ids:  # an empty list is told where there was another
                 future = await producer.push_bytes(CATALOGUE, key.encode(), self._entry(key, items))
                 sent.append((key, ids, future))
             await asyncio.sleep(0)  # a list takes .3 ms: clicks go first
@@ -86,7 +86,9 @@ class CatalogueTeller(Service):
         clicks = view.arrays.items["clicks"][: view.items].copy()
         gained = clicks.copy()
         known = min(len(self._clicks), len(clicks))
-        gained[:known] -= self._clicks[:known]
+        before = self._clicks[:known]
+        is_anew = clicks[:known] < before  # removed: what is similar to it is not what was similar to the old item
+        gained[:known] = np.where(is_anew, 1 + clicks[:known], clicks[:known] - before)
         rows = np.argsort(-gained, kind="stable")[:SIMILAR_EACH_TIME]
         rows = rows[gained[rows] > 0]
         then = np.zeros_like(clicks)

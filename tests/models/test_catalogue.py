@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 from pathlib import Path
 
@@ -142,6 +143,15 @@ def test_items_are_bounded_and_the_ones_seen_last_are_kept() -> None:
     assert {c.item_id for c in late[-50:]} <= set(view.item_ids)
     remembered = view.arrays.session_items[view.arrays.session_items >= 0]
     assert remembered.max() < view.items
+
+
+def test_records_of_before_are_read() -> None:
+    view, before = built(feed(1000)), CatalogueView(PROFILE)
+    for offset, record in enumerate(feed(1000)):
+        before.apply(encode(dataclasses.replace(record, users=None, is_repeated=None)), offset)
+    assert (view.item_ids, view.clicks, view.time) == (before.item_ids, before.clicks, before.time)
+    for name in ("log", "session_items", "sessions", "counters"):
+        assert getattr(view.arrays, name).tobytes() == getattr(before.arrays, name).tobytes(), name
 
 
 def test_long_sessions_go_on_in_a_second_list() -> None:

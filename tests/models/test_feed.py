@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.feed import ClickRecord, FeedError, ItemRecord, decode, encode
+from models.feed import HEADER, ClickRecord, FeedError, ItemRecord, decode, encode
 
 IDS = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=200)
 U64 = st.integers(1, 2**64 - 1)
@@ -44,6 +44,11 @@ def test_clicks_come_back(clicks: list[tuple[int, int, float, int, str]], contex
         context=context,
     )
     assert_same(record, decode(encode(record)))
+    if clicks:
+        users, is_repeated = np.arange(len(clicks), dtype=np.uint32), np.ones(len(clicks), np.uint8)
+        wider = dataclasses.replace(record, users=users, is_repeated=is_repeated)
+        assert_same(wider, decode(encode(wider)))
+        assert encode(wider)[HEADER.size :].startswith(encode(record)[HEADER.size :])  # what workers of before read
 
 
 @pytest.fixture

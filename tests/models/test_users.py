@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from models.users import PREFIX, RECENT_EVENTS, USER, Moves, Steps, advance
+from models.users import MOST_COUNTED, PREFIX, RECENT_EVENTS, USER, Moves, Steps, advance
 
 SILENCE_S = 1800.0
 
@@ -42,6 +42,21 @@ def test_the_memory_for_duplicates_is_bounded() -> None:
     run([(event, 0, 0, 1, 0.0) for event in range(1, RECENT_EVENTS + 2)], rows)
     assert not run([(2, 0, 0, 1, 0.0)], rows).is_accepted[0]
     assert run([(1, 0, 0, 1, 0.0)], rows).is_accepted[0]
+
+
+def test_a_known_duplicate_changes_nothing() -> None:
+    rows = np.zeros(10, USER)
+    assert not run([(0, 0, 0, 10, 0.0)], rows).is_accepted[0]
+    assert rows.tobytes() == np.zeros(10, USER).tobytes()
+
+
+def test_what_a_user_clicks_again_and_again_counts_fifteen_times_an_hour_in_whatever_sessions() -> None:
+    clicks = [(event, 0, event, 10 + event % 3, float(event)) for event in range(1, 101)]
+    clicks += [(1000 + event, 1, 0, 10, float(event)) for event in range(1, 9)]
+    clicks += [(event, 0, event, 10, 3700.0) for event in range(201, 203)]
+    steps = run(clicks)
+    assert [int((~steps.is_repeated[n:100:3]).sum()) for n in range(3)] == [MOST_COUNTED] * 3
+    assert not steps.is_repeated[100:].any()
 
 
 @pytest.mark.parametrize(("gap_s", "sessions"), [(1800.0, 1), (1801.0, 2)])
