@@ -93,7 +93,7 @@ def shopping(clicks: int, users: int = 9, event: str = "e") -> list[Any]:
     ]
 
 
-@pytest.mark.parametrize("ahead_s", [0.4, 250.0, 20 * HOUR_S])
+@pytest.mark.parametrize("ahead_s", [0.4, 30.0, 290.0])
 @pytest.mark.parametrize("profile", ["shop", "portal"])
 def test_clocks_are_never_ahead_of_what_has_arrived(profile: str, ahead_s: float) -> None:
     page, right = Page(profile), Page(profile)
