@@ -73,8 +73,13 @@ def row_dtype(shape: Shape) -> np.dtype[np.void]:
 
 
 def _row_dtype(shape: Shape, recent: int, log: int) -> np.dtype[np.void]:
+    return np.dtype([*_times(shape, log), *_signals(shape), *_counts(shape, recent, log)], align=True)
+
+
+def _times(shape: Shape, log: int) -> list[tuple[Any, ...]]:
+    """Fields of eight bytes."""
     targets = shape.targets
-    fields: list[tuple[Any, ...]] = [
+    return [
         ("newest", "f8"),  # time of the newest reading, held or applied
         ("stepped_at", "f8"),  # time of the newest reading that the channels know
         ("arrived", "f8"),  # newest record time of a reading
@@ -90,6 +95,13 @@ def _row_dtype(shape: Shape, recent: int, log: int) -> np.dtype[np.void]:
         ("applied_at", "f8", (targets,)),  # newest renewal of the target that took effect
         ("raised_at", "f8", (targets,)),  # of the open alert
         ("judged_at", "f8"),  # newest reading that the alerts know
+    ]
+
+
+def _signals(shape: Shape) -> list[tuple[Any, ...]]:
+    """Fields of four bytes."""
+    targets = shape.targets
+    return [
         ("log_ids", "u4", (LOG_IDS,)),  # ring of hashes
         ("window_time", "u4", (shape.window_marks,)),  # begins and ends of windows, in whole seconds
         ("behind_lag", "f4"),  # s that their records are later than they
@@ -107,6 +119,13 @@ def _row_dtype(shape: Shape, recent: int, log: int) -> np.dtype[np.void]:
         ("late", "u4"),
         ("duplicates", "u4"),
         ("alert", "u4", (targets,)),  # alerts raised so far
+    ]
+
+
+def _counts(shape: Shape, recent: int, log: int) -> list[tuple[Any, ...]]:
+    """Fields of two bytes and one."""
+    targets = shape.targets
+    return [
         ("sequence", "u2", (targets,)),  # transitions of the open alert so far
         ("beyond", "u2", (targets, LEVELS)),  # readings in a row beyond each level
         ("within", "u2", (targets, LEVELS)),  # readings in a row on the good side of each level's deadband
@@ -127,7 +146,6 @@ def _row_dtype(shape: Shape, recent: int, log: int) -> np.dtype[np.void]:
         ("is_active", "u1", (targets, LEVELS)),
         ("severity", "u1", (targets,)),  # of the open alert, 1 advisory .. 3 critical, 0: none open
     ]
-    return np.dtype(fields, align=True)
 
 
 def affordable_channels(shape: Shape, sensors: int) -> int:
@@ -136,6 +154,12 @@ def affordable_channels(shape: Shape, sensors: int) -> int:
         if row_dtype(replace(shape, channels=channels)).itemsize <= ROW_BYTES:
             return min(channels, sensors)
     return min(LEAST_CHANNELS, sensors)
+
+
+_TIMES = (
+    "newest", "life_first", "renewed_at", "stepped_at", "arrived", "behind_at", "behind_span", "service_at",
+    "window_past", "log_time", "log_settled", "applied_at", "raised_at", "judged_at",
+)  # fmt: skip
 
 
 def row_bounds(shape: Shape, high: float = MOST_SIGNAL) -> dict[str, tuple[float, float]]:
@@ -147,61 +171,32 @@ def row_bounds(shape: Shape, high: float = MOST_SIGNAL) -> dict[str, tuple[float
     Args:
         high: of a score, see `Policy.high`.
     """
-    time, count, flag, anything = (0.0, LATEST_S), (0.0, MOST_COUNTED), (0.0, 1.0), (0.0, 2.0**64)
-    score = (0.0, float(np.nextafter(np.float32(high), np.float32(np.inf))))
-    return {
-        "newest": time,
-        "deviating": anything,
-        "life_first": time,
-        "renewed_at": time,
-        "stepped_at": time,
-        "arrived": time,
-        "behind_at": time,
-        "behind_lag": (-LATEST_S, LATEST_S),
-        "behind_span": time,
-        "service_at": time,
-        "window_past": time,
+    score = float(np.nextafter(np.float32(high), np.float32(np.inf)))
+    own = {
         "window_time": (0.0, 2.0**32),
-        "ids": anything,
-        "log_time": time,
-        "log_settled": time,
-        "applied_at": time,
-        "raised_at": time,
-        "judged_at": time,
-        "channels": (-MOST_SIGNAL, MOST_SIGNAL),
-        "fall": (-MOST_SIGNAL, MOST_SIGNAL),
-        "held": (-np.inf, np.inf),
-        "variables": (-np.inf, np.inf),
-        "waiting": (-1.0, score[1]),
+        "waiting": (-1.0, score),
         "waiting_step": (0.0, MOST_SIGNAL),
-        "value": score,
-        "steady": score,
-        "steady_before": score,
-        "seen": count,
-        "late": count,
-        "duplicates": count,
-        "alert": count,
-        "sequence": (0.0, 65_535.0),
-        "beyond": (0.0, 65_535.0),
-        "within": (0.0, 65_535.0),
-        "bridged": (0.0, 65_535.0),
-        "log_ids": anything,
-        "recent": anything,
+        "behind_lag": (-LATEST_S, LATEST_S),
         "id_place": (0.0, REMEMBERED_IDS - 1.0),
-        "recent_place": (0.0, float(row_dtype(shape)["recent"].shape[0] - 1)),
+        "recent_place": (0.0, row_dtype(shape)["recent"].shape[0] - 1.0),
         "log_id_place": (0.0, LOG_IDS - 1.0),
-        "behind": (0.0, 255.0),
-        "parts": (0.0, 255.0),
         "comes_in_parts": (0.0, 3.0),
-        "knows_variables": flag,
         "service": (0.0, 2.0),
-        "window_tag": (0.0, 65_535.0),
-        "log_tag": (0.0, 255.0),
         "log_code": (0.0, float(shape.codes)),
-        "is_filtered": flag,
-        "is_active": flag,
         "severity": (0.0, float(LEVELS)),
     }
+    shared = {
+        _TIMES: (0.0, LATEST_S),
+        ("deviating", "ids", "log_ids", "recent"): (0.0, 2.0**64),
+        ("channels", "fall"): (-MOST_SIGNAL, MOST_SIGNAL),
+        ("held", "variables"): (-np.inf, np.inf),
+        ("value", "steady", "steady_before"): (0.0, score),
+        ("seen", "late", "duplicates", "alert"): (0.0, MOST_COUNTED),
+        ("sequence", "beyond", "within", "bridged", "window_tag"): (0.0, 65_535.0),
+        ("behind", "parts", "log_tag"): (0.0, 255.0),
+        ("knows_variables", "is_filtered", "is_active"): (0.0, 1.0),
+    }
+    return own | {name: bounds for names, bounds in shared.items() for name in names}
 
 
 def is_within(rows: np.ndarray, bounds: dict[str, tuple[float, float]]) -> np.ndarray:
