@@ -17,7 +17,13 @@ from typing import Any, TypeVar
 import faust
 import structlog
 from aiokafka import ConsumerRebalanceListener, TopicPartition
-from aiokafka.errors import ConsumerStoppedError, IllegalStateError, KafkaError, OffsetOutOfRangeError
+from aiokafka.errors import (
+    ConsumerStoppedError,
+    IllegalStateError,
+    KafkaError,
+    NoOffsetForPartitionError,
+    OffsetOutOfRangeError,
+)
 from mode import Service
 
 from schemas import OUTPUTS, Settings, UnavailableError, topic_name
@@ -184,7 +190,7 @@ class SinkSource(Service, ConsumerRebalanceListener):
                 await self._deliver(epoch, fetched)
         except OffsetOutOfRangeError:
             self._void()
-        except IllegalStateError:  # revoked in the meantime
+        except (IllegalStateError, NoOffsetForPartitionError):  # revoked meanwhile, or assigned and not yet sought
             await asyncio.sleep(PAUSE_S)
         except ConsumerStoppedError:
             raise
