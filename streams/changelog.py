@@ -16,7 +16,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from schemas import MillraceError, Settings, dead_letters_of, topic_name
 from streams.handler import Handler
-from streams.kafka import client_options, group_name
+from streams.kafka import client_options, group_name, group_offsets
 from streams.metrics import REFUSED_ROWS, TOPICS_MADE_ANEW
 from streams.ownership import Memory, Partition, Positions
 from streams.recall import Sent, output_starts, read_to
@@ -97,7 +97,6 @@ class Changelog:
     async def _reader(self) -> AsyncIterator[Any]:
         reader = AIOKafkaConsumer(
             **self._options,
-            group_id=self.group,
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             isolation_level="read_committed",
@@ -130,15 +129,14 @@ class Changelog:
         sources = {topic: TopicPartition(topic, part.number) for topic in self.topics}
         first = await reader.beginning_offsets(list(sources.values()))
         part.memory = Memory(ends={tp.topic: at for tp, at in (await reader.end_offsets(list(first))).items()})
-        found = standing or Standing()
+        found, committed = standing or Standing(), await group_offsets(self._settings, self.group)
         part.ahead, is_anew = set(found.ahead), False
         for topic, source in sources.items():
             plain, now = topic.removeprefix(self._settings.topic_prefix), part.topic_ids[topic]
             seen, origin = self._seen.get(topic, ("", plain))  # the changelog may be gone with the topic
             seen, origin = found.topic_ids.get(topic, seen), found.origins.get(topic, origin)
             if seen in ("", now):
-                committed = await reader.committed(source)
-                position = self._position(part, topic, found.positions.get(topic), committed, first[source])
+                position = self._position(part, topic, found.positions.get(topic), committed.get(source), first[source])
             else:
                 origin, position, is_anew = f"{plain}@{now}", first[source], True
                 self._made_anew(part, topic, found.positions.get(topic, 0))

@@ -192,6 +192,21 @@ class TopicEnds:
             await self._consumer.stop()
 
 
+async def group_offsets(settings: Settings, group: str) -> dict[TopicPartition, int]:
+    """What a group has committed.
+
+    Raises:
+        KafkaError: the broker does not answer, or not yet: the first group of a new broker takes it a second.
+    """
+    admin = AIOKafkaAdminClient(**client_options(settings))
+    await admin.start()
+    try:
+        found = await admin.list_consumer_group_offsets(group)
+    finally:
+        await admin.close()
+    return {tp: meta.offset for tp, meta in found.items() if meta.offset >= 0}
+
+
 async def partition_counts(settings: Settings, topics: Sequence[str]) -> dict[str, int]:
     """Partitions of each of the topics, by their names on the broker.
 
