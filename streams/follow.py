@@ -17,7 +17,7 @@ from aiokafka.errors import ConsumerStoppedError, KafkaError, OffsetOutOfRangeEr
 from mode import Service
 
 from schemas import Settings, topic_name
-from streams.kafka import open_partition
+from streams.kafka import CLOSE_S, open_partition
 from streams.topic_ids import topic_ids
 
 log = structlog.get_logger(__name__)
@@ -25,7 +25,6 @@ POLL_MS = 200
 MOST_RECORDS = 500
 AGAIN_S, MOST_AGAIN_S = 1.0, 5.0
 WATCH_S = 2.0
-CLOSE_S = 1.0
 
 
 class TopicFollower(Service):

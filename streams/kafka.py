@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 import time
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from typing import Any
 
 import structlog
@@ -27,6 +27,7 @@ OPEN_TIMEOUT_MS = 10_000  # a partition that is not there is waited for as long
 # nothing while a partition waits for what is away, for as long as that takes; its heartbeats say that it lives.
 IDLE_MS = 2**31 - 1
 ASK_S = 2.0
+CLOSE_S = 1.0
 HELD_AFTER_S = 10.0  # transactions of checkpoints take a tenth of a second
 # A topic that was made anew is seen at the next look at the metadata; aiokafka's default is five minutes
 METADATA_MS = 5_000
@@ -59,6 +60,18 @@ def client_options(settings: Settings) -> dict[str, Any]:
         options["sasl_plain_username"] = settings.kafka_sasl_username
         options["sasl_plain_password"] = settings.kafka_sasl_password.get_secret_value()
     return options
+
+
+async def unbroken(starting: Coroutine[Any, Any, None]) -> None:
+    """The start of a client. Where the caller is cancelled it goes on for a moment: aiokafka 0.14 leaves a connection
+    open when it is cut short within it.
+    """
+    task = asyncio.ensure_future(starting)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task], timeout=CLOSE_S)
+        raise
 
 
 class LagMeter:
@@ -131,7 +144,7 @@ async def start_group_consumer(settings: Settings, group: str) -> Any:
         metadata_max_age_ms=METADATA_MS,
     )
     try:
-        await consumer.start()
+        await unbroken(consumer.start())
     except BaseException:
         await consumer.stop()
         raise
@@ -153,7 +166,7 @@ async def open_partition(settings: Settings, tp: TopicPartition, fetch_wait_ms: 
         request_timeout_ms=OPEN_TIMEOUT_MS,
     )
     try:
-        await consumer.start()
+        await unbroken(consumer.start())
         consumer.assign([tp])
         first = (await consumer.beginning_offsets([tp]))[tp]
         end = (await consumer.end_offsets([tp]))[tp]
@@ -161,6 +174,16 @@ async def open_partition(settings: Settings, tp: TopicPartition, fetch_wait_ms: 
         await consumer.stop()
         raise
     return consumer, int(first), int(end)
+
+
+async def _started_reader(settings: Settings) -> Any:
+    consumer = AIOKafkaConsumer(**client_options(settings), isolation_level="read_committed")
+    try:
+        await unbroken(consumer.start())
+    except BaseException:
+        await consumer.stop()
+        raise
+    return consumer
 
 
 class TopicEnds:
@@ -181,9 +204,7 @@ class TopicEnds:
         """
         async with asyncio.timeout(ASK_S):
             if self._consumer is None:
-                consumer = AIOKafkaConsumer(**client_options(self._settings), isolation_level="read_committed")
-                await consumer.start()
-                self._consumer = consumer
+                self._consumer = await _started_reader(self._settings)
             ends: dict[TopicPartition, int] = await self._consumer.end_offsets(list(partitions))
             return ends
 

@@ -22,10 +22,9 @@ from aiokafka.protocol.api import Request, RequestStruct, Response
 from aiokafka.protocol.types import Boolean, CompactArray, CompactString, Int16, Int32, Schema, TaggedFields
 
 from schemas import Settings
-from streams.kafka import client_options
+from streams.kafka import client_options, unbroken
 
-# Of each request; all take a few milliseconds when all is well. Not around them as a whole: aiokafka 0.14 leaves a
-# connection open when its bootstrap is cancelled.
+# Of each request; all take a few milliseconds when all is well
 TIMEOUT_S = 3.0
 UUID_BYTES = 16
 NO_ID = bytes(UUID_BYTES)
@@ -133,7 +132,7 @@ async def topic_ids(settings: Settings, topics: Iterable[str]) -> dict[str, str]
         return {}
     client: Any = AIOKafkaClient(**client_options(settings), request_timeout_ms=int(TIMEOUT_S * 1000))
     try:
-        await client.bootstrap()
+        await unbroken(client.bootstrap())
         answer = await client.send(client.get_random_node(), _AskMetadata(names))
     except (TimeoutError, OSError) as error:
         raise RequestTimedOutError(f"Kafka at {settings.kafka} does not tell the ids of topics: {error!r}") from error

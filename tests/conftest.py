@@ -7,12 +7,15 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from millrace.kernels import use_kernel_cache
 from schemas import Settings
 
 use_kernel_cache()  # before any test imports numba
+hypothesis.settings.register_profile("shared machines", deadline=None)
+hypothesis.settings.load_profile("shared machines")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -60,7 +60,7 @@ def test_the_last_moments_of_all_time(shared_client: httpx.Client) -> None:
         max_size=4,
     ),
 )
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_no_parameter_is_a_bug(shared_client: httpx.Client, path: str, values: dict[str, str]) -> None:
     values = {name: value.encode("utf-8", "replace").decode() for name, value in values.items()}
     answer = shared_client.get(path, params=values)
@@ -69,7 +69,7 @@ def test_no_parameter_is_a_bug(shared_client: httpx.Client, path: str, values: d
 
 @given(body=st.recursive(st.none() | st.booleans() | st.floats() | st.text(), lambda c: st.lists(c) | st.dictionaries(
     st.sampled_from(["by", "comment", "x"]), c)))  # fmt: skip
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_no_body_is_a_bug(shared_client: httpx.Client, body: Any) -> None:
     content = json.dumps(body).encode("utf-8", "surrogatepass")
     for sent in (content, b'{"by": "\\ud800"}', b'{"by": "jo", "comment": "\\ud800"}', content + b"\xff"):

@@ -114,7 +114,7 @@ def test_a_publication_can_be_postponed_lifted_and_withdrawn(shop: Shop) -> None
     assert "trending" in where(found, "postponed") & where(found, "withdrawn") & where(found, "lifted")
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(-3, 12), st.booleans(), st.integers(0, 2)), max_size=40))
 def test_whatever_is_said_of_items_what_waits_is_each_once_and_not_yet_due(
     said: list[tuple[int, int, bool, int]],

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections import deque
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from models.repeats import EVENTS, Repeats
 
 
-@settings(deadline=None)
 @given(st.lists(st.lists(st.tuples(st.integers(1, 4), st.integers(1, 30)), max_size=20), max_size=20))
 def test_it_knows_the_newest_and_no_others(batches: list[list[tuple[int, int]]]) -> None:
     memory, newest = Repeats(np.zeros(16, np.uint64)), deque[tuple[int, int]](maxlen=16)

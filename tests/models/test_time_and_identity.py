@@ -20,7 +20,7 @@ from schemas import Telemetry
 from tests.support.fleets import AssetEvent, batches, entry, pump_class, pump_history, pump_readings, reading
 
 UNIT_S = 60.0
-APART = settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+APART = settings(max_examples=15, suppress_health_check=list(HealthCheck))
 
 
 @pytest.fixture(scope="module")

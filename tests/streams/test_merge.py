@@ -175,7 +175,7 @@ class Worker:
 
 
 @given(SEEDS)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_whoever_replays_repeats_every_decision(seed: int) -> None:
     chance = random.Random(seed)
     world = World(chance)
@@ -200,7 +200,6 @@ def test_whoever_replays_repeats_every_decision(seed: int) -> None:
 
 
 @given(SEEDS)
-@settings(deadline=None)
 def test_with_everything_at_hand_the_order_is_event_time_key_by_key(seed: int) -> None:
     chance = random.Random(seed)
     world = World(chance)
@@ -217,7 +216,6 @@ def test_with_everything_at_hand_the_order_is_event_time_key_by_key(seed: int) -
 
 
 @given(SEEDS)
-@settings(deadline=None)
 def test_batches_follow_each_other_and_hold_every_record_once(seed: int) -> None:
     chance = random.Random(seed)
     logs = {

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable
 
 from aiokafka import ConsumerRecord
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.saved import NUMBER, PLACED, POSITIONS, Replayed, Standing
@@ -75,7 +75,6 @@ def test_placements_are_those_of_the_last_owner() -> None:
 
 
 @given(st.sets(st.integers(0, 50)), st.dictionaries(st.text(max_size=3), st.integers(0, 9), max_size=3))
-@settings(deadline=None)
 def test_a_standing_is_read_as_it_was_written(ahead: set[int], positions: dict[str, int]) -> None:
     one = Standing(positions=positions, ahead=frozenset(ahead), number=3, owner="o", placed=((1, 2),), outputs={"s": 4})
     assert Standing.from_bytes(one.to_bytes()) == one

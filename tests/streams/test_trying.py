@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from aiokafka import ConsumerRecord
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas import UnavailableError
@@ -63,7 +63,6 @@ def totals(part: Partition) -> dict[bytes, tuple[int, int, int]]:
 
 
 @given(st.integers(0, 2**32), st.floats(0, 0.5))
-@settings(deadline=None)  # the machines are shared
 def test_good_records_come_to_what_they_would_without_the_bad_ones(seed: int, share: float) -> None:
     chance = random.Random(seed)
     records = [
