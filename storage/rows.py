@@ -192,10 +192,10 @@ def _latest_scores(events: Sequence[Score]) -> list[list[Row]]:
     for event in events:
         key: TargetKey = (event.asset_class, event.asset_id, event.kind, event.component or "")
         known = newest.setdefault(key, {})
-        age = next(iter(known.values())).event_time if known else event.event_time
-        if age < event.event_time:
+        one = next(iter(known.values()), event)
+        if one.event_time < event.event_time or _is_after(event, one):
             newest[key] = {event.score_id: event}
-        elif age == event.event_time:
+        elif one.event_time == event.event_time:
             known.setdefault(event.score_id, event)
     turns: list[list[Row]] = []
     for target, scores in sorted(newest.items()):
@@ -204,6 +204,13 @@ def _latest_scores(events: Sequence[Score]) -> list[list[Row]]:
                 turns.append([])
             turns[turn].append(_latest(target, event))
     return turns
+
+
+def _is_after(new: Score, old: Score) -> bool:
+    """Of a later record of its partition, and not late: if its time is older, the clock of the asset was set back."""
+    now, was = new.caused_by, old.caused_by
+    is_same_source = (now.topic, now.partition) == (was.topic, was.partition)
+    return not new.late and is_same_source and now.offset > was.offset
 
 
 def _latest(key: TargetKey, event: Score) -> Row:

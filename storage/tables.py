@@ -120,7 +120,9 @@ class AssetRow(Table):
 
 
 class LatestScoreRow(Table):
-    """The newest score of each asset for each of its targets. `component` is empty where the score is of the asset."""
+    """The newest score of each asset for each of its targets: that of the latest time, or of a later record where a
+    clock was set back. `component` is empty where the score is of the asset.
+    """
 
     __tablename__ = "latest_scores"
     asset_class: Mapped[str] = mapped_column(primary_key=True)

@@ -118,12 +118,20 @@ def _differs(new: Any, old: Any) -> ColumnElement[bool]:
 
 
 def _is_later_score(new: Any, old: Any) -> ColumnElement[bool]:
-    """Of two scores of one time the later applied one stands; a repeated one was applied when it first came."""
+    """Of two scores of one time the later applied one stands; a repeated one was applied when it first came.
+
+    A clock that was set back is followed: its next readings are older, but not late, and come later on their topic.
+    """
     # by name: SQLAlchemy would take the columns of `new` for those of one more table to read
     keys = ("asset_class", "asset_id", "event_time", "score_id")
     known = ScoreRow.__table__.columns
     is_repeated = select(ScoreRow.score_id).where(*(known[k] == literal_column(f"excluded.{k}") for k in keys)).exists()
-    return or_(new.event_time > old.event_time, and_(new.event_time == old.event_time, not_(is_repeated)))
+    is_tie = and_(new.event_time == old.event_time, not_(is_repeated))
+    was, now = old.event["caused_by"], new.event["caused_by"]
+    is_same_source = and_(*(now[k].as_string() == was[k].as_string() for k in ("topic", "partition")))
+    is_in_order = func.coalesce(new.event["late"].as_boolean(), False).is_(False)
+    is_after = and_(is_in_order, is_same_source, now["offset"].as_integer() > was["offset"].as_integer())
+    return or_(new.event_time > old.event_time, is_tie, is_after)
 
 
 _RULES: dict[type[Table], _Rule] = {

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import structlog
 
+from schemas import MillraceError
 from streams.metrics import REFUSED_ROWS
 from streams.ownership import Placement, Positions
 from streams.partition import Changes, Layout, PartitionState, empty_state, out_of_bounds
@@ -25,9 +26,18 @@ log = structlog.get_logger(__name__)
 POSITIONS = b"\0positions"  # reserved keys: no table has an empty name
 PLACED = b"\0placed/"  # and the owner that wrote it
 NUMBER = "checkpoint"  # header of a row
+# Raise it whenever rows or standings change so that the code before cannot read them: in a rolling upgrade a worker of
+# before may be given a partition that one of after has saved
+FORMAT = 2
 VERSION_BYTES = 4  # before the raw bytes of each row: the version of its layout, little endian
 ROWS_AT_ONCE = 1000  # then the loop may serve events: encoding 1,000 rows takes about 2 ms
 MOST_NAMED = 5  # rows out of bounds in one line of the log
+
+
+class NewerStateError(MillraceError):
+    """A newer version of Millrace has saved this partition."""
+
+    title = "The state is newer than this worker"
 
 
 class Record(NamedTuple):
@@ -52,6 +62,7 @@ class Standing:
 
     def to_bytes(self) -> bytes:
         document = {
+            "format": FORMAT,
             "positions": self.positions,
             "ahead": _ranges(sorted(self.ahead)),
             "number": self.number,
@@ -69,10 +80,21 @@ class Standing:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Standing:
-        """Also of the first format, which had the positions alone."""
+        """Also of the first format, which had the positions alone.
+
+        Raises:
+            NewerStateError: it is of a later format.
+        """
         document = json.loads(data)
         if "positions" not in document:
             return cls(positions=document)
+        if (saved_as := document.pop("format", FORMAT)) > FORMAT:
+            raise NewerStateError(
+                f"This partition was saved in format {saved_as} by a newer version of Millrace; this one reads up to "
+                f"format {FORMAT}. The partition waits, and nothing of it is changed.",
+                "Run the newer version on all workers. To go back for good, delete the changelog topic and the "
+                "consumer group, run `millrace topics apply`, and replay the events.",
+            )
         ahead = frozenset(offset for first, last in document.pop("ahead") for offset in range(first, last + 1))
         placed = tuple((entry, place) for entry, place in document.pop("placed"))
         return cls(**document, ahead=ahead, placed=placed)

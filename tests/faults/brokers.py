@@ -6,6 +6,8 @@ import asyncio
 import os
 import signal
 
+from millrace.broker import Broker, BrokerError
+from tests.faults.disks import fill
 from tests.faults.fault import Fault
 from tests.faults.site import Site
 
@@ -36,6 +38,26 @@ def away(seconds: float, *, is_killed: bool) -> Fault.act:
     return act
 
 
+def has_ended(broker: Broker) -> bool:
+    try:
+        broker.check()
+    except BrokerError:
+        return True
+    return False
+
+
+async def disk_full(site: Site) -> None:
+    """Kafka ends when it cannot write; it is started again when there is room."""
+    ballast = site.broker.folder / "ballast"
+    fill(ballast)
+    try:
+        await site.until(lambda: has_ended(site.broker), "Kafka ends")
+    finally:
+        ballast.unlink()
+    site.broker.stop()
+    site.broker.start()
+
+
 BROKERS = (
     Fault("broker stopped for 5 s (SIGSTOP)", stopped(5)),
     Fault("broker stopped for 20 s", stopped(20), is_long=True),
@@ -45,4 +67,5 @@ BROKERS = (
     Fault("broker killed (kill -9) and started again", away(0, is_killed=True)),
     Fault("broker killed, away for 20 s", away(20, is_killed=True), is_long=True),
     Fault("broker ended in order, away for 5 s", away(5, is_killed=False), is_long=True),
+    Fault("disk of the broker full", disk_full, is_long=True, fresh="small broker"),
 )

@@ -47,9 +47,9 @@ def _scores(rows: Any, scores: Mapping[str, dict[str, Any]], verdict: Verdict) -
     verdict.compare("rows of scores", wanted, {row[0]: row[1:] for row in found})
     verdict.tell("doubled", "rows of scores", [None] * (len(found) - len({row[0] for row in found})))
     newest: dict[str, dict[str, Any]] = {}
-    for score in scores.values():
+    for score in sorted(scores.values(), key=lambda one: one["caused_by"]["offset"]):
         known = newest.get(score["asset_id"])
-        if known is None or _when(score) >= _when(known):
+        if known is None or not score.get("late") or _time(score) > _time(known):
             newest[score["asset_id"]] = score
     latest = {row[0]: _document(row[1])["score_id"] for row in rows(LATEST_SQL)}
     verdict.compare("latest scores", {asset: score["score_id"] for asset, score in newest.items()}, latest)
@@ -85,6 +85,5 @@ def _document(value: Any) -> dict[str, Any]:
     return document
 
 
-def _when(score: dict[str, Any]) -> tuple[datetime, int]:
-    """The newest of two of the same time is the later applied one."""
-    return datetime.fromisoformat(score["event_time"]), score["caused_by"]["offset"]
+def _time(score: dict[str, Any]) -> datetime:
+    return datetime.fromisoformat(score["event_time"])

@@ -57,6 +57,31 @@ def between(broken: str, whole: str, seconds: float = LONG_S) -> Fault.act:
     return act
 
 
+def stopped(seconds: float, signum: signal.Signals) -> Fault.act:
+    """The server is shut down and started again (SIGINT), or stands still: its connections stay, nothing answers."""
+
+    async def act(site: Site) -> None:
+        assert site.postgres is not None
+        if signum == signal.SIGINT:
+            await asyncio.to_thread(site.postgres.stop)
+            await asyncio.sleep(seconds)
+            await asyncio.to_thread(site.postgres.start)
+            return
+        assert site.postgres.process is not None
+        with connected(site) as connection:
+            found = connection.execute(b"select pid from pg_stat_activity where pid <> pg_backend_pid()").fetchall()
+        pids = [site.postgres.process.pid, *(pid for (pid,) in found)]
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            await asyncio.sleep(seconds)  # it is the fault
+        finally:
+            for pid in pids:
+                os.kill(pid, signal.SIGCONT)
+
+    return act
+
+
 async def backend_killed(site: Site) -> None:
     """kill -9 of a server process: PostgreSQL throws out everybody and recovers."""
     with connected(site) as connection:
@@ -76,6 +101,9 @@ AHEAD = (  # as a migration of a newer version would leave it
     "update alembic_version set version_num = substr(version_num, 7); alter table scores drop column site",
 )
 DATABASES = (
+    Fault("PostgreSQL: shut down for 5 s", stopped(LONG_S, signal.SIGINT), "rows"),
+    Fault("PostgreSQL: shut down for 45 s", stopped(45, signal.SIGINT), "rows"),
+    Fault("PostgreSQL: frozen for 20 s (SIGSTOP)", stopped(20, signal.SIGSTOP), "rows"),
     Fault("PostgreSQL: tables locked for 5 s", locked(LONG_S), "rows"),
     Fault("PostgreSQL: tables locked for 70 s", locked(70), "rows", is_long=True),
     Fault("PostgreSQL: a server process killed (kill -9)", backend_killed, "rows"),

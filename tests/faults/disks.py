@@ -22,14 +22,14 @@ CHUNK = bytes(1 << 16)
 
 
 @contextlib.contextmanager
-def small_disk(folder: Path) -> Iterator[None]:
+def small_disk(folder: Path, size: int = SMALL_BYTES) -> Iterator[None]:
     """A file system of its own under the folder.
 
     Raises:
         PermissionError: this user may not mount.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    command = ["mount", "-t", "tmpfs", "-o", f"size={SMALL_BYTES}", "tmpfs", str(folder)]
+    command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
     if os.geteuid() != 0 or subprocess.run(command, check=False, capture_output=True).returncode:
         raise PermissionError("a small file system needs root")
     try:
@@ -38,14 +38,19 @@ def small_disk(folder: Path) -> Iterator[None]:
         subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
+def fill(ballast: Path) -> None:
+    """Not a byte is left beside this file."""
+    with ballast.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        while True:
+            file.write(CHUNK)
+
+
 def full(seconds: float) -> Fault.act:
-    """Not a byte is left, for so long."""
+    """Of the home, for so long."""
 
     async def act(site: Site) -> None:
         ballast = site.home / "ballast"
-        with ballast.open("wb", buffering=0) as file, contextlib.suppress(OSError):
-            while True:
-                file.write(CHUNK)
+        fill(ballast)
         await asyncio.sleep(seconds)  # it is the fault
         ballast.unlink()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from tests.faults.brokers import BROKERS
+from tests.faults.clocks import CLOCKS
 from tests.faults.databases import DATABASES
 from tests.faults.deaths import DEATHS
 from tests.faults.disks import DISKS
@@ -23,5 +24,5 @@ SHORT = (
     "1 % garbage among readings and log",
     "PostgreSQL: permission revoked for 5 s",
 )
-EVERY = (*DEATHS, *GROUPS, *LINKS, *BROKERS, *ORDER, *INPUTS, *DATABASES, *DISKS)
+EVERY = (*DEATHS, *GROUPS, *LINKS, *BROKERS, *ORDER, *INPUTS, *CLOCKS, *DATABASES, *DISKS)
 FAULTS = tuple(replace(fault, is_long=fault.name not in SHORT) for fault in EVERY)

@@ -33,7 +33,7 @@ class Fault:
     act: Act
     proves: Proves = "decisions"
     is_long: bool = False
-    fresh: Literal["", "postgres", "sqlite", "small disk"] = ""
+    fresh: Literal["", "postgres", "sqlite", "small disk", "small broker"] = ""
     known: str = ""
 
     def __str__(self) -> str:

@@ -7,6 +7,7 @@ import signal
 import urllib.request
 
 from millrace.probe import free_port
+from tests.faults import newer
 from tests.faults.fault import Fault
 from tests.faults.site import Part, Site
 
@@ -38,6 +39,20 @@ def come_and_go(others: int, rounds: int, *, by: signal.Signals = signal.SIGTERM
     return act
 
 
+async def rolling_upgrade(site: Site) -> None:
+    """Workers of the next version come in. One is killed, and what it saved is not for the one of before to read."""
+    (old,) = site.running("edge")
+    site.oracle.reads_as = newer.installed
+    first = await site.start("edge", "tests.faults.newer")
+    await site.until(lambda: has_partitions(first), "the newer version has partitions")
+    await site.until_decided_anew()
+    first.kill()
+    await site.until(lambda: "by a newer version of Millrace" in old.log.read_text(), "the old one tells")
+    second = await site.start("edge", "tests.faults.newer")
+    await site.until(lambda: has_partitions(second), "the newer version has partitions again")
+    await site.end(old)
+
+
 def answers(port: int, path: str) -> bool:
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
@@ -61,7 +76,8 @@ def api(signum: signal.Signals) -> Fault.act:
             await asyncio.sleep(EVERY_S)
             part.send(signal.SIGCONT)
         await site.until(lambda: asyncio.to_thread(answers, port, "/v1/assets"), "the API answers again")
-        await site.end(part)
+        took = await site.end(part)
+        assert took < 10, f"{took} s"
 
     return act
 
@@ -70,6 +86,8 @@ GROUPS = (
     Fault("two edge workers, a rebalance every 5 s", come_and_go(1, 3), is_long=True),
     Fault("three edge workers, a rebalance every 5 s", come_and_go(2, 2), is_long=True),
     Fault("two edge workers, one killed", come_and_go(1, 2, by=signal.SIGKILL), is_long=True),
+    Fault("rolling upgrade with another row layout", rolling_upgrade, is_long=True, fresh="postgres"),
+    Fault("API: SIGTERM", api(signal.SIGTERM), "rows", is_long=True),
     Fault("API killed", api(signal.SIGKILL), "rows", is_long=True),
     Fault("API frozen for 5 s", api(signal.SIGSTOP), "rows", is_long=True),
 )

@@ -8,7 +8,8 @@ Nothing here depends on the fault: all of them are judged by this one.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -113,6 +114,7 @@ class Oracle:
         self.expected = Expected()
         numbers = range(settings.partitions)
         self.states = {n: (self._empty(self._maintain, n), self._empty(self._recommend, n)) for n in numbers}
+        self.reads_as: Callable[[], AbstractContextManager[None]] = nullcontext  # the version that saves the rows
         self._found: dict[str, dict[str, bytes | None]] = defaultdict(dict)  # topic -> id -> the first value
         self._found_dead: Counter[Place] = Counter()
         self._saved = {handler.changelog: defaultdict(Replayed) for handler in (self._maintain, self._recommend)}
@@ -200,15 +202,20 @@ class Oracle:
     async def _judge_rows(self, verdict: Verdict) -> None:
         """As a worker would load them; nobody is fenced."""
         for at, handler in enumerate((self._maintain, self._recommend)):
-            replayed = self._saved[handler.changelog]
-            for record in await self._reading.new(handler.changelog):
-                replayed[record.partition].take([record])
-            for number, states in self.states.items():
-                wanted = _rows(states[at])
-                saved = _rows(restore(number, handler.layouts(), replayed[number].rows))
-                verdict.tell("lost", "saved rows", wanted.keys() - saved.keys())
-                wrong = [key for key, row in saved.items() if wanted.get(key) != row]
-                verdict.tell("doubled", "saved rows that counted otherwise than once", wrong)
+            records = await self._reading.new(handler.changelog)
+            with self.reads_as():
+                self._judge_rows_of(at, handler, records, verdict)
+
+    def _judge_rows_of(self, at: int, handler: Maintain | Recommend, records: Sequence[Any], verdict: Verdict) -> None:
+        replayed = self._saved[handler.changelog]
+        for record in records:
+            replayed[record.partition].take([record])
+        for number, states in self.states.items():
+            wanted = _rows(states[at])
+            saved = _rows(restore(number, handler.layouts(), replayed[number].rows))
+            verdict.tell("lost", "saved rows", wanted.keys() - saved.keys())
+            wrong = [key for key, row in saved.items() if wanted.get(key) != row]
+            verdict.tell("doubled", "saved rows that counted otherwise than once", wrong)
 
 
 def _rows(state: PartitionState) -> dict[tuple[str, bytes], bytes]:

@@ -37,6 +37,7 @@ from tests.faults.oracle import Oracle
 from tests.faults.proxy import Proxy
 from tests.faults.watch import Watch
 from tests.support.kafka import create_topics
+from tests.support.postgres import Postgres
 
 ROOT = Path(__file__).parents[2]
 SESSION_S = 3.0
@@ -98,6 +99,7 @@ class Site:
         self.watch = Watch(self.settings)
         self.store = Store(database_url)
         self.parts: list[Part] = []
+        self.postgres: Postgres | None = None  # the server of its database
         self.note = ""  # what a fault has to say beside its numbers
         self.streams: dict[str, Iterator[Raw]] = {"plant": plant(seed), "shop": shop(seed + 1)}
         self.rates = {"plant": PLANT_RATE, "shop": SHOP_RATE}
@@ -125,7 +127,7 @@ class Site:
 
     # processes
 
-    async def start(self, role: str, **more: str) -> Part:
+    async def start(self, role: str, module: str = "millrace", **more: str) -> Part:
         """`edge`, `sink` or `api`; `more` are settings of its own."""
         kafka = await self._stack.enter_async_context(Proxy(self.broker.port))
         changes: dict[str, Any] = {"kafka": kafka.address}
@@ -139,7 +141,7 @@ class Site:
         path = self.home / f"{role}-{len(self.parts)}.log"
         with path.open("wb") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", "millrace", *command],
+                [sys.executable, "-m", module, *command],
                 env=os.environ | named | more, stdout=log, stderr=log, cwd=ROOT,
                 preexec_fn=end_with_parent,  # noqa: PLW1509 - one system call, no lock is taken
             )  # fmt: skip

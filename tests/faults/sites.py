@@ -15,6 +15,7 @@ from tests.faults.site import SINK_USER, Site
 from tests.support.postgres import Postgres
 
 _numbers = itertools.count()
+BROKER_BYTES = 256 << 20
 
 
 class Sites:
@@ -53,14 +54,21 @@ class Sites:
     @asynccontextmanager
     async def _new(self, kind: str) -> AsyncIterator[Site]:
         async with AsyncExitStack() as stack:
-            home = self._folder() / "home"
+            folder, broker = self._folder(), self.broker
+            home = folder / "home"
             if kind == "small disk":
                 stack.enter_context(small_disk(home))
-            url = self._postgres_url() if kind == "postgres" else f"sqlite:///{home / 'millrace.db'}"
-            if kind != "postgres":
+            elif kind == "small broker":
+                stack.enter_context(small_disk(folder / "kafka", BROKER_BYTES))
+                broker = stack.enter_context(Broker(folder / "kafka"))
+            is_postgres = kind in ("postgres", "small broker")
+            url = self._postgres_url() if is_postgres else f"sqlite:///{home / 'millrace.db'}"
+            if not is_postgres:
                 home.mkdir(parents=True, exist_ok=True)
                 upgrade(url)
-            yield await stack.enter_async_context(Site(self.broker, home, self._models, url))
+            site = await stack.enter_async_context(Site(broker, home, self._models, url))
+            site.postgres = self._postgres if is_postgres else None
+            yield site
 
     def _postgres_url(self) -> str:
         """An empty database, where the sink is not the owner of the tables."""

@@ -38,11 +38,37 @@ def test_of_scores_of_one_time_the_later_applied_one_stands(store: Store, batche
     for batch in batches:
         store.write([score(n, value=float(n), event_time=at(0)) for n in batch], [])
     store.write([score(3, value=3.0, event_time=at(0)), score(1, value=1.0, event_time=at(0))], [])
-    store.write([score(4, event_time=at(-1)), score(5, asset="pump-2", event_time=at(0))], [])
+    store.write([score(4, event_time=at(-1), late=True), score(5, asset="pump-2", event_time=at(0))], [])
     with store.reading() as reader:
         found = reader.asset("pump-1")
         assert found is not None
         assert [s.value for s in found.latest_scores] == [3.0]
+
+
+@pytest.mark.parametrize(
+    "batches", [((1, 2, 3, 4, 9),), ((1, 2), (3,), (4, 9)), ((1, 2, 3), (1, 2, 3, 4, 9)), ((3,), (3, 4, 9, 4))]
+)
+def test_of_a_clock_that_was_set_back_the_later_reading_stands(
+    store: Store, batches: tuple[tuple[int, ...], ...]
+) -> None:
+    """3 is of before, 4 of an hour earlier by the same clock; 9 is an upload of old data, 5 of now again."""
+    hours = {1: 8.0, 2: 8.1, 3: 8.2, 4: 7.2, 5: 7.3, 9: 6.9}
+
+    def of(number: int) -> Score:
+        return score(number, value=float(number), event_time=at(3600 * hours[number]), late=number == 9)
+
+    for batch in batches:
+        store.write([of(number) for number in batch], [])
+        with store.reading() as reader:
+            found = reader.asset("pump-1")
+    assert found is not None
+    assert [s.value for s in found.latest_scores] == [4.0]
+    store.write([of(5)], [])
+    store.write([of(9)], [])
+    with store.reading() as reader:
+        found = reader.asset("pump-1")
+    assert found is not None
+    assert [s.value for s in found.latest_scores] == [5.0]
 
 
 def test_repeats_beside_new_scores_of_one_time(store: Store) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 
+import pytest
 from aiokafka import ConsumerRecord
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.saved import NUMBER, PLACED, POSITIONS, Replayed, Standing
+from streams.saved import FORMAT, NUMBER, PLACED, POSITIONS, NewerStateError, Replayed, Standing
 
 
 def row(key: bytes, value: bytes | None, number: int | None = None) -> ConsumerRecord[bytes, bytes]:
@@ -78,3 +79,12 @@ def test_placements_are_those_of_the_last_owner() -> None:
 def test_a_standing_is_read_as_it_was_written(ahead: set[int], positions: dict[str, int]) -> None:
     one = Standing(positions=positions, ahead=frozenset(ahead), number=3, owner="o", placed=((1, 2),), outputs={"s": 4})
     assert Standing.from_bytes(one.to_bytes()) == one
+
+
+def test_what_a_newer_version_saved_is_not_read() -> None:
+    document = json.loads(Standing(positions={"t": 5}).to_bytes())
+    newer = json.dumps(document | {"format": FORMAT + 1, "something": "new"}).encode()
+    with pytest.raises(NewerStateError, match=f"format {FORMAT + 1} by a newer version"):
+        Standing.from_bytes(newer)
+    del document["format"]  # of before there was one
+    assert Standing.from_bytes(json.dumps(document).encode()) == Standing(positions={"t": 5})
