@@ -59,7 +59,7 @@ def late(stream: Iterable[Raw], seed: int) -> Iterator[Raw]:
 CLOCKS = (
     Fault("clocks: one reading in fifty a day ahead", sent(ahead, is_live=True)),
     Fault("clocks: a third of the machines set back by an hour", sent(set_back, is_live=True)),
-    Fault("clocks: the same, caught up", sent(set_back, is_live=False)),
+    Fault("clocks: set back by an hour, caught up", sent(set_back, is_live=False)),
     Fault("one reading in thirty late by hours", sent(late, is_live=True)),
-    Fault("the same, caught up", sent(late, is_live=False)),
+    Fault("one reading in thirty late by hours, caught up", sent(late, is_live=False)),
 )
