@@ -22,7 +22,7 @@ from models.asset_rows import Shape, row_dtype
 from models.clocks import is_set_back
 from models.jit import njit
 from models.log_memory import READING, WINDOWS, is_repeated, write_log
-from models.parts import ANOTHER, add_part, begin_parts, fold, is_complete, is_empty, load_event, score_aside
+from models.parts import ANOTHER, IS_SCORED, add_part, end_parts, is_complete, is_empty, load_event
 from models.preparation import Preparation
 from models.reading import Prepared, Work
 from models.recursions import FEATURES, SPEEDS
@@ -33,6 +33,7 @@ SCORED, DUPLICATE, LATE, LOGGED, BLANK, UNMONITORED = range(6)
 STATUSES = ("scored", "duplicate", "late", "logged", "blank", "out_of_service")
 
 
+NOT, AS_STEP, AS_FIRST_PART, AS_PART, ASIDE = range(5)  # how a reading is scored: by a step of the row, or of a draft
 HELD, RENEWED_SOON, PLANNED = 1, 2, 3  # a maintenance window; the part was renewed right after; weeks later
 SOON_S = 3600.0  # a renewal may come before readings that it follows: so far ahead of them it is no plan
 CLOCKS_S = 300.0  # a replacement further ahead of its record takes effect with the readings after it
@@ -65,28 +66,6 @@ class Seen(NamedTuple):
     is_set_back: Any = None  # (n,) bool: from here on the asset's clock is an earlier one, and is followed
 
 
-@njit(cache=True, inline="always")
-def _begin(row, time, i, prep, events, work, seen):  # type: ignore[no-untyped-def]
-    """The first record of a new time, its values in `work`; returns its status."""
-    is_whole = not work.can_hold[0] or is_complete(prep, work)
-    if not is_whole and is_empty(work):
-        return BLANK
-    if row.parts > 0:
-        fold(row, prep, work)
-        load_event(i, events, work)
-    if is_whole:
-        step, regime = take_step(row, time, prep, work, seen.features[i], seen.is_renewed[i])
-        if regime < 0:
-            return BLANK
-        seen.step[i], seen.regime[i] = step, regime
-        row.comes_in_parts = 0
-        row.newest = time
-        return SCORED
-    row.newest = time
-    begin_parts(row)
-    return SCORED if add_part(row, time, i, prep, work, seen) else BLANK
-
-
 @njit(cache=True)
 def _follow(row, time, arrived):  # type: ignore[no-untyped-def]
     """Whether the asset's clock was set back: its row then stands at the late reading before this one."""
@@ -101,56 +80,96 @@ def _follow(row, time, arrived):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _take_late(row, time, i, prep, work, seen):  # type: ignore[no-untyped-def]
-    """Of an earlier life nothing is known any more: no score."""
-    row.late += 1
-    if time > row.renewed_at:
-        score_aside(row, time, i, prep, work, seen)
-    seen.step[i] = (row.newest - time) / prep.unit_s
-    return LATE
-
-
-@njit(cache=True, inline="always")
-def _take_in_time(row, time, i, prep, events, work, seen):  # type: ignore[no-untyped-def]
+def _admit(row, time, event_id, arrived):  # type: ignore[no-untyped-def]
+    """Whether a reading is looked at (SCORED, LATE) or not; and whether the asset's clock was set back before it."""
+    is_late = time < row.newest
+    if is_repeated(row, event_id, is_late):
+        row.duplicates += 1
+        return DUPLICATE, False
+    if row.service != 0 and time > row.service_at:
+        return UNMONITORED, False
+    is_set_back = is_late and _follow(row, time, arrived)
+    if arrived > row.arrived:  # noqa: PLR1730 - not where it is NaN
+        row.arrived = arrived
+    if is_late and not is_set_back:
+        row.late += 1
+        return LATE, False
     row.behind = 0
-    if time > row.newest:
-        return _begin(row, time, i, prep, events, work, seen)
-    if row.parts > 0:
-        return SCORED if add_part(row, time, i, prep, work, seen) else BLANK
-    seen.role[i] = ANOTHER
-    return SCORED if score_aside(row, time, i, prep, work, seen) else BLANK
+    return SCORED, is_set_back
+
+
+@njit(cache=True)
+def _way(row, time, is_whole, values):  # type: ignore[no-untyped-def]
+    """How a reading is scored. Of an earlier life nothing is known any more."""
+    if time < row.newest:
+        return ASIDE if time > row.renewed_at else NOT
+    if time == row.newest:
+        return AS_PART if row.parts > 0 else ASIDE
+    if is_whole:
+        return AS_STEP
+    return NOT if is_empty(values) else AS_FIRST_PART
+
+
+@njit(cache=True)
+def _settle(row, time, way, status, regime):  # type: ignore[no-untyped-def]
+    """What a reading came to; returns its status."""
+    if status == LATE:
+        return LATE
+    if regime < 0:
+        return BLANK
+    if way == AS_STEP:
+        row.comes_in_parts = 0
+        row.newest = time
+    elif way != ASIDE:
+        row.comes_in_parts |= IS_SCORED
+    return SCORED
 
 
 @njit(cache=True, inline="always")
 def _take(row, time, i, prep, events, work, seen):  # type: ignore[no-untyped-def]
-    """One reading; returns its status."""
-    is_late = time < row.newest
-    if is_repeated(row, events.event_id[i], is_late):
-        row.duplicates += 1
-        return DUPLICATE
-    if row.service != 0 and time > row.service_at:
-        return UNMONITORED
-    load_event(i, events, work)
-    if is_late and _follow(row, time, events.arrived_s[i]):
-        seen.is_set_back[i] = True
-        is_late = False
-    if is_late:
-        status = _take_late(row, time, i, prep, work, seen)
-    else:
-        status = _take_in_time(row, time, i, prep, events, work, seen)
-    if events.arrived_s[i] > row.arrived:  # noqa: PLR1730 - not where it is NaN
-        row.arrived = events.arrived_s[i]
-    return status
+    """One reading; returns its status.
+
+    There may be two steps: one by a reading that was held, and one by this reading, of the row or of a draft of it.
+    """
+    status, seen.is_set_back[i] = _admit(row, time, events.event_id[i], events.arrived_s[i])
+    if status not in (SCORED, LATE):
+        return status
+    values, regimes = (work.readings, work.variables, work.constants), len(prep.centroids)
+    load_event(i, events.readings, events.variables, events.constants, values)
+    way = _way(row, time, not work.can_hold[0] or is_complete(prep.sensors, regimes, values), values)
+    is_held = row.parts > 0 and way in (AS_STEP, AS_FIRST_PART)
+    for turn in range(0 if is_held else 1, 1 if way == NOT else 2):
+        target, at, features, is_renewed = row, time, seen.features[i], seen.is_renewed[i]
+        if turn == 0:
+            end_parts(row, values)
+            at, features, is_renewed = row.newest, work.features, work.is_renewed
+        else:
+            if is_held:
+                load_event(i, events.readings, events.variables, events.constants, values)
+            if way in (AS_FIRST_PART, AS_PART):
+                seen.role[i] = add_part(row, time, prep.sensors, regimes, values)
+            if way != AS_STEP:
+                work.draft[0] = row
+                target = work.draft[0]
+                if way == ASIDE:
+                    target.stepped_at = time
+        seen.step[i], seen.regime[i] = take_step(target, at, prep, work, features, is_renewed)
+    if way == ASIDE:
+        seen.role[i] = ANOTHER
+        seen.is_renewed[i, :] = 0
+    if status == LATE:
+        seen.step[i] = (row.newest - time) / prep.unit_s
+    return _settle(row, time, way, status, seen.regime[i])
 
 
-@njit(cache=True, inline="always")
-def _note_holds(row, time, arrived, prep, hold):  # type: ignore[no-untyped-def]
+@njit(cache=True)
+def _note_holds(row, time, arrived, errors, components, hold):  # type: ignore[no-untyped-def]
     """What the log knows now of a reading's time: the alerts are decided later, when it may know more."""
     for place in range(len(row.log_time)):
         ahead, has_happened = row.log_time[place] - time, row.log_time[place] <= arrived
-        if row.log_code[place] > prep.errors and ahead >= 0 and (ahead <= SOON_S or has_happened):
-            part = row.log_code[place] - 1 - prep.errors
-            if part == prep.components:
+        if row.log_code[place] > errors and ahead >= 0 and (ahead <= SOON_S or has_happened):
+            part = row.log_code[place] - 1 - errors
+            if part == components:
                 hold[:] = RENEWED_SOON
             else:
                 hold[part] = RENEWED_SOON
@@ -158,7 +177,7 @@ def _note_holds(row, time, arrived, prep, hold):  # type: ignore[no-untyped-def]
         hold[:] = HELD
 
 
-@njit(cache=True, inline="always")
+@njit(cache=True)
 def _is_planned(row, time, arrived):  # type: ignore[no-untyped-def]
     """An entry of what is yet to happen: by the record's time, or where none is known by the asset's readings."""
     if np.isnan(arrived):
@@ -175,7 +194,7 @@ def _observe(rows, slots, prep, events, work, seen):  # type: ignore[no-untyped-
         if kind == READING:
             seen.status[i] = _take(row, time, i, prep, events, work, seen)
             if seen.status[i] == SCORED:
-                _note_holds(row, time, events.arrived_s[i], prep, seen.hold[i])
+                _note_holds(row, time, events.arrived_s[i], prep.errors, prep.components, seen.hold[i])
         elif write_log(row, time, kind, events.code[i], events.event_id[i], whole):
             seen.status[i] = LOGGED
             if _is_planned(row, time, events.arrived_s[i]):

@@ -69,30 +69,30 @@ class Work(NamedTuple):
     can_hold: Any  # (1,) bool: rows have room for the values of a reading that comes in parts
 
 
-@njit(cache=True, inline="always")
-def regime_of(prep, variables):  # type: ignore[no-untyped-def]
+@njit(cache=True)
+def regime_of(variables, centroids, centre, scale):  # type: ignore[no-untyped-def]
     """Nearest centroid; -1 when a variable is missing and there is more than one."""
-    if len(prep.centroids) == 1:
+    if len(centroids) == 1:
         return 0
     best, least = -1, np.inf
-    for regime in range(len(prep.centroids)):
+    for regime in range(len(centroids)):
         distance = 0.0
-        for v in range(len(prep.centre)):
-            scaled = (variables[v] - prep.centre[v]) / prep.scale[v]
+        for v in range(len(centre)):
+            scaled = (variables[v] - centre[v]) / scale[v]
             if np.isnan(scaled):
                 return -1
-            distance += (min(max(scaled, -1e6), 1e6) - prep.centroids[regime, v]) ** 2
+            distance += (min(max(scaled, -1e6), 1e6) - centroids[regime, v]) ** 2
         if distance < least:
             best, least = regime, distance
     return best
 
 
 @njit(cache=True)
-def _expected(prep, regime, s, channels):  # type: ignore[no-untyped-def]
+def _expected(offset, load, regime, s, channels):  # type: ignore[no-untyped-def]
     """z that a sensor should show at the levels that the channels have now."""
-    z = prep.expected_offset[regime, s]
+    z = offset[regime, s]
     for k in range(len(channels)):
-        z += prep.expected_load[regime, s, k] * channels[k, LEVEL]
+        z += load[regime, s, k] * channels[k, LEVEL]
     return min(max(z, -CLIP), CLIP)
 
 
@@ -123,17 +123,18 @@ def normalise(prep, regime, readings, work):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _likeliest(row, prep, readings):  # type: ignore[no-untyped-def]
+def _likeliest(channels, readings, learned):  # type: ignore[no-untyped-def]
     """The regime in which the sensors show what is expected at the levels of the channels; -1: too few are there."""
-    best, least, most = -1, np.inf, len(prep.sensors)
-    for regime in range(len(prep.centroids)):
+    sensors, mean, sd, noise, offset, load = learned
+    best, least, most = -1, np.inf, len(sensors)
+    for regime in range(len(mean)):
         total, count = 0.0, 0
         for s in range(most):
-            reading = readings[prep.sensors[s]]
-            if not np.isnan(reading) and prep.sd[regime, s] >= 1e-9:
-                z = min(max((reading - prep.mean[regime, s]) / prep.sd[regime, s], -CLIP), CLIP)
-                off = (z - _expected(prep, regime, s, row.channels)) / max(prep.noise[regime, s], 0.1)
-                total += min(off * off, 100.0) + 2 * np.log(prep.sd[regime, s])
+            reading = readings[sensors[s]]
+            if not np.isnan(reading) and sd[regime, s] >= 1e-9:
+                z = min(max((reading - mean[regime, s]) / sd[regime, s], -CLIP), CLIP)
+                off = (z - _expected(offset, load, regime, s, channels)) / max(noise[regime, s], 0.1)
+                total += min(off * off, 100.0) + 2 * np.log(sd[regime, s])
                 count += 1
         if 2 * count > most and total < least:
             best, least = regime, total
@@ -141,28 +142,32 @@ def _likeliest(row, prep, readings):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def told_regime(row, prep, work):  # type: ignore[no-untyped-def]
-    """The regime of a reading; without its variables that which fits the sensors best, or the last known one.
+def bridged_regime(row, readings, variables, known, regimes, learned):  # type: ignore[no-untyped-def]
+    """The regime of a reading without the variables that tell it: that which fits the sensors best, or the last known.
 
-    -1: unknown, or not told for too long.
+    -1: unknown. It is given only the arrays it needs, for the time of compilation.
+
+    Args:
+        known: (V,) is overwritten.
+        regimes: centroids, centre and scale of the variables.
+        learned: sensors, mean, sd, noise, expected_offset and expected_load.
     """
-    regime = regime_of(prep, work.variables)
-    if regime >= 0 or row.bridged >= BRIDGED:
-        return regime
+    regime = -1
     if row.seen > 0:
-        regime = _likeliest(row, prep, work.readings)
+        regime = _likeliest(row.channels, readings, learned)
     if regime < 0 and row.knows_variables == 1:
-        for v in range(len(work.known)):
-            value = work.variables[v]
-            work.known[v] = row.variables[v] if np.isnan(value) else value
-        regime = regime_of(prep, work.known)
+        for v in range(len(known)):
+            value = variables[v]
+            known[v] = row.variables[v] if np.isnan(value) else value
+        centroids, centre, scale = regimes
+        regime = regime_of(known, centroids, centre, scale)
     return regime
 
 
 @njit(cache=True)
-def remember_regime(row, prep, variables):  # type: ignore[no-untyped-def]
+def remember_regime(row, regimes, variables):  # type: ignore[no-untyped-def]
     """Keep what was told, for readings that do not tell it."""
-    if len(prep.centroids) == 1:
+    if regimes == 1:
         return
     missing = 0
     for v in range(len(variables)):
@@ -184,7 +189,7 @@ def refuse_spikes(row, prep, regime, present, work):  # type: ignore[no-untyped-
         return
     was, now, count = row.deviating, np.uint64(0), 0
     for s in range(min(len(prep.sensors), GUARDED)):
-        off = abs(work.z[s] - _expected(prep, regime, s, row.channels))
+        off = abs(work.z[s] - _expected(prep.expected_offset, prep.expected_load, regime, s, row.channels))
         if work.is_present[s] and off > SPIKE * prep.noise[regime, s]:
             now |= np.uint64(1) << np.uint64(s)
             count += 1
@@ -200,7 +205,7 @@ def refuse_spikes(row, prep, regime, present, work):  # type: ignore[no-untyped-
 def stand_in(prep, regime, channels, work):  # type: ignore[no-untyped-def]
     for s in range(len(prep.sensors)):
         if not work.is_present[s]:
-            work.z[s] = _expected(prep, regime, s, channels)
+            work.z[s] = _expected(prep.expected_offset, prep.expected_load, regime, s, channels)
 
 
 @njit(cache=True, inline="always")

@@ -7,7 +7,17 @@ from __future__ import annotations
 
 from models.jit import njit
 from models.log_memory import WINDOWS, read_log
-from models.reading import has_fallen, normalise, project, refuse_spikes, remember_regime, stand_in, told_regime
+from models.reading import (
+    BRIDGED,
+    bridged_regime,
+    has_fallen,
+    normalise,
+    project,
+    refuse_spikes,
+    regime_of,
+    remember_regime,
+    stand_in,
+)
 from models.recursions import decays, update_channel
 
 NEVER = 10_000.0  # units: a kind of log entry that never came, or so long ago
@@ -78,15 +88,21 @@ def _advance_channels(row, time, prep, work, out):  # type: ignore[no-untyped-de
 def take_step(row, time, prep, work, out, is_renewed):  # type: ignore[no-untyped-def]
     """Step by the values in `work`; returns its length in units and the regime, -1 and nothing done if none is known.
 
+    Inlined, and called at one place only: it is most of what numba has to compile.
+
     Args:
         out: (F,) receives the features.
         is_renewed: (T,) receives 1 where a new life of the target begins here.
     """
-    regime = told_regime(row, prep, work)
+    regime = regime_of(work.variables, prep.centroids, prep.centre, prep.scale)
+    if regime < 0 and row.bridged < BRIDGED:
+        learned = (prep.sensors, prep.mean, prep.sd, prep.noise, prep.expected_offset, prep.expected_load)
+        regimes = (prep.centroids, prep.centre, prep.scale)
+        regime = bridged_regime(row, work.readings, work.variables, work.known, regimes, learned)
     present = normalise(prep, regime, work.readings, work) if regime >= 0 else 0
     if present == 0:
         return 0.0, -1
-    remember_regime(row, prep, work.variables)
+    remember_regime(row, len(prep.centroids), work.variables)
     whole = read_log(row, time, prep, work)
     _renew_by_log(row, time, whole, prep, work, is_renewed)
     refuse_spikes(row, prep, regime, present, work)
@@ -101,9 +117,3 @@ def take_step(row, time, prep, work, out, is_renewed):  # type: ignore[no-untype
     _write_features(row, time, prep, work, out)
     row.stepped_at = time
     return step, regime
-
-
-@njit(cache=True)
-def take_rare_step(row, time, prep, work, out, is_renewed):  # type: ignore[no-untyped-def]
-    """`take_step` as a call: inlined once, where nearly all readings go, it saves the copying of its arguments."""
-    return take_step(row, time, prep, work, out, is_renewed)

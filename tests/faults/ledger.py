@@ -28,6 +28,7 @@ from tests.support.world import START
 
 EXTRA_ENTRIES = 0.01  # entries of the log for each reading, besides those of the simulated plant
 TICK_S = 0.02
+PATIENCE_MS = 400_000
 partition_of = DefaultPartitioner()
 
 
@@ -92,6 +93,7 @@ class Ledger:
             How many records were produced.
         """
         options: dict[str, Any] = {"enable_idempotence": True, "linger_ms": 0, "max_request_size": 12 << 20}
+        options["request_timeout_ms"] = PATIENCE_MS  # batches that wait for longer would be given up
         async with AIOKafkaProducer(**client_options(self.settings), **options) as producer:
             flow = _Flow(self, producer)
             clock, count = asyncio.get_running_loop().time, 0
