@@ -19,6 +19,7 @@ from schemas.bodies import FieldError, Page
 from schemas.events import Id, Name
 
 Entry = TypeVar("Entry")
+Parts = TypeVar("Parts")
 List = Literal["scores", "alerts"]
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _Microseconds = Annotated[int, Field(ge=-62_135_596_800_000_000, le=253_402_300_799_999_999, strict=True)]
@@ -39,10 +40,7 @@ def from_cursor(name: List, cursor: str | None) -> tuple[datetime, str] | None:
     """
     if cursor is None:
         return None
-    try:
-        made_for, microseconds, key = _KEYS.validate_json(_decoded(cursor))
-    except (binascii.Error, ValueError, ValidationError):
-        made_for, microseconds, key = None, 0, ""
+    made_for, microseconds, key = _parts(_KEYS, cursor)
     if made_for != name:
         raise _refusal()
     return EPOCH + timedelta(microseconds=microseconds), key
@@ -60,15 +58,15 @@ def from_asset_cursor(cursor: str | None) -> tuple[str, str] | None:
     """
     if cursor is None:
         return None
-    try:
-        _, asset_class, asset_id = _ASSET.validate_json(_decoded(cursor))
-    except (binascii.Error, ValueError, ValidationError):
-        raise _refusal() from None
+    _, asset_class, asset_id = _parts(_ASSET, cursor)
     return asset_class, asset_id
 
 
-def _decoded(cursor: str) -> bytes:
-    return base64.b64decode(cursor + "=" * (-len(cursor) % 4), b"-_", validate=True)
+def _parts(adapter: TypeAdapter[Parts], cursor: str) -> Parts:
+    try:
+        return adapter.validate_json(base64.b64decode(cursor + "=" * (-len(cursor) % 4), b"-_", validate=True))
+    except (binascii.Error, ValueError, ValidationError):
+        raise _refusal() from None
 
 
 def _refusal() -> ProblemError:

@@ -143,6 +143,11 @@ async def start_group_consumer(settings: Settings, group: str) -> Any:
         max_poll_interval_ms=IDLE_MS,
         metadata_max_age_ms=METADATA_MS,
     )
+    return await _started(consumer)
+
+
+async def _started(consumer: Any) -> Any:
+    """The consumer, started; where that fails nothing is left open."""
     try:
         await unbroken(consumer.start())
     except BaseException:
@@ -176,16 +181,6 @@ async def open_partition(settings: Settings, tp: TopicPartition, fetch_wait_ms: 
     return consumer, int(first), int(end)
 
 
-async def _started_reader(settings: Settings) -> Any:
-    consumer = AIOKafkaConsumer(**client_options(settings), isolation_level="read_committed")
-    try:
-        await unbroken(consumer.start())
-    except BaseException:
-        await consumer.stop()
-        raise
-    return consumer
-
-
 class TopicEnds:
     """Asks where partitions end, by a connection of its own: on that of a consumer the question would wait for the
     fetch that waits for new records.
@@ -204,7 +199,8 @@ class TopicEnds:
         """
         async with asyncio.timeout(ASK_S):
             if self._consumer is None:
-                self._consumer = await _started_reader(self._settings)
+                reader = AIOKafkaConsumer(**client_options(self._settings), isolation_level="read_committed")
+                self._consumer = await _started(reader)
             ends: dict[TopicPartition, int] = await self._consumer.end_offsets(list(partitions))
             return ends
 

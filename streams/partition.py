@@ -61,7 +61,6 @@ class Rows:
         self.array: np.ndarray = np.zeros(FIRST_CAPACITY, dtype)
         self.layout = layout
         self.bounds: Bounds = bounds or {}
-        self.rebuilding = 0  # rows of another layout that were not loaded
         self._slot_of: dict[bytes, int] = {}
         self._keys: list[bytes | None] = []
         self._free: list[int] = []
@@ -136,7 +135,6 @@ class Rows:
         if saved:
             self.array[: len(saved)] = np.frombuffer(b"".join(saved.values()), self.array.dtype)
         self._removed = set(stale)
-        self.rebuilding = len(stale)
 
     def take_changes(self) -> Changes:
         """Copies of what changed since the last call."""

@@ -89,7 +89,6 @@ def test_restoring_gives_back_the_rows_and_leaves_out_what_it_could_misread() ->
     one = state.tables["one"]
     assert one.keys() == [b"kept\0with zero"]
     assert one.array[0].tobytes() == row
-    assert one.rebuilding == 2
     assert sorted(one.take_changes().removed) == [b"old version", b"other size"]
     assert "gone" not in state.tables
     assert len(state.tables["two"]) == 0
