@@ -14,13 +14,13 @@ from typing import Any, Literal
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+from aiokafka.errors import KafkaError, TopicAlreadyExistsError, UnknownTopicOrPartitionError, for_code
 
 from schemas import TOPICS, MillraceError, Settings, Topic, UnavailableError, partition_count, topic_name
 from streams.kafka import client_options
 
 REQUEST_TIMEOUT_MS = 10_000
-LEADER_TIMEOUT_S = 20.0
+PATIENCE_S = 20.0
 SET_ON_TOPIC = 1  # Kafka's ConfigSource: not the broker's default
 
 
@@ -84,14 +84,24 @@ async def list_topics(settings: Settings, topics: Sequence[Topic] = TOPICS) -> l
 
 
 async def delete_topics(settings: Settings, topics: Sequence[Topic] = TOPICS) -> None:
-    """Delete those that exist, with all their records.
+    """Delete those that exist, with all their records, and wait until the broker does not know them any more.
 
     Raises:
         UnavailableError: the broker is not there.
+        TopicError: the broker refuses, or takes too long; the other topics were deleted.
     """
+    names = [topic_name(settings, topic.name) for topic in topics]
     async with _admin(settings) as admin:
-        there = set(await admin.list_topics())
-        await admin.delete_topics([name for t in topics if (name := topic_name(settings, t.name)) in there])
+        answer = await admin.delete_topics(names)
+        refused = [
+            f"{name}: {for_code(code).__name__}"
+            for name, code in answer.topic_error_codes
+            if code not in (0, UnknownTopicOrPartitionError.errno)
+        ]
+        if refused:
+            raise TopicError(f"Kafka refused to delete {'; '.join(refused)}.", "See what its log says, and try again.")
+        async for late in _patiently("gone"):
+            late.extend(set(names).intersection(await admin.list_topics()))
 
 
 @asynccontextmanager
@@ -188,7 +198,8 @@ async def _create(admin: AIOKafkaAdminClient, settings: Settings, topics: Sequen
             f"MILLRACE_KAFKA_REPLICATION={settings.kafka_replication} needs as many brokers, and the user of "
             "MILLRACE_KAFKA_SASL_USERNAME must be allowed to create topics.",
         )
-    await _wait_for_leaders(admin, names)
+    async for late in _patiently("ready"):
+        late.extend(topic["topic"] for topic in await admin.describe_topics(names) if not _has_leaders(topic))
     made = {name for name, code, *_ in answer.topic_errors if not code}
     return [
         Change(name, "created", f"{partition_count(settings, topic)} partitions")
@@ -197,16 +208,25 @@ async def _create(admin: AIOKafkaAdminClient, settings: Settings, topics: Sequen
     ]
 
 
-async def _wait_for_leaders(admin: AIOKafkaAdminClient, names: Sequence[str]) -> None:
-    """Until everyone can produce: right after its creation a topic is not known, or has no leader."""
-    deadline = time.monotonic() + LEADER_TIMEOUT_S
+def _has_leaders(topic: dict[str, Any]) -> bool:
+    """Right after its creation a topic is not known, or has no leader."""
+    return not topic["error_code"] and all(partition["leader"] >= 0 for partition in topic["partitions"])
+
+
+async def _patiently(what: str) -> AsyncIterator[list[str]]:
+    """What was asked for is known to a broker a moment later: again and again, until no topic is added to the list.
+
+    Raises:
+        TopicError: there are some after PATIENCE_S.
+    """
+    deadline = time.monotonic() + PATIENCE_S
     while True:
-        found = await admin.describe_topics(list(names))
-        if all(not t["error_code"] and all(p["leader"] >= 0 for p in t["partitions"]) for t in found):
+        late: list[str] = []
+        yield late
+        if not late:
             return
         if time.monotonic() > deadline:
-            late = [t["topic"] for t in found if t["error_code"]]
-            raise TopicError(f"Kafka has no leader for {', '.join(late)} after {LEADER_TIMEOUT_S:.0f} s.", "Try again.")
+            raise TopicError(f"{', '.join(sorted(late))}: not {what} after {PATIENCE_S:.0f} s.", "Try again.")
         await asyncio.sleep(0.02)
 
 

@@ -110,7 +110,6 @@ def made_anew(*, is_running: bool, beyond: bool = False) -> Fault.act:
         topics = [topic for topic in TOPICS if topic.name in PLANT_TOPICS]
         length = sum(end for (topic, _), end in site.ledger.ends().items() if topic in PLANT_TOPICS)
         await delete_topics(site.settings, topics)
-        await site.until(lambda: is_gone(site), "the topics are gone")
         await apply_topics(site.settings)
         site.forget(*PLANT_TOPICS)
         ids = await topic_ids(site.settings, [topic_name(site.settings, name) for name in PLANT_TOPICS])
@@ -122,10 +121,6 @@ def made_anew(*, is_running: bool, beyond: bool = False) -> Fault.act:
         site.flow()
 
     return act
-
-
-async def is_gone(site: Site) -> bool:
-    return not await topic_ids(site.settings, [topic_name(site.settings, name) for name in PLANT_TOPICS])
 
 
 async def retention_overtakes(site: Site) -> None:

@@ -162,14 +162,8 @@ async def test_one_record_that_postgres_cannot_hold_is_skipped_alone(
 
 
 async def _make_anew(settings: Settings) -> None:
-    name = topic_name(settings, "scores.v1")
-    before = (await topic_ids(settings, [name]))[name]
     await delete_topics(settings, ONLY_SCORES)
-    deadline = time.monotonic() + 30
-    while (await topic_ids(settings, [name])).get(name) in (None, before):
-        assert time.monotonic() < deadline
-        if name not in await topic_ids(settings, [name]):
-            await apply_topics(settings, ONLY_SCORES)
+    await apply_topics(settings, ONLY_SCORES)
 
 
 @pytest.mark.parametrize("running", [True, False])

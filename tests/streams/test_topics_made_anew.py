@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -19,14 +18,8 @@ __all__ = ["trial_of"]
 
 
 async def made_anew(trial: Trial, *names: str) -> None:
-    """Delete the topics, and make them again as soon as the broker lets us."""
     await delete_topics(trial.settings, [Topic(name, "key", "any") for name in names])
-    for _ in range(100):
-        try:
-            return await trial.create_topics()
-        except Exception:
-            await asyncio.sleep(0.1)
-    raise AssertionError("the topics were not made anew")
+    await trial.create_topics()
 
 
 @pytest.mark.parametrize("is_running", [True, False], ids=["running", "stopped"])
