@@ -47,7 +47,7 @@ def _scores(rows: Any, scores: Mapping[str, dict[str, Any]], verdict: Verdict) -
     verdict.compare("rows of scores", wanted, {row[0]: row[1:] for row in found})
     verdict.tell("doubled", "rows of scores", [None] * (len(found) - len({row[0] for row in found})))
     newest: dict[str, dict[str, Any]] = {}
-    for score in sorted(scores.values(), key=lambda one: one["caused_by"]["offset"]):
+    for score in scores.values():  # in the order in which they were decided
         known = newest.get(score["asset_id"])
         if known is None or not score.get("late") or _time(score) > _time(known):
             newest[score["asset_id"]] = score
