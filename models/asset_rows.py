@@ -17,7 +17,7 @@ from models.recursions import CHANNEL_STATE
 
 REMEMBERED_IDS = 4  # of the newest readings, whole: no other reading is taken for one of them
 RECENT_MOST, RECENT_LEAST = 128, 24  # readings remembered by 16 bits against late repeats: what there is room for
-LOG_IDS = 4  # of the newest log entries, those without effect included
+SERVICE_IDS, OTHER_IDS = 4, 2  # of the newest entries that take out of service or into it; that have no effect
 LOG_ENTRIES, LOG_ENTRIES_TIGHT = 24, 14  # renewals and errors remembered one by one; older ones by kind
 
 LOG_ENTRIES_PLAIN = 8  # for a class without errors and components
@@ -84,6 +84,7 @@ def _times(shape: Shape, log: int) -> list[tuple[Any, ...]]:
         ("stepped_at", "f8"),  # time of the newest reading that the channels know
         ("arrived", "f8"),  # newest record time of a reading
         ("behind_at", "f8"),  # last of the late readings in a row that may mean a clock was set back
+        ("behind_lag", "f8"),  # s that their records are later than they; a clock without battery is decades behind
         ("deviating", "u8"),  # which of the first 64 sensors were far from what was expected, one bit each
         ("life_first", "f8"),  # first reading of this life
         ("renewed_at", "f8"),  # newest renewal of the whole asset that took effect
@@ -102,9 +103,8 @@ def _signals(shape: Shape) -> list[tuple[Any, ...]]:
     """Fields of four bytes."""
     targets = shape.targets
     return [
-        ("log_ids", "u4", (LOG_IDS,)),  # ring of hashes
+        ("log_ids", "u4", (SERVICE_IDS + OTHER_IDS,)),  # hashes: a ring of those about service, then the others
         ("window_time", "u4", (shape.window_marks,)),  # begins and ends of windows, in whole seconds
-        ("behind_lag", "f4"),  # s that their records are later than they
         ("behind_span", "f4"),  # s from the first to the last of them
         ("channels", "f4", (shape.channels, CHANNEL_STATE)),
         ("fall", "f4", (3,)),  # level, weight and cusum of the renewal rule
@@ -179,7 +179,7 @@ def row_bounds(shape: Shape, high: float = MOST_SIGNAL) -> dict[str, tuple[float
         "behind_lag": (-LATEST_S, LATEST_S),
         "id_place": (0.0, REMEMBERED_IDS - 1.0),
         "recent_place": (0.0, row_dtype(shape)["recent"].shape[0] - 1.0),
-        "log_id_place": (0.0, LOG_IDS - 1.0),
+        "log_id_place": (0.0, SERVICE_IDS - 1.0),
         "comes_in_parts": (0.0, 3.0),
         "service": (0.0, 2.0),
         "log_code": (0.0, float(shape.codes)),

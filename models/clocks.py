@@ -5,8 +5,9 @@ late reading, its record's time ─► one of a run that rises and keeps its dis
 The record's time is the broker's (LogAppendTime). A device that goes on measuring under a clock that was set back sends
 readings as fast as its event times advance: their distance to the record's time stays. Old data that is uploaded rises
 too, but faster than the records' time, or between live readings, which end the run. Three in a row are followed when
-the newest reading lies ahead of the present record (so its clock was wrong), otherwise five over eight seconds. Where
-record times are not known, or fall (producers' own clocks), nothing is followed.
+the newest reading lies ahead of the present record (so its clock was wrong), otherwise five over eight seconds. Records
+that a producer sent together have one record time and count as one reading, as do parts of one time. Where record times
+are not known, or fall (producers' own clocks), nothing is followed.
 """
 
 from __future__ import annotations
@@ -25,6 +26,9 @@ def is_set_back(row, time, arrived):  # type: ignore[no-untyped-def]
     """Whether a late reading is the last of enough to follow; counts it otherwise."""
     if np.isnan(arrived) or arrived < row.arrived:
         row.behind = 0
+        return False
+    is_together = arrived == row.arrived and time >= row.behind_at
+    if row.behind > 0 and (is_together or time == row.behind_at):
         return False
     lag, advance = arrived - time, time - row.behind_at
     span = np.float64(row.behind_span) + advance

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from models.asset_rows import LOG_IDS, REMEMBERED_IDS
+from models.asset_rows import REMEMBERED_IDS, SERVICE_IDS
 from models.jit import njit
 from models.windows import mark_window
 
@@ -48,14 +48,21 @@ def is_repeated(row, event_id, is_late):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _is_repeated_entry(row, event_id):  # type: ignore[no-untyped-def]
-    """Remembers the id of a log entry otherwise; for those that leave nothing in the log."""
+def _is_repeated_entry(row, event_id, is_service):  # type: ignore[no-untyped-def]
+    """Remembers the id of a log entry otherwise; for those that are not in the log itself.
+
+    Of entries about service at one time the later applied one counts: there only the id tells one that comes again.
+    """
     mark = np.uint32(event_id & np.uint64(0xFFFFFFFF))
-    for place in range(LOG_IDS):
+    for place in range(len(row.log_ids)):
         if mark != 0 and row.log_ids[place] == mark:
             return True
-    row.log_ids[row.log_id_place] = mark
-    row.log_id_place = (row.log_id_place + 1) % LOG_IDS
+    if is_service:
+        row.log_ids[row.log_id_place] = mark
+        row.log_id_place = (row.log_id_place + 1) % SERVICE_IDS
+    else:
+        row.log_ids[SERVICE_IDS + 1] = row.log_ids[SERVICE_IDS]
+        row.log_ids[SERVICE_IDS] = mark
     return False
 
 
@@ -103,17 +110,16 @@ def write_log(row, time, kind, code, event_id=0, whole=NO_CODE):  # type: ignore
         whole: the code of the asset as a whole.
     """
     event_id = np.uint64(event_id)
-    if _is_repeated_entry(row, event_id):
-        return False
     if kind in (WINDOW_START, WINDOW_END):
         return mark_window(row, time, kind == WINDOW_END, np.int64(code), event_id)
     if kind >= OUT_OF_SERVICE:
-        return _serve(row, time, SERVICE[kind - OUT_OF_SERVICE])
+        return not _is_repeated_entry(row, event_id, True) and _serve(row, time, SERVICE[kind - OUT_OF_SERVICE])
     if code < 0 or kind == MAINTENANCE:
-        return True
-    if kind == REPLACEMENT and code == whole and row.service != 0:
+        return not _is_repeated_entry(row, event_id, False)
+    is_news = _remember(row, time, code, np.uint8(event_id >> np.uint64(32) & np.uint64(0xFF)))
+    if is_news and kind == REPLACEMENT and code == whole and row.service != 0:
         _serve(row, time, 0)
-    return _remember(row, time, code, np.uint8(event_id >> np.uint64(32) & np.uint64(0xFF)))
+    return is_news
 
 
 @njit(cache=True, inline="always")

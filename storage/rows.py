@@ -195,7 +195,7 @@ def _latest_scores(events: Sequence[Score]) -> list[list[Row]]:
         one = next(iter(known.values()), event)
         if one.event_time < event.event_time or _is_after(event, one):
             newest[key] = {event.score_id: event}
-        elif one.event_time == event.event_time:
+        elif one.event_time == event.event_time and not _is_after(one, event):
             known.setdefault(event.score_id, event)
     turns: list[list[Row]] = []
     for target, scores in sorted(newest.items()):

@@ -126,11 +126,12 @@ def _is_later_score(new: Any, old: Any) -> ColumnElement[bool]:
     keys = ("asset_class", "asset_id", "event_time", "score_id")
     known = ScoreRow.__table__.columns
     is_repeated = select(ScoreRow.score_id).where(*(known[k] == literal_column(f"excluded.{k}") for k in keys)).exists()
-    is_tie = and_(new.event_time == old.event_time, not_(is_repeated))
     was, now = old.event["caused_by"], new.event["caused_by"]
     is_same_source = and_(*(now[k].as_string() == was[k].as_string() for k in ("topic", "partition")))
+    at, before = now["offset"].as_integer(), was["offset"].as_integer()
     is_in_order = func.coalesce(new.event["late"].as_boolean(), False).is_(False)
-    is_after = and_(is_in_order, is_same_source, now["offset"].as_integer() > was["offset"].as_integer())
+    is_after = and_(is_in_order, is_same_source, at > before)
+    is_tie = and_(new.event_time == old.event_time, not_(is_repeated), not_(and_(is_same_source, at < before)))
     return or_(new.event_time > old.event_time, is_tie, is_after)
 
 

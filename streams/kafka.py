@@ -71,6 +71,10 @@ async def unbroken(starting: Coroutine[Any, Any, None]) -> None:
         await asyncio.shield(task)
     except asyncio.CancelledError:
         await asyncio.wait([task], timeout=CLOSE_S)
+        if task.done() and not task.cancelled():
+            task.exception()  # of no more interest, and told otherwise
+        else:
+            task.cancel()
         raise
 
 

@@ -124,15 +124,16 @@ class Serving:
         """Serve what the alias points to from now on; never raises for what the model is.
 
         An older change than the one that is known is passed over. A change from the future is refused: it would stand
-        above all that people decide until then; one that is known from before this was checked counts as unknown.
+        above all that people decide until then. So one that is known counts only from its time on: whose clock is a
+        little ahead, or was before this was checked, holds nobody up.
         """
         name, alias, version = record.name, record.alias, record.version
-        latest = datetime.now(UTC) + FUTURE
-        if record.changed_at > latest:
+        now = datetime.now(UTC)
+        if record.changed_at > now + FUTURE:
             self.refuse(name, version, alias, _from_the_future(record))
             return
         known = self.store.aliases().changed_at.get(name, {}).get(alias)
-        if known is not None and record.changed_at < known <= latest:
+        if known is not None and record.changed_at < known <= now:
             log.info("an older change of an alias is passed over", model=name, alias=alias, version=version)
             return
         running = self.running.get((name, alias))

@@ -109,9 +109,11 @@ async def _run(build: Callable[[], faust.App]) -> None:
         signalled.set()
         end_at_last(HARD_STOP_S)
 
+    # Blocks, for a minute where kernels are compiled. There is nothing to save yet: a signal just ends it.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    app = build()
     for signum in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(signum, signal_came)
-    app = build()
     calm_collector()
     worker = _Worker(app, quiet=True, override_logging=False, redirect_stdouts=False, loop=loop)
     worker.spinner = None
