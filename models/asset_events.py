@@ -91,8 +91,13 @@ class Encoder:
         if found:
             try:
                 table = np.array(found, np.float64)
-                is_plain = table.ndim == 2 and not np.isinf(table).any() and all(
-                    found[place][column] in (None, ABSENT) for place, column in np.argwhere(np.isnan(table)).tolist()
+                is_plain = (
+                    table.ndim == 2
+                    and not np.isinf(table).any()
+                    and all(
+                        found[place][column] in (None, ABSENT)
+                        for place, column in np.argwhere(np.isnan(table)).tolist()
+                    )
                 )
             except (TypeError, ValueError, OverflowError):
                 is_plain = False

@@ -29,7 +29,7 @@ from mode import Service
 from schemas import OUTPUTS, Settings, UnavailableError, topic_name
 from storage import PositionError, StorageError, Store, in_thread
 from streams.handler import ConsumerRecord
-from streams.kafka import LagMeter, group_name, partition_counts, start_group_consumer
+from streams.kafka import LagMeter, group_name, partition_counts, start_group_consumer, until_answered
 from streams.metrics import READY
 from streams.sink_positions import Positions
 from streams.sink_writer import Fetched, Retention, Writer
@@ -40,7 +40,6 @@ IN_HAND = 2  # batches: one is written while the next is fetched
 POLL_MS = 200
 PAUSE_S = 0.02
 FIRST_RETRY_S, LAST_RETRY_S = 0.1, 5.0
-BROKER_PATIENCE_S = 60.0  # at start; later the client retries for ever
 LEAVE_S = 2.0
 FINISH_S = 4.0  # for the transaction in hand at the end; it is whole or not at all in any case
 LAG_EVERY_S = 5.0
@@ -99,7 +98,7 @@ class SinkSource(Service, ConsumerRebalanceListener):
     async def _run(self) -> None:
         with contextlib.suppress(ConsumerStoppedError, Void):
             await self._patiently(self.store.check)
-            await self._connect()
+            await until_answered(self, self.settings, self._connect)
             while not self.should_stop:
                 await self._turn()
 
@@ -132,19 +131,8 @@ class SinkSource(Service, ConsumerRebalanceListener):
             await self._consumer.stop()
 
     async def _connect(self) -> None:
-        deadline = self.loop.time() + BROKER_PATIENCE_S
-        while True:
-            try:
-                await partition_counts(self.settings, self.topics)
-                return await self._join()
-            except (KafkaError, OSError) as error:
-                if self.loop.time() > deadline:
-                    raise UnavailableError(
-                        f"Kafka at {self.settings.kafka} did not answer for {BROKER_PATIENCE_S:.0f} s: {error!r}.",
-                        "Check that it runs and that MILLRACE_KAFKA is right; `millrace doctor` tells more.",
-                    ) from error
-                log.warning("the broker does not answer", kafka=self.settings.kafka, error=repr(error))
-                await asyncio.sleep(1.0)
+        await partition_counts(self.settings, self.topics)
+        await self._join()
 
     async def _join(self) -> None:
         self._consumer = consumer = await start_group_consumer(self.settings, group_name(self.settings, AGENT))

@@ -17,7 +17,7 @@ from aiokafka.errors import ConsumerStoppedError, IllegalStateError, KafkaError,
 from mode import Service
 
 from schemas import Settings, SettingsError, UnavailableError
-from streams.kafka import LagMeter, TopicEnds, partition_counts, start_group_consumer
+from streams.kafka import LagMeter, TopicEnds, partition_counts, start_group_consumer, until_answered
 from streams.merge import Lane, PlacedLane
 from streams.metrics import LOST_RECORDS
 from streams.ownership import Partition
@@ -29,7 +29,6 @@ POLL_MS = 200
 PAUSE_S = 0.02
 TICK_S = 0.3
 WATCH_S = 2.0
-BROKER_PATIENCE_S = 60.0  # at start; later the clients retry for ever
 TOPICS_PATIENCE_S = 5.0
 LEAVE_S = 2.0  # leaving the group waits for the broker
 BeforeReady = Callable[[], Awaitable[None]]
@@ -61,7 +60,7 @@ class Source(Service, ConsumerRebalanceListener):
     async def _run(self) -> None:
         if self.before_ready is not None:
             await self.before_ready()
-        await self._connect()
+        await until_answered(self, self.settings, self._connect)
         while not self.should_stop:
             try:
                 if self._is_anew:
@@ -110,31 +109,31 @@ class Source(Service, ConsumerRebalanceListener):
         await self.runtime.stop()
 
     async def _connect(self) -> None:
-        """Wait for the broker, check the topics, join the group.
+        """Check the topics, join the group.
 
         Raises:
-            UnavailableError: no broker within a minute, or topics are missing.
+            UnavailableError: topics are missing.
             SettingsError: the topics have different partition counts.
+            KafkaError: the broker does not answer.
         """
-        started = self.loop.time()
+        try:
+            await self._until_topics_are_there()
+            await self.runtime.outbox.start()
+            await self._join()
+        except (KafkaError, OSError):
+            await self.runtime.outbox.stop()
+            raise
+
+    async def _until_topics_are_there(self) -> None:
+        """Just created ones have no leader yet."""
+        deadline = self.loop.time() + TOPICS_PATIENCE_S
         while True:
             try:
-                await self._check_topics()
-                await self.runtime.outbox.start()
-                return await self._join()
-            except UnavailableError:  # topics are missing: just created ones have no leader yet
-                if self.loop.time() - started > TOPICS_PATIENCE_S:
+                return await self._check_topics()
+            except UnavailableError:
+                if self.loop.time() > deadline:
                     raise
-                await asyncio.sleep(0.5)
-            except (KafkaError, OSError) as error:
-                await self.runtime.outbox.stop()
-                if self.loop.time() - started > BROKER_PATIENCE_S:
-                    raise UnavailableError(
-                        f"Kafka at {self.settings.kafka} did not answer for {BROKER_PATIENCE_S:.0f} s: {error!r}.",
-                        "Check that it runs and that MILLRACE_KAFKA is right; `millrace doctor` tells more.",
-                    ) from error
-                log.warning("the broker does not answer", kafka=self.settings.kafka, error=repr(error))
-                await asyncio.sleep(1.0)
+            await self.sleep(0.5)
 
     async def _join(self) -> None:
         self._consumer = consumer = await start_group_consumer(self.settings, self.runtime.changelog.group)
@@ -150,7 +149,7 @@ class Source(Service, ConsumerRebalanceListener):
         await self.runtime.drop()
         self._lanes.clear()
         self._flowing.clear()
-        await self._connect()
+        await until_answered(self, self.settings, self._connect)
 
     async def _check_topics(self) -> None:
         counts = await partition_counts(self.settings, [*self.topics, self.runtime.changelog.topic])
