@@ -28,7 +28,7 @@ test: lint ## lint, and all tests, with a real Kafka and a real PostgreSQL
 quick: setup ## the tests of a minute: no Kafka, none of the long ones
 	$(BIN)/python -m pytest -m "not kafka and not long"
 
-faults: setup ## the long form of tests/faults: a table of what each fault led to, about 30 minutes
+faults: setup ## the long form of tests/faults: a table of what each fault led to, about an hour
 	$(BIN)/python -m tests.faults $(FAULTS)
 
 lint: setup ## ruff, mypy, import-linter

@@ -17,7 +17,7 @@ from models.recursions import CHANNEL_STATE
 
 REMEMBERED_IDS = 4  # of the newest readings, whole: no other reading is taken for one of them
 RECENT_MOST, RECENT_LEAST = 128, 24  # readings remembered by 16 bits against late repeats: what there is room for
-SERVICE_IDS, OTHER_IDS = 4, 2  # of the newest entries that take out of service or into it; that have no effect
+SERVICE_IDS, OTHER_IDS = 3, 1  # of the newest entries that take out of service or into it; that have no effect
 LOG_ENTRIES, LOG_ENTRIES_TIGHT = 24, 14  # renewals and errors remembered one by one; older ones by kind
 
 LOG_ENTRIES_PLAIN = 8  # for a class without errors and components

@@ -5,7 +5,7 @@ log entry ─► write_log (a small log in the row) ─► read_log at a reading
 Entries count for readings after their own time only, so the order in which they arrive does not matter, and the log is
 a memory by identity: an entry that is in it, or older than all that is in it, changes nothing when it comes again.
 Readings and entries are remembered apart. The last four readings are remembered whole. A late reading is compared with
-16 bits of the ids of the last 24 to 128 (what the row has room for; 108 for nine sensors that wear as a whole), so one
+16 bits of the ids of the last 24 to 128 (what the row has room for; 104 for nine sensors that wear as a whole), so one
 in 500 to 2,700 that was never seen is taken for a repeat.
 """
 
@@ -61,7 +61,6 @@ def _is_repeated_entry(row, event_id, is_service):  # type: ignore[no-untyped-de
         row.log_ids[row.log_id_place] = mark
         row.log_id_place = (row.log_id_place + 1) % SERVICE_IDS
     else:
-        row.log_ids[SERVICE_IDS + 1] = row.log_ids[SERVICE_IDS]
         row.log_ids[SERVICE_IDS] = mark
     return False
 

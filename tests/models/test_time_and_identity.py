@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
+from itertools import permutations
 
 import numpy as np
 import pytest
@@ -92,7 +94,7 @@ def test_readings_late_in_any_order_never_move_the_state(pump: AssetModel, place
 
 
 def test_a_batch_of_readings_that_is_sent_twice_counts_once(pump: AssetModel) -> None:
-    events, asset = life(105), Asset(pump)
+    events, asset = life(104), Asset(pump)
     asset.take(events)
     before = asset.state("duplicates")
     made = asset.take(events)
@@ -101,7 +103,7 @@ def test_a_batch_of_readings_that_is_sent_twice_counts_once(pump: AssetModel) ->
 
 
 def test_a_late_reading_that_was_never_seen_is_no_repeat(pump: AssetModel) -> None:
-    events, asset = life(105), Asset(pump)
+    events, asset = life(104), Asset(pump)
     asset.take([event for event in events if event is not events[50]])
     assert asset.take([events[50], events[50]]).status.tolist() == [LATE, DUPLICATE]
 
@@ -126,6 +128,36 @@ def test_a_clock_that_was_set_back_for_good_is_followed(pump: AssetModel) -> Non
     back = [reading("a", at - 45.5, event.readings) for at, event in enumerate(life(20, start=60), 61)]
     made = asset.take(back, [at + 0.01 for at in range(61, 81)])
     assert made.status.tolist() == [LATE] * 4 + [SCORED] * 16
+
+
+@pytest.mark.parametrize("together", [1, 5, 10], ids=lambda n: f"{n} at once")
+@pytest.mark.parametrize("in_parts", [False, True], ids=["whole", "in parts"])
+@pytest.mark.parametrize("back_s", [3_000.0, 100_000.5, 94_700_000.25, 757_382_400.123], ids=["h", "d", "y", "decades"])
+def test_a_clock_that_was_set_back_is_followed_however_its_readings_come(
+    pump: AssetModel, together: int, in_parts: bool, back_s: float
+) -> None:
+    """By as many readings in one record time, one sensor a record, and to the default of a clock without battery."""
+    asset, events, arrived = Asset(pump), list[AssetEvent](), list[float]()
+    asset.take(life(60), [at + 0.01 for at in range(1, 61)])
+    for number, event in enumerate(life(60, start=60)):
+        back = event.model_copy(update={"event_time": event.event_time - timedelta(seconds=back_s)})
+        parts = parts_of(back) if in_parts else [back]
+        sent = 60 + (number // together + 1) * together
+        events += parts
+        arrived += [sent + (0.01 if together > 1 else 0.002 * place) for place in range(len(parts))]
+    made = asset.take(events, arrived)
+    assert made.is_set_back.sum() == 1
+    assert LATE not in made.status[made.is_set_back.nonzero()[0][0] :]
+    assert made.is_set_back.nonzero()[0][0] < 8 * together * len(parts)
+
+
+@pytest.mark.parametrize("together", [1, 10, 500])
+def test_an_upload_of_old_data_in_batches_is_no_clock_that_was_set_back(pump: AssetModel, together: int) -> None:
+    events, asset = life(1000), Asset(pump)
+    asset.take([*events[:100], *events[700:]], [*range(1, 101), *range(701, 1001)])
+    old = events[100:700]
+    made = asset.take(old, [1000.1 + 0.01 * (n // together) for n in range(len(old))])
+    assert not made.is_set_back.any()
 
 
 def test_an_upload_of_old_data_is_no_clock_that_was_set_back(pump: AssetModel) -> None:
@@ -218,6 +250,24 @@ def test_a_replacement_that_is_repeated_however_much_later_counts_once(pump: Ass
     assert np.array_equal(clean.row["channels"], asset.row["channels"])
 
 
+@pytest.mark.parametrize(
+    "kinds", list(permutations(("out_of_service", "in_service", "decommissioned", "replacement"), 2))
+)
+def test_of_entries_of_one_time_the_later_stands_and_a_repeated_one_changes_nothing(
+    pump: AssetModel, kinds: tuple[str, str]
+) -> None:
+    asset = Asset(pump)
+    asset.take(life())
+    first, second = (entry("a", 100, kind) for kind in kinds)
+    asset.take([first, second])
+    service = int(asset.row["service"])
+    assert (service == 0) == (kinds[1] in ("in_service", "replacement"))
+    others = [entry("a", 101 + n, kind) for n, kind in enumerate(["maintenance", "window_start"] * 5)]
+    made = asset.take([*others, first, second, first])
+    assert made.status[-3:].tolist() == [DUPLICATE] * 3
+    assert int(asset.row["service"]) == service
+
+
 def test_a_late_replacement_clears_once_and_one_that_comes_early_lets_nothing_be_raised_of_the_old(
     pump: AssetModel,
 ) -> None:
@@ -245,6 +295,15 @@ def test_a_decommissioned_asset_ends_its_alerts_and_is_not_monitored_until_it_is
 
 
 # ---- values
+
+
+@pytest.mark.parametrize("value", [[1.0, 2.0], [1.0], [], {"a": 1}, "nan", "3 bar"], ids=str)
+def test_what_is_no_number_is_told_of_each_reading_whatever_the_others_are(pump: AssetModel, value: object) -> None:
+    right = life(2)[0]
+    wrong = right.model_copy(update={"readings": dict.fromkeys(right.readings, value)})
+    for events in ([wrong], [wrong, wrong], [right, wrong]):
+        pump.encode(events)
+        assert set(pump.encode.beside.unusable) == {place for place, event in enumerate(events) if event is wrong}
 
 
 def test_a_sensor_that_turns_to_another_unit_is_no_wear(pump: AssetModel) -> None:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import uuid
+
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from schemas import TRENDING_KEY, CatalogueEntry, Score, similar_key
 from storage import PositionError, Removal, Span, Store
@@ -69,6 +73,29 @@ def test_of_a_clock_that_was_set_back_the_later_reading_stands(
         found = reader.asset("pump-1")
     assert found is not None
     assert [s.value for s in found.latest_scores] == [5.0]
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.data())
+def test_the_latest_score_is_that_of_the_last_reading_whatever_is_repeated(store: Store, data: st.DataObject) -> None:
+    """Ties, and clocks that are set back and right again; a worker that dies sends again what it sent before."""
+    times = data.draw(st.lists(st.integers(0, 3), min_size=1, max_size=8), label="times")
+    name = f"pump-{uuid.uuid4()}"
+    scores = [score(n, name, float(n), event_time=at(time), score_id=f"{name}/{n}") for n, time in enumerate(times)]
+    sent, place = list[Score](), 0
+    for _ in range(data.draw(st.integers(0, 3), label="deaths")):
+        end = data.draw(st.integers(place, len(scores)), label="dies before")
+        sent += scores[place:end]
+        place = data.draw(st.integers(max(0, end - 4), end), label="goes on at")
+    sent += scores[min(place, len(scores) - 1) :]
+    while sent:
+        cut = data.draw(st.integers(1, len(sent)), label="batch")
+        store.write(sent[:cut], [])
+        sent = sent[cut:]
+    with store.reading() as reader:
+        found = reader.asset(name)
+    assert found is not None
+    assert [s.value for s in found.latest_scores] == [float(len(scores) - 1)]
 
 
 def test_repeats_beside_new_scores_of_one_time(store: Store) -> None:

@@ -185,7 +185,7 @@ async def compare_in_the_shadow(
     await workers.until(ended, "the end of the challenge")
 
 
-async def test_a_worker_without_the_topic_serves_its_last_good_models(
+async def test_a_worker_without_the_topic_serves_its_last_good_models_and_follows_it_then(
     settings: Settings, centre: Centre, workers: Workers, told: Callable[[], WorkerStatus | None]
 ) -> None:
     await create_topics(settings, *(topic.name for topic in TOPICS if topic.name != MODELS))
@@ -208,6 +208,11 @@ async def test_a_worker_without_the_topic_serves_its_last_good_models(
     await create_topics(settings, MODELS)
     await centre.point("v3", centre.make("v3"))
     await workers.until(runs(told, "v3"), "what came when the topic was back")
+
+    await centre.point("v4", centre.make("v4"), ahead_s=200)  # a clock that is ahead holds nobody up
+    await workers.until(runs(told, "v4"), "what was pointed to by a clock that is ahead")
+    await centre.point("v3")
+    await workers.until(runs(told, "v3"), "what was pointed to after that")
 
 
 async def test_a_ranker_of_another_profile_comes_with_its_own_view(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -32,9 +32,12 @@ class Centre:
         self.store.sign("pump", version, key or self.key)
         return self.store.publication("pump", version)
 
-    async def point(self, version: str, *publications: Publication, alias: Alias = "champion") -> None:
-        """Put versions on the topic and point an alias."""
-        record = AliasRecord(name="pump", alias=alias, version=version, changed_at=datetime.now(UTC))
+    async def point(
+        self, version: str, *publications: Publication, alias: Alias = "champion", ahead_s: float = 0.0
+    ) -> None:
+        """Put versions on the topic and point an alias, by a clock that is so far ahead."""
+        changed_at = datetime.now(UTC) + timedelta(seconds=ahead_s)
+        record = AliasRecord(name="pump", alias=alias, version=version, changed_at=changed_at)
         await publish(self.settings, publications, record)
 
 

@@ -1,0 +1,56 @@
+"""A worker process and its signals: while it is built, and while its broker is away."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from schemas import Settings
+from storage import upgrade
+from tests.support.workers import Workers
+
+BUILDS = """
+import time
+from schemas import Settings
+from streams.worker import run_worker
+
+def build():
+    print("builds", flush=True)
+    time.sleep(60)  # as kernels compile: the event loop does not run
+
+run_worker(build, Settings(kafka="127.0.0.1:1"))
+"""
+NOBODY = "127.0.0.1:1"
+
+
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
+def test_a_worker_that_compiles_ends_at_once(signum: signal.Signals) -> None:
+    with subprocess.Popen([sys.executable, "-c", BUILDS], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"builds\n"
+        process.send_signal(signum)
+        assert process.wait(10) == -signum
+
+
+async def test_a_sink_waits_for_a_broker_that_is_not_there_with_growing_pauses(tmp_path: Path) -> None:
+    settings = Settings(kafka=NOBODY, home=tmp_path)
+    upgrade(settings.database())
+    workers = Workers(settings)
+    try:
+        process = workers.start("sink")
+        await workers.until(lambda: '"in_s": 4.0' in workers.log.read_text(), "the third pause")
+        lines = workers.log.read_text().splitlines()
+        assert process.poll() is None
+        assert len([line for line in lines if "is asked again" in line]) == 3
+        assert len(lines) < 15
+        started = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 0
+        assert time.monotonic() - started < 5
+    finally:
+        workers.end()
