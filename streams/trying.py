@@ -2,8 +2,9 @@
 
 runs of records ─► handler ─► fails? ─► rows as before ─► the two halves ─► ... ─► the one record ─► dead letter
 
-A record fails at most once alone. Keys that failed are suspects: their records are runs of their own for a while, so
-that n bad records cost n calls of the handler more, and their neighbours go on in batches.
+A record fails at most once alone. A bad one in a batch of n costs 2 log2 n calls of the handler. Keys that failed are
+suspects: their records are runs of their own for a while, so that m more of them cost m calls, and their neighbours go
+on in batches.
 """
 
 from __future__ import annotations

@@ -73,11 +73,19 @@ async def _play(sites: Sites, fault: Fault) -> Line | None:
 
 
 def write(rows: Sequence[str]) -> None:
-    """Put the table between its markers."""
+    """Put the table between its markers; rows of faults that were not played stay as they are."""
     before, _, rest = GUARANTEES.read_text().partition(BEGIN)
-    _, _, after = rest.partition(END)
+    old, _, after = rest.partition(END)
+    known = [*rows, *old.splitlines()]
+    found = [next((row for row in known if _is_of(row, fault.name)), "") for fault in FAULTS]
+    table = "\n".join([HEAD, *filter(None, found)])
     day = time.strftime("%d %B %Y", time.gmtime()).lstrip("0")
-    GUARANTEES.write_text("\n".join((f"{before}{BEGIN}", f"Measured on {day}.", "", HEAD, *rows, f"{END}{after}")))
+    GUARANTEES.write_text(f"{before}{BEGIN}\nLast measured on {day}.\n\n{table}\n{END}{after}")
+
+
+def _is_of(row: str, name: str) -> bool:
+    """Its first cell is the name, or the name with a note."""
+    return row.startswith((f"| {name} |", f"| {name} ("))
 
 
 def main() -> int:

@@ -60,12 +60,12 @@ async def disk_full(site: Site) -> None:
 
 BROKERS = (
     Fault("broker stopped for 5 s (SIGSTOP)", stopped(5)),
-    Fault("broker stopped for 20 s", stopped(20), is_long=True),
-    Fault("broker stopped for 45 s", stopped(45), is_long=True),
-    Fault("broker stopped for 70 s", stopped(70), is_long=True),
-    Fault("broker stopped for 300 s", stopped(300), is_long=True),
+    Fault("broker stopped for 20 s", stopped(20)),
+    Fault("broker stopped for 45 s", stopped(45)),
+    Fault("broker stopped for 70 s", stopped(70)),
+    Fault("broker stopped for 300 s", stopped(300)),
     Fault("broker killed (kill -9) and started again", away(0, is_killed=True)),
-    Fault("broker killed, away for 20 s", away(20, is_killed=True), is_long=True),
-    Fault("broker ended in order, away for 5 s", away(5, is_killed=False), is_long=True),
-    Fault("disk of the broker full", disk_full, is_long=True, fresh="small broker"),
+    Fault("broker killed, away for 20 s", away(20, is_killed=True)),
+    Fault("broker ended in order, away for 5 s", away(5, is_killed=False)),
+    Fault("disk of the broker full", disk_full, fresh="small broker"),
 )

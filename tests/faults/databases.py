@@ -105,10 +105,10 @@ DATABASES = (
     Fault("PostgreSQL: shut down for 45 s", stopped(45, signal.SIGINT), "rows"),
     Fault("PostgreSQL: frozen for 20 s (SIGSTOP)", stopped(20, signal.SIGSTOP), "rows"),
     Fault("PostgreSQL: tables locked for 5 s", locked(LONG_S), "rows"),
-    Fault("PostgreSQL: tables locked for 70 s", locked(70), "rows", is_long=True),
+    Fault("PostgreSQL: tables locked for 70 s", locked(70), "rows"),
     Fault("PostgreSQL: a server process killed (kill -9)", backend_killed, "rows"),
     Fault("PostgreSQL: read-only for 5 s", between(READ_ONLY + "on", READ_ONLY + "off"), "rows"),
     Fault("PostgreSQL: permission revoked for 5 s", between(*REVOKED), "rows"),
-    Fault("PostgreSQL: schema behind the code for 5 s", between(*BEHIND), "rows", is_long=True),
+    Fault("PostgreSQL: schema behind the code for 5 s", between(*BEHIND), "rows"),
     Fault("PostgreSQL: schema ahead of the code for 5 s", between(*AHEAD), "rows"),
 )

@@ -73,6 +73,6 @@ def locked(seconds: float) -> Fault.act:
 
 DISKS = (
     Fault("SQLite: locked for 5 s", locked(LONG_S), "rows", fresh="sqlite"),
-    Fault("SQLite: locked for 25 s", locked(25), "rows", is_long=True, fresh="sqlite"),
-    Fault("disk of home and SQLite full for 5 s", full(LONG_S), "rows", is_long=True, fresh="small disk"),
+    Fault("SQLite: locked for 25 s", locked(25), "rows", fresh="sqlite"),
+    Fault("disk of home and SQLite full for 5 s", full(LONG_S), "rows", fresh="small disk"),
 )

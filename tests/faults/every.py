@@ -14,7 +14,7 @@ from tests.faults.inputs import INPUTS
 from tests.faults.links import LINKS
 from tests.faults.order import ORDER
 
-# What a run of all tests has time for: one of each kind, in about a minute and a half
+# What a run of all tests has time for: those that tell most, in about a minute and a half
 SHORT = (
     "edge killed: placements written, decisions not",
     "edge killed: in the checkpoint, rows written",

@@ -83,11 +83,11 @@ def api(signum: signal.Signals) -> Fault.act:
 
 
 GROUPS = (
-    Fault("two edge workers, a rebalance every 5 s", come_and_go(1, 3), is_long=True),
-    Fault("three edge workers, a rebalance every 5 s", come_and_go(2, 2), is_long=True),
-    Fault("two edge workers, one killed", come_and_go(1, 2, by=signal.SIGKILL), is_long=True),
-    Fault("rolling upgrade with another row layout", rolling_upgrade, is_long=True, fresh="postgres"),
-    Fault("API: SIGTERM", api(signal.SIGTERM), "rows", is_long=True),
-    Fault("API killed", api(signal.SIGKILL), "rows", is_long=True),
-    Fault("API frozen for 5 s", api(signal.SIGSTOP), "rows", is_long=True),
+    Fault("two edge workers, a rebalance every 5 s", come_and_go(1, 3)),
+    Fault("three edge workers, a rebalance every 5 s", come_and_go(2, 2)),
+    Fault("two edge workers, one killed", come_and_go(1, 2, by=signal.SIGKILL)),
+    Fault("rolling upgrade with another row layout", rolling_upgrade, fresh="postgres"),
+    Fault("API: SIGTERM", api(signal.SIGTERM), "rows"),
+    Fault("API killed", api(signal.SIGKILL), "rows"),
+    Fault("API frozen for 5 s", api(signal.SIGSTOP), "rows"),
 )

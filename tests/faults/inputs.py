@@ -146,18 +146,17 @@ async def retention_overtakes(site: Site) -> None:
 
 INPUTS = (
     Fault("1 % garbage among readings and log", sent(garbage, is_live=True)),
-    Fault("1 % garbage among clicks and items", sent(garbage, is_live=True, of="shop"), is_long=True),
-    Fault("1 % of records at the end of the calendar", sent(end_of_time, is_live=True), is_long=True),
-    Fault("one in ten readings and entries doubled", sent(doubled, is_live=False), is_long=True),
-    Fault("one in ten clicks doubled", sent(doubled, is_live=True, of="shop"), is_long=True),
-    Fault("readings shuffled by two of an asset", sent(shuffled, is_live=False), is_long=True),
+    Fault("1 % garbage among clicks and items", sent(garbage, is_live=True, of="shop")),
+    Fault("1 % of records at the end of the calendar", sent(end_of_time, is_live=True)),
+    Fault("one in ten readings and entries doubled", sent(doubled, is_live=False)),
+    Fault("one in ten clicks doubled", sent(doubled, is_live=True, of="shop")),
+    Fault("readings shuffled by two of an asset", sent(shuffled, is_live=False)),
     Fault("topics made anew while the edge runs", made_anew(is_running=True), fresh="postgres"),
-    Fault("topics made anew while it is stopped", made_anew(is_running=False), fresh="postgres", is_long=True),
+    Fault("topics made anew while it is stopped", made_anew(is_running=False), fresh="postgres"),
     Fault(
         "topics made anew and filled beyond the old",
         made_anew(is_running=False, beyond=True),
         fresh="postgres",
-        is_long=True,
     ),
-    Fault("retention overtakes a stopped edge", retention_overtakes, fresh="postgres", is_long=True),
+    Fault("retention overtakes a stopped edge", retention_overtakes, fresh="postgres"),
 )

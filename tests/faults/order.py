@@ -75,8 +75,7 @@ def _all() -> list[Fault]:
                 named = f"order: {rate:,}/s, {'live' if is_live else 'caught up'}"
                 if slow:
                     named += f", slow fetches of {slow}"
-                is_short = rate == 8_000 and slow == (TELEMETRY if is_live else MAINTENANCE)
-                faults.append(Fault(named, burst(rate, slow, is_live=is_live), is_long=not is_short))
+                faults.append(Fault(named, burst(rate, slow, is_live=is_live)))
     return faults
 
 
