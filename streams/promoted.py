@@ -77,7 +77,9 @@ def _take(latest: dict[str, WorkerStatus], one: Any) -> None:
 
 
 def _answer(status: WorkerStatus, record: AliasRecord) -> Answer | None:
-    """None: it has said nothing of it yet."""
+    """None: it has said nothing of it yet. What it told before the change is none: it may have ended since."""
+    if status.event_time < record.changed_at:
+        return None
     wanted = (record.name, record.alias, record.version)
     if any((r.name, r.alias, r.version) == wanted for r in status.running):
         return Answer(status.worker, "")
