@@ -29,6 +29,7 @@ class Answer(NamedTuple):
 
     worker: str
     reason: str
+    is_silent: bool = False  # it has not said what it made of it
 
 
 async def answers_of_workers(settings: Settings, record: AliasRecord, patience_s: float = PATIENCE_S) -> list[Answer]:
@@ -60,8 +61,8 @@ async def _listen(consumer: Any, tp: TopicPartition, end: int, record: AliasReco
         answers = [_answer(status, record) for status in lives]
         is_all_read = await consumer.position(tp) >= end
         if is_all_read and (all(answer is not None for answer in answers) or time.monotonic() > deadline):
-            silent = "it did not say within half a minute"
-            return sorted(a or Answer(s.worker, silent) for a, s in zip(answers, lives, strict=True))
+            silent = "it has not answered within half a minute"
+            return sorted(a or Answer(s.worker, silent, is_silent=True) for a, s in zip(answers, lives, strict=True))
         await asyncio.sleep(0)
 
 

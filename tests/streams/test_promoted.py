@@ -39,7 +39,8 @@ async def told(settings: Settings) -> Settings:
 
 async def test_what_was_told_before_the_change_is_no_answer(told: Settings) -> None:
     answers = await answers_of_workers(told, RECORD, patience_s=0.5)
-    assert answers == [Answer(name, "it did not say within half a minute") for name in ("edge-1", "edge-2")]
+    silent = "it has not answered within half a minute"
+    assert answers == [Answer(name, silent, is_silent=True) for name in ("edge-1", "edge-2")]
 
 
 async def test_the_first_word_after_the_change_is_waited_for(told: Settings) -> None:
