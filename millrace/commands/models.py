@@ -117,11 +117,16 @@ def withdraw(name: Name, alias: As = "challenger") -> None:
             f"{name} must have a champion as long as its events come.", "Promote another version, or roll back."
         )
     store, settings = _store(), where_kafka_is()
+    was_there = _has(store, name, alias)
     if settings is not None:
         from streams.model_topic import publish_withdrawal
 
         asyncio.run(publish_withdrawal(settings, name, alias))
-    store.withdraw(name, alias)
+    try:
+        store.withdraw(name, alias)
+    except ModelError:
+        if not was_there or _has(store, name, alias):
+            raise  # otherwise a worker of the same home was faster: it follows the topic
     tell(f"{name} has no {alias} any more. `millrace models show {name}` tells which workers know.")
 
 
@@ -224,6 +229,10 @@ def _not_followed(record: AliasRecord, answers: Sequence[Answer]) -> PromotionEr
     )
     back = "rollback" if record.alias == "champion" else "withdraw"
     return PromotionError(" ".join(told), f"{mend}; or take it back: `millrace models {back} {record.name}`.")
+
+
+def _has(store: ModelStore, name: str, alias: Alias) -> bool:
+    return alias in store.aliases().models.get(name, {})
 
 
 def _store() -> ModelStore:

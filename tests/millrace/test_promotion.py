@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from millrace.cli import run
 from millrace.commands.models import PromotionError, _tell_what_workers_did
+from models.compile import compile_booster
+from models.store import ModelStore
 from schemas import Alias, Settings
 from schemas.publication import AliasRecord
 from streams.promoted import Answer
+from tests.models.forests import small_booster
+from tests.models.test_store import manifest
 
 SILENT = Answer("edge-2", "it has not answered within half a minute", is_silent=True)
 REFUSED = Answer("edge-3", "it is bad")
@@ -49,3 +55,29 @@ def test_nothing_is_said_of_refusing_where_nobody_refused(monkeypatch: pytest.Mo
 @pytest.mark.parametrize(("alias", "back"), [("champion", "rollback"), ("challenger", "withdraw")])
 def test_the_advice_takes_back_what_was_done(monkeypatch: pytest.MonkeyPatch, alias: Alias, back: str) -> None:
     assert f"`millrace models {back} wear`" in failure(monkeypatch, alias, [REFUSED]).advice
+
+
+@pytest.fixture
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModelStore:
+    """A home with one model and a Kafka that nothing is sent to."""
+    monkeypatch.setenv("MILLRACE_HOME", str(tmp_path))
+    monkeypatch.setenv("MILLRACE_KAFKA", "127.0.0.1:1")
+    store = ModelStore(tmp_path / "models")
+    booster, rows = small_booster()
+    store.save(manifest(version="1"), {"score": compile_booster(booster, "wear", rows)})
+    return store
+
+
+def test_a_challenger_that_a_worker_of_the_same_home_withdrew_first_is_withdrawn(
+    store: ModelStore, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def followed_at_once(_: Settings, name: str, alias: Alias) -> None:
+        if alias in store.aliases().models.get(name, {}):
+            store.withdraw(name, alias)
+
+    monkeypatch.setattr("streams.model_topic.publish_withdrawal", followed_at_once)
+    store.promote("wear", "1", "challenger")
+    assert run(["models", "withdraw", "wear"]) == 0
+    assert "wear has no challenger any more." in capsys.readouterr().out
+    assert run(["models", "withdraw", "wear"]) == 1  # there was none to withdraw
+    assert "has no challenger in" in " ".join(capsys.readouterr().err.split())
