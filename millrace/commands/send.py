@@ -134,7 +134,8 @@ def _lines(decision: Decision) -> list[str]:
         return [f"{start}alert {event['state']} for {event['asset_id']}, {what}"]
     of = f" of {event['component']}" if event.get("component") else ""
     interval = f" [{event['low']:.4g}, {event['high']:.4g}]" if event.get("low") is not None else ""
-    return [f"{start}{event['asset_id']}: {event['kind']}{of} {event['value']:.4g}{interval} {event['unit']}"]
+    late = ", late: true" if event.get("late") else ""
+    return [f"{start}{event['asset_id']}: {event['kind']}{of} {event['value']:.4g}{interval} {event['unit']}{late}"]
 
 
 def _common(time: str, event_id: str) -> dict[str, Any]:

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from aiokafka import AIOKafkaConsumer
 
-from millrace.send import EventError, NoDecisionError, send_bytes, send_event
+from millrace.commands.send import _lines
+from millrace.send import Decision, EventError, NoDecisionError, send_bytes, send_event
 from schemas import (
     Cause,
     Click,
@@ -23,12 +24,13 @@ from schemas import (
     dead_letters_of,
     topic_name,
 )
-from schemas.topics import CLICKS, ITEMS, RECOMMENDATIONS
+from schemas.topics import CLICKS, ITEMS, RECOMMENDATIONS, SCORES
 from streams.deadletters import dead_letter_output
 from streams.handler import DeadLetter
 from streams.kafka import client_options
 from streams.producer import EventProducer
 from tests.support import create_topics
+from tests.support.decisions import score
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 CLICK = Click(event_id="c", event_time=NOW, user_id="me", item_id="i")
@@ -106,3 +108,9 @@ async def test_what_is_not_there_is_told(settings: Settings) -> None:
         await send_event(settings, CLICKS, CLICK, wait_s=1)
     with pytest.raises(UnavailableError, match=r"127\.0\.0\.1:1"):
         await send_event(settings.model_copy(update={"kafka": "127.0.0.1:1"}), CLICKS, CLICK, wait_s=1)
+
+
+@pytest.mark.parametrize(("late", "end"), [(True, "hour, late: true"), (False, "hour")])
+def test_a_score_that_is_late_says_so(late: bool, end: str) -> None:
+    [line] = _lines(Decision(SCORES, 3.0, score(1, late=late).model_dump()))
+    assert line.endswith(end)
