@@ -98,8 +98,10 @@ async def test_a_quarantined_event_is_told_with_its_reason(settings: Settings) -
 
 async def test_silence_is_told_where_a_decision_is_due(settings: Settings) -> None:
     await create_topics(settings)
-    with pytest.raises(NoDecisionError, match=r"nothing came out within 0\.3 s"):
+    with pytest.raises(NoDecisionError, match=r"nothing came out within 0\.3 s") as caught:
         await send_event(settings, CLICKS, CLICK, wait_s=0.3)
+    for said in ("none of whose sensor names is known", "older than the asset's present life", "run.json"):
+        assert said in caught.value.advice
     assert (await send_bytes(settings, ITEMS, b"i", None, wait_s=0.2)).decisions == []
 
 
