@@ -6,11 +6,12 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from aiokafka import AIOKafkaConsumer
 
+from millrace.cli import run
 from millrace.commands.send import _lines
 from millrace.send import Decision, EventError, NoDecisionError, send_bytes, send_event
 from schemas import (
@@ -24,6 +25,7 @@ from schemas import (
     dead_letters_of,
     topic_name,
 )
+from schemas.events import MaintenanceKind
 from schemas.topics import CLICKS, ITEMS, RECOMMENDATIONS, SCORES
 from streams.deadletters import dead_letter_output
 from streams.handler import DeadLetter
@@ -116,3 +118,13 @@ async def test_what_is_not_there_is_told(settings: Settings) -> None:
 def test_a_score_that_is_late_says_so(late: bool, end: str) -> None:
     [line] = _lines(Decision(SCORES, 3.0, score(1, late=late).model_dump()))
     assert line.endswith(end)
+
+
+def test_help_names_every_kind_of_entry_and_what_has_a_code(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "400")
+    assert run(["send", "maintenance", "--help"]) == 0
+    said = capsys.readouterr().out
+    assert [kind for kind in get_args(MaintenanceKind) if kind not in said] == []
+    assert "of a maintenance window" in said
