@@ -48,10 +48,13 @@ class Letter:
 
 @dataclass(frozen=True)
 class Replayed:
-    """Letters put back, and those that could not be since the quarantine holds only their beginning."""
+    """Letters put back; those that could not be since the quarantine holds only their beginning; and those that
+    retention deleted before anybody put them back.
+    """
 
     sent: int
     truncated: int
+    deleted: int = 0
 
 
 async def list_letters(settings: Settings, topic: str) -> list[Letter]:
@@ -85,8 +88,7 @@ async def replay_letters(settings: Settings, topic: str) -> Replayed:
     )
     sent = truncated = 0
     async with _quarantine(settings, topic) as (consumer, ends):
-        first = await consumer.beginning_offsets(list(ends))
-        _seek(consumer, {partition: await consumer.committed(partition) or first[partition] for partition in ends})
+        deleted = await _seek_unreplayed(consumer, ends)
         await producer.start()
         try:
             async for partition, records in _until(consumer, ends):
@@ -100,7 +102,9 @@ async def replay_letters(settings: Settings, topic: str) -> Replayed:
                 truncated += len(records) - len(whole)
         finally:
             await producer.stop()
-    return Replayed(sent, truncated)
+        if deleted:  # told once, also where nothing is left after them
+            await consumer.commit({partition: ends[partition] for partition in deleted})
+    return Replayed(sent, truncated, sum(deleted.values()))
 
 
 @asynccontextmanager
@@ -113,7 +117,7 @@ async def _quarantine(
     name = topic_name(settings, dead_letters_of(topic))
     consumer = AIOKafkaConsumer(
         **client_options(settings), group_id=_group(settings, topic), enable_auto_commit=False,
-        isolation_level="read_committed", max_partition_fetch_bytes=MAX_VALUE_BYTES,
+        auto_offset_reset="none", isolation_level="read_committed", max_partition_fetch_bytes=MAX_VALUE_BYTES,
     )  # fmt: skip
     try:
         counts = await partition_counts(settings, [name])
@@ -134,6 +138,14 @@ def _seek(consumer: AIOKafkaConsumer, offsets: dict[TopicPartition, int]) -> Non
     """Explicit offsets: `seek_to_beginning` may lose against the consumer's own reset to the end, seen under load."""
     for partition, offset in offsets.items():
         consumer.seek(partition, offset)
+
+
+async def _seek_unreplayed(consumer: AIOKafkaConsumer, ends: dict[TopicPartition, int]) -> dict[TopicPartition, int]:
+    """To where the last replay ended, or the first letter that is still there. Returns how many are gone between."""
+    first = await consumer.beginning_offsets(list(ends))
+    replayed = {partition: await consumer.committed(partition) or 0 for partition in ends}
+    _seek(consumer, {partition: max(first[partition], replayed[partition]) for partition in ends})
+    return {partition: first[partition] - to for partition, to in replayed.items() if first[partition] > to}
 
 
 async def _until(

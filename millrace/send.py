@@ -90,8 +90,10 @@ async def send_bytes(settings: Settings, topic: str, key: bytes, value: bytes | 
             f"within {wait_s:g} s.",
             "See that an edge worker runs (`millrace up`) and has a model for it (`millrace models list`); one that "
             "has just started or is busy with earlier events needs a longer --wait. Not decided are a repeated "
-            "event_id, a reading without a number of a sensor that its asset class names or without its regime, and "
-            "one of an asset out of service: millrace_skipped_total of the worker's /metrics counts them by reason.",
+            "event_id; a reading none of whose sensor names is known to its asset class, that has no number for any, "
+            "or lacks its regime; one older than the asset's present life; and one of an asset out of service. "
+            "millrace_skipped_total at the metrics address of the edge worker counts the reason: `edge` under "
+            "`metrics` in MILLRACE_HOME/run.json, or port MILLRACE_METRICS_PORT.",
         )
     return Answer(*where, acknowledged_ms, found)
 

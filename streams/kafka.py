@@ -168,17 +168,17 @@ async def start_group_consumer(settings: Settings, group: str) -> Any:
         max_poll_interval_ms=IDLE_MS,
         metadata_max_age_ms=METADATA_MS,
     )
-    return await _started(consumer)
+    return await started(consumer)
 
 
-async def _started(consumer: Any) -> Any:
-    """The consumer, started; where that fails nothing is left open."""
+async def started(client: Any) -> Any:
+    """The consumer or producer, started; where that fails nothing is left open."""
     try:
-        await unbroken(consumer.start())
+        await unbroken(client.start())
     except BaseException:
-        await consumer.stop()
+        await client.stop()
         raise
-    return consumer
+    return client
 
 
 async def open_partition(settings: Settings, tp: TopicPartition, fetch_wait_ms: int) -> tuple[Any, int, int]:
@@ -225,7 +225,7 @@ class TopicEnds:
         async with asyncio.timeout(ASK_S):
             if self._consumer is None:
                 reader = AIOKafkaConsumer(**client_options(self._settings), isolation_level="read_committed")
-                self._consumer = await _started(reader)
+                self._consumer = await started(reader)
             ends: dict[TopicPartition, int] = await self._consumer.end_offsets(list(partitions))
             return ends
 

@@ -17,7 +17,7 @@ import structlog
 
 from models.alerts import CLEARED, SEVERITIES
 from models.maintenance import AssetEvent, AssetModel, Decisions, EventBatch
-from models.observe import LATE, SCORED, STATUSES
+from models.observe import LATE, STATUSES
 from models.shadow import AssetShadow
 from models.stages import enter
 from schemas import InputEvent, Maintenance, Settings, Telemetry
@@ -100,14 +100,21 @@ class Maintain:
         assets.touch(slots)
         if asset_class in self.shadows:
             self._compare(self.shadows[asset_class], decisions, caused, state)
-        for status in np.unique(decisions.status).tolist():
-            if status != SCORED:
-                SKIPPED.labels(self.name, STATUSES[status]).inc(int((decisions.status == status).sum()))
+        self._count(asset_class, decisions)
         for place in np.flatnonzero(decisions.is_set_back).tolist():
             _tell_clock(asset_class, caused[place][1])
         enter("emit")
         yield from _scores(model, caused, decisions, state)
         yield from _alerts(model, caused, decisions, state)
+
+    def _count(self, asset_class: str, decisions: Decisions) -> None:
+        """What has no score, by reason; what has one though it is late."""
+        has_score = decisions.regime >= 0
+        statuses, counts = np.unique(decisions.status[~has_score], return_counts=True)
+        for status, count in zip(statuses.tolist(), counts.tolist(), strict=True):
+            SKIPPED.labels(self.name, STATUSES[status]).inc(count)
+        if late := int((has_score & (decisions.status == LATE)).sum()):
+            BESIDE.labels(asset_class, "late").inc(late)
 
     def _compare(
         self, shadow: AssetShadow, decisions: Decisions, caused: Sequence[Caused], state: PartitionState

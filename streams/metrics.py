@@ -64,7 +64,7 @@ SINK_EVENTS = Counter("millrace_sink_events", "Decisions for the database: writt
 SINK_SKIPPED = Counter("millrace_sink_skipped", "Decisions that could not be written, by reason", ["topic", "reason"])
 BESIDE = Counter(
     "millrace_readings_beside",
-    "What readings had that was not used (unknown, not_a_number), or was found (clock_set_back)",
+    "What readings had that was not used (unknown, not_a_number), or was found (clock_set_back; late, yet scored)",
     ["asset_class", "what"],
 )
 # One transaction: 1 ms for a few rows on SQLite, 100 ms for 1,000 on a busy PostgreSQL.

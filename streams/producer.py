@@ -13,7 +13,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaConnectionError
 
 from schemas import Settings, UnavailableError, topic_name
-from streams.kafka import client_options
+from streams.kafka import client_options, started
 
 KEYS = {"clicks.v1": "user_id", "items.v1": "item_id", "telemetry.v1": "asset_id", "maintenance.v1": "asset_id"}
 
@@ -30,13 +30,12 @@ class EventProducer:
         self._producer: Any = None
 
     async def __aenter__(self) -> Self:
-        self._producer = AIOKafkaProducer(
+        producer = AIOKafkaProducer(
             **client_options(self._settings), enable_idempotence=True, max_request_size=12_000_000
         )
         try:
-            await self._producer.start()
+            self._producer = await started(producer)
         except KafkaConnectionError as error:
-            await self._producer.stop()
             raise UnavailableError(
                 f"Kafka at {self._settings.kafka} does not answer.", "Start it, or correct MILLRACE_KAFKA."
             ) from error

@@ -29,6 +29,7 @@ class Answer(NamedTuple):
 
     worker: str
     reason: str
+    is_silent: bool = False  # it has not said what it made of it
 
 
 async def answers_of_workers(settings: Settings, record: AliasRecord, patience_s: float = PATIENCE_S) -> list[Answer]:
@@ -60,8 +61,8 @@ async def _listen(consumer: Any, tp: TopicPartition, end: int, record: AliasReco
         answers = [_answer(status, record) for status in lives]
         is_all_read = await consumer.position(tp) >= end
         if is_all_read and (all(answer is not None for answer in answers) or time.monotonic() > deadline):
-            silent = "it did not say within half a minute"
-            return sorted(a or Answer(s.worker, silent) for a, s in zip(answers, lives, strict=True))
+            silent = "it has not answered within half a minute"
+            return sorted(a or Answer(s.worker, silent, is_silent=True) for a, s in zip(answers, lives, strict=True))
         await asyncio.sleep(0)
 
 
@@ -77,7 +78,9 @@ def _take(latest: dict[str, WorkerStatus], one: Any) -> None:
 
 
 def _answer(status: WorkerStatus, record: AliasRecord) -> Answer | None:
-    """None: it has said nothing of it yet."""
+    """None: it has said nothing of it yet. What it told before the change is none: it may have ended since."""
+    if status.event_time < record.changed_at:
+        return None
     wanted = (record.name, record.alias, record.version)
     if any((r.name, r.alias, r.version) == wanted for r in status.running):
         return Answer(status.worker, "")

@@ -139,6 +139,7 @@ class Serving:
         running = self.running.get((name, alias))
         if running is not None and running.version == version:
             await asyncio.to_thread(self.store.move, record)
+            self.changed.set()  # whoever promoted it waits for a word told after that
             return
         try:
             loaded = await asyncio.to_thread(self._load, name, version)

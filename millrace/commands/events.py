@@ -173,7 +173,8 @@ def replay_letters(topic: Topic, as_json: Json = False) -> None:
         tell_json(asdict(done))
         return
     cut = f"; {done.truncated:,} were too large for the quarantine to hold and stay there" if done.truncated else ""
-    tell(f"{done.sent:,} put back onto {topic}{cut}")
+    gone = f"; {done.deleted:,} were deleted by retention before they were put back" if done.deleted else ""
+    tell(f"{done.sent:,} put back onto {topic}{cut}{gone}")
 
 
 def _short(text: str) -> str:

@@ -6,7 +6,7 @@ publish, promote, rollback, withdraw ─► models.v1, where a Kafka is ─► a
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -28,6 +28,7 @@ from schemas import (
 if TYPE_CHECKING:
     from models.store import ModelStore
     from schemas.publication import AliasRecord
+    from streams.promoted import Answer
 
 
 class PromotionError(MillraceError):
@@ -116,11 +117,16 @@ def withdraw(name: Name, alias: As = "challenger") -> None:
             f"{name} must have a champion as long as its events come.", "Promote another version, or roll back."
         )
     store, settings = _store(), where_kafka_is()
+    was_there = _has(store, name, alias)
     if settings is not None:
         from streams.model_topic import publish_withdrawal
 
         asyncio.run(publish_withdrawal(settings, name, alias))
-    store.withdraw(name, alias)
+    try:
+        store.withdraw(name, alias)
+    except ModelError:
+        if not was_there or _has(store, name, alias):
+            raise  # otherwise a worker of the same home was faster: it follows the topic
     tell(f"{name} has no {alias} any more. `millrace models show {name}` tells which workers know.")
 
 
@@ -200,14 +206,33 @@ def _tell_what_workers_did(settings: Settings | None, record: AliasRecord) -> No
     answers = asyncio.run(answers_of_workers(settings, record))
     if not answers:
         tell("No edge worker runs: they take it when they start.")
-    for worker, reason in answers:
-        tell(f"{worker} runs it." if not reason else f"{worker} does not run it: {reason}")
-    if left := [worker for worker, reason in answers if reason]:
-        raise PromotionError(
-            f"{len(left)} of {len(answers)} edge workers do not run {record.name} {record.version}: {', '.join(left)}. "
-            f"The {record.alias} is moved all the same, and they go on with what they ran.",
-            f"Mend what they say, then promote again; or `millrace models rollback {record.name}`.",
-        )
+    for answer in answers:
+        so = "has not told that it runs it" if answer.is_silent else "does not run it"
+        tell(f"{answer.worker} runs it." if not answer.reason else f"{answer.worker} {so}: {answer.reason}")
+    if any(answer.reason for answer in answers):
+        raise _not_followed(record, answers)
+
+
+def _not_followed(record: AliasRecord, answers: Sequence[Answer]) -> PromotionError:
+    refused = [answer.worker for answer in answers if answer.reason and not answer.is_silent]
+    silent = [answer.worker for answer in answers if answer.is_silent]
+    what = f"of {len(answers)} edge workers"
+    told = [f"The {record.alias} of {record.name} is moved to {record.version} all the same."]
+    if silent:
+        told.insert(0, f"{len(silent)} {what} did not answer yet: {', '.join(silent)}. They change over when they can.")
+    if refused:
+        told.insert(0, f"{len(refused)} {what} refused: {', '.join(refused)}. They go on with what they ran.")
+    mend = (
+        "Mend what they say, then promote again"
+        if refused
+        else f"`millrace models show {record.name}` lists who runs what"
+    )
+    back = "rollback" if record.alias == "champion" else "withdraw"
+    return PromotionError(" ".join(told), f"{mend}; or take it back: `millrace models {back} {record.name}`.")
+
+
+def _has(store: ModelStore, name: str, alias: Alias) -> bool:
+    return alias in store.aliases().models.get(name, {})
 
 
 def _store() -> ModelStore:

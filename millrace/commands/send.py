@@ -7,13 +7,14 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 from pydantic import ValidationError
 
 from millrace.commands.common import Json, connected_settings, tell, tell_json
-from schemas import INPUTS
+from schemas import INPUTS, Maintenance
+from schemas.events import MaintenanceKind
 from schemas.topics import CLICKS, ITEMS, MAINTENANCE, TELEMETRY
 
 if TYPE_CHECKING:
@@ -21,12 +22,19 @@ if TYPE_CHECKING:
 
 app = typer.Typer(name="send", help="Send one event and show what came back.", no_args_is_help=True)
 SHOWN_ITEMS = 20
+KINDS = get_args(MaintenanceKind)
 
 Time = Annotated[str, typer.Option("--time", help="Event time, RFC 3339 with a zone; now if not given.")]
 EventId = Annotated[str, typer.Option("--event-id", help="A new one if not given.")]
 Wait = Annotated[float, typer.Option("--wait", min=0.1, max=600, help="Seconds to wait for a decision.")]
 Asset = Annotated[str, typer.Option("--asset")]
 AssetClass = Annotated[str, typer.Option("--class", help="Asset class.")]
+
+
+def _described(field: str) -> str:
+    """What the schema says of a field of an entry of the log."""
+    text = Maintenance.model_fields[field].description or ""
+    return f"{text[:1].upper()}{text[1:]}."
 
 
 @app.command()
@@ -64,9 +72,9 @@ def telemetry(
 def maintenance(
     asset: Asset,
     asset_class: AssetClass,
-    kind: Annotated[str, typer.Option(help="error, maintenance, replacement, failure, window_start or window_end")],
-    code: Annotated[str | None, typer.Option(help="Of an error.")] = None,
-    component: Annotated[str | None, typer.Option(help="Of a replacement or failure.")] = None,
+    kind: Annotated[MaintenanceKind, typer.Option(metavar="KIND", help=f"{', '.join(KINDS[:-1])} or {KINDS[-1]}")],
+    code: Annotated[str | None, typer.Option(help=_described("code"))] = None,
+    component: Annotated[str | None, typer.Option(help=_described("component"))] = None,
     time: Time = "",
     event_id: EventId = "",
     wait: Wait = 1.0,
@@ -134,7 +142,8 @@ def _lines(decision: Decision) -> list[str]:
         return [f"{start}alert {event['state']} for {event['asset_id']}, {what}"]
     of = f" of {event['component']}" if event.get("component") else ""
     interval = f" [{event['low']:.4g}, {event['high']:.4g}]" if event.get("low") is not None else ""
-    return [f"{start}{event['asset_id']}: {event['kind']}{of} {event['value']:.4g}{interval} {event['unit']}"]
+    late = ", late: true" if event.get("late") else ""
+    return [f"{start}{event['asset_id']}: {event['kind']}{of} {event['value']:.4g}{interval} {event['unit']}{late}"]
 
 
 def _common(time: str, event_id: str) -> dict[str, Any]:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import pytest
+from aiokafka import TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
 from millrace.deadletters import DeadLetterError, Replayed, list_letters, replay_letters
-from schemas import Settings, dead_letters_of
+from schemas import Settings, dead_letters_of, topic_name
 from schemas.topics import TELEMETRY
 from streams.deadletters import dead_letter_output
 from streams.handler import DeadLetter
+from streams.kafka import client_options
 from streams.producer import EventProducer
 from tests.support import consume, create_topics, produce
 
@@ -57,6 +60,41 @@ async def test_a_letter_that_was_cut_stays(settings: Settings) -> None:
     [letter] = await list_letters(settings, TELEMETRY)
     assert letter.bytes == 1000
     assert await replay_letters(settings, TELEMETRY) == Replayed(0, 1)
+
+
+async def retain_from(settings: Settings, partition: int, offset: int) -> None:
+    """What retention does to the letters of a partition before this one."""
+    admin = AIOKafkaAdminClient(**client_options(settings))
+    await admin.start()
+    try:
+        tp = TopicPartition(topic_name(settings, dead_letters_of(TELEMETRY)), partition)
+        await admin.delete_records({tp: RecordsToDelete(offset)})
+    finally:
+        await admin.close()
+
+
+async def test_letters_that_retention_left_go_back_and_the_others_are_counted(settings: Settings) -> None:
+    await create_topics(settings, TELEMETRY, dead_letters_of(TELEMETRY))
+    [(partition, _)] = await produce(settings, TELEMETRY, [("a", b"0")])
+    await quarantine(settings, 1)
+    assert await replay_letters(settings, TELEMETRY) == Replayed(1, 0)
+    await produce(settings, TELEMETRY, [("a", b"%d" % number) for number in range(1, 6)])
+    await quarantine(settings, 7)  # the first and what came of it are quarantined again
+    await retain_from(settings, partition, 5)
+
+    assert [letter.is_replayed for letter in await list_letters(settings, TELEMETRY)] == [False] * 3
+    assert await replay_letters(settings, TELEMETRY) == Replayed(3, 0, deleted=4)
+    assert await replay_letters(settings, TELEMETRY) == Replayed(0, 0)
+    assert all(letter.is_replayed for letter in await list_letters(settings, TELEMETRY))
+
+
+async def test_that_retention_left_nothing_is_told_once(settings: Settings) -> None:
+    await create_topics(settings, TELEMETRY, dead_letters_of(TELEMETRY))
+    [(partition, _), _] = await produce(settings, TELEMETRY, [("a", b"0"), ("a", b"1")])
+    await quarantine(settings, 2)
+    await retain_from(settings, partition, 2)
+    assert await replay_letters(settings, TELEMETRY) == Replayed(0, 0, deleted=2)
+    assert await replay_letters(settings, TELEMETRY) == Replayed(0, 0)
 
 
 async def test_only_input_topics_have_letters() -> None:

@@ -6,12 +6,14 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from aiokafka import AIOKafkaConsumer
 
-from millrace.send import EventError, NoDecisionError, send_bytes, send_event
+from millrace.cli import run
+from millrace.commands.send import _lines
+from millrace.send import Decision, EventError, NoDecisionError, send_bytes, send_event
 from schemas import (
     Cause,
     Click,
@@ -23,12 +25,14 @@ from schemas import (
     dead_letters_of,
     topic_name,
 )
-from schemas.topics import CLICKS, ITEMS, RECOMMENDATIONS
+from schemas.events import MaintenanceKind
+from schemas.topics import CLICKS, ITEMS, RECOMMENDATIONS, SCORES
 from streams.deadletters import dead_letter_output
 from streams.handler import DeadLetter
 from streams.kafka import client_options
 from streams.producer import EventProducer
 from tests.support import create_topics
+from tests.support.decisions import score
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 CLICK = Click(event_id="c", event_time=NOW, user_id="me", item_id="i")
@@ -96,8 +100,10 @@ async def test_a_quarantined_event_is_told_with_its_reason(settings: Settings) -
 
 async def test_silence_is_told_where_a_decision_is_due(settings: Settings) -> None:
     await create_topics(settings)
-    with pytest.raises(NoDecisionError, match=r"nothing came out within 0\.3 s"):
+    with pytest.raises(NoDecisionError, match=r"nothing came out within 0\.3 s") as caught:
         await send_event(settings, CLICKS, CLICK, wait_s=0.3)
+    for said in ("none of whose sensor names is known", "older than the asset's present life", "run.json"):
+        assert said in caught.value.advice
     assert (await send_bytes(settings, ITEMS, b"i", None, wait_s=0.2)).decisions == []
 
 
@@ -106,3 +112,19 @@ async def test_what_is_not_there_is_told(settings: Settings) -> None:
         await send_event(settings, CLICKS, CLICK, wait_s=1)
     with pytest.raises(UnavailableError, match=r"127\.0\.0\.1:1"):
         await send_event(settings.model_copy(update={"kafka": "127.0.0.1:1"}), CLICKS, CLICK, wait_s=1)
+
+
+@pytest.mark.parametrize(("late", "end"), [(True, "hour, late: true"), (False, "hour")])
+def test_a_score_that_is_late_says_so(late: bool, end: str) -> None:
+    [line] = _lines(Decision(SCORES, 3.0, score(1, late=late).model_dump()))
+    assert line.endswith(end)
+
+
+def test_help_names_every_kind_of_entry_and_what_has_a_code(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "400")
+    assert run(["send", "maintenance", "--help"]) == 0
+    said = capsys.readouterr().out
+    assert [kind for kind in get_args(MaintenanceKind) if kind not in said] == []
+    assert "of a maintenance window" in said

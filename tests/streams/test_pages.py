@@ -17,7 +17,7 @@ from models.maintenance import AssetModel
 from models.recommender import Recommender
 from models.stages import STAGES, Stage
 from models.store import ModelStore
-from schemas import OUTPUTS, Alert, InputEvent, ModelRef, Recommendation, Score, Settings
+from schemas import OUTPUTS, Alert, InputEvent, Maintenance, ModelRef, Recommendation, Score, Settings
 from schemas.topics import ALERTS, CLICKS, FEED, ITEMS, RECOMMENDATIONS, SCORES, TELEMETRY
 from streams.handler import ConsumerRecord, Output
 from streams.maintain import Maintain
@@ -199,11 +199,25 @@ def test_readings_put_back_after_newer_ones_are_scored_late_and_decide_nothing(m
     missed, live = records_of(events)[:40], records_of(events)[40:]
     outputs, _, state = run(maintain, live, size=50)
     assert not any(score.late for score in checked(outputs, SCORES))
+    before = counted("late"), skipped("late")
     outputs, dead, _ = run(maintain, missed, size=50, state=state)
     scores = checked(outputs, SCORES)
     assert not dead
+    assert (counted("late"), skipped("late")) == (before[0] + len(missed), before[1])
     assert [score.late for score in scores] == [True] * len(missed)
     assert not checked(outputs, ALERTS)
+
+
+def test_late_readings_of_an_earlier_life_and_entries_of_the_log_are_skipped_by_reason(maintain: Maintain) -> None:
+    events = [event for event in plant_events(cycles=60, pumps=1, seed=25) if topic_of(event) == TELEMETRY]
+    missed, first_life, second_life = records_of(events)[:10], records_of(events)[10:30], records_of(events)[30:]
+    entry = {"event_id": "r", "event_time": events[29].model_dump()["event_time"], "kind": "replacement"}
+    renewal = Maintenance(asset_id="pump-01", asset_class="pump", **entry)
+    before = counted("late"), skipped("late"), skipped("logged")
+    _, _, state = run(maintain, [*first_life, *records_of([renewal]), *second_life], size=50)
+    outputs, dead, _ = run(maintain, missed, size=50, state=state)
+    assert (outputs, dead) == ([], [])
+    assert (counted("late"), skipped("late"), skipped("logged")) == (before[0], before[1] + 10, before[2] + 1)
 
 
 def test_readings_beside_the_known_are_ignored_and_counted(maintain: Maintain) -> None:
@@ -242,6 +256,11 @@ def test_a_known_reading_that_is_no_number_is_missing_and_the_others_are_used(
 
 def counted(what: str) -> float:
     return REGISTRY.get_sample_value("millrace_readings_beside_total", {"asset_class": "pump", "what": what}) or 0.0
+
+
+def skipped(reason: str) -> float:
+    labels = {"agent": "maintain", "reason": reason}
+    return REGISTRY.get_sample_value("millrace_skipped_total", labels) or 0.0
 
 
 class Shop:
