@@ -38,11 +38,13 @@ class Settings(BaseSettings):
     )
     max_batch_records: int = Field(1000, ge=1, le=10_000, description="records handled at once")
     max_event_bytes: int = Field(1_000_000, ge=1000, le=10_000_000, description="larger events are quarantined")
-    max_future_s: float = Field(
-        300, ge=0, description="clicks and readings further ahead of their record's time are quarantined"
+    max_future_clicks_s: float = Field(
+        300, ge=0, description="clicks further ahead of their record's time are quarantined"
     )
-    max_future_plan_s: float = Field(
-        90 * 86_400, ge=0, description="the same for items and the maintenance log, where plans lie weeks ahead"
+    max_future_telemetry_s: float = Field(300, ge=0, description="the same for readings")
+    max_future_items_s: float = Field(90 * 86_400, ge=0, description="the same for items")
+    max_future_maintenance_s: float = Field(
+        90 * 86_400, ge=0, description="the same for the maintenance log, where plans lie weeks ahead"
     )
     metrics_port: int = Field(0, ge=0, le=65535, description="port of a worker's /metrics on `metrics_host`; 0: none")
     metrics_host: str = Field("127.0.0.1", description="address of a worker's /metrics")

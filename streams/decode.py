@@ -15,7 +15,6 @@ from pydantic import ValidationError
 
 from schemas import TOPICS, InputEvent, Settings
 from schemas.events import EARLIEST, LATEST
-from schemas.topics import ITEMS, MAINTENANCE
 from streams.handler import ConsumerRecord, DeadLetter
 from streams.metrics import UNKNOWN_FIELDS
 
@@ -94,9 +93,8 @@ def _clock(record: ConsumerRecord) -> float:
 
 def _most_future(topic: str, settings: Settings) -> tuple[float, str]:
     """How far ahead events of a topic may lie, and the setting that says so."""
-    if topic in (ITEMS, MAINTENANCE):
-        return settings.max_future_plan_s, "MILLRACE_MAX_FUTURE_PLAN_S"
-    return settings.max_future_s, "MILLRACE_MAX_FUTURE_S"
+    name = f"max_future_{topic.removesuffix('.v1')}_s"
+    return getattr(settings, name), f"MILLRACE_{name.upper()}"
 
 
 def describe(error: ValidationError) -> str:

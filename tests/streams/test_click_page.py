@@ -115,7 +115,9 @@ def test_clocks_are_never_ahead_of_what_has_arrived(profile: str, ahead_s: float
 def test_a_record_time_that_is_none_is_no_clock(timestamp_s: float) -> None:
     page = Page()
     event = START + 5
-    settings = SETTINGS.model_copy(update={"max_future_s": 1e12})  # what decoding makes of it is tested there
+    settings = SETTINGS.model_copy(
+        update={"max_future_clicks_s": 1e12, "max_future_items_s": 1e12}
+    )  # what decoding makes of it is tested there
     page.page._settings = settings
     page.take([click("u", "i", event, "e", arrived=timestamp_s)])
     assert page.view.event_time == event

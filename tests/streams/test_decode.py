@@ -53,7 +53,10 @@ def test_events_keep_their_places_among_dead_letters() -> None:
         (reading(readings={}), "at least 1 item after validation, not 0 - at readings"),
         (reading(event_time="2026-01-01T00:00:00"), "should have timezone info - at event_time"),
         (reading(event_time=1_700_000_000), "epoch milliseconds (not seconds) - at event_time"),
-        (reading(event_time=NOW_MS + 301_000), "301 s ahead of the clock, more than MILLRACE_MAX_FUTURE_S = 300"),
+        (
+            reading(event_time=NOW_MS + 301_000),
+            "301 s ahead of the clock, more than MILLRACE_MAX_FUTURE_TELEMETRY_S = 300",
+        ),
         (reading(event_time="9999-12-31T23:59:59-23:59"), "is after 2200-01-01: send RFC 3339 with a zone"),
         (reading(event_time="0001-01-01T00:00:00+23:59"), "is before 1980-01-01"),
         (reading(event_time=NOW_MS * 1000), "at event_time"),
@@ -86,6 +89,24 @@ def test_plans_may_lie_weeks_ahead() -> None:
     for days, dead in ((80, 0), (100, 1)):
         value = orjson.dumps(plan | {"event_time": NOW_MS + days * 86_400_000})
         assert len(decode([record(value, "maintenance.v1")], Maintenance, SETTINGS)[1]) == dead
+
+
+EVENTS = {
+    "clicks": (Click, {"event_id": "e", "user_id": "u", "item_id": "i"}),
+    "items": (Item, {"item_id": "i", "title": "t", "category": "c"}),
+    "telemetry": (Telemetry, {"event_id": "e", "asset_id": "a", "asset_class": "c", "readings": {"s3": 1.5}}),
+    "maintenance": (Maintenance, {"event_id": "e", "asset_id": "a", "asset_class": "c", "kind": "failure"}),
+}
+
+
+@pytest.mark.parametrize("topic", EVENTS)
+def test_each_topic_has_a_limit_of_its_own(topic: str) -> None:
+    kind, event = EVENTS[topic]
+    settings = SETTINGS.model_copy(update={f"max_future_{topic}_s": 50.0})
+    for ahead_s, reasons in ((49, []), (51, [f"more than MILLRACE_MAX_FUTURE_{topic.upper()}_S = 50"])):
+        value = orjson.dumps(event | {"event_time": NOW_MS + ahead_s * 1000})
+        dead = decode([record(value, f"{topic}.v1")], kind, settings)[1]
+        assert [reason in letter.reason for reason, letter in zip(reasons, dead, strict=True)] == [True] * len(reasons)
 
 
 @given(st.one_of(st.integers(), st.floats(), st.datetimes(timezones=st.timezones()).map(str), st.text()))
