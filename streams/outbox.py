@@ -10,7 +10,7 @@ import hashlib
 import time
 import uuid
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any, NamedTuple
@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import orjson
 import structlog
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import MessageSizeTooLargeError
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 
 from models.stages import StageClock
 from schemas import MillraceError, Settings, UnavailableError, dead_letters_of, topic_name
@@ -88,12 +88,38 @@ class Packed(NamedTuple):
     size: int
 
 
+class StoodStillError(KafkaError):
+    """This process was frozen with outputs on their way; another worker may have decided them since."""
+
+    retriable = False
+
+
+class _Guard:
+    """In the place of a client's `send`: once the process has stood still, nothing of before goes out any more."""
+
+    def __init__(self, send: Callable[..., Awaitable[Any]], has_stood_still: Callable[[], bool]) -> None:
+        self._send, self._has_stood_still = send, has_stood_still
+        self.refuses = False
+
+    async def __call__(self, node_id: Any, request: Any, **options: Any) -> Any:
+        self.refuses = self.refuses or self._has_stood_still()
+        if self.refuses and type(request).__name__.startswith("Produce"):
+            raise StoodStillError("The process stood still for longer than its session.")
+        return await self._send(node_id, request, **options)
+
+
 class Outbox:
-    """The idempotent producer of one agent."""
+    """The idempotent producer of one agent.
+
+    `has_stood_still` is asked before each request of the producer: a frozen process may wake with outputs in its
+    buffers that another worker has decided meanwhile, from another view.
+    """
 
     def __init__(self, settings: Settings, agent: str, clock: StageClock) -> None:
         self._settings, self._agent, self._clock = settings, agent, clock
         self._producer: Any = None
+        self._guard: _Guard | None = None
+        self.has_stood_still: Callable[[], bool] = lambda: False
         self._is_broken = False
         self._most: dict[str, int] = {}  # topic -> bytes of a record that the broker takes, once it has refused one
         self._batch: dict[str, int] = {}  # topic -> bytes of a batch, likewise
@@ -108,6 +134,7 @@ class Outbox:
     async def start(self) -> None:
         self.prepare()
         await self._producer.start()
+        self._guard = self._producer.client.send = _Guard(self._producer.client.send, self.has_stood_still)
         self._is_broken = False
 
     async def stop(self) -> None:
@@ -126,10 +153,7 @@ class Outbox:
             UnavailableError: an output topic lacks the partition.
             KafkaError: the broker is away.
         """
-        if self._is_broken:  # after a refused batch the sequence numbers have a gap: only a new producer goes on
-            await self.stop()
-        if self._producer is None:
-            await self.start()
+        await self._until_ready()
         packed = self.pack(outputs, dead, partition)
         return [one for at, batches in packed.items() for one in await self._send_batches(*at, batches)]
 
@@ -139,9 +163,20 @@ class Outbox:
         Raises:
             KafkaError: the broker is away.
         """
+        await self._until_ready()
+        await self._producer.send_and_wait(topic, value, key, partition)
+
+    def distrust(self) -> None:
+        """What is still on its way is refused; the next outputs go by a new producer."""
+        self._is_broken = True
+        if self._guard is not None:
+            self._guard.refuses = True
+
+    async def _until_ready(self) -> None:
+        if self._is_broken:  # after a refused batch the sequence numbers have a gap: only a new producer goes on
+            await self.stop()
         if self._producer is None:
             await self.start()
-        await self._producer.send_and_wait(topic, value, key, partition)
 
     def check(self, outcome: Outcome) -> None:
         """Raises:

@@ -108,6 +108,14 @@ class Runtime:
         self.parts.clear()
         await self.outbox.stop()
 
+    def distrust(self) -> None:
+        """The process stood still: another worker may own its partitions, and has decided what is on its way here."""
+        log.warning("the process stood still for longer than its session", agent=self.handler.name)
+        self.outbox.distrust()
+        for part in self.parts.values():
+            if part.is_opened:
+                self._fenced(part)
+
     async def skip(self, part: Partition, topic: str, at: int, to: int) -> bool:
         """Go on at another offset, once all that was fetched below `at` is applied: what lies between is lost."""
         async with part.applying:
@@ -200,6 +208,8 @@ class Runtime:
             self._failed(part, "bug", error)
 
     def _failed(self, part: Partition, cause: str, error: BaseException) -> None:
+        if part.is_fenced:
+            return  # opened again when it is settled whose it is
         part.failures += 1
         trace = error if cause == "bug" else None
         part.log.warning("goes back to its last checkpoint", cause=cause, error=repr(error), exc_info=trace)
@@ -238,9 +248,7 @@ class Runtime:
                     await asyncio.wait_for(self._save(part, snapshot, pending), SAVE_S)
             except FencedError:
                 part.log.warning("belongs to another worker now")
-                part.is_fenced = True
-                part.suspend()
-                self._spawn(self._reopen_if_still_mine(part))
+                self._fenced(part)
             except OutOfBoundsError as error:  # (4) loaded again, and checked record by record until it is found
                 part.be_careful_until(part.positions)
                 self._failed(part, "out of bounds", error)
@@ -265,6 +273,11 @@ class Runtime:
         saved = Snapshot(covered(snapshot.standing, part.output_ends), snapshot.tables)
         await self.changelog.commit(part, saved)  # (1)
         part.checkpoint = saved.standing.number
+
+    def _fenced(self, part: Partition) -> None:
+        part.is_fenced = True
+        part.suspend()
+        self._spawn(self._reopen_if_still_mine(part))
 
     async def _reopen_if_still_mine(self, part: Partition) -> None:
         """Two workers must not fence each other in turn: a rebalance normally settles it long before."""

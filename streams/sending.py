@@ -40,6 +40,11 @@ class Sending:
         self._prefix, self._session_s = settings.topic_prefix, settings.session_timeout_s
         self._agent, self._changelog, self._outbox = handler.name, changelog, outbox
         self.alive_at = time.monotonic()  # raised by the source, several times a second
+        outbox.has_stood_still = self.has_stood_still
+
+    def has_stood_still(self) -> bool:
+        """For so long that another worker may own its partitions."""
+        return time.monotonic() - self.alive_at > self._session_s
 
     async def write_down(self, part: Partition, batch: Batch) -> None:
         """Where entries of the log are applied, until the broker has it.
@@ -58,11 +63,10 @@ class Sending:
         """Hand outputs over; while the broker is away nothing is fetched, as the agent waits here.
 
         Raises:
-            UnavailableError: the process stood still for so long that another one may own the partition.
-            Interrupted: the partition went elsewhere.
+            Interrupted: the partition went elsewhere, or may have: the process stood still.
         """
-        if time.monotonic() - self.alive_at > self._session_s:
-            raise UnavailableError(f"The process stood still for more than {self._session_s:.0f} s.")
+        if part.is_fenced or self.has_stood_still():
+            raise Interrupted
         outputs, dead = outcome.outputs, outcome.dead
         if sent := part.memory.sent:
             outputs = not_sent(self._agent, outputs, sent)

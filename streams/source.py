@@ -73,6 +73,8 @@ class Source(Service, ConsumerRebalanceListener):
     async def _tick(self) -> None:
         """As long as this runs the process does: see `Sending.emit`."""
         while not self.should_stop:
+            if self.runtime.sending.has_stood_still():
+                self.runtime.distrust()
             self.runtime.sending.alive_at = time.monotonic()
             await asyncio.sleep(TICK_S)
 
