@@ -15,7 +15,15 @@ from schemas.topics import FEED, SCORES
 from streams.admin import apply_topics
 from streams.deadletters import dead_letter_output, failure_reason
 from streams.handler import DeadLetter, Output
-from streams.outbox import BATCH_BYTES, NAMESPACE, Outbox, cloud_event_headers, output_id, size_of
+from streams.outbox import (
+    BATCH_BYTES,
+    NAMESPACE,
+    Outbox,
+    StoodStillError,
+    cloud_event_headers,
+    output_id,
+    size_of,
+)
 from tests.support.kafka import consume
 
 
@@ -119,3 +127,24 @@ async def test_what_is_sent_arrives_and_its_cpu_time_is_emit(settings: Settings)
     seconds = clock.take()
     assert seconds.pop("emit") > 0
     assert set(seconds.values()) == {0.0}
+
+
+@pytest.mark.kafka
+async def test_what_a_process_has_in_its_buffers_when_it_wakes_is_not_sent(settings: Settings) -> None:
+    """Another worker may have decided it meanwhile. What it decides from then on goes out."""
+    await apply_topics(settings)
+    outbox = Outbox(settings, "agent", StageClock())
+
+    def output(value: bytes) -> Output:
+        return Output(SCORES, b"key", value, [("ce_id", value)])
+
+    first = await outbox.send([output(b"before")], [], 0)
+    await asyncio.gather(*(delivery.future for delivery in first))
+    buffered = await outbox.send([output(b"of before")], [], 0)
+    outbox.distrust()  # the loop has not run since
+    with pytest.raises(StoodStillError):
+        await asyncio.gather(*(delivery.future for delivery in buffered))
+    last = await outbox.send([output(b"after")], [], 0)
+    await asyncio.gather(*(delivery.future for delivery in last))
+    await outbox.stop()
+    assert [record.value for record in await consume(settings, SCORES, 2)] == [b"before", b"after"]
