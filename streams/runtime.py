@@ -208,12 +208,11 @@ class Runtime:
             self._failed(part, "bug", error)
 
     def _failed(self, part: Partition, cause: str, error: BaseException) -> None:
-        if part.is_fenced:
-            return  # opened again when it is settled whose it is
         part.failures += 1
         trace = error if cause == "bug" else None
         part.log.warning("goes back to its last checkpoint", cause=cause, error=repr(error), exc_info=trace)
-        self.renew(part, cause)
+        if not part.is_fenced:  # else it is opened again when it is settled whose it is
+            self.renew(part, cause)
 
     async def _apply(self, part: Partition, batch: Batch) -> None:
         part.is_whole = False

@@ -72,11 +72,12 @@ class Source(Service, ConsumerRebalanceListener):
     @Service.task
     async def _tick(self) -> None:
         """As long as this runs the process does: see `Sending.emit`."""
+        self.runtime.sending.alive_at = time.monotonic()  # kernels may have been compiled since it was made
         while not self.should_stop:
+            await asyncio.sleep(TICK_S)
             if self.runtime.sending.has_stood_still():
                 self.runtime.distrust()
             self.runtime.sending.alive_at = time.monotonic()
-            await asyncio.sleep(TICK_S)
 
     @Service.task
     async def _watch_topics(self) -> None:
