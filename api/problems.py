@@ -17,8 +17,7 @@ from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 from starlette.types import Receive, Scope, Send
 
-from schemas import MillraceError, UnavailableError
-from schemas.bodies import FieldError, Problem
+from schemas import FieldError, MillraceError, Problem, UnavailableError
 
 log = structlog.get_logger(__name__)
 MEDIA_TYPE = "application/problem+json"

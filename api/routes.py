@@ -21,20 +21,26 @@ from api.cursors import from_asset_cursor, from_cursor, page_of, to_asset_cursor
 from api.live import Live
 from api.model_list import read_models
 from api.problems import ProblemError, not_kept, responses
-from schemas import Score, UnavailableError
-from schemas.bodies import (
+from schemas import (
+    BODY_EXAMPLES,
+    EXAMPLES,
     AcknowledgeBody,
     AlertBody,
     AlertDetail,
+    AlertState,
     AssetBody,
     AssetDetail,
+    EventTime,
+    Id,
     ItemList,
     ModelBody,
+    Name,
     Page,
     RecommendationBody,
+    Score,
+    Severity,
+    UnavailableError,
 )
-from schemas.events import AlertState, EventTime, Id, Name, Severity
-from schemas.examples import BODY_EXAMPLES, EXAMPLES
 from storage import AlertFilter, Reader, Store
 
 ALWAYS = ("invalid-request", "unauthorized", "forbidden", "wrong-host", "unavailable", "internal")

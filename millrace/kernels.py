@@ -10,7 +10,7 @@ import hashlib
 import os
 from pathlib import Path
 
-from millrace.jars import cache_folder
+from millrace.kafka import cache_folder
 
 SOURCES = Path(__file__).parents[1] / "models"
 

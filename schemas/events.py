@@ -220,12 +220,12 @@ class Alert(OutputEvent):
 
 
 TRENDING_KEY = "list/trending"  # on catalogue.v1: no item has it, whatever its id
-LISTS, ITEMS = "list/", "item/"
+LIST_PREFIX, ITEM_PREFIX = "list/", "item/"
 
 
 def similar_key(item_id: str) -> str:
     """The key on `catalogue.v1` of the list of what is similar to an item."""
-    return ITEMS + item_id
+    return ITEM_PREFIX + item_id
 
 
 class CatalogueEntry(OutputEvent):

@@ -12,10 +12,8 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaConnectionError
 
 from schemas import INPUTS, Click, InputEvent, Item, Settings, Telemetry, UnavailableError, topic_name
-from streams.arrival import at_arrival
-from streams.decode import decode
-from streams.handler import ConsumerRecord
-from streams.kafka import client_options, partition_counts
+from streams.agent import at_arrival, decode_records
+from streams.kafka import ConsumerRecord, client_options, partition_counts
 
 BATCH = 1000
 
@@ -53,7 +51,7 @@ async def _read(settings: Settings, topics: Sequence[str]) -> list[InputEvent]:
         events: list[InputEvent] = []
         while left:
             for partition, records in (await consumer.getmany(timeout_ms=500)).items():
-                decoded, _ = decode(records, types[partition.topic], settings)
+                decoded, _ = decode_records(records, types[partition.topic], settings)
                 events += [_as_served(e, r) for e, r in zip(decoded, records, strict=True) if e is not None]
             left = {at: end for at, end in left.items() if await consumer.position(at) < end}
         return events

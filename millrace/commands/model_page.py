@@ -20,7 +20,7 @@ from millrace.commands.model_status import tell_status
 from schemas import WorkerStatus
 
 if TYPE_CHECKING:
-    from models.store import Model
+    from models.registry import Model
 
 SHOWN_FEATURES, WIDEST_BAR, NARROWEST_BAR = 20, 60, 10
 GAIN = "share of the gain of all splits, measured in training"
@@ -29,7 +29,7 @@ VARIANCE = "share of what splits explain of the variance of the trees' outputs; 
 
 def page_facts(model: Model) -> dict[str, Any]:
     """Everything that the page tells, as JSON would have it."""
-    from models.anatomy import anatomy_of
+    from models.packs import anatomy_of
 
     manifest = model.manifest
     packs = {

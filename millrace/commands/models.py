@@ -26,9 +26,9 @@ from schemas import (
 )
 
 if TYPE_CHECKING:
-    from models.store import ModelStore
-    from schemas.publication import AliasRecord
-    from streams.promoted import Answer
+    from models.registry import ModelStore
+    from schemas import AliasRecord
+    from streams.serving import Answer
 
 
 class PromotionError(MillraceError):
@@ -119,7 +119,7 @@ def withdraw(name: Name, alias: As = "challenger") -> None:
     store, settings = _store(), where_kafka_is()
     was_there = _has(store, name, alias)
     if settings is not None:
-        from streams.model_topic import publish_withdrawal
+        from streams.serving import publish_withdrawal
 
         asyncio.run(publish_withdrawal(settings, name, alias))
     try:
@@ -133,7 +133,7 @@ def withdraw(name: Name, alias: As = "challenger") -> None:
 @app.command()
 def keygen(file: Annotated[Path, typer.Argument(help="Where the private key goes.")]) -> None:
     """Make a key that signs models; prints the public one, which the workers need."""
-    from models.signing import generate_key
+    from models.registry import generate_key
 
     public = generate_key(file)
     tell(f"Private key: {file}. Keep it where models are published: MILLRACE_MODEL_PRIVATE_KEY={file}")
@@ -162,7 +162,7 @@ def _point(
         _publish(settings, store, name, version)
     record = move()
     if settings is not None:
-        from streams.model_topic import publish
+        from streams.serving import publish
 
         asyncio.run(publish(settings, [], record))
     return record
@@ -170,8 +170,8 @@ def _point(
 
 def _publish(settings: Settings, store: ModelStore, name: str, version: str) -> None:
     """Put a version on the topic, signed where there is a key."""
-    from models.signing import load_key
-    from streams.model_topic import publish
+    from models.registry import load_key
+    from streams.serving import publish
 
     if settings.model_private_key is not None:
         store.sign(name, version, load_key(settings.model_private_key))
@@ -198,7 +198,7 @@ def _tell_what_workers_did(settings: Settings | None, record: AliasRecord) -> No
     """Raises:
     PromotionError: a worker that lives does not run the version.
     """
-    from streams.promoted import answers_of_workers
+    from streams.serving import answers_of_workers
 
     if settings is None:
         tell("No Kafka runs here: workers of this MILLRACE_HOME take it at their next start.")
@@ -236,7 +236,7 @@ def _has(store: ModelStore, name: str, alias: Alias) -> bool:
 
 
 def _store() -> ModelStore:
-    from models.store import ModelStore
+    from models.registry import ModelStore
 
     return ModelStore(load_settings().home / "models")
 

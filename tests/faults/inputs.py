@@ -10,11 +10,10 @@ import orjson
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
-from schemas import TOPICS, topic_name
-from schemas.topics import ITEMS, MAINTENANCE, TELEMETRY
-from streams.admin import apply_topics, delete_topics
-from streams.kafka import client_options
-from streams.topic_ids import topic_ids
+from schemas import ITEMS, MAINTENANCE, TELEMETRY, TOPICS, topic_name
+from streams.kafka.admin import apply_topics, delete_topics
+from streams.kafka.clients import client_options
+from streams.kafka.ids import topic_ids
 from tests.faults.fault import Fault, judged
 from tests.faults.ledger import Raw
 from tests.faults.site import Site

@@ -8,9 +8,7 @@ import orjson
 import pytest
 
 from millrace.generate import generated_files, write
-from schemas import INPUTS, OUTPUTS, TOPICS
-from schemas.asyncapi import asyncapi_document
-from schemas.examples import EXAMPLES
+from schemas import EXAMPLES, INPUTS, OUTPUTS, TOPICS, asyncapi_document
 
 ROOT = Path(__file__).parents[2]
 

@@ -9,12 +9,10 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from models.model_folder import Publication
-from models.store import ModelStore
-from schemas import Alias, Settings
-from schemas.publication import AliasRecord
-from streams.model_topic import publish
-from streams.producer import EventProducer
+from models.registry import ModelStore, Publication
+from schemas import Alias, AliasRecord, Settings
+from streams.kafka import EventProducer
+from streams.serving import publish
 from tests.support.versions import save_as
 from tests.support.world import plant_events, topic_of
 

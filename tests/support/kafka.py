@@ -11,8 +11,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPa
 from pydantic import BaseModel
 
 from schemas import TOPICS, Settings, topic_name
-from streams.admin import apply_topics
-from streams.kafka import client_options, partition_counts
+from streams.kafka import apply_topics, client_options, partition_counts
 
 Value = bytes | BaseModel | dict[str, Any] | None
 

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from models.golden import make_golden
-from models.model_folder import Publication, document_of, pack_file
-from models.pack import read_pack, write_pack
-from models.store import ModelStore
+from models.packs import make_golden, read_pack, write_pack
+from models.registry import ModelStore, Publication, document_of, pack_file
 
 
 def shifted(blob: bytes, by: float) -> bytes:

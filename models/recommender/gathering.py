@@ -1,0 +1,189 @@
+"""From first evidence to all of it: the nearest sessions vote, sums are divided by how common items are, second order.
+
+gather: read_prefix ─► nearest_sessions ─► complete ─► second_order
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from models.jit import njit
+from models.recommender.arrays import CLICKS, SESSION_ITEMS, SESSIONS, elapsed
+from models.recommender.evidence import (
+    COSINE,
+    COSINE_MAX,
+    COSINE_ROOT,
+    DIRECTED,
+    LONG,
+    MET,
+    NEAREST,
+    NEIGHBOUR_COUNT,
+    NEIGHBOURS,
+    NEIGHBOURS_AFTER,
+    NEIGHBOURS_RARE,
+    NEIGHBOURS_RECENT,
+    QUERY,
+    ROWS,
+    SECOND_ORDER,
+    SHARED_AT,
+    SHORT,
+    close_part,
+    decay,
+    rarity,
+    read_prefix,
+    row_of,
+)
+from models.recommender.hot_lists import push_top
+
+SECOND_ORDER_WINDOW = 4
+
+
+@njit(cache=True)
+def threshold(scores, count):  # type: ignore[no-untyped-def]
+    """The `count`-th largest score, 0 if there are not more (Hoare's quickselect; np.partition compiles for 6 s)."""
+    if len(scores) <= count:
+        return np.float32(0.0)
+    values, goal = scores.copy(), len(scores) - count
+    low, high = 0, len(scores) - 1
+    while low < high:
+        pivot = values[(low + high) >> 1]
+        left, right = low, high
+        while left <= right:
+            while values[left] < pivot:
+                left += 1
+            while values[right] > pivot:
+                right -= 1
+            if left <= right:
+                values[left], values[right] = values[right], values[left]
+                left += 1
+                right -= 1
+        if goal <= right:
+            high = right
+        elif goal >= left:
+            low = left
+        else:
+            break
+    return values[goal]
+
+
+@njit(cache=True, inline="always")
+def vote(v, w, slot, shared_at, long, short, fall, fall_short):  # type: ignore[no-untyped-def]
+    """One near session speaks for its items; a similarity of 0 is not near enough in that memory."""
+    for position in range(v.sessions[slot].length):
+        candidate = v.session_items[slot, position]
+        if position == shared_at or candidate < 0:
+            continue
+        row = row_of(w.place, w.evidence, w.touched, w.state, candidate)
+        distance = position - shared_at
+        if long > 0:
+            score = long * fall[abs(distance)]
+            w.evidence[row, NEIGHBOURS] += score
+            w.evidence[row, NEIGHBOUR_COUNT] += np.float32(1.0)
+            w.evidence[row, NEAREST] = max(w.evidence[row, NEAREST], long)
+            if distance > 0:
+                w.evidence[row, NEIGHBOURS_AFTER] += score
+        if short > 0:
+            w.evidence[row, NEIGHBOURS_RECENT] += short * fall_short[abs(distance)]
+
+
+@njit(cache=True)
+def nearest_sessions(v, reading, w, query):  # type: ignore[no-untyped-def]
+    """Similarities of the sessions met, by recency and length; the nearest ones vote. Resets the similarities."""
+    met = w.state[MET]
+    long, short = np.empty(met, np.float32), np.empty(met, np.float32)
+    for place in range(met):
+        slot = w.near[place]
+        session = v.sessions[slot]
+        passed = elapsed(query.time, session.last)
+        scale = np.float32(1.0 / np.sqrt(np.float32(query.length) * session.length))
+        long[place] = w.similarity[slot, LONG] * scale * decay(passed, reading.recency)
+        short[place] = w.similarity[slot, SHORT] * scale * decay(passed, reading.recency_short)
+        w.similarity[slot, LONG] = np.float32(0.0)
+    least = threshold(long, reading.neighbours)
+    least_short = threshold(short, max(reading.neighbours // 5, 1))
+    fall, fall_short = np.empty(SESSION_ITEMS, np.float32), np.empty(SESSION_ITEMS, np.float32)
+    for distance in range(SESSION_ITEMS):
+        fall[distance] = np.exp(-distance / reading.distance_decay)
+        fall_short[distance] = np.exp(-distance / reading.distance_decay_short)
+    for place in range(met):
+        of_long = long[place] if long[place] >= least else np.float32(0.0)
+        of_short = short[place] if short[place] >= least_short else np.float32(0.0)
+        if of_long > 0 or of_short > 0:
+            slot = w.near[place]
+            vote(v, w, slot, np.int64(w.similarity[slot, SHARED_AT]), of_long, of_short, fall, fall_short)
+
+
+@njit(cache=True)
+def complete(v, w):  # type: ignore[no-untyped-def]
+    """Divide by how often each item is clicked anyway."""
+    all_clicks = np.float32(np.log(v.counters[CLICKS] + 1.0))
+    for place in range(w.state[ROWS]):
+        close_part(w.evidence, place)
+        row, clicks = w.evidence[place], v.items[w.touched[place]].clicks
+        inverse = all_clicks - np.log(np.float32(clicks + 1))
+        row[NEIGHBOURS] *= inverse
+        row[NEIGHBOURS_RECENT] *= inverse
+        row[NEIGHBOURS_AFTER] *= inverse
+        rare = rarity(clicks)
+        row[COSINE] *= rare
+        row[DIRECTED] *= rare
+        row[COSINE_MAX] *= rare
+        row[COSINE_ROOT] *= np.sqrt(rare)
+        row[NEIGHBOURS_RARE] = (row[NEIGHBOURS] * np.float32(0.5) + row[NEIGHBOURS_AFTER]) * rare
+
+
+@njit(cache=True)
+def read_second_order(v, reading, w, item, weight):  # type: ignore[no-untyped-def]
+    """Items seen close to one of the best first-order items."""
+    oldest = v.counters[CLICKS] - len(v.log)
+    gone = v.counters[SESSIONS] - len(v.sessions)
+    entry, count = v.items[item].head, 0
+    while entry > 0 and entry > oldest and count < reading.second_order_reads:
+        word = v.log[(entry - 1) & (len(v.log) - 1), 0]
+        entry = v.log[(entry - 1) & (len(v.log) - 1), 1]
+        number, position = word >> 5, word & 31
+        if number <= gone:
+            break
+        count += 1
+        slot = number & (len(v.sessions) - 1)
+        end = min(v.sessions[slot].length, position + SECOND_ORDER_WINDOW + 1)
+        for other in range(max(0, position - SECOND_ORDER_WINDOW), end):
+            candidate = v.session_items[slot, other]
+            if other != position and candidate >= 0:
+                row = row_of(w.place, w.evidence, w.touched, w.state, candidate)
+                w.evidence[row, SECOND_ORDER] += weight / np.float32(abs(other - position))
+
+
+@njit(cache=True)
+def second_order(v, reading, w, query):  # type: ignore[no-untyped-def]
+    """The same reading once more, from the items with most DIRECTED that are not in the prefix."""
+    best = np.empty(reading.second_order_items, np.float32)
+    items = np.empty(reading.second_order_items, np.int32)
+    count = 0
+    for place in range(w.state[ROWS]):
+        item = w.touched[place]
+        is_own = False
+        for age in range(min(query.length, reading.prefix_items)):
+            is_own |= query.prefix[query.length - 1 - age] == item
+        if not is_own and w.evidence[place, DIRECTED] > 0:
+            count = push_top(best, items, count, len(best), w.evidence[place, DIRECTED], item)
+    for place in range(count):
+        weight = np.float32(best[place] * rarity(v.items[items[place]].clicks))
+        read_second_order(v, reading, w, items[place], weight)
+    for place in range(w.state[ROWS]):
+        if w.evidence[place, SECOND_ORDER] > 0:
+            w.evidence[place, SECOND_ORDER] *= rarity(v.items[w.touched[place]].clicks)
+
+
+@njit(cache=True)
+def gather(v, reading, w, query):  # type: ignore[no-untyped-def]
+    """All evidence for a query, into the scratch."""
+    w.state[QUERY] += 1
+    w.state[ROWS] = 0
+    w.state[MET] = 0
+    read_prefix(v, reading, w, query)
+    if w.state[MET] > 0:
+        nearest_sessions(v, reading, w, query)
+        complete(v, w)
+        if reading.second_order_items > 0:
+            second_order(v, reading, w, query)

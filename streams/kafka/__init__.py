@@ -1,0 +1,41 @@
+"""How Millrace reaches the broker: clients, topics, and the ways to read them.
+
+Settings ─► client_options ─► consumers, producers, admin clients that wait and tell
+May import: schemas, streams.metrics.
+"""
+
+from streams.kafka.admin import apply_topics, list_topics
+from streams.kafka.clients import (
+    ConsumerRecord,
+    LagMeter,
+    TopicEnds,
+    client_options,
+    group_name,
+    group_offsets,
+    open_partition,
+    partition_counts,
+    start_group_consumer,
+    until_answered,
+)
+from streams.kafka.follow import TopicFollower
+from streams.kafka.ids import topic_ids
+from streams.kafka.producer import KEYS, EventProducer
+
+__all__ = [
+    "KEYS",
+    "ConsumerRecord",
+    "EventProducer",
+    "LagMeter",
+    "TopicEnds",
+    "TopicFollower",
+    "apply_topics",
+    "client_options",
+    "group_name",
+    "group_offsets",
+    "list_topics",
+    "open_partition",
+    "partition_counts",
+    "start_group_consumer",
+    "topic_ids",
+    "until_answered",
+]

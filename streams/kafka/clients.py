@@ -1,0 +1,272 @@
+"""Kafka clients: how every producer, consumer and admin client of Millrace reaches the broker.
+
+Settings ─► client_options ─► AIOKafkaConsumer, AIOKafkaProducer, AIOKafkaAdminClient
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from typing import Any, TypeAlias
+
+import structlog
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.coordinator.assignors.range import RangePartitionAssignor
+from aiokafka.errors import KafkaError, for_code
+
+from schemas import Settings, SettingsError, UnavailableError
+from streams.metrics import HELD, LAG
+
+log = structlog.get_logger(__name__)
+ConsumerRecord: TypeAlias = Any  # aiokafka.ConsumerRecord[bytes | None, bytes | None]; aiokafka is only half typed
+REQUEST_TIMEOUT_MS = 20_000
+OPEN_TIMEOUT_MS = 10_000  # a partition that is not there is waited for as long
+# A consumer that fetches nothing for this long leaves its group and never comes back (aiokafka 0.14). Ours fetches
+# nothing while a partition waits for what is away, for as long as that takes; its heartbeats say that it lives.
+IDLE_MS = 2**31 - 1
+ASK_S = 2.0
+CLOSE_S = 1.0
+FIRST_PAUSE_S, MOST_PAUSE_S = 1.0, 8.0
+HELD_AFTER_S = 10.0  # transactions of checkpoints take a tenth of a second
+# A topic that was made anew is seen at the next look at the metadata; aiokafka's default is five minutes
+METADATA_MS = 5_000
+FETCH_WAIT_MS = 50  # a fetch returns at once when there is something; without it a new partition waits this long
+
+
+def client_options(settings: Settings) -> dict[str, Any]:
+    """Keyword arguments that all aiokafka clients take: address, encryption and login.
+
+    Raises:
+        SettingsError: no broker is named, or the file of certificates cannot be read.
+    """
+    if not settings.kafka:
+        raise SettingsError(
+            "MILLRACE_KAFKA is empty, so there is no broker to connect to.",
+            "Set MILLRACE_KAFKA=host:port, or use `millrace up`, which brings its own Kafka.",
+        )
+    protocol = settings.kafka_security_protocol
+    options: dict[str, Any] = {"bootstrap_servers": settings.kafka, "security_protocol": protocol}
+    if protocol.endswith("SSL"):
+        try:
+            options["ssl_context"] = ssl.create_default_context(cafile=settings.kafka_ca_file)
+        except (OSError, ssl.SSLError) as error:
+            raise SettingsError(
+                f"MILLRACE_KAFKA_CA_FILE={settings.kafka_ca_file} cannot be read: {error}.",
+                "Name a PEM file with the certificates of the authority that signed the brokers' ones.",
+            ) from error
+    if protocol.startswith("SASL"):
+        options["sasl_mechanism"] = settings.kafka_sasl_mechanism
+        options["sasl_plain_username"] = settings.kafka_sasl_username
+        options["sasl_plain_password"] = settings.kafka_sasl_password.get_secret_value()
+    return options
+
+
+async def until_answered(service: Any, settings: Settings, attempt: Callable[[], Awaitable[None]]) -> None:
+    """Try until the broker answers, or the service (of `mode`) stops: a worker waits for its broker for ever.
+
+    Raises:
+        MillraceError: what `attempt` raises of that kind; it is not for a broker to mend.
+    """
+    pause_s = FIRST_PAUSE_S
+    while not service.should_stop:
+        try:
+            await attempt()
+        except (KafkaError, OSError) as error:
+            log.warning(
+                "the broker does not answer; it is asked again", kafka=settings.kafka, error=repr(error), in_s=pause_s
+            )
+        else:
+            return
+        await service.sleep(pause_s)
+        pause_s = min(2 * pause_s, MOST_PAUSE_S)
+
+
+async def unbroken(starting: Coroutine[Any, Any, None]) -> None:
+    """The start of a client. Where the caller is cancelled it goes on for a moment: aiokafka 0.14 leaves a connection
+    open when it is cut short within it.
+    """
+    task = asyncio.ensure_future(starting)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task], timeout=CLOSE_S)
+        if task.done() and not task.cancelled():
+            task.exception()  # of no more interest, and told otherwise
+        else:
+            task.cancel()
+        raise
+
+
+class LagMeter:
+    """How far an agent is behind the ends of its partitions: to the high watermark, as everybody else counts.
+
+    `read_committed` only shows what is below the first open transaction (the last stable offset). A producer that died
+    in one holds all readers up until its transaction times out; without this the lag would say 0 all the while.
+    """
+
+    def __init__(self, agent: str) -> None:
+        self._agent = agent
+        self._held_since: dict[TopicPartition, float] = {}
+        self._told: set[TopicPartition] = set()
+
+    def measure(self, consumer: Any, tp: TopicPartition, position: int) -> None:
+        """`position` is the next offset to apply; nothing is known of a partition before its first fetch."""
+        end, stable = consumer.highwater(tp), consumer.last_stable_offset(tp)
+        if end is None or end < 0:
+            return
+        labels = (self._agent, tp.topic, tp.partition)
+        LAG.labels(*labels).set(max(0, end - position))
+        is_held = stable is not None and 0 <= stable < end and position >= stable
+        HELD.labels(*labels).set(end - stable if is_held else 0)
+        if not is_held:
+            self._held_since.pop(tp, None)
+            self._told.discard(tp)
+            return
+        waited_s = time.monotonic() - self._held_since.setdefault(tp, time.monotonic())
+        if waited_s >= HELD_AFTER_S and tp not in self._told:
+            self._told.add(tp)
+            log.warning(
+                "an open transaction of a producer holds back its partition: nothing after it can be read until that "
+                "producer ends it, or it times out (transaction.timeout.ms). `kafka-transactions.sh find-hanging` of "
+                "Kafka's tools names it, `abort` ends it",
+                agent=self._agent, topic=tp.topic, partition=tp.partition, next_offset=position, end=end,
+            )  # fmt: skip
+
+    def forget(self, tp: TopicPartition) -> None:
+        """Another worker tells about this partition now."""
+        self._held_since.pop(tp, None)
+        self._told.discard(tp)
+        for gauge in (LAG, HELD):
+            gauge.labels(self._agent, tp.topic, tp.partition).set(0)
+
+
+def group_name(settings: Settings, agent: str) -> str:
+    """Consumer group of an agent; its transactional ids begin with it."""
+    return f"{settings.topic_prefix}millrace-{agent}"
+
+
+async def start_group_consumer(settings: Settings, group: str) -> Any:
+    """A started consumer of a group, whose positions are kept elsewhere: it commits nothing by itself.
+
+    Raises:
+        KafkaError: the broker does not answer.
+    """
+    consumer = AIOKafkaConsumer(
+        **client_options(settings),
+        group_id=group,
+        enable_auto_commit=False,
+        auto_offset_reset="none",  # an offset that is out of range is told, not passed over
+        isolation_level="read_committed",
+        # the same numbers of all topics: readings and log, scores and alerts of an asset, to the same worker
+        partition_assignment_strategy=(RangePartitionAssignor,),
+        fetch_max_wait_ms=FETCH_WAIT_MS,
+        session_timeout_ms=int(settings.session_timeout_s * 1000),
+        heartbeat_interval_ms=int(min(3.0, settings.session_timeout_s / 4) * 1000),
+        request_timeout_ms=REQUEST_TIMEOUT_MS,
+        max_poll_interval_ms=IDLE_MS,
+        metadata_max_age_ms=METADATA_MS,
+    )
+    return await started(consumer)
+
+
+async def started(client: Any) -> Any:
+    """The consumer or producer, started; where that fails nothing is left open."""
+    try:
+        await unbroken(client.start())
+    except BaseException:
+        await client.stop()
+        raise
+    return client
+
+
+async def open_partition(settings: Settings, tp: TopicPartition, fetch_wait_ms: int) -> tuple[Any, int, int]:
+    """A started consumer of one partition, in no group, with the partition's first and next offset.
+
+    Raises:
+        KafkaError: the broker does not answer, or has no such partition; nothing is left open. A consumer cannot be
+            started twice, so trying again takes a new one.
+    """
+    consumer = AIOKafkaConsumer(
+        **client_options(settings),
+        auto_offset_reset="none",
+        enable_auto_commit=False,
+        fetch_max_wait_ms=fetch_wait_ms,
+        request_timeout_ms=OPEN_TIMEOUT_MS,
+    )
+    try:
+        await unbroken(consumer.start())
+        consumer.assign([tp])
+        first = (await consumer.beginning_offsets([tp]))[tp]
+        end = (await consumer.end_offsets([tp]))[tp]
+    except BaseException:
+        await consumer.stop()
+        raise
+    return consumer, int(first), int(end)
+
+
+class TopicEnds:
+    """Asks where partitions end, by a connection of its own: on that of a consumer the question would wait for the
+    fetch that waits for new records.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._consumer: Any = None
+
+    async def of(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
+        """The next offset of each, as a `read_committed` reader sees it.
+
+        Raises:
+            KafkaError: the broker does not answer as it should.
+            TimeoutError: nor within 2 s.
+        """
+        async with asyncio.timeout(ASK_S):
+            if self._consumer is None:
+                reader = AIOKafkaConsumer(**client_options(self._settings), isolation_level="read_committed")
+                self._consumer = await started(reader)
+            ends: dict[TopicPartition, int] = await self._consumer.end_offsets(list(partitions))
+            return ends
+
+    async def stop(self) -> None:
+        if self._consumer is not None:
+            await self._consumer.stop()
+
+
+async def group_offsets(settings: Settings, group: str) -> dict[TopicPartition, int]:
+    """What a group has committed.
+
+    Raises:
+        KafkaError: the broker does not answer, or not yet: the first group of a new broker takes it a second.
+    """
+    admin = AIOKafkaAdminClient(**client_options(settings))
+    await admin.start()
+    try:
+        found = await admin.list_consumer_group_offsets(group)
+    finally:
+        await admin.close()
+    return {tp: meta.offset for tp, meta in found.items() if meta.offset >= 0}
+
+
+async def partition_counts(settings: Settings, topics: Sequence[str]) -> dict[str, int]:
+    """Partitions of each of the topics, by their names on the broker.
+
+    Raises:
+        UnavailableError: a topic is not there.
+        KafkaError: the broker does not answer.
+    """
+    admin = AIOKafkaAdminClient(**client_options(settings))
+    await admin.start()
+    try:
+        found = await admin.describe_topics(list(topics))
+    finally:
+        await admin.close()
+    missing = [f"{t['topic']} ({for_code(t['error_code']).__name__})" for t in found if t["error_code"]]
+    if missing:
+        raise UnavailableError(
+            f"Kafka at {settings.kafka} does not have: {', '.join(sorted(missing))}.",
+            "Run `millrace topics apply`.",
+        )
+    return {t["topic"]: len(t["partitions"]) for t in found}

@@ -1,0 +1,66 @@
+"""Producer: pushes input events onto their topics, keyed as the contract says.
+
+event (dict or bytes) ─► JSON ─► topic, key ─► acknowledgement
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Self
+
+import orjson
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaConnectionError
+
+from schemas import Settings, UnavailableError, topic_name
+from streams.kafka.clients import client_options, started
+
+KEYS = {"clicks.v1": "user_id", "items.v1": "item_id", "telemetry.v1": "asset_id", "maintenance.v1": "asset_id"}
+
+
+class EventProducer:
+    """An idempotent producer for input events; an async context manager.
+
+    Raises:
+        UnavailableError: on entering, when the broker does not answer.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._producer: Any = None
+
+    async def __aenter__(self) -> Self:
+        producer = AIOKafkaProducer(
+            **client_options(self._settings), enable_idempotence=True, max_request_size=12_000_000
+        )
+        try:
+            self._producer = await started(producer)
+        except KafkaConnectionError as error:
+            raise UnavailableError(
+                f"Kafka at {self._settings.kafka} does not answer.", "Start it, or correct MILLRACE_KAFKA."
+            ) from error
+        return self
+
+    async def __aexit__(self, *exception: object) -> None:
+        await self._producer.stop()
+
+    async def push(self, topic: str, event: dict[str, Any]) -> asyncio.Future[Any]:
+        """Queue an event for `topic` (its name in the contract), with the key that the contract says.
+
+        Returns:
+            A future of the record's metadata (topic, partition, offset), done when the broker has it.
+        """
+        return await self.push_bytes(topic, str(event[KEYS[topic]]).encode(), orjson.dumps(event))
+
+    async def push_bytes(
+        self, topic: str, key: bytes | None, value: bytes | None, headers: list[tuple[str, bytes]] | None = None
+    ) -> asyncio.Future[Any]:
+        """Queue a record as it is."""
+        future: asyncio.Future[Any] = await self._producer.send(
+            topic_name(self._settings, topic), key=key, value=value, headers=headers
+        )
+        return future
+
+    async def flush(self) -> None:
+        """Wait until the broker has everything that was queued."""
+        await self._producer.flush()
