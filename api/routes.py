@@ -23,8 +23,8 @@ from api.model_list import read_models
 from api.problems import ProblemError, not_kept, responses
 from schemas import (
     BODY_EXAMPLES,
-    EXAMPLES,
     AcknowledgeBody,
+    Alert,
     AlertBody,
     AlertDetail,
     AlertState,
@@ -66,7 +66,7 @@ After = Annotated[str | None, Query(max_length=500, description="`next` of the p
 Limit = Annotated[int, Query(ge=1, le=200, description="most entries of the page")]
 ItemLimit = Annotated[int, Query(ge=1, le=100, description="most items of the list")]
 
-_STREAM_EXAMPLE = f"event: alert\ndata: {orjson.dumps(EXAMPLES['alerts.v1']).decode()}\nid: 17\n\n"
+_STREAM_EXAMPLE = f"event: alert\ndata: {orjson.dumps(Alert.EXAMPLE).decode()}\nid: 17\n\n"
 
 
 class EventStream(StreamingResponse):

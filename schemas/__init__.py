@@ -6,6 +6,7 @@ May import: pydantic; no other room, no I/O.
 
 from schemas.asset_class import AssetClass, FailureTarget, PolicyLevel, RulTarget, parse_asset_class
 from schemas.asyncapi import asyncapi_document, event_schema
+from schemas.base import EARLIEST, LATEST, EventTime, Id, InputEvent, Name, OutputEvent, rfc3339
 from schemas.bodies import (
     AcknowledgeBody,
     Acknowledgement,
@@ -24,39 +25,26 @@ from schemas.bodies import (
     RunningBody,
     VersionBody,
 )
-from schemas.by_topic import INPUTS, OUTPUTS
 from schemas.errors import MillraceError, ModelError, SettingsError, UnavailableError
-from schemas.events import (
-    EARLIEST,
+from schemas.examples import BODY_EXAMPLES
+from schemas.inputs import Click, Item, Maintenance, MaintenanceKind, Telemetry
+from schemas.manifest import RECOMMENDER, Alias, Aliases, Golden, Manifest, Optimised, PackFile, Training, Version
+from schemas.outputs import (
     ITEM_PREFIX,
-    LATEST,
     LIST_PREFIX,
     TRENDING_KEY,
     Alert,
     AlertState,
     CatalogueEntry,
     Cause,
-    Click,
-    EventTime,
     Evidence,
-    Id,
-    InputEvent,
-    Item,
-    Maintenance,
-    MaintenanceKind,
     ModelRef,
-    Name,
-    OutputEvent,
     Recommendation,
     Score,
     ScoredItem,
     Severity,
-    Telemetry,
-    rfc3339,
     similar_key,
 )
-from schemas.examples import BODY_EXAMPLES, EXAMPLES
-from schemas.manifest import RECOMMENDER, Alias, Aliases, Golden, Manifest, Optimised, PackFile, Training, Version
 from schemas.profile import PROFILES, RecommenderProfile, parse_profile
 from schemas.publication import (
     CHUNK_BYTES,
@@ -74,11 +62,13 @@ from schemas.topics import (
     CATALOGUE,
     CLICKS,
     FEED,
-    INPUT_TOPICS,
+    INPUTS,
     ITEMS,
+    KEY_FIELDS,
     MAINTAIN_STATE,
     MAINTENANCE,
     MODELS,
+    OUTPUTS,
     RECOMMEND_STATE,
     RECOMMENDATIONS,
     SCORES,
@@ -99,12 +89,11 @@ __all__ = [
     "CHUNK_BYTES",
     "CLICKS",
     "EARLIEST",
-    "EXAMPLES",
     "FEED",
     "INPUTS",
-    "INPUT_TOPICS",
     "ITEMS",
     "ITEM_PREFIX",
+    "KEY_FIELDS",
     "LATEST",
     "LIST_PREFIX",
     "MAINTAIN_STATE",

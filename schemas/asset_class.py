@@ -6,14 +6,11 @@ import tomllib
 from pathlib import PurePath
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
+from schemas.base import Frozen, Name
 from schemas.errors import SettingsError
-from schemas.events import Name, Severity
-
-
-class Frozen(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+from schemas.outputs import Severity
 
 
 class RulTarget(Frozen):

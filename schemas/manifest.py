@@ -4,19 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from schemas.asset_class import AssetClass
-from schemas.events import Name, Time
+from schemas.base import Frozen, Name, Time
 from schemas.profile import RecommenderProfile
 
 Version = Annotated[str, Field(pattern=r"^[0-9A-Za-z][0-9A-Za-z.\-]{0,63}$")]
 Alias = Literal["champion", "challenger"]
 RECOMMENDER = "recommender"  # name of the model that ranks; all others have the name of their asset class
-
-
-class Frozen(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class PackFile(Frozen):

@@ -12,14 +12,10 @@ import tomllib
 from pathlib import PurePath
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
+from schemas.base import Frozen, Name
 from schemas.errors import SettingsError
-from schemas.events import Name
-
-
-class Frozen(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class CandidateQuotas(Frozen):

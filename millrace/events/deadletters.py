@@ -15,7 +15,7 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 
-from schemas import INPUT_TOPICS, MillraceError, Settings, UnavailableError, dead_letters_of, rfc3339, topic_name
+from schemas import INPUTS, MillraceError, Settings, UnavailableError, dead_letters_of, rfc3339, topic_name
 from streams.agent import HEADER
 from streams.kafka import client_options, group_name, partition_counts
 
@@ -111,8 +111,8 @@ async def _quarantine(
     settings: Settings, topic: str
 ) -> AsyncIterator[tuple[AIOKafkaConsumer, dict[TopicPartition, int]]]:
     """A consumer of all partitions of the quarantine, and their present ends."""
-    if topic not in INPUT_TOPICS:
-        raise DeadLetterError(f"{topic!r} has no dead letters.", f"One of: {', '.join(INPUT_TOPICS)}.")
+    if topic not in INPUTS:
+        raise DeadLetterError(f"{topic!r} has no dead letters.", f"One of: {', '.join(INPUTS)}.")
     name = topic_name(settings, dead_letters_of(topic))
     consumer = AIOKafkaConsumer(
         **client_options(settings), group_id=_group(settings, topic), enable_auto_commit=False,

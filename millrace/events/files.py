@@ -18,8 +18,7 @@ from typing import Any, NamedTuple
 import orjson
 from pydantic import ValidationError
 
-from schemas import CLICKS, INPUT_TOPICS, INPUTS, ITEMS, MAINTENANCE, TELEMETRY, InputEvent, MillraceError
-from streams.kafka import KEYS
+from schemas import CLICKS, INPUTS, ITEMS, KEY_FIELDS, MAINTENANCE, TELEMETRY, InputEvent, MillraceError
 
 PARQUET_BATCH_ROWS = 4096
 Report = Callable[[int], None]
@@ -47,8 +46,8 @@ class Source:
     topic: str | None
 
     def __post_init__(self) -> None:
-        if self.topic is not None and self.topic not in INPUT_TOPICS:
-            raise EventFileError(f"{self.topic!r} is not an input topic.", f"One of: {', '.join(INPUT_TOPICS)}.")
+        if self.topic is not None and self.topic not in INPUTS:
+            raise EventFileError(f"{self.topic!r} is not an input topic.", f"One of: {', '.join(INPUTS)}.")
         if not self.file.is_file():
             raise EventFileError(f"{self.file} is not a file.", "Name JSON Lines, .jsonl.gz or Parquet.")
 
@@ -90,15 +89,15 @@ def _row(source: Source, text: bytes | None, event: dict[str, Any] | None, is_ch
     topic = source.topic
     if topic is None:
         topic = parsed.pop("topic", None) or topic_of(parsed)
-        if topic not in INPUT_TOPICS:
-            raise ValueError(f"topic: {topic!r} is none of {', '.join(INPUT_TOPICS)}")
+        if topic is None or topic not in INPUTS:
+            raise ValueError(f"topic: {topic!r} is none of {', '.join(INPUTS)}")
         text = None
     value = orjson.dumps(parsed, option=orjson.OPT_NAIVE_UTC) if text is None else text
     if is_checked:
         checked = INPUTS[topic].model_validate_json(value)
         time_s = checked.event_time.timestamp()  # type: ignore[attr-defined]  # all inputs have it
-        return Row(time_s, topic, str(getattr(checked, KEYS[topic])).encode(), value, checked)
-    key = parsed.get(KEYS[topic])
+        return Row(time_s, topic, str(getattr(checked, KEY_FIELDS[topic])).encode(), value, checked)
+    key = parsed.get(KEY_FIELDS[topic])
     return Row(_lenient_time(parsed.get("event_time")), topic, None if key is None else str(key).encode(), value)
 
 

@@ -18,6 +18,7 @@ from schemas import (
     ALERTS,
     CLICKS,
     ITEMS,
+    KEY_FIELDS,
     MAINTENANCE,
     RECOMMENDATIONS,
     SCORES,
@@ -29,7 +30,7 @@ from schemas import (
     dead_letters_of,
     topic_name,
 )
-from streams.kafka import KEYS, EventProducer, client_options, partition_counts
+from streams.kafka import EventProducer, client_options, partition_counts
 
 ANSWERS: dict[str, tuple[str, ...]] = {
     CLICKS: (RECOMMENDATIONS,),
@@ -77,7 +78,7 @@ async def send_event(settings: Settings, topic: str, event: InputEvent, wait_s: 
         NoDecisionError: a click or reading led to nothing within `wait_s`.
         UnavailableError: the broker or a topic is not there.
     """
-    key = str(getattr(event, KEYS[topic])).encode()
+    key = str(getattr(event, KEY_FIELDS[topic])).encode()
     return await send_bytes(settings, topic, key, event.model_dump_json(exclude_none=True).encode(), wait_s)
 
 

@@ -13,13 +13,14 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from schemas import EARLIEST, LATEST, TOPICS, InputEvent, Settings, topic_name
+from schemas import EARLIEST, KEY_FIELDS, LATEST, TOPICS, InputEvent, Settings, topic_name
 from streams.agent.handler import DeadLetter
-from streams.kafka import KEYS, ConsumerRecord
+from streams.kafka import ConsumerRecord
 from streams.metrics import UNKNOWN_FIELDS
 
 Event = TypeVar("Event", bound=InputEvent)
 EARLIEST_MS, LATEST_MS = EARLIEST.timestamp() * 1000, LATEST.timestamp() * 1000
+MOST_FUTURE_S = 300.0  # of topics without a setting
 MOST_FAULTS = 3  # named in a reason
 MOST_CHARS = 120  # of the path to a field, which a producer makes up
 
@@ -94,7 +95,7 @@ def _clock(record: ConsumerRecord) -> float:
 def _most_future(topic: str, settings: Settings) -> tuple[float, str]:
     """How far ahead events of a topic may lie, and the setting that says so."""
     name = f"max_future_{topic.removesuffix('.v1')}_s"
-    return getattr(settings, name), f"MILLRACE_{name.upper()}"
+    return getattr(settings, name, MOST_FUTURE_S), f"MILLRACE_{name.upper()}"
 
 
 def describe(error: ValidationError) -> str:
@@ -132,11 +133,11 @@ def decode_topics(
         for place, event in zip(places, decoded, strict=True):
             if event is None:
                 continue
-            key = getattr(event, KEYS[topic])
+            key = getattr(event, KEY_FIELDS[topic])
             if records[place].key == key.encode():
                 events[place] = event
             else:
-                dead.append(DeadLetter(records[place], _wrong_key(records[place].key, KEYS[topic], key)))
+                dead.append(DeadLetter(records[place], _wrong_key(records[place].key, KEY_FIELDS[topic], key)))
     return events, dead
 
 

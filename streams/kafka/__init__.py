@@ -19,10 +19,9 @@ from streams.kafka.clients import (
 )
 from streams.kafka.follow import TopicFollower
 from streams.kafka.ids import topic_ids
-from streams.kafka.producer import KEYS, EventProducer
+from streams.kafka.producer import EventProducer
 
 __all__ = [
-    "KEYS",
     "ConsumerRecord",
     "EventProducer",
     "LagMeter",

@@ -12,10 +12,8 @@ import orjson
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaConnectionError
 
-from schemas import Settings, UnavailableError, topic_name
+from schemas import KEY_FIELDS, Settings, UnavailableError, topic_name
 from streams.kafka.clients import client_options, started
-
-KEYS = {"clicks.v1": "user_id", "items.v1": "item_id", "telemetry.v1": "asset_id", "maintenance.v1": "asset_id"}
 
 
 class EventProducer:
@@ -50,7 +48,7 @@ class EventProducer:
         Returns:
             A future of the record's metadata (topic, partition, offset), done when the broker has it.
         """
-        return await self.push_bytes(topic, str(event[KEYS[topic]]).encode(), orjson.dumps(event))
+        return await self.push_bytes(topic, str(event[KEY_FIELDS[topic]]).encode(), orjson.dumps(event))
 
     async def push_bytes(
         self, topic: str, key: bytes | None, value: bytes | None, headers: list[tuple[str, bytes]] | None = None

@@ -23,7 +23,7 @@ from models.registry.store import ModelStore
 from schemas import (
     ALERTS,
     CLICKS,
-    INPUT_TOPICS,
+    INPUTS,
     ITEMS,
     MAINTENANCE,
     RECOMMENDATIONS,
@@ -136,7 +136,7 @@ class Oracle:
 
     async def judge(self) -> Verdict:
         """Outputs and saved rows against the undisturbed pass; only what is new is counted."""
-        records = await self._reading.new(*INPUT_TOPICS)
+        records = await self._reading.new(*INPUTS)
         verdict = Verdict(len(records))
         for number, (assets, users) in self.states.items():
             own = [record for record in records if record.partition == number]
@@ -205,7 +205,7 @@ class Oracle:
             verdict.compare(topic, wanted, first)
 
     async def _judge_dead(self, verdict: Verdict) -> None:
-        for record in await self._reading.new(*map(dead_letters_of, INPUT_TOPICS)):
+        for record in await self._reading.new(*map(dead_letters_of, INPUTS)):
             headers = {name.removeprefix(HEADER): value.decode() for name, value in record.headers}
             self._found_dead[headers["topic"], int(headers["partition"]), int(headers["offset"])] += 1
         verdict.compare("dead letters", dict.fromkeys(self.expected.dead), dict.fromkeys(self._found_dead))

@@ -22,6 +22,7 @@ from schemas import (
     CLICKS,
     FEED,
     ITEMS,
+    KEY_FIELDS,
     OUTPUTS,
     RECOMMENDATIONS,
     SCORES,
@@ -37,7 +38,6 @@ from schemas import (
 from streams.agent.handler import Output
 from streams.agent.rows import PartitionState, empty_state
 from streams.kafka import ConsumerRecord
-from streams.kafka.producer import KEYS
 from streams.maintain import Maintain
 from streams.metrics import BatchMetrics
 from streams.recommend import Recommend
@@ -53,7 +53,7 @@ def records_of(events: Sequence[InputEvent], partition: int = 1) -> list[Consume
     for event in events:
         topic = topic_of(event)
         number = next(offsets.setdefault(topic, iter(range(10**9))))
-        one = record(topic, getattr(event, KEYS[topic]), event.model_dump_json().encode(), number, partition)
+        one = record(topic, getattr(event, KEY_FIELDS[topic]), event.model_dump_json().encode(), number, partition)
         one.timestamp = int(event.event_time.timestamp() * 1000)  # type: ignore[attr-defined]  # all inputs have it
         made.append(one)
     return made
