@@ -77,11 +77,11 @@ def regime_of(variables, centroids, centre, scale):  # type: ignore[no-untyped-d
     best, least = -1, np.inf
     for regime in range(len(centroids)):
         distance = 0.0
-        for v in range(len(centre)):
-            scaled = (variables[v] - centre[v]) / scale[v]
+        for variable in range(len(centre)):
+            scaled = (variables[variable] - centre[variable]) / scale[variable]
             if np.isnan(scaled):
                 return -1
-            distance += (min(max(scaled, -1e6), 1e6) - centroids[regime, v]) ** 2
+            distance += (min(max(scaled, -1e6), 1e6) - centroids[regime, variable]) ** 2
         if distance < least:
             best, least = regime, distance
     return best
@@ -156,9 +156,9 @@ def bridged_regime(row, readings, variables, known, regimes, learned):  # type: 
     if row.seen > 0:
         regime = _likeliest(row.channels, readings, learned)
     if regime < 0 and row.knows_variables == 1:
-        for v in range(len(known)):
-            value = variables[v]
-            known[v] = row.variables[v] if np.isnan(value) else value
+        for variable in range(len(known)):
+            value = variables[variable]
+            known[variable] = row.variables[variable] if np.isnan(value) else value
         centroids, centre, scale = regimes
         regime = regime_of(known, centroids, centre, scale)
     return regime
@@ -170,11 +170,11 @@ def remember_regime(row, regimes, variables):  # type: ignore[no-untyped-def]
     if regimes == 1:
         return
     missing = 0
-    for v in range(len(variables)):
-        if np.isnan(variables[v]):
+    for variable in range(len(variables)):
+        if np.isnan(variables[variable]):
             missing += 1
         else:
-            row.variables[v] = variables[v]
+            row.variables[variable] = variables[variable]
     if missing == 0:
         row.knows_variables = 1
         row.bridged = 0

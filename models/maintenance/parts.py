@@ -54,8 +54,8 @@ def is_complete(sensors, regimes, values):  # type: ignore[no-untyped-def]
         if np.isnan(readings[sensors[s]]):
             return False
     if regimes > 1:
-        for v in range(len(variables)):
-            if np.isnan(variables[v]):
+        for variable in range(len(variables)):
+            if np.isnan(variables[variable]):
                 return False
     missing = False
     for c in range(len(constants)):

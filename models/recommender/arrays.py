@@ -130,89 +130,89 @@ def elapsed(now, since):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def first_seen(v, item, time):  # type: ignore[no-untyped-def]
-    v.items[item].first = time
-    if v.items[item].clicks == 0:  # decays go on from the last click
-        v.items[item].last = time
-    v.new_ring[v.counters[NEW] % NEW_RING] = item
-    v.counters[NEW] += 1
+def first_seen(view, item, time):  # type: ignore[no-untyped-def]
+    view.items[item].first = time
+    if view.items[item].clicks == 0:  # decays go on from the last click
+        view.items[item].last = time
+    view.new_ring[view.counters[NEW] % NEW_RING] = item
+    view.counters[NEW] += 1
 
 
 @njit(cache=True)
-def open_session(v, key):  # type: ignore[no-untyped-def]
+def open_session(view, key):  # type: ignore[no-untyped-def]
     """The slot of the session to append to, and whether this click continues a session."""
-    slot = find(v.session_table, v.sessions, key)
-    if slot >= 0 and v.sessions[slot].length < SESSION_ITEMS:
+    slot = find(view.session_table, view.sessions, key)
+    if slot >= 0 and view.sessions[slot].length < SESSION_ITEMS:
         return slot, True
     continues = slot >= 0
     if continues:
-        remove(v.session_table, v.sessions, slot)
-    number = v.counters[SESSIONS]
-    v.counters[SESSIONS] += 1
-    slot = number & (len(v.sessions) - 1)
-    forgotten = v.sessions[slot].key
-    if forgotten != 0 and find(v.session_table, v.sessions, forgotten) == slot:
-        remove(v.session_table, v.sessions, slot)
-    v.sessions[slot].key = key
-    v.sessions[slot].number = number
-    v.sessions[slot].length = 0
-    insert(v.session_table, key, slot)
+        remove(view.session_table, view.sessions, slot)
+    number = view.counters[SESSIONS]
+    view.counters[SESSIONS] += 1
+    slot = number & (len(view.sessions) - 1)
+    forgotten = view.sessions[slot].key
+    if forgotten != 0 and find(view.session_table, view.sessions, forgotten) == slot:
+        remove(view.session_table, view.sessions, slot)
+    view.sessions[slot].key = key
+    view.sessions[slot].number = number
+    view.sessions[slot].length = 0
+    insert(view.session_table, key, slot)
     return slot, continues
 
 
 @njit(cache=True)
-def append(v, slot, item, time):  # type: ignore[no-untyped-def]
+def append(view, slot, item, time):  # type: ignore[no-untyped-def]
     """Item at the end of the session and of the log. Returns how often the list of the session had it."""
-    session = v.sessions[slot]
+    session = view.sessions[slot]
     position = np.int64(session.length)
     times_before = 0
     for earlier in range(position):
-        times_before += v.session_items[slot, earlier] == item
+        times_before += view.session_items[slot, earlier] == item
     if times_before > 0:
-        v.items[item].repeats += 1
-    v.session_items[slot, position] = item
+        view.items[item].repeats += 1
+    view.session_items[slot, position] = item
     session.length = position + 1
     session.last = max(session.last, time) if position > 0 else time
-    entry = v.counters[CLICKS] & (len(v.log) - 1)
-    v.log[entry, 0] = session.number * 32 + position
-    v.log[entry, 1] = v.items[item].head
-    v.counters[CLICKS] += 1
-    v.items[item].head = v.counters[CLICKS]
+    entry = view.counters[CLICKS] & (len(view.log) - 1)
+    view.log[entry, 0] = session.number * 32 + position
+    view.log[entry, 1] = view.items[item].head
+    view.counters[CLICKS] += 1
+    view.items[item].head = view.counters[CLICKS]
     return times_before
 
 
 @njit(cache=True)
-def count_context(v, item, time, passed, codes):  # type: ignore[no-untyped-def]
+def count_context(view, item, time, passed, codes):  # type: ignore[no-untyped-def]
     """Decayed clicks per context value, of the item and of all."""
-    rate = v.rates[CONTEXT_HALF_LIFE]
+    rate = view.rates[CONTEXT_HALF_LIFE]
     of_item = np.float32(np.exp(-rate * passed))
-    of_all = np.exp(-rate * elapsed(time, v.clocks[CONTEXT_AT]))
-    v.clocks[CONTEXT_AT] = max(v.clocks[CONTEXT_AT], time)
-    for value in range(v.context.shape[1]):
-        v.context[item, value] *= of_item
-        v.context_total[value] *= of_all
-    v.clocks[CONTEXT_TOTAL] = v.clocks[CONTEXT_TOTAL] * of_all + 1.0
+    of_all = np.exp(-rate * elapsed(time, view.clocks[CONTEXT_AT]))
+    view.clocks[CONTEXT_AT] = max(view.clocks[CONTEXT_AT], time)
+    for value in range(view.context.shape[1]):
+        view.context[item, value] *= of_item
+        view.context_total[value] *= of_all
+    view.clocks[CONTEXT_TOTAL] = view.clocks[CONTEXT_TOTAL] * of_all + 1.0
     for column in range(len(codes)):
-        if codes[column] < v.context.shape[1]:
-            v.context[item, codes[column]] += np.float32(1.0)
-            v.context_total[codes[column]] += 1.0
+        if codes[column] < view.context.shape[1]:
+            view.context[item, codes[column]] += np.float32(1.0)
+            view.context_total[codes[column]] += 1.0
 
 
 @njit(cache=True)
-def apply_click(v, clock, session_key, item, event_time, codes, user, is_repeated):  # type: ignore[no-untyped-def]
+def apply_click(view, clock, session_key, item, event_time, codes, user, is_repeated):  # type: ignore[no-untyped-def]
     """One click. `item`: its row; `event_time`: epoch seconds; `codes`: columns of `context`, 255 for none."""
-    slot, continues = open_session(v, session_key)
-    time = np.float64(v.counters[SESSIONS]) if clock.counts_sessions else event_time
-    times_before = append(v, slot, item, time)
-    record = v.items[item]
+    slot, continues = open_session(view, session_key)
+    time = np.float64(view.counters[SESSIONS]) if clock.counts_sessions else event_time
+    times_before = append(view, slot, item, time)
+    record = view.items[item]
     if record.clicks == 0 and record.is_announced == 0:
-        first_seen(v, item, time)
-    v.clocks[NOW] = max(v.clocks[NOW], time)
-    v.clocks[EVENTS] = max(v.clocks[EVENTS], event_time)
-    in_a_row = clicks_in_a_row(record, user, v.clocks[EVENTS])
+        first_seen(view, item, time)
+    view.clocks[NOW] = max(view.clocks[NOW], time)
+    view.clocks[EVENTS] = max(view.clocks[EVENTS], event_time)
+    in_a_row = clicks_in_a_row(record, user, view.clocks[EVENTS])
     record.clicks += 1
     if is_repeated == 0 and in_a_row <= MOST_COUNTED and times_before < MOST_COUNTED:
-        count_click(v, item, time, continues, codes)
+        count_click(view, item, time, continues, codes)
     return time
 
 
@@ -228,16 +228,16 @@ def clicks_in_a_row(record, user, now):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def count_click(v, item, time, continues, codes):  # type: ignore[no-untyped-def]
+def count_click(view, item, time, continues, codes):  # type: ignore[no-untyped-def]
     """The click as popularity of its item."""
-    record = v.items[item]
+    record = view.items[item]
     passed = elapsed(time, record.last)
     for half_life in range(HALF_LIVES):
-        decay = np.float32(np.exp(-v.rates[half_life] * passed))
-        v.popularity[item, half_life] = v.popularity[item, half_life] * decay + np.float32(1.0)
+        decay = np.float32(np.exp(-view.rates[half_life] * passed))
+        view.popularity[item, half_life] = view.popularity[item, half_life] * decay + np.float32(1.0)
         if half_life < 2:
-            kept = v.popularity[item, CONTINUED + half_life] * decay
-            v.popularity[item, CONTINUED + half_life] = kept + np.float32(1.0 if continues else 0.0)
-    if v.context.shape[1] > 0:
-        count_context(v, item, time, passed, codes)
+            kept = view.popularity[item, CONTINUED + half_life] * decay
+            view.popularity[item, CONTINUED + half_life] = kept + np.float32(1.0 if continues else 0.0)
+    if view.context.shape[1] > 0:
+        count_context(view, item, time, passed, codes)
     record.last = max(record.last, time)

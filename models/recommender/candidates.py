@@ -14,6 +14,7 @@ from models.recommender.arrays import HOT_LENGTH, HOT_LISTS
 from models.recommender.evidence import (
     AFTER,
     AFTER_LAST,
+    COLUMNS,
     COSINE,
     DIRECTED,
     NEIGHBOURS,
@@ -49,53 +50,34 @@ FURTHER_ROWS = HOT_LISTS * HOT_LENGTH + PREFIX  # items that `choose` may be the
 
 
 class Choice(NamedTuple):
-    """The part of the profile that choosing needs."""
+    """The part of the profile that choosing needs, under the profile's names; quotas in the order of GENERATORS."""
 
-    quotas: tuple[int, ...]  # by GENERATORS
-    maximum: int
-    minimum: int
+    max_candidates: int
+    min_candidates: int
     own_items: bool
     hot_items: int
     new_items: int
+    quotas: tuple[int, ...]
 
 
 def build_choice(profile: RecommenderProfile) -> Choice:
-    q = profile.quotas
-    quotas = (
-        q.neighbours,
-        q.neighbours_recent,
-        q.neighbours_after,
-        q.after,
-        q.cosine,
-        q.after_last,
-        q.recent,
-        q.together_last,
-        q.directed,
-        q.second_order,
-    )
-    return Choice(
-        quotas,
-        profile.max_candidates,
-        profile.min_candidates,
-        profile.own_items,
-        profile.hot_items,
-        profile.new_items,
-    )
+    quotas = tuple(getattr(profile.quotas, COLUMNS[generator]) for generator in GENERATORS.tolist())
+    return Choice(*(getattr(profile, name) for name in Choice._fields[:-1]), quotas)
 
 
 @njit(cache=True, inline="always")
-def take(v, w, item, now, chosen, count):  # type: ignore[no-untyped-def]
+def take(view, scratch, item, now, chosen, count):  # type: ignore[no-untyped-def]
     """Add the item to the chosen ones, if it may be and is not yet. Returns the new count."""
-    row = row_of(w.place, w.evidence, w.touched, w.state, item)
-    if row == len(w.evidence) - 1 or w.chosen[row] != 0 or not may_be_shown(v.items, item, now):
+    row = row_of(scratch.place, scratch.evidence, scratch.touched, scratch.state, item)
+    if row == len(scratch.evidence) - 1 or scratch.chosen[row] != 0 or not may_be_shown(view.items, item, now):
         return count
-    w.chosen[row] = 1
+    scratch.chosen[row] = 1
     chosen[count] = item
     return count + 1
 
 
 @njit(cache=True)
-def settle_own_items(v, choice, w, query, chosen):  # type: ignore[no-untyped-def]
+def settle_own_items(view, choice, scratch, query, chosen):  # type: ignore[no-untyped-def]
     """The session's own items are the first candidates, newest first, or none at all."""
     count = 0
     for age in range(query.length):
@@ -103,54 +85,56 @@ def settle_own_items(v, choice, w, query, chosen):  # type: ignore[no-untyped-de
         if item < 0:
             continue
         if choice.own_items:
-            count = take(v, w, item, query.now, chosen, count)
+            count = take(view, scratch, item, query.now, chosen, count)
         else:
-            w.chosen[row_of(w.place, w.evidence, w.touched, w.state, item)] = 1
+            scratch.chosen[row_of(scratch.place, scratch.evidence, scratch.touched, scratch.state, item)] = 1
     return count
 
 
 @njit(cache=True)
-def choose_by_evidence(v, choice, w, now, chosen, count):  # type: ignore[no-untyped-def]
+def choose_by_evidence(view, choice, scratch, now, chosen, count):  # type: ignore[no-untyped-def]
     """The best of each generator that no earlier one chose."""
-    best = np.empty(choice.maximum, np.float32)
-    rows = np.empty(choice.maximum, np.int32)
+    best = np.empty(choice.max_candidates, np.float32)
+    rows = np.empty(choice.max_candidates, np.int32)
     for generator in range(len(choice.quotas)):
-        quota = min(choice.quotas[generator], choice.maximum - count)
+        quota = min(choice.quotas[generator], choice.max_candidates - count)
         if quota <= 0:
             continue
         column, found = GENERATORS[generator], 0
-        for row in range(w.state[ROWS]):
-            score = w.evidence[row, column]
-            if score > 0 and (found < quota or score > best[0]) and w.chosen[row] == 0:
+        for row in range(scratch.state[ROWS]):
+            score = scratch.evidence[row, column]
+            if score > 0 and (found < quota or score > best[0]) and scratch.chosen[row] == 0:
                 found = push_top(best, rows, found, quota, score, row)
         for place in range(found):
-            count = take(v, w, w.touched[rows[place]], now, chosen, count)
+            count = take(view, scratch, scratch.touched[rows[place]], now, chosen, count)
     return count
 
 
 @njit(cache=True)
-def choose_hot(v, w, kind, now, quota, maximum, chosen, count):  # type: ignore[no-untyped-def]
+def choose_hot(view, scratch, kind, now, quota, maximum, chosen, count):  # type: ignore[no-untyped-def]
     """Up to `quota` further items of a hot list."""
     goal = min(count + quota, maximum)
-    for place in range(v.hot_length[kind]):
+    for place in range(view.hot_length[kind]):
         if count >= goal:
             break
-        count = take(v, w, v.hot[kind, place], now, chosen, count)
+        count = take(view, scratch, view.hot[kind, place], now, chosen, count)
     return count
 
 
 @njit(cache=True)
-def choose(v, choice, w, query, chosen):  # type: ignore[no-untyped-def]
+def choose(view, choice, scratch, query, chosen):  # type: ignore[no-untyped-def]
     """Write the candidates (rows in the catalogue, at most `maximum`) to `chosen`; returns how many."""
-    w.chosen[: w.state[ROWS] + FURTHER_ROWS] = 0  # not all of it: that would sweep the cache
+    scratch.chosen[: scratch.state[ROWS] + FURTHER_ROWS] = 0  # not all of it: that would sweep the cache
     now = query.now
-    for row in range(w.state[ROWS]):  # what may not be shown must not use up a quota
-        w.chosen[row] = not may_be_shown(v.items, w.touched[row], now)
-    count = settle_own_items(v, choice, w, query, chosen)
-    count = choose_by_evidence(v, choice, w, now, chosen, count)
+    for row in range(scratch.state[ROWS]):  # what may not be shown must not use up a quota
+        scratch.chosen[row] = not may_be_shown(view.items, scratch.touched[row], now)
+    count = settle_own_items(view, choice, scratch, query, chosen)
+    count = choose_by_evidence(view, choice, scratch, now, chosen, count)
     for kind in range(3):
-        count = choose_hot(v, w, kind, now, choice.hot_items, choice.maximum, chosen, count)
-    count = choose_hot(v, w, 3, now, choice.new_items, choice.maximum, chosen, count)
+        count = choose_hot(view, scratch, kind, now, choice.hot_items, choice.max_candidates, chosen, count)
+    count = choose_hot(view, scratch, 3, now, choice.new_items, choice.max_candidates, chosen, count)
     for kind in range(3, -1, -1):
-        count = choose_hot(v, w, kind, now, choice.minimum - count, choice.maximum, chosen, count)
+        count = choose_hot(
+            view, scratch, kind, now, choice.min_candidates - count, choice.max_candidates, chosen, count
+        )
     return count

@@ -52,7 +52,7 @@ NEAR = (1.0 / np.maximum(np.arange(33), 1)).astype(np.float32)  # by distance in
 
 
 class Reading(NamedTuple):
-    """The part of the profile that reading needs."""
+    """The part of the profile that reading needs, under the profile's names."""
 
     reads: int
     all_reads: int
@@ -62,8 +62,8 @@ class Reading(NamedTuple):
     fast: float
     slow: float
     neighbours: int
-    recency: float
-    recency_short: float
+    neighbour_recency: float
+    neighbour_recency_short: float
     prefix_decay: float
     prefix_decay_short: float
     distance_decay: float
@@ -85,24 +85,7 @@ class Query(NamedTuple):
 
 
 def build_reading(profile: RecommenderProfile) -> Reading:
-    return Reading(
-        profile.reads,
-        profile.all_reads,
-        profile.prefix_items,
-        profile.window,
-        profile.age_decay,
-        profile.fast,
-        profile.slow,
-        profile.neighbours,
-        profile.neighbour_recency,
-        profile.neighbour_recency_short,
-        profile.prefix_decay,
-        profile.prefix_decay_short,
-        profile.distance_decay,
-        profile.distance_decay_short,
-        profile.second_order_items,
-        profile.second_order_reads,
-    )
+    return Reading(*(getattr(profile, name) for name in Reading._fields))
 
 
 @njit(cache=True, inline="always")
@@ -200,41 +183,41 @@ def meet_session(similarity, near, state, slot, position, age, long, short):  # 
 
 
 @njit(cache=True)
-def read_item(v, reading, w, item, age, own_session, time, most):  # type: ignore[no-untyped-def]
+def read_item(view, reading, scratch, item, age, own_session, time, most):  # type: ignore[no-untyped-def]
     """One pass over the newest occurrences of an item of the prefix; returns how many, `most` at most."""
     weight = np.float32(reading.age_decay**age)
     long = np.float32(np.exp(-age / reading.prefix_decay))
     short = np.float32(np.exp(-age / reading.prefix_decay_short))
-    rare = rarity(v.items[item].clicks)
-    oldest = v.counters[CLICKS] - len(v.log)
-    gone = v.counters[SESSIONS] - len(v.sessions)
-    entry, count = v.items[item].head, 0
+    rare = rarity(view.items[item].clicks)
+    oldest = view.counters[CLICKS] - len(view.log)
+    gone = view.counters[SESSIONS] - len(view.sessions)
+    entry, count = view.items[item].head, 0
     while entry > 0 and entry > oldest and count < most:
-        word = v.log[(entry - 1) & (len(v.log) - 1), 0]
-        entry = v.log[(entry - 1) & (len(v.log) - 1), 1]
+        word = view.log[(entry - 1) & (len(view.log) - 1), 0]
+        entry = view.log[(entry - 1) & (len(view.log) - 1), 1]
         number, position = word >> 5, word & 31
         if number <= gone:
             break
         if number == own_session:
             continue
         count += 1
-        slot = number & (len(v.sessions) - 1)
-        session = v.sessions[slot]
+        slot = number & (len(view.sessions) - 1)
+        session = view.sessions[slot]
         passed = elapsed(time, session.last)
         slow, fast = weight * decay(passed, reading.slow), weight * decay(passed, reading.fast)
-        meet_session(w.similarity, w.near, w.state, slot, position, age, long, short)
+        meet_session(scratch.similarity, scratch.near, scratch.state, slot, position, age, long, short)
         first, end = max(0, position - reading.window), min(session.length, position + reading.window + 1)
         for other in range(first, end):
-            candidate = v.session_items[slot, other]
+            candidate = view.session_items[slot, other]
             if other != position and candidate >= 0:
-                row = row_of(w.place, w.evidence, w.touched, w.state, candidate)
-                count_pair(w.evidence, row, other - position, age, weight, slow, fast, rare * slow)
-                count_cosine(w.evidence, row, age, weight * rare)
+                row = row_of(scratch.place, scratch.evidence, scratch.touched, scratch.state, candidate)
+                count_pair(scratch.evidence, row, other - position, age, weight, slow, fast, rare * slow)
+                count_cosine(scratch.evidence, row, age, weight * rare)
     return count
 
 
 @njit(cache=True)
-def read_prefix(v, reading, w, query):  # type: ignore[no-untyped-def]
+def read_prefix(view, reading, scratch, query):  # type: ignore[no-untyped-def]
     """The occurrences of the newest distinct items of the prefix.
 
     All of them together are limited, or else a question would cost the more the denser the log is. A newer item may
@@ -249,4 +232,4 @@ def read_prefix(v, reading, w, query):  # type: ignore[no-untyped-def]
             is_repeated |= prefix[length - 1 - newer] == item
         if item >= 0 and not is_repeated:
             most = min(reading.reads, 2 * left // (items - age + 1))
-            left -= read_item(v, reading, w, item, age, query.own_session, query.time, most)
+            left -= read_item(view, reading, scratch, item, age, query.own_session, query.time, most)

@@ -51,45 +51,52 @@ ABSOLUTE = np.array(
         e.NEXT,
     ]
 )
+FIRST_ABSOLUTE, FIRST_NAMED = len(RELATIVE), len(RELATIVE) + len(ABSOLUTE)
+NAMED = 28
+(
+    # the item
+    POPULARITY_1,  # recent clicks, by the half-lives of the profile
+    POPULARITY_2,
+    POPULARITY_3,
+    POPULARITY_4,
+    TREND_SHORT,  # popularity_1 against popularity_2
+    TREND_LONG,
+    ITEM_AGE,
+    ITEM_IDLE,  # since its last click
+    CONTINUED_1,  # clicks that continued from another item
+    CONTINUED_2,
+    CONTINUED_SHARE,
+    ITEM_CLICKS,
+    ITEM_REPEAT_RATE,
+    # the session
+    TIMES_IN_SESSION,
+    CLICKS_SINCE,
+    IS_FIRST_OF_SESSION,
+    SESSION_LENGTH,
+    SESSION_VARIETY,
+    # confidence in the evidence
+    NEXT_RATE,
+    COSINE_LAST,
+    TOGETHER_RATE,
+    RECENT_RATE,
+    EVIDENCE,
+    BEST_NEIGHBOURS,
+    BEST_AFTER,
+    LAST_ITEM_CLICKS,
+    LAST_ITEM_AGE,
+    ITEMS_MET,
+) = range(FIRST_NAMED, FIRST_NAMED + NAMED)
 BASE = (
     *(f"{e.COLUMNS[number]}_relative" for number in RELATIVE.tolist()),
     *(e.COLUMNS[number] for number in ABSOLUTE.tolist()),
-    # item
-    "popularity_1",
-    "popularity_2",
-    "popularity_3",
-    "popularity_4",
-    "trend_short",
-    "trend_long",
-    "item_age",
-    "item_idle",
-    "continued_1",
-    "continued_2",
-    "continued_share",
-    "item_clicks",
-    "item_repeat_rate",
-    # session
-    "times_in_session",
-    "clicks_since",
-    "is_first_of_session",
-    "session_length",
-    "session_variety",
-    # confidence
-    "next_rate",
-    "cosine_last",
-    "together_rate",
-    "recent_rate",
-    "evidence",
-    "best_neighbours",
-    "best_after",
-    "last_item_clicks",
-    "last_item_age",
-    "items_met",
+    *(name.lower() for name in [*vars()][-NAMED:]),  # just those above
 )
-FIRST_ABSOLUTE, FIRST_ITEM = len(RELATIVE), len(RELATIVE) + len(ABSOLUTE)
-FIRST_SESSION, FIRST_CONFIDENCE, FIRST_CONTEXT = FIRST_ITEM + 13, FIRST_ITEM + 18, len(BASE)
-ITEM_AGE, POPULARITY_2, CONTINUED_1 = (BASE.index(name) for name in ("item_age", "popularity_2", "continued_1"))
-CLICKS_SINCE, EVIDENCE, RECENT_RELATIVE = (BASE.index(n) for n in ("clicks_since", "evidence", "recent_relative"))
+FIRST_CONTEXT = len(BASE)
+# the parts of `evidence`
+NEIGHBOURS_R, AFTER_R, COSINE_R, DIRECTED_R, COSINE_ROOT_R, SECOND_ORDER_R, RECENT_RELATIVE = (
+    RELATIVE.tolist().index(number)
+    for number in (e.NEIGHBOURS, e.AFTER, e.COSINE, e.DIRECTED, e.COSINE_ROOT, e.SECOND_ORDER, e.RECENT)
+)
 NOT_IN_SESSION = 99.0
 
 
@@ -111,19 +118,19 @@ def evidence_features(row, accumulators, best):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, inline="always")
-def item_features(v, row, item, time):  # type: ignore[no-untyped-def]
-    record = v.items[item]
+def item_features(view, row, item, time):  # type: ignore[no-untyped-def]
+    record = view.items[item]
     for half_life in range(4):
-        row[half_life] = decayed(v, item, half_life, time)
-    row[4] = (row[0] + 0.1) / (row[1] + 0.6)
-    row[5] = (row[1] + 0.1) / (row[3] + 2.4)
-    row[6] = elapsed(time, record.first)
-    row[7] = elapsed(time, record.last)
-    row[8] = decayed(v, item, CONTINUED, time)
-    row[9] = decayed(v, item, CONTINUED + 1, time)
-    row[10] = (row[9] + 0.5) / (row[1] + 1.0)
-    row[11] = record.clicks
-    row[12] = (record.repeats + 1.0) / (record.clicks + 10.0)
+        row[POPULARITY_1 + half_life] = decayed(view, item, half_life, time)
+    row[TREND_SHORT] = (row[POPULARITY_1] + 0.1) / (row[POPULARITY_2] + 0.6)
+    row[TREND_LONG] = (row[POPULARITY_2] + 0.1) / (row[POPULARITY_4] + 2.4)
+    row[ITEM_AGE] = elapsed(time, record.first)
+    row[ITEM_IDLE] = elapsed(time, record.last)
+    row[CONTINUED_1] = decayed(view, item, CONTINUED, time)
+    row[CONTINUED_2] = decayed(view, item, CONTINUED + 1, time)
+    row[CONTINUED_SHARE] = (row[CONTINUED_2] + 0.5) / (row[POPULARITY_2] + 1.0)
+    row[ITEM_CLICKS] = record.clicks
+    row[ITEM_REPEAT_RATE] = (record.repeats + 1.0) / (record.clicks + 10.0)
 
 
 @njit(cache=True, inline="always")
@@ -134,61 +141,61 @@ def session_features(row, item, query, distinct):  # type: ignore[no-untyped-def
         if prefix[place] == item:
             times += 1
             since = length - 1 - place
-    row[0] = times
-    row[1] = since
-    row[2] = 1.0 if item == prefix[0] else 0.0
-    row[3] = length
-    row[4] = distinct / length
+    row[TIMES_IN_SESSION] = times
+    row[CLICKS_SINCE] = since
+    row[IS_FIRST_OF_SESSION] = 1.0 if item == prefix[0] else 0.0
+    row[SESSION_LENGTH] = length
+    row[SESSION_VARIETY] = distinct / length
 
 
 @njit(cache=True, inline="always")
-def confidence_features(v, row, whole, accumulators, best, item, query, met):  # type: ignore[no-untyped-def]
-    clicks = v.items[item].clicks
+def confidence_features(view, row, accumulators, best, item, query, met):  # type: ignore[no-untyped-def]
+    clicks = view.items[item].clicks
     last = query.prefix[query.length - 1]
-    last_clicks = v.items[last].clicks if last >= 0 else 0
+    last_clicks = view.items[last].clicks if last >= 0 else 0
     together = accumulators[e.TOGETHER_LAST]
-    row[0] = accumulators[e.NEXT_LAST] / (last_clicks + 3.0)
-    row[1] = together / np.sqrt((last_clicks + e.SMOOTHING) * (clicks + e.SMOOTHING))
-    row[2] = together / (clicks + 2.0)
-    row[3] = accumulators[e.RECENT] / (whole[POPULARITY_2] + 1.0)
-    # neighbours, after, cosine, directed and cosine_root count once, second order twice: all relative
-    row[4] = whole[0] + whole[4] + whole[9] + whole[10] + whole[13] + 2.0 * whole[15]
-    row[5] = best[e.NEIGHBOURS]
-    row[6] = best[e.AFTER]
-    row[7] = last_clicks
-    row[8] = elapsed(query.time, v.items[last].first) if last >= 0 else np.nan
-    row[9] = met
+    row[NEXT_RATE] = accumulators[e.NEXT_LAST] / (last_clicks + 3.0)
+    row[COSINE_LAST] = together / np.sqrt((last_clicks + e.SMOOTHING) * (clicks + e.SMOOTHING))
+    row[TOGETHER_RATE] = together / (clicks + 2.0)
+    row[RECENT_RATE] = accumulators[e.RECENT] / (row[POPULARITY_2] + 1.0)
+    once = row[NEIGHBOURS_R] + row[AFTER_R] + row[COSINE_R] + row[DIRECTED_R] + row[COSINE_ROOT_R]
+    row[EVIDENCE] = once + 2.0 * row[SECOND_ORDER_R]
+    row[BEST_NEIGHBOURS] = best[e.NEIGHBOURS]
+    row[BEST_AFTER] = best[e.AFTER]
+    row[LAST_ITEM_CLICKS] = last_clicks
+    row[LAST_ITEM_AGE] = elapsed(query.time, view.items[last].first) if last >= 0 else np.nan
+    row[ITEMS_MET] = met
 
 
 @njit(cache=True, inline="always")
-def context_features(v, row, whole, item, query):  # type: ignore[no-untyped-def]
+def context_features(view, row, item, query):  # type: ignore[no-untyped-def]
     """How much more the item is clicked under each value of the context than other items are, then the context."""
-    at, product, codes = 0, 1.0, query.codes
-    if v.context.shape[1] > 0:
-        total = v.clocks[CONTEXT_TOTAL] + 1e-9
-        left = np.exp(-v.rates[CONTEXT_HALF_LIFE] * elapsed(query.time, v.items[item].last))
-        clicks = whole[FIRST_ITEM + CONTEXT_HALF_LIFE]
+    at, product, codes = FIRST_CONTEXT, 1.0, query.codes
+    if view.context.shape[1] > 0:
+        total = view.clocks[CONTEXT_TOTAL] + 1e-9
+        left = np.exp(-view.rates[CONTEXT_HALF_LIFE] * elapsed(query.time, view.items[item].last))
+        clicks = row[POPULARITY_1 + CONTEXT_HALF_LIFE]
         for column in range(len(codes)):
             lift = np.nan
-            if codes[column] < v.context.shape[1]:
-                share = (v.context_total[codes[column]] + 1.0) / (total + 10.0)
-                lift = (v.context[item, codes[column]] * left + 2.0 * share) / (clicks + 2.0) / share
+            if codes[column] < view.context.shape[1]:
+                share = (view.context_total[codes[column]] + 1.0) / (total + 10.0)
+                lift = (view.context[item, codes[column]] * left + 2.0 * share) / (clicks + 2.0) / share
                 product *= lift
             row[at] = lift
             at += 1
         row[at] = product
-        row[at + 1] = product * whole[POPULARITY_2]
+        row[at + 1] = product * row[POPULARITY_2]
         at += 2
     for column in range(len(query.context)):
         row[at + column] = query.context[column]
 
 
 @njit(cache=True)
-def best_evidence(w, chosen, count):  # type: ignore[no-untyped-def]
+def best_evidence(scratch, chosen, count):  # type: ignore[no-untyped-def]
     """Largest value of each accumulator among the candidates."""
     best = np.zeros(e.WIDTH, np.float32)
     for place in range(count):
-        row = w.evidence[w.place[chosen[place]] & 0xFFFF]
+        row = scratch.evidence[scratch.place[chosen[place]] & 0xFFFF]
         for column in range(e.WIDTH):
             best[column] = max(best[column], row[column])
     return best
@@ -206,15 +213,15 @@ def distinct_items(query):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def write_features(v, w, chosen, count, query, met, rows):  # type: ignore[no-untyped-def]
+def write_features(view, scratch, chosen, count, query, met, rows):  # type: ignore[no-untyped-def]
     """Feature rows of the `count` candidates of a query into `rows`. `met`: items met while reading."""
-    best = best_evidence(w, chosen, count)
+    best = best_evidence(scratch, chosen, count)
     distinct = distinct_items(query)
     for place in range(count):
         item, row = chosen[place], rows[place]
-        accumulators = w.evidence[w.place[item] & 0xFFFF]
+        accumulators = scratch.evidence[scratch.place[item] & 0xFFFF]
         evidence_features(row, accumulators, best)
-        item_features(v, row[FIRST_ITEM:], item, query.time)
-        session_features(row[FIRST_SESSION:], item, query, distinct)
-        confidence_features(v, row[FIRST_CONFIDENCE:], row, accumulators, best, item, query, met)
-        context_features(v, row[FIRST_CONTEXT:], row, item, query)
+        item_features(view, row, item, query.time)
+        session_features(row, item, query, distinct)
+        confidence_features(view, row, accumulators, best, item, query, met)
+        context_features(view, row, item, query)

@@ -67,38 +67,38 @@ def threshold(scores, count):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, inline="always")
-def vote(v, w, slot, shared_at, long, short, fall, fall_short):  # type: ignore[no-untyped-def]
+def vote(view, scratch, slot, shared_at, long, short, fall, fall_short):  # type: ignore[no-untyped-def]
     """One near session speaks for its items; a similarity of 0 is not near enough in that memory."""
-    for position in range(v.sessions[slot].length):
-        candidate = v.session_items[slot, position]
+    for position in range(view.sessions[slot].length):
+        candidate = view.session_items[slot, position]
         if position == shared_at or candidate < 0:
             continue
-        row = row_of(w.place, w.evidence, w.touched, w.state, candidate)
+        row = row_of(scratch.place, scratch.evidence, scratch.touched, scratch.state, candidate)
         distance = position - shared_at
         if long > 0:
             score = long * fall[abs(distance)]
-            w.evidence[row, NEIGHBOURS] += score
-            w.evidence[row, NEIGHBOUR_COUNT] += np.float32(1.0)
-            w.evidence[row, NEAREST] = max(w.evidence[row, NEAREST], long)
+            scratch.evidence[row, NEIGHBOURS] += score
+            scratch.evidence[row, NEIGHBOUR_COUNT] += np.float32(1.0)
+            scratch.evidence[row, NEAREST] = max(scratch.evidence[row, NEAREST], long)
             if distance > 0:
-                w.evidence[row, NEIGHBOURS_AFTER] += score
+                scratch.evidence[row, NEIGHBOURS_AFTER] += score
         if short > 0:
-            w.evidence[row, NEIGHBOURS_RECENT] += short * fall_short[abs(distance)]
+            scratch.evidence[row, NEIGHBOURS_RECENT] += short * fall_short[abs(distance)]
 
 
 @njit(cache=True)
-def nearest_sessions(v, reading, w, query):  # type: ignore[no-untyped-def]
+def nearest_sessions(view, reading, scratch, query):  # type: ignore[no-untyped-def]
     """Similarities of the sessions met, by recency and length; the nearest ones vote. Resets the similarities."""
-    met = w.state[MET]
+    met = scratch.state[MET]
     long, short = np.empty(met, np.float32), np.empty(met, np.float32)
     for place in range(met):
-        slot = w.near[place]
-        session = v.sessions[slot]
+        slot = scratch.near[place]
+        session = view.sessions[slot]
         passed = elapsed(query.time, session.last)
         scale = np.float32(1.0 / np.sqrt(np.float32(query.length) * session.length))
-        long[place] = w.similarity[slot, LONG] * scale * decay(passed, reading.recency)
-        short[place] = w.similarity[slot, SHORT] * scale * decay(passed, reading.recency_short)
-        w.similarity[slot, LONG] = np.float32(0.0)
+        long[place] = scratch.similarity[slot, LONG] * scale * decay(passed, reading.neighbour_recency)
+        short[place] = scratch.similarity[slot, SHORT] * scale * decay(passed, reading.neighbour_recency_short)
+        scratch.similarity[slot, LONG] = np.float32(0.0)
     least = threshold(long, reading.neighbours)
     least_short = threshold(short, max(reading.neighbours // 5, 1))
     fall, fall_short = np.empty(SESSION_ITEMS, np.float32), np.empty(SESSION_ITEMS, np.float32)
@@ -109,17 +109,19 @@ def nearest_sessions(v, reading, w, query):  # type: ignore[no-untyped-def]
         of_long = long[place] if long[place] >= least else np.float32(0.0)
         of_short = short[place] if short[place] >= least_short else np.float32(0.0)
         if of_long > 0 or of_short > 0:
-            slot = w.near[place]
-            vote(v, w, slot, np.int64(w.similarity[slot, SHARED_AT]), of_long, of_short, fall, fall_short)
+            slot = scratch.near[place]
+            vote(
+                view, scratch, slot, np.int64(scratch.similarity[slot, SHARED_AT]), of_long, of_short, fall, fall_short
+            )
 
 
 @njit(cache=True)
-def complete(v, w):  # type: ignore[no-untyped-def]
+def complete(view, scratch):  # type: ignore[no-untyped-def]
     """Divide by how often each item is clicked anyway."""
-    all_clicks = np.float32(np.log(v.counters[CLICKS] + 1.0))
-    for place in range(w.state[ROWS]):
-        close_part(w.evidence, place)
-        row, clicks = w.evidence[place], v.items[w.touched[place]].clicks
+    all_clicks = np.float32(np.log(view.counters[CLICKS] + 1.0))
+    for place in range(scratch.state[ROWS]):
+        close_part(scratch.evidence, place)
+        row, clicks = scratch.evidence[place], view.items[scratch.touched[place]].clicks
         inverse = all_clicks - np.log(np.float32(clicks + 1))
         row[NEIGHBOURS] *= inverse
         row[NEIGHBOURS_RECENT] *= inverse
@@ -133,57 +135,57 @@ def complete(v, w):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def read_second_order(v, reading, w, item, weight):  # type: ignore[no-untyped-def]
+def read_second_order(view, reading, scratch, item, weight):  # type: ignore[no-untyped-def]
     """Items seen close to one of the best first-order items."""
-    oldest = v.counters[CLICKS] - len(v.log)
-    gone = v.counters[SESSIONS] - len(v.sessions)
-    entry, count = v.items[item].head, 0
+    oldest = view.counters[CLICKS] - len(view.log)
+    gone = view.counters[SESSIONS] - len(view.sessions)
+    entry, count = view.items[item].head, 0
     while entry > 0 and entry > oldest and count < reading.second_order_reads:
-        word = v.log[(entry - 1) & (len(v.log) - 1), 0]
-        entry = v.log[(entry - 1) & (len(v.log) - 1), 1]
+        word = view.log[(entry - 1) & (len(view.log) - 1), 0]
+        entry = view.log[(entry - 1) & (len(view.log) - 1), 1]
         number, position = word >> 5, word & 31
         if number <= gone:
             break
         count += 1
-        slot = number & (len(v.sessions) - 1)
-        end = min(v.sessions[slot].length, position + SECOND_ORDER_WINDOW + 1)
+        slot = number & (len(view.sessions) - 1)
+        end = min(view.sessions[slot].length, position + SECOND_ORDER_WINDOW + 1)
         for other in range(max(0, position - SECOND_ORDER_WINDOW), end):
-            candidate = v.session_items[slot, other]
+            candidate = view.session_items[slot, other]
             if other != position and candidate >= 0:
-                row = row_of(w.place, w.evidence, w.touched, w.state, candidate)
-                w.evidence[row, SECOND_ORDER] += weight / np.float32(abs(other - position))
+                row = row_of(scratch.place, scratch.evidence, scratch.touched, scratch.state, candidate)
+                scratch.evidence[row, SECOND_ORDER] += weight / np.float32(abs(other - position))
 
 
 @njit(cache=True)
-def second_order(v, reading, w, query):  # type: ignore[no-untyped-def]
+def second_order(view, reading, scratch, query):  # type: ignore[no-untyped-def]
     """The same reading once more, from the items with most DIRECTED that are not in the prefix."""
     best = np.empty(reading.second_order_items, np.float32)
     items = np.empty(reading.second_order_items, np.int32)
     count = 0
-    for place in range(w.state[ROWS]):
-        item = w.touched[place]
+    for place in range(scratch.state[ROWS]):
+        item = scratch.touched[place]
         is_own = False
         for age in range(min(query.length, reading.prefix_items)):
             is_own |= query.prefix[query.length - 1 - age] == item
-        if not is_own and w.evidence[place, DIRECTED] > 0:
-            count = push_top(best, items, count, len(best), w.evidence[place, DIRECTED], item)
+        if not is_own and scratch.evidence[place, DIRECTED] > 0:
+            count = push_top(best, items, count, len(best), scratch.evidence[place, DIRECTED], item)
     for place in range(count):
-        weight = np.float32(best[place] * rarity(v.items[items[place]].clicks))
-        read_second_order(v, reading, w, items[place], weight)
-    for place in range(w.state[ROWS]):
-        if w.evidence[place, SECOND_ORDER] > 0:
-            w.evidence[place, SECOND_ORDER] *= rarity(v.items[w.touched[place]].clicks)
+        weight = np.float32(best[place] * rarity(view.items[items[place]].clicks))
+        read_second_order(view, reading, scratch, items[place], weight)
+    for place in range(scratch.state[ROWS]):
+        if scratch.evidence[place, SECOND_ORDER] > 0:
+            scratch.evidence[place, SECOND_ORDER] *= rarity(view.items[scratch.touched[place]].clicks)
 
 
 @njit(cache=True)
-def gather(v, reading, w, query):  # type: ignore[no-untyped-def]
+def gather(view, reading, scratch, query):  # type: ignore[no-untyped-def]
     """All evidence for a query, into the scratch."""
-    w.state[QUERY] += 1
-    w.state[ROWS] = 0
-    w.state[MET] = 0
-    read_prefix(v, reading, w, query)
-    if w.state[MET] > 0:
-        nearest_sessions(v, reading, w, query)
-        complete(v, w)
+    scratch.state[QUERY] += 1
+    scratch.state[ROWS] = 0
+    scratch.state[MET] = 0
+    read_prefix(view, reading, scratch, query)
+    if scratch.state[MET] > 0:
+        nearest_sessions(view, reading, scratch, query)
+        complete(view, scratch)
         if reading.second_order_items > 0:
-            second_order(v, reading, w, query)
+            second_order(view, reading, scratch, query)

@@ -70,51 +70,51 @@ def sort_best_first(scores, items, count):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, inline="always")
-def decayed(v, item, column, time):  # type: ignore[no-untyped-def]
+def decayed(view, item, column, time):  # type: ignore[no-untyped-def]
     """Popularity (columns 0-3) or continued clicks (4, 5) of an item at `time`."""
-    rate = v.rates[column if column < CONTINUED else column - CONTINUED]
-    return v.popularity[item, column] * np.float32(np.exp(-rate * elapsed(time, v.items[item].last)))
+    rate = view.rates[column if column < CONTINUED else column - CONTINUED]
+    return view.popularity[item, column] * np.float32(np.exp(-rate * elapsed(time, view.items[item].last)))
 
 
 @njit(cache=True, inline="always")
-def push_item(v, clock, scores, items, counts, item, time):  # type: ignore[no-untyped-def]
-    now = decayed(v, item, 0, time)
-    continued = decayed(v, item, CONTINUED, time)
-    counts[0] = push_top(scores[0], items[0], counts[0], HOT_LENGTH, decayed(v, item, 1, time), item)
+def push_item(view, clock, scores, items, counts, item, time):  # type: ignore[no-untyped-def]
+    now = decayed(view, item, 0, time)
+    continued = decayed(view, item, CONTINUED, time)
+    counts[0] = push_top(scores[0], items[0], counts[0], HOT_LENGTH, decayed(view, item, 1, time), item)
     counts[1] = push_top(scores[1], items[1], counts[1], HOT_LENGTH, now, item)
     counts[2] = push_top(scores[2], items[2], counts[2], HOT_LENGTH, continued, item)
-    if elapsed(time, v.items[item].first) < clock.new_age:
+    if elapsed(time, view.items[item].first) < clock.new_age:
         score = continued + np.float32(0.05) * now
         counts[3] = push_top(scores[3], items[3], counts[3], HOT_LENGTH, score, item)
 
 
 @njit(cache=True)
-def refresh_hot(v, clock, time):  # type: ignore[no-untyped-def]
+def refresh_hot(view, clock, time):  # type: ignore[no-untyped-def]
     """Compute the lists from the newest clicks; announced items without a click are at the end of the new ones."""
     scores = np.zeros((HOT_LISTS, HOT_LENGTH), np.float32)
     items = np.zeros((HOT_LISTS, HOT_LENGTH), np.int32)
     counts = np.zeros(HOT_LISTS, np.int64)
-    newest = v.counters[CLICKS]
-    for entry in range(newest - 1, max(0, newest - min(clock.hot_clicks, len(v.log))) - 1, -1):
-        word = v.log[entry & (len(v.log) - 1), 0]
+    newest = view.counters[CLICKS]
+    for entry in range(newest - 1, max(0, newest - min(clock.hot_clicks, len(view.log))) - 1, -1):
+        word = view.log[entry & (len(view.log) - 1), 0]
         number = word >> 5
-        if number <= v.counters[SESSIONS] - len(v.sessions):
+        if number <= view.counters[SESSIONS] - len(view.sessions):
             continue
-        item = v.session_items[number & (len(v.sessions) - 1), word & 31]
-        if item >= 0 and v.items[item].head == entry + 1 and may_be_hot(v.items, item, v.clocks[EVENTS]):
-            push_item(v, clock, scores, items, counts, item, time)
-    for place in range(max(0, v.counters[NEW] - NEW_RING), v.counters[NEW]):
-        item = v.new_ring[place % NEW_RING]
-        if item < 0 or v.items[item].clicks > 0 or not may_be_hot(v.items, item, v.clocks[EVENTS]):
+        item = view.session_items[number & (len(view.sessions) - 1), word & 31]
+        if item >= 0 and view.items[item].head == entry + 1 and may_be_hot(view.items, item, view.clocks[EVENTS]):
+            push_item(view, clock, scores, items, counts, item, time)
+    for place in range(max(0, view.counters[NEW] - NEW_RING), view.counters[NEW]):
+        item = view.new_ring[place % NEW_RING]
+        if item < 0 or view.items[item].clicks > 0 or not may_be_hot(view.items, item, view.clocks[EVENTS]):
             continue
-        if elapsed(time, v.items[item].first) < clock.new_age:
+        if elapsed(time, view.items[item].first) < clock.new_age:
             counts[3] = push_top(scores[3], items[3], counts[3], HOT_LENGTH, np.float32(0.0), item)
     for kind in range(HOT_LISTS):
         sort_best_first(scores[kind], items[kind], counts[kind])
-        v.hot_length[kind] = counts[kind]
-        v.hot[kind, : counts[kind]] = items[kind, : counts[kind]]
-    v.clocks[HOT_AT] = time
-    v.counters[HOT_CLICKS] = v.counters[CLICKS]
+        view.hot_length[kind] = counts[kind]
+        view.hot[kind, : counts[kind]] = items[kind, : counts[kind]]
+    view.clocks[HOT_AT] = time
+    view.counters[HOT_CLICKS] = view.counters[CLICKS]
 
 
 @njit(cache=True)
@@ -125,7 +125,7 @@ def are_hot_lists_due(clocks, counters, refresh, time):  # type: ignore[no-untyp
 
 
 @njit(cache=True)
-def apply_clicks(v, clock, beyond, clicks):  # type: ignore[no-untyped-def]
+def apply_clicks(view, clock, beyond, clicks):  # type: ignore[no-untyped-def]
     """Apply, in order, the clicks with an input offset above `beyond`; returns how many.
 
     Args:
@@ -137,17 +137,17 @@ def apply_clicks(v, clock, beyond, clicks):  # type: ignore[no-untyped-def]
         if offsets[click] <= beyond or rows[click] < 0:
             continue
         who = users[click], is_repeated[click]
-        time = apply_click(v, clock, session_keys[click], rows[click], times[click], codes[click], *who)
-        if v.clocks[NEXT] <= v.clocks[EVENTS]:
-            release(v, clock)
-        if are_hot_lists_due(v.clocks, v.counters, clock.hot_refresh, time):
-            refresh_hot(v, clock, v.clocks[NOW])
+        time = apply_click(view, clock, session_keys[click], rows[click], times[click], codes[click], *who)
+        if view.clocks[NEXT] <= view.clocks[EVENTS]:
+            release(view, clock)
+        if are_hot_lists_due(view.clocks, view.counters, clock.hot_refresh, time):
+            refresh_hot(view, clock, view.clocks[NOW])
         applied += 1
     return applied
 
 
 @njit(cache=True)
-def apply_items(v, clock, beyond, changes):  # type: ignore[no-untyped-def]
+def apply_items(view, clock, beyond, changes):  # type: ignore[no-untyped-def]
     """Apply, in order, the item changes with an input offset above `beyond`; returns how many.
 
     Args:
@@ -159,8 +159,8 @@ def apply_items(v, clock, beyond, changes):  # type: ignore[no-untyped-def]
         if offsets[change] <= beyond:
             continue
         said = times[change], published[change], is_available[change], is_removed[change]
-        change_item(v, clock, rows[change], *said)
-        if v.clocks[NEXT] <= v.clocks[EVENTS]:
-            release(v, clock)
+        change_item(view, clock, rows[change], *said)
+        if view.clocks[NEXT] <= view.clocks[EVENTS]:
+            release(view, clock)
         applied += 1
     return applied

@@ -40,87 +40,87 @@ def may_be_hot(items, item, now):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def change_item(v, clock, item, time, published, is_available, is_removed):  # type: ignore[no-untyped-def]
+def change_item(view, clock, item, time, published, is_available, is_removed):  # type: ignore[no-untyped-def]
     """What the shop said of an item. `published`: epoch seconds, NaN unknown."""
-    record = v.items[item]
-    v.clocks[EVENTS] = max(v.clocks[EVENTS], time)
+    record = view.items[item]
+    view.clocks[EVENTS] = max(view.clocks[EVENTS], time)
     if is_removed or (record.is_removed != 0 and is_available != 0):
-        forget_item(v, clock, item)
+        forget_item(view, clock, item)
         record.is_removed = 1 if is_removed else 0
     record.is_available = is_available
     record.published = 0.0 if is_removed or np.isnan(published) else published
-    if is_available != 0 and record.published > v.clocks[EVENTS]:
-        wait(v, clock, item)
+    if is_available != 0 and record.published > view.clocks[EVENTS]:
+        wait(view, clock, item)
         record.is_announced = 1
     elif is_available != 0 and record.is_announced == 0:
         if record.clicks == 0:
-            first_seen(v, item, profile_time(v, clock, published if published < time else time))
+            first_seen(view, item, profile_time(view, clock, published if published < time else time))
         record.is_announced = 1
     if record.is_waiting != 0:
-        v.clocks[NEXT] = min(v.clocks[NEXT], record.published)
+        view.clocks[NEXT] = min(view.clocks[NEXT], record.published)
 
 
 @njit(cache=True)
-def profile_time(v, clock, event_time):  # type: ignore[no-untyped-def]
-    return np.float64(v.counters[SESSIONS]) if clock.counts_sessions else event_time
+def profile_time(view, clock, event_time):  # type: ignore[no-untyped-def]
+    return np.float64(view.counters[SESSIONS]) if clock.counts_sessions else event_time
 
 
 @njit(cache=True)
-def wait(v, clock, item):  # type: ignore[no-untyped-def]
-    record = v.items[item]
+def wait(view, clock, item):  # type: ignore[no-untyped-def]
+    record = view.items[item]
     if record.clicks == 0 and record.is_announced == 0:  # or it would be the first to be forgotten
-        record.first = record.last = profile_time(v, clock, v.clocks[EVENTS])
+        record.first = record.last = profile_time(view, clock, view.clocks[EVENTS])
     if record.is_waiting == 0:
         record.is_waiting = 1
-        v.waiting[v.counters[WAITING]] = item
-        v.counters[WAITING] += 1
+        view.waiting[view.counters[WAITING]] = item
+        view.counters[WAITING] += 1
 
 
 @njit(cache=True)
-def release(v, clock):  # type: ignore[no-untyped-def]
+def release(view, clock):  # type: ignore[no-untyped-def]
     """Waiting items whose time has come, NEXT being it, are new from now on. One pass over those that wait."""
-    now = v.clocks[EVENTS]
-    kept, v.clocks[NEXT] = 0, np.inf
-    for place in range(v.counters[WAITING]):
-        item = v.waiting[place]
-        record = v.items[item]
+    now = view.clocks[EVENTS]
+    kept, view.clocks[NEXT] = 0, np.inf
+    for place in range(view.counters[WAITING]):
+        item = view.waiting[place]
+        record = view.items[item]
         if record.published > now:
-            v.waiting[kept] = item
+            view.waiting[kept] = item
             kept += 1
-            v.clocks[NEXT] = min(v.clocks[NEXT], record.published)
+            view.clocks[NEXT] = min(view.clocks[NEXT], record.published)
             continue
         record.is_waiting = 0
         if record.is_available != 0:
-            first_seen(v, item, profile_time(v, clock, record.published if record.published > 0 else now))
+            first_seen(view, item, profile_time(view, clock, record.published if record.published > 0 else now))
         else:
             record.is_announced = 0  # it is new when it becomes available
-    v.counters[WAITING] = kept
-    v.clocks[HOT_AT] = -1e18  # the next click computes the lists
+    view.counters[WAITING] = kept
+    view.clocks[HOT_AT] = -1e18  # the next click computes the lists
 
 
 @njit(cache=True)
-def forget_item(v, clock, item):  # type: ignore[no-untyped-def]
+def forget_item(view, clock, item):  # type: ignore[no-untyped-def]
     """As if nobody had ever clicked it. The row stays: who clicks what is removed must not bring it back."""
-    record = v.items[item]
-    oldest, gone = v.counters[CLICKS] - len(v.log), v.counters[SESSIONS] - len(v.sessions)
+    record = view.items[item]
+    oldest, gone = view.counters[CLICKS] - len(view.log), view.counters[SESSIONS] - len(view.sessions)
     entry = record.head
     while entry > 0 and entry > oldest:
-        word = v.log[(entry - 1) & (len(v.log) - 1), 0]
-        entry = v.log[(entry - 1) & (len(v.log) - 1), 1]
+        word = view.log[(entry - 1) & (len(view.log) - 1), 0]
+        entry = view.log[(entry - 1) & (len(view.log) - 1), 1]
         if word >> 5 > gone:
-            v.session_items[(word >> 5) & (len(v.sessions) - 1), word & 31] = -1
-    v.popularity[item, :] = 0.0
-    v.context[item, :] = 0.0
+            view.session_items[(word >> 5) & (len(view.sessions) - 1), word & 31] = -1
+    view.popularity[item, :] = 0.0
+    view.context[item, :] = 0.0
     record.head = record.clicks = record.repeats = 0
     record.is_announced = record.has_others = 0
-    record.first = record.last = profile_time(v, clock, v.clocks[EVENTS])
+    record.first = record.last = profile_time(view, clock, view.clocks[EVENTS])
     for place in range(NEW_RING):
-        if v.new_ring[place] == item:
-            v.new_ring[place] = -1
+        if view.new_ring[place] == item:
+            view.new_ring[place] = -1
     for kind in range(HOT_LISTS):
         kept = 0
-        for place in range(v.hot_length[kind]):
-            if v.hot[kind, place] != item:
-                v.hot[kind, kept] = v.hot[kind, place]
+        for place in range(view.hot_length[kind]):
+            if view.hot[kind, place] != item:
+                view.hot[kind, kept] = view.hot[kind, place]
                 kept += 1
-        v.hot_length[kind] = kept
+        view.hot_length[kind] = kept

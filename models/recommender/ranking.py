@@ -34,7 +34,7 @@ class Settings(NamedTuple):
 
 
 @njit(cache=True)
-def build_rows(v, settings, w, queries, items, rows, facts):  # type: ignore[no-untyped-def]
+def build_rows(view, settings, scratch, queries, items, rows, facts):  # type: ignore[no-untyped-def]
     """Candidates and feature rows of all queries, one after another; returns how many in all.
 
     Args:
@@ -48,15 +48,15 @@ def build_rows(v, settings, w, queries, items, rows, facts):  # type: ignore[no-
     for place in range(len(lengths)):
         prefix = np.full(PREFIX, -1, np.int64)
         for n in range(lengths[place]):
-            prefix[n] = find(v.item_table, v.items, prefixes[place, n])
-        slot = find(v.session_table, v.sessions, sessions[place])
-        own_session = v.sessions[slot].number if slot >= 0 else np.int64(-1)
+            prefix[n] = find(view.item_table, view.items, prefixes[place, n])
+        slot = find(view.session_table, view.sessions, sessions[place])
+        own_session = view.sessions[slot].number if slot >= 0 else np.int64(-1)
         query = Query(prefix, lengths[place], own_session, times[place], codes[place], context[place], now[place])
-        gather(v, settings.reading, w, query)
-        met = w.state[ROWS]
-        chosen = items[total : total + settings.choice.maximum]
-        count = choose(v, settings.choice, w, query, chosen)
-        write_features(v, w, chosen, count, query, met, rows[total : total + count])
+        gather(view, settings.reading, scratch, query)
+        met = scratch.state[ROWS]
+        chosen = items[total : total + settings.choice.max_candidates]
+        count = choose(view, settings.choice, scratch, query, chosen)
+        write_features(view, scratch, chosen, count, query, met, rows[total : total + count])
         facts[0][place], facts[1][place] = count, met
         total += count
     return total

@@ -16,12 +16,12 @@ from models.recommender.item_life import may_be_hot
 
 
 @njit(cache=True)
-def _shown(v, rows, now):  # type: ignore[no-untyped-def]
+def _shown(view, rows, now):  # type: ignore[no-untyped-def]
     """Those that may be in a list, each once, in their order."""
     kept, seen = np.empty(len(rows), np.int64), {np.int64(-1)}
     count = 0
     for row in rows:
-        if np.int64(row) not in seen and may_be_hot(v.items, row, now):
+        if np.int64(row) not in seen and may_be_hot(view.items, row, now):
             kept[count] = row
             count += 1
         seen.add(np.int64(row))
