@@ -72,7 +72,7 @@ class Decided(NamedTuple):
 
 
 @njit(cache=True)
-def _emit(row, at, state, reason, value, threshold, journal):  # type: ignore[no-untyped-def]
+def _emit(row, at, state, reason, value, threshold, journal):
     """Write one transition of the alert as it stands in the row."""
     target = at.target
     one = journal.transitions[journal.count[0]]
@@ -85,13 +85,13 @@ def _emit(row, at, state, reason, value, threshold, journal):  # type: ignore[no
 
 
 @njit(cache=True)
-def _clear(row, at, reason, value, threshold, journal):  # type: ignore[no-untyped-def]
+def _clear(row, at, reason, value, threshold, journal):
     _emit(row, at, CLEARED, reason, value, threshold, journal)
     row.severity[at.target] = 0
 
 
 @njit(cache=True)
-def _end(row, at, reason, policy, journal):  # type: ignore[no-untyped-def]
+def _end(row, at, reason, policy, journal):
     """Clear an alert for a reason other than a score; it keeps the value that it had before the present time, so that
     a reading and an entry of the same time may come in either order.
     """
@@ -101,7 +101,7 @@ def _end(row, at, reason, policy, journal):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _forget(row, target):  # type: ignore[no-untyped-def]
+def _forget(row, target):
     """A new life: filters and delays start anew."""
     row.is_filtered[target] = 0
     row.beyond[target, :] = 0
@@ -111,7 +111,7 @@ def _forget(row, target):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _severity(row, at, steady, policy):  # type: ignore[no-untyped-def]
+def _severity(row, at, steady, policy):
     """Count the delays of each level; the severity of the highest one that holds, 0: none."""
     target, badness, highest = at.target, policy.sign * steady, 0
     for level in range(LEVELS):
@@ -131,7 +131,7 @@ def _severity(row, at, steady, policy):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _move(row, at, severity, value, policy, journal):  # type: ignore[no-untyped-def]
+def _move(row, at, severity, value, policy, journal):
     """Bring the alert to another severity."""
     target = at.target
     was = row.severity[target]
@@ -155,7 +155,7 @@ def _move(row, at, severity, value, policy, journal):  # type: ignore[no-untyped
 
 
 @njit(cache=True)
-def _replace(row, at, policy, journal):  # type: ignore[no-untyped-def]
+def _replace(row, at, policy, journal):
     """Clear the alert of what was replaced, unless it was raised after that, or the replacement is only planned.
 
     Filters begin anew with the first reading after it, which is renewed: readings up to it are of the old part.
@@ -165,7 +165,7 @@ def _replace(row, at, policy, journal):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _judge(row, at, raw, step, is_renewed, policy, journal):  # type: ignore[no-untyped-def]
+def _judge(row, at, raw, step, is_renewed, policy, journal):
     """One score of one target."""
     if is_renewed:
         if row.severity[at.target] > 0:
@@ -182,7 +182,7 @@ def _judge(row, at, raw, step, is_renewed, policy, journal):  # type: ignore[no-
 
 
 @njit(cache=True)
-def _settle(row, at, policy, journal):  # type: ignore[no-untyped-def]
+def _settle(row, at, policy, journal):
     """Judge the reading that came in parts, of which no other will come."""
     raw = np.float64(row.waiting[at.target])
     row.waiting[at.target] = -1.0
@@ -191,7 +191,7 @@ def _settle(row, at, policy, journal):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _score(row, at, raw, role, seen, policy, journal):  # type: ignore[no-untyped-def]
+def _score(row, at, raw, role, seen, policy, journal):
     """One score of a reading or a part of it, in time."""
     is_renewed, step = seen.is_renewed[at.event, at.target] == 1, seen.step[at.event]
     is_waiting = row.waiting_step > 0
@@ -213,7 +213,7 @@ def _score(row, at, raw, role, seen, policy, journal):  # type: ignore[no-untype
 
 
 @njit(cache=True)
-def _log(row, at, kind, part, policy, journal):  # type: ignore[no-untyped-def]
+def _log(row, at, kind, part, policy, journal):
     """An entry of the log that was news."""
     if kind == REPLACEMENT and part in (at.target, policy.parts):
         _replace(row, at, policy, journal)
@@ -224,7 +224,7 @@ def _log(row, at, kind, part, policy, journal):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _decide(rows, slots, events, seen, raw, policy, journal):  # type: ignore[no-untyped-def]
+def _decide(rows, slots, events, seen, raw, policy, journal):
     targets = raw.shape[1]
     for i in range(len(slots)):
         row, role, status = rows[slots[i]], seen.role[i], seen.status[i]

@@ -70,7 +70,7 @@ class Work(NamedTuple):
 
 
 @njit(cache=True)
-def regime_of(variables, centroids, centre, scale):  # type: ignore[no-untyped-def]
+def regime_of(variables, centroids, centre, scale):
     """Nearest centroid; -1 when a variable is missing and there is more than one."""
     if len(centroids) == 1:
         return 0
@@ -88,7 +88,7 @@ def regime_of(variables, centroids, centre, scale):  # type: ignore[no-untyped-d
 
 
 @njit(cache=True)
-def _expected(offset, load, regime, s, channels):  # type: ignore[no-untyped-def]
+def _expected(offset, load, regime, s, channels):
     """z that a sensor should show at the levels that the channels have now."""
     z = offset[regime, s]
     for k in range(len(channels)):
@@ -97,7 +97,7 @@ def _expected(offset, load, regime, s, channels):  # type: ignore[no-untyped-def
 
 
 @njit(cache=True, inline="always")
-def normalise(prep, regime, readings, work):  # type: ignore[no-untyped-def]
+def normalise(prep, regime, readings, work):
     """z of the sensors that said something; returns how many did.
 
     What a few say that is beyond belief is taken as not said. When most are, it is the asset that is strange.
@@ -123,7 +123,7 @@ def normalise(prep, regime, readings, work):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _likeliest(channels, readings, learned):  # type: ignore[no-untyped-def]
+def _likeliest(channels, readings, learned):
     """The regime in which the sensors show what is expected at the levels of the channels; -1: too few are there."""
     sensors, mean, sd, noise, offset, load = learned
     best, least, most = -1, np.inf, len(sensors)
@@ -142,7 +142,7 @@ def _likeliest(channels, readings, learned):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def bridged_regime(row, readings, variables, known, regimes, learned):  # type: ignore[no-untyped-def]
+def bridged_regime(row, readings, variables, known, regimes, learned):
     """The regime of a reading without the variables that tell it: that which fits the sensors best, or the last known.
 
     -1: unknown. It is given only the arrays it needs, for the time of compilation.
@@ -165,7 +165,7 @@ def bridged_regime(row, readings, variables, known, regimes, learned):  # type: 
 
 
 @njit(cache=True)
-def remember_regime(row, regimes, variables):  # type: ignore[no-untyped-def]
+def remember_regime(row, regimes, variables):
     """Keep what was told, for readings that do not tell it."""
     if regimes == 1:
         return
@@ -183,7 +183,7 @@ def remember_regime(row, regimes, variables):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, inline="always")
-def refuse_spikes(row, prep, regime, present, work):  # type: ignore[no-untyped-def]
+def refuse_spikes(row, prep, regime, present, work):
     """A sensor that is far off while most others are not is taken as missing; when it stays off it is believed."""
     if row.seen < SPIKE_FROM:
         return
@@ -202,14 +202,14 @@ def refuse_spikes(row, prep, regime, present, work):  # type: ignore[no-untyped-
 
 
 @njit(cache=True, inline="always")
-def stand_in(prep, regime, channels, work):  # type: ignore[no-untyped-def]
+def stand_in(prep, regime, channels, work):
     for s in range(len(prep.sensors)):
         if not work.is_present[s]:
             work.z[s] = _expected(prep.expected_offset, prep.expected_load, regime, s, channels)
 
 
 @njit(cache=True, inline="always")
-def project_reading(prep, regime, work):  # type: ignore[no-untyped-def]
+def project_reading(prep, regime, work):
     """Values of the channels; their trust falls by the share of the weights whose sensors are missing."""
     for k in range(prep.weights.shape[1]):
         value, total, present = prep.bias[regime, k], 0.0, 0.0
@@ -224,7 +224,7 @@ def project_reading(prep, regime, work):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, inline="always")
-def has_fallen(fall, value, trust, limit):  # type: ignore[no-untyped-def]
+def has_fallen(fall, value, trust, limit):
     """The renewal rule: a cusum of the index falling below its own level, which waits while a fall is in doubt."""
     if fall[1] > 1.0:
         fall[2] = max(0.0, fall[2] + trust * (min(fall[0] - value, FALL_STEP) - FALL_SLACK))
@@ -239,7 +239,7 @@ def has_fallen(fall, value, trust, limit):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def fall_course(is_first, value, trust):  # type: ignore[no-untyped-def]
+def fall_course(is_first, value, trust):
     """The cusum of the renewal rule along past lives (n,), without renewals; for learning its limit."""
     fall, course = np.zeros(3, np.float32), np.zeros(len(value))
     for i in range(len(value)):

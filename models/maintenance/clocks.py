@@ -22,7 +22,7 @@ DRIFT_S, DRIFT = 2.0, 0.1  # that the distance may change, and the same as a sha
 
 
 @njit(cache=True)
-def is_set_back(row, time, arrived):  # type: ignore[no-untyped-def]
+def is_set_back(row, time, arrived):
     """Whether a late reading is the last of enough to follow; counts it otherwise."""
     if np.isnan(arrived) or arrived < row.arrived:
         row.behind = 0

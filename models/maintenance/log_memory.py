@@ -29,7 +29,7 @@ WINDOWS = np.array([24.0, 72.0, 168.0])  # units of the class, of the counts of 
 
 
 @njit(cache=True, inline="always")
-def is_repeated(row, event_id, is_late):  # type: ignore[no-untyped-def]
+def is_repeated(row, event_id, is_late):
     """Remembers the id of a reading otherwise."""
     for place in range(REMEMBERED_IDS):
         if row.ids[place] == event_id:
@@ -48,7 +48,7 @@ def is_repeated(row, event_id, is_late):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _is_repeated_entry(row, event_id, is_service):  # type: ignore[no-untyped-def]
+def _is_repeated_entry(row, event_id, is_service):
     """Remembers the id of a log entry otherwise; for those that are not in the log itself.
 
     Of entries about service at one time the later applied one counts: there only the id tells one that comes again.
@@ -66,7 +66,7 @@ def _is_repeated_entry(row, event_id, is_service):  # type: ignore[no-untyped-de
 
 
 @njit(cache=True)
-def _remember(row, time, code, tag):  # type: ignore[no-untyped-def]
+def _remember(row, time, code, tag):
     """Put an entry into the log; the oldest one leaves when it is full. Returns whether it was news."""
     oldest, is_full = 0, True
     for place in range(len(row.log_time)):
@@ -91,7 +91,7 @@ def _remember(row, time, code, tag):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _serve(row, time, service):  # type: ignore[no-untyped-def]
+def _serve(row, time, service):
     """Out of service or into it; returns whether it was news."""
     if time < row.service_at or (time == row.service_at and service == row.service):
         return False
@@ -101,7 +101,7 @@ def _serve(row, time, service):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def write_log(row, time, kind, code, event_id=0, whole=NO_CODE):  # type: ignore[no-untyped-def]
+def write_log(row, time, kind, code, event_id=0, whole=NO_CODE):
     """Returns whether the entry was news: neither repeated nor overtaken by a newer one.
 
     Args:
@@ -122,7 +122,7 @@ def write_log(row, time, kind, code, event_id=0, whole=NO_CODE):  # type: ignore
 
 
 @njit(cache=True, inline="always")
-def read_log(row, time, prep, work):  # type: ignore[no-untyped-def]
+def read_log(row, time, prep, work):
     """When each kind of entry was last before `time`, and how many errors came within each window."""
     codes = prep.errors + prep.components + 1
     for code in range(codes):

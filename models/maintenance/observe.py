@@ -67,7 +67,7 @@ class Seen(NamedTuple):
 
 
 @njit(cache=True)
-def _follow(row, time, arrived):  # type: ignore[no-untyped-def]
+def _follow(row, time, arrived):
     """Whether the asset's clock was set back: its row then stands at the late reading before this one."""
     before = row.behind_at
     if not is_set_back(row, time, arrived):
@@ -80,7 +80,7 @@ def _follow(row, time, arrived):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _admit(row, time, event_id, arrived):  # type: ignore[no-untyped-def]
+def _admit(row, time, event_id, arrived):
     """Whether a reading is looked at (SCORED, LATE) or not; and whether the asset's clock was set back before it."""
     is_late = time < row.newest
     if is_repeated(row, event_id, is_late):
@@ -99,7 +99,7 @@ def _admit(row, time, event_id, arrived):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _way(row, time, is_whole, values):  # type: ignore[no-untyped-def]
+def _way(row, time, is_whole, values):
     """How a reading is scored. Of an earlier life nothing is known any more."""
     if time < row.newest:
         return ASIDE if time > row.renewed_at else NOT
@@ -111,7 +111,7 @@ def _way(row, time, is_whole, values):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _settle(row, time, way, status, regime):  # type: ignore[no-untyped-def]
+def _settle(row, time, way, status, regime):
     """What a reading came to; returns its status."""
     if status == LATE:
         return LATE
@@ -126,7 +126,7 @@ def _settle(row, time, way, status, regime):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, inline="always")
-def _take(row, time, i, prep, events, work, seen):  # type: ignore[no-untyped-def]
+def _take(row, time, i, prep, events, work, seen):
     """One reading; returns its status.
 
     There may be two steps: one by a reading that was held, and one by this reading, of the row or of a draft of it.
@@ -163,7 +163,7 @@ def _take(row, time, i, prep, events, work, seen):  # type: ignore[no-untyped-de
 
 
 @njit(cache=True)
-def _note_holds(row, time, arrived, errors, components, hold):  # type: ignore[no-untyped-def]
+def _note_holds(row, time, arrived, errors, components, hold):
     """What the log knows now of a reading's time: the alerts are decided later, when it may know more."""
     for place in range(len(row.log_time)):
         ahead, has_happened = row.log_time[place] - time, row.log_time[place] <= arrived
@@ -178,7 +178,7 @@ def _note_holds(row, time, arrived, errors, components, hold):  # type: ignore[n
 
 
 @njit(cache=True)
-def _is_planned(row, time, arrived):  # type: ignore[no-untyped-def]
+def _is_planned(row, time, arrived):
     """An entry of what is yet to happen: by the record's time, or where none is known by the asset's readings."""
     if np.isnan(arrived):
         return row.newest > 0 and time > row.newest + PLAN_S
@@ -186,7 +186,7 @@ def _is_planned(row, time, arrived):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _observe(rows, slots, prep, events, work, seen):  # type: ignore[no-untyped-def]
+def _observe(rows, slots, prep, events, work, seen):
     whole = prep.errors + prep.components
     for i in range(len(slots)):
         row, time, kind = rows[slots[i]], events.time_s[i], events.kind[i]

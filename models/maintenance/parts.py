@@ -16,7 +16,7 @@ COMES, IS_SCORED = 1, 2  # bits of `comes_in_parts`: the asset's readings do; a 
 
 
 @njit(cache=True)
-def load_event(i, readings, variables, constants, values):  # type: ignore[no-untyped-def]
+def load_event(i, readings, variables, constants, values):
     """The values of record i: from (n, ...) arrays to `values`, the same of one record."""
     for n in range(len(values[0])):
         values[0][n] = readings[i, n]
@@ -27,7 +27,7 @@ def load_event(i, readings, variables, constants, values):  # type: ignore[no-un
 
 
 @njit(cache=True)
-def load_held(row, values):  # type: ignore[no-untyped-def]
+def load_held(row, values):
     place = 0
     for part in values:
         for n in range(len(part)):
@@ -36,7 +36,7 @@ def load_held(row, values):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _hold(row, values):  # type: ignore[no-untyped-def]
+def _hold(row, values):
     """Add the values of a record to those that are held; the later one counts."""
     place = 0
     for part in values:
@@ -47,7 +47,7 @@ def _hold(row, values):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def is_complete(sensors, regimes, values):  # type: ignore[no-untyped-def]
+def is_complete(sensors, regimes, values):
     """Whether no other part can add anything: the sensors, what tells the regime, and the constants are there."""
     readings, variables, constants = values
     for s in range(len(sensors)):
@@ -64,7 +64,7 @@ def is_complete(sensors, regimes, values):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def is_empty(values):  # type: ignore[no-untyped-def]
+def is_empty(values):
     for part in values:
         for n in range(len(part)):
             if not np.isnan(part[n]):
@@ -73,7 +73,7 @@ def is_empty(values):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def end_parts(row, values):  # type: ignore[no-untyped-def]
+def end_parts(row, values):
     """No other part of the reading that is held will come: its values are to make the step of the row."""
     if row.parts == 1:
         row.comes_in_parts = 0
@@ -82,7 +82,7 @@ def end_parts(row, values):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def add_part(row, time, sensors, regimes, values):  # type: ignore[no-untyped-def]
+def add_part(row, time, sensors, regimes, values):
     """Hold the values too; all that are held are to be scored. Returns the role of the record."""
     if time > row.newest:
         row.newest = time

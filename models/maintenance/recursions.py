@@ -55,14 +55,14 @@ WORDS = {
 
 
 @njit(cache=True)
-def decays(step, keep):  # type: ignore[no-untyped-def]
+def decays(step, keep):
     """What each speed keeps over a time step, in units of the class; `keep` (4,) is written."""
     for speed in range(SPEEDS):
         keep[speed] = (1 - ALPHAS[speed]) ** step
 
 
 @njit(cache=True)
-def _smooth(state, keep, value, trust, out):  # type: ignore[no-untyped-def]
+def _smooth(state, keep, value, trust, out):
     """Levels and trends at each speed: features 0 .. 7. The weights correct the bias of the start."""
     for speed in range(SPEEDS):
         place = 3 * speed
@@ -78,14 +78,14 @@ def _smooth(state, keep, value, trust, out):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _shares(state, keep, trust, speed):  # type: ignore[no-untyped-def]
+def _shares(state, keep, trust, speed):
     """Gain of what is smoothed along with a speed."""
     weight = state[3 * speed + 2]
     return trust * (1 - keep[speed]) / weight if weight > 0 else 0.0
 
 
 @njit(cache=True)
-def update_channel(state, seen, age, keep, value, trust, out):  # type: ignore[no-untyped-def]
+def update_channel(state, seen, age, keep, value, trust, out):
     """Advance one channel by one reading.
 
     Args:

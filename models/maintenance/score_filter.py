@@ -11,7 +11,7 @@ from models.jit import njit
 
 
 @njit(cache=True)
-def filtered(before, raw, step, pull, ceiling):  # type: ignore[no-untyped-def]
+def filtered(before, raw, step, pull, ceiling):
     """What is known to fall by one per unit of time, pulled towards the forest's word; event time sets the pull."""
     drift = step if before < ceiling else 0.0
     kept = (1 - pull) ** step
@@ -19,7 +19,7 @@ def filtered(before, raw, step, pull, ceiling):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def filter_score(row, at, raw, step, policy, journal):  # type: ignore[no-untyped-def]
+def filter_score(row, at, raw, step, policy, journal):
     """Filter one score; returns what is compared with the levels."""
     target = at.target
     raw = min(max(raw, 0.0), policy.high)
@@ -37,7 +37,7 @@ def filter_score(row, at, raw, step, policy, journal):  # type: ignore[no-untype
 
 
 @njit(cache=True)
-def tell_score(row, at, raw, step, gap, policy, journal):  # type: ignore[no-untyped-def]
+def tell_score(row, at, raw, step, gap, policy, journal):
     """The filtered value of a score that moves nothing.
 
     Args:

@@ -24,7 +24,7 @@ NEVER = 10_000.0  # units: a kind of log entry that never came, or so long ago
 
 
 @njit(cache=True)
-def begin_life(row, time):  # type: ignore[no-untyped-def]
+def begin_life(row, time):
     row.channels[:, :] = 0.0
     row.seen = 0
     row.deviating = 0
@@ -32,7 +32,7 @@ def begin_life(row, time):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, inline="always")
-def _renew_by_log(row, time, whole, prep, work, is_renewed):  # type: ignore[no-untyped-def]
+def _renew_by_log(row, time, whole, prep, work, is_renewed):
     """Which targets the log has renewed since the reading before."""
     if whole > row.renewed_at:
         row.renewed_at = whole
@@ -47,7 +47,7 @@ def _renew_by_log(row, time, whole, prep, work, is_renewed):  # type: ignore[no-
 
 
 @njit(cache=True, inline="always")
-def _write_features(row, time, prep, work, out):  # type: ignore[no-untyped-def]
+def _write_features(row, time, prep, work, out):
     """After the channels: age, counts of errors, time since each kind of log entry, constants."""
     place = prep.weights.shape[1] * len(prep.chosen)
     if prep.has_age:
@@ -68,7 +68,7 @@ def _write_features(row, time, prep, work, out):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, inline="always")
-def _advance_channels(row, time, prep, work, out):  # type: ignore[no-untyped-def]
+def _advance_channels(row, time, prep, work, out):
     """Returns the time step, in units."""
     seen = row.seen
     step = (time - row.stepped_at) / prep.unit_s if seen > 0 else 1.0
@@ -85,7 +85,7 @@ def _advance_channels(row, time, prep, work, out):  # type: ignore[no-untyped-de
 
 
 @njit(cache=True, inline="always")
-def take_step(row, time, prep, work, out, is_renewed):  # type: ignore[no-untyped-def]
+def take_step(row, time, prep, work, out, is_renewed):
     """Step by the values in `work`; returns its length in units and the regime, -1 and nothing done if none is known.
 
     Inlined, and called at one place only: it is most of what numba has to compile.

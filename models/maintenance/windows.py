@@ -22,19 +22,19 @@ PLACES = 64  # more than a row has marks
 
 
 @njit(cache=True)
-def _drop(row, place):  # type: ignore[no-untyped-def]
+def _drop(row, place):
     row.window_time[place] = 0
     row.window_tag[place] = 0
 
 
 @njit(cache=True)
-def _order(row, place):  # type: ignore[no-untyped-def]
+def _order(row, place):
     """Of a mark in time; begins come before ends."""
     return (2 * np.int64(row.window_time[place]) + (row.window_tag[place] >= END)) * PLACES + place
 
 
 @njit(cache=True)
-def _next(row, after):  # type: ignore[no-untyped-def]
+def _next(row, after):
     """Place of the mark that follows an `_order`; -1: none."""
     best = -1
     for place in range(len(row.window_time)):
@@ -45,13 +45,13 @@ def _next(row, after):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _rank(row, place):  # type: ignore[no-untyped-def]
+def _rank(row, place):
     """Of an open window for an end without its code: one without a code first, then the latest."""
     return np.int64(row.window_time[place]) + ((row.window_tag[place] < CODED) << 33)
 
 
 @njit(cache=True)
-def _close(row, tag, is_open):  # type: ignore[no-untyped-def]
+def _close(row, tag, is_open):
     """Close what an end closes: all of its code, else the latest that has no code, or of any where the end has none."""
     latest, count = -1, 0
     for place in range(len(is_open)):
@@ -70,7 +70,7 @@ def _close(row, tag, is_open):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _open_at(row, time):  # type: ignore[no-untyped-def]
+def _open_at(row, time):
     """Which marks (W,) are begins of windows that are open at a time, and how many; the last time at which none was."""
     is_open, count, free_since = np.zeros(len(row.window_time), np.bool_), 0, np.int64(0)
     place = _next(row, np.int64(0))
@@ -90,7 +90,7 @@ def _open_at(row, time):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _make_room(row):  # type: ignore[no-untyped-def]
+def _make_room(row):
     """Forget what is over; if nothing is, the oldest window."""
     _, past = _open_at(row, np.int64(row.newest))
     if past == 0:
@@ -112,7 +112,7 @@ def _make_room(row):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def mark_window(row, time, is_end, tag, event_id):  # type: ignore[no-untyped-def]
+def mark_window(row, time, is_end, tag, event_id):
     """Returns whether this was news. `tag`: 14 bits of the code, 0: none; then the id tells windows apart."""
     at = np.int64(np.ceil(time)) if is_end else np.int64(np.floor(time))
     if at <= row.window_past:
@@ -133,7 +133,7 @@ def mark_window(row, time, is_end, tag, event_id):  # type: ignore[no-untyped-de
 
 
 @njit(cache=True)
-def is_in_window(row, time):  # type: ignore[no-untyped-def]
+def is_in_window(row, time):
     for place in range(len(row.window_time)):
         if row.window_time[place] > 0:
             return _open_at(row, np.int64(np.floor(time)))[0] > 0

@@ -124,13 +124,13 @@ def build_clock(profile: RecommenderProfile) -> Clock:
 
 
 @njit(cache=True)
-def elapsed(now, since):  # type: ignore[no-untyped-def]
+def elapsed(now, since):
     """Never negative: a clock that is ahead must not turn a decay into growth."""
     return max(now - since, 0.0)
 
 
 @njit(cache=True)
-def first_seen(view, item, time):  # type: ignore[no-untyped-def]
+def first_seen(view, item, time):
     view.items[item].first = time
     if view.items[item].clicks == 0:  # decays go on from the last click
         view.items[item].last = time
@@ -139,7 +139,7 @@ def first_seen(view, item, time):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def open_session(view, key):  # type: ignore[no-untyped-def]
+def open_session(view, key):
     """The slot of the session to append to, and whether this click continues a session."""
     slot = find(view.session_table, view.sessions, key)
     if slot >= 0 and view.sessions[slot].length < SESSION_ITEMS:
@@ -161,7 +161,7 @@ def open_session(view, key):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def append(view, slot, item, time):  # type: ignore[no-untyped-def]
+def append(view, slot, item, time):
     """Item at the end of the session and of the log. Returns how often the list of the session had it."""
     session = view.sessions[slot]
     position = np.int64(session.length)
@@ -182,7 +182,7 @@ def append(view, slot, item, time):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def count_context(view, item, time, passed, codes):  # type: ignore[no-untyped-def]
+def count_context(view, item, time, passed, codes):
     """Decayed clicks per context value, of the item and of all."""
     rate = view.rates[CONTEXT_HALF_LIFE]
     of_item = np.float32(np.exp(-rate * passed))
@@ -199,7 +199,7 @@ def count_context(view, item, time, passed, codes):  # type: ignore[no-untyped-d
 
 
 @njit(cache=True)
-def apply_click(view, clock, session_key, item, event_time, codes, user, is_repeated):  # type: ignore[no-untyped-def]
+def apply_click(view, clock, session_key, item, event_time, codes, user, is_repeated):
     """One click. `item`: its row; `event_time`: epoch seconds; `codes`: columns of `context`, 255 for none."""
     slot, continues = open_session(view, session_key)
     time = np.float64(view.counters[SESSIONS]) if clock.counts_sessions else event_time
@@ -217,7 +217,7 @@ def apply_click(view, clock, session_key, item, event_time, codes, user, is_repe
 
 
 @njit(cache=True)
-def clicks_in_a_row(record, user, now):  # type: ignore[no-untyped-def]
+def clicks_in_a_row(record, user, now):
     """Of this user on the item of late, with this one."""
     if record.clicks == 0 or record.clicker != user or now - record.row_since > COUNTED_FOR_S:
         if record.clicks > 0 and record.clicker != user:
@@ -228,7 +228,7 @@ def clicks_in_a_row(record, user, now):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def count_click(view, item, time, continues, codes):  # type: ignore[no-untyped-def]
+def count_click(view, item, time, continues, codes):
     """The click as popularity of its item."""
     record = view.items[item]
     passed = elapsed(time, record.last)

@@ -62,11 +62,11 @@ class Choice(NamedTuple):
 
 def build_choice(profile: RecommenderProfile) -> Choice:
     quotas = tuple(getattr(profile.quotas, COLUMNS[generator]) for generator in GENERATORS.tolist())
-    return Choice(*(getattr(profile, name) for name in Choice._fields[:-1]), quotas)
+    return Choice._make([*(getattr(profile, name) for name in Choice._fields[:-1]), quotas])
 
 
 @njit(cache=True, inline="always")
-def take(view, scratch, item, now, chosen, count):  # type: ignore[no-untyped-def]
+def take(view, scratch, item, now, chosen, count):
     """Add the item to the chosen ones, if it may be and is not yet. Returns the new count."""
     row = row_of(scratch.place, scratch.evidence, scratch.touched, scratch.state, item)
     if row == len(scratch.evidence) - 1 or scratch.chosen[row] != 0 or not may_be_shown(view.items, item, now):
@@ -77,7 +77,7 @@ def take(view, scratch, item, now, chosen, count):  # type: ignore[no-untyped-de
 
 
 @njit(cache=True)
-def settle_own_items(view, choice, scratch, query, chosen):  # type: ignore[no-untyped-def]
+def settle_own_items(view, choice, scratch, query, chosen):
     """The session's own items are the first candidates, newest first, or none at all."""
     count = 0
     for age in range(query.length):
@@ -92,7 +92,7 @@ def settle_own_items(view, choice, scratch, query, chosen):  # type: ignore[no-u
 
 
 @njit(cache=True)
-def choose_by_evidence(view, choice, scratch, now, chosen, count):  # type: ignore[no-untyped-def]
+def choose_by_evidence(view, choice, scratch, now, chosen, count):
     """The best of each generator that no earlier one chose."""
     best = np.empty(choice.max_candidates, np.float32)
     rows = np.empty(choice.max_candidates, np.int32)
@@ -111,7 +111,7 @@ def choose_by_evidence(view, choice, scratch, now, chosen, count):  # type: igno
 
 
 @njit(cache=True)
-def choose_hot(view, scratch, kind, now, quota, maximum, chosen, count):  # type: ignore[no-untyped-def]
+def choose_hot(view, scratch, kind, now, quota, maximum, chosen, count):
     """Up to `quota` further items of a hot list."""
     goal = min(count + quota, maximum)
     for place in range(view.hot_length[kind]):
@@ -122,7 +122,7 @@ def choose_hot(view, scratch, kind, now, quota, maximum, chosen, count):  # type
 
 
 @njit(cache=True)
-def choose(view, choice, scratch, query, chosen):  # type: ignore[no-untyped-def]
+def choose(view, choice, scratch, query, chosen):
     """Write the candidates (rows in the catalogue, at most `maximum`) to `chosen`; returns how many."""
     scratch.chosen[: scratch.state[ROWS] + FURTHER_ROWS] = 0  # not all of it: that would sweep the cache
     now = query.now

@@ -44,7 +44,7 @@ def context_fingerprint(profile: RecommenderProfile) -> int:
 
 
 @njit(cache=True)
-def _register(items, table, keys, count, new):  # type: ignore[no-untyped-def]
+def _register(items, table, keys, count, new):
     """Row of each key, in order of first appearance; `new` receives where the new ones are. Returns rows, new count."""
     rows = np.empty(len(keys), np.int64)
     added = 0

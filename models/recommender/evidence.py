@@ -89,7 +89,7 @@ def build_reading(profile: RecommenderProfile) -> Reading:
 
 
 @njit(cache=True, inline="always")
-def row_of(place, evidence, touched, state, item):  # type: ignore[no-untyped-def]
+def row_of(place, evidence, touched, state, item):
     """The item's row of accumulators, zeroed at first touch; without room the last row, which nobody reads."""
     known = place[item]
     if known >> 16 == state[QUERY]:
@@ -105,17 +105,17 @@ def row_of(place, evidence, touched, state, item):  # type: ignore[no-untyped-de
 
 
 @njit(cache=True)
-def decay(passed, constant):  # type: ignore[no-untyped-def]
+def decay(passed, constant):
     return np.exp(np.float32(-passed / constant))
 
 
 @njit(cache=True)
-def rarity(clicks):  # type: ignore[no-untyped-def]
+def rarity(clicks):
     return np.float32(1.0 / np.sqrt(clicks + SMOOTHING))
 
 
 @njit(cache=True, inline="always")
-def count_pair(evidence, row, distance, age, weight, slow, fast, directed):  # type: ignore[no-untyped-def]
+def count_pair(evidence, row, distance, age, weight, slow, fast, directed):
     """One co-occurrence of a candidate with the prefix item of this age.
 
     Args:
@@ -148,7 +148,7 @@ def count_pair(evidence, row, distance, age, weight, slow, fast, directed):  # t
 
 
 @njit(cache=True, inline="always")
-def count_cosine(evidence, row, age, part):  # type: ignore[no-untyped-def]
+def count_cosine(evidence, row, age, part):
     if evidence[row, AGE_COUNTED] != age + 1:
         close_part(evidence, row)
         evidence[row, AGE_COUNTED] = age + 1
@@ -158,7 +158,7 @@ def count_cosine(evidence, row, age, part):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, inline="always")
-def close_part(evidence, row):  # type: ignore[no-untyped-def]
+def close_part(evidence, row):
     """The cosine with one prefix item is complete: take it into maximum and sum of roots."""
     part = evidence[row, COSINE_PART]
     if part > 0:
@@ -168,7 +168,7 @@ def close_part(evidence, row):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, inline="always")
-def meet_session(similarity, near, state, slot, position, age, long, short):  # type: ignore[no-untyped-def]
+def meet_session(similarity, near, state, slot, position, age, long, short):
     """The session shares the prefix item of this age: add to its similarities, once an item."""
     if similarity[slot, LONG] == 0.0:
         if state[MET] < len(near):
@@ -183,7 +183,7 @@ def meet_session(similarity, near, state, slot, position, age, long, short):  # 
 
 
 @njit(cache=True)
-def read_item(view, reading, scratch, item, age, own_session, time, most):  # type: ignore[no-untyped-def]
+def read_item(view, reading, scratch, item, age, own_session, time, most):
     """One pass over the newest occurrences of an item of the prefix; returns how many, `most` at most."""
     weight = np.float32(reading.age_decay**age)
     long = np.float32(np.exp(-age / reading.prefix_decay))
@@ -217,7 +217,7 @@ def read_item(view, reading, scratch, item, age, own_session, time, most):  # ty
 
 
 @njit(cache=True)
-def read_prefix(view, reading, scratch, query):  # type: ignore[no-untyped-def]
+def read_prefix(view, reading, scratch, query):
     """The occurrences of the newest distinct items of the prefix.
 
     All of them together are limited, or else a question would cost the more the denser the log is. A newer item may

@@ -109,7 +109,7 @@ def feature_names(profile: RecommenderProfile) -> list[str]:
 
 
 @njit(cache=True, inline="always")
-def evidence_features(row, accumulators, best):  # type: ignore[no-untyped-def]
+def evidence_features(row, accumulators, best):
     for place in range(len(RELATIVE)):
         top = best[RELATIVE[place]]
         row[place] = accumulators[RELATIVE[place]] / top if top > 0 else np.float32(0.0)
@@ -118,7 +118,7 @@ def evidence_features(row, accumulators, best):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, inline="always")
-def item_features(view, row, item, time):  # type: ignore[no-untyped-def]
+def item_features(view, row, item, time):
     record = view.items[item]
     for half_life in range(4):
         row[POPULARITY_1 + half_life] = decayed(view, item, half_life, time)
@@ -134,7 +134,7 @@ def item_features(view, row, item, time):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, inline="always")
-def session_features(row, item, query, distinct):  # type: ignore[no-untyped-def]
+def session_features(row, item, query, distinct):
     prefix, length = query.prefix, query.length
     times, since = 0, NOT_IN_SESSION
     for place in range(length):
@@ -149,7 +149,7 @@ def session_features(row, item, query, distinct):  # type: ignore[no-untyped-def
 
 
 @njit(cache=True, inline="always")
-def confidence_features(view, row, accumulators, best, item, query, met):  # type: ignore[no-untyped-def]
+def confidence_features(view, row, accumulators, best, item, query, met):
     clicks = view.items[item].clicks
     last = query.prefix[query.length - 1]
     last_clicks = view.items[last].clicks if last >= 0 else 0
@@ -168,7 +168,7 @@ def confidence_features(view, row, accumulators, best, item, query, met):  # typ
 
 
 @njit(cache=True, inline="always")
-def context_features(view, row, item, query):  # type: ignore[no-untyped-def]
+def context_features(view, row, item, query):
     """How much more the item is clicked under each value of the context than other items are, then the context."""
     at, product, codes = FIRST_CONTEXT, 1.0, query.codes
     if view.context.shape[1] > 0:
@@ -191,7 +191,7 @@ def context_features(view, row, item, query):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def best_evidence(scratch, chosen, count):  # type: ignore[no-untyped-def]
+def best_evidence(scratch, chosen, count):
     """Largest value of each accumulator among the candidates."""
     best = np.zeros(e.WIDTH, np.float32)
     for place in range(count):
@@ -202,7 +202,7 @@ def best_evidence(scratch, chosen, count):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def distinct_items(query):  # type: ignore[no-untyped-def]
+def distinct_items(query):
     distinct = 0
     for place in range(query.length):
         is_new = True
@@ -213,7 +213,7 @@ def distinct_items(query):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def write_features(view, scratch, chosen, count, query, met, rows):  # type: ignore[no-untyped-def]
+def write_features(view, scratch, chosen, count, query, met, rows):
     """Feature rows of the `count` candidates of a query into `rows`. `met`: items met while reading."""
     best = best_evidence(scratch, chosen, count)
     distinct = distinct_items(query)

@@ -39,7 +39,7 @@ SECOND_ORDER_WINDOW = 4
 
 
 @njit(cache=True)
-def threshold(scores, count):  # type: ignore[no-untyped-def]
+def threshold(scores, count):
     """The `count`-th largest score, 0 if there are not more (Hoare's quickselect; np.partition compiles for 6 s)."""
     if len(scores) <= count:
         return np.float32(0.0)
@@ -67,7 +67,7 @@ def threshold(scores, count):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, inline="always")
-def vote(view, scratch, slot, shared_at, long, short, fall, fall_short):  # type: ignore[no-untyped-def]
+def vote(view, scratch, slot, shared_at, long, short, fall, fall_short):
     """One near session speaks for its items; a similarity of 0 is not near enough in that memory."""
     for position in range(view.sessions[slot].length):
         candidate = view.session_items[slot, position]
@@ -87,7 +87,7 @@ def vote(view, scratch, slot, shared_at, long, short, fall, fall_short):  # type
 
 
 @njit(cache=True)
-def nearest_sessions(view, reading, scratch, query):  # type: ignore[no-untyped-def]
+def nearest_sessions(view, reading, scratch, query):
     """Similarities of the sessions met, by recency and length; the nearest ones vote. Resets the similarities."""
     met = scratch.state[MET]
     long, short = np.empty(met, np.float32), np.empty(met, np.float32)
@@ -116,7 +116,7 @@ def nearest_sessions(view, reading, scratch, query):  # type: ignore[no-untyped-
 
 
 @njit(cache=True)
-def complete(view, scratch):  # type: ignore[no-untyped-def]
+def complete(view, scratch):
     """Divide by how often each item is clicked anyway."""
     all_clicks = np.float32(np.log(view.counters[CLICKS] + 1.0))
     for place in range(scratch.state[ROWS]):
@@ -135,7 +135,7 @@ def complete(view, scratch):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def read_second_order(view, reading, scratch, item, weight):  # type: ignore[no-untyped-def]
+def read_second_order(view, reading, scratch, item, weight):
     """Items seen close to one of the best first-order items."""
     oldest = view.counters[CLICKS] - len(view.log)
     gone = view.counters[SESSIONS] - len(view.sessions)
@@ -157,7 +157,7 @@ def read_second_order(view, reading, scratch, item, weight):  # type: ignore[no-
 
 
 @njit(cache=True)
-def second_order(view, reading, scratch, query):  # type: ignore[no-untyped-def]
+def second_order(view, reading, scratch, query):
     """The same reading once more, from the items with most DIRECTED that are not in the prefix."""
     best = np.empty(reading.second_order_items, np.float32)
     items = np.empty(reading.second_order_items, np.int32)
@@ -178,7 +178,7 @@ def second_order(view, reading, scratch, query):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def gather(view, reading, scratch, query):  # type: ignore[no-untyped-def]
+def gather(view, reading, scratch, query):
     """All evidence for a query, into the scratch."""
     scratch.state[QUERY] += 1
     scratch.state[ROWS] = 0

@@ -30,7 +30,7 @@ def halves(hashes: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint32]:
 
 
 @njit(cache=True)
-def mixed(a, b):  # type: ignore[no-untyped-def]
+def mixed(a, b):
     """One u64 from two, never 0 (finaliser of splitmix64)."""
     x = np.uint64(a) ^ (np.uint64(b) * np.uint64(0x9E3779B97F4A7C15))
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
@@ -40,7 +40,7 @@ def mixed(a, b):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def find(table, records, key):  # type: ignore[no-untyped-def]
+def find(table, records, key):
     """Row of the record with this key, or -1."""
     mask = len(table) - 1
     place = np.int64(key & np.uint64(mask))
@@ -53,7 +53,7 @@ def find(table, records, key):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def insert(table, key, row):  # type: ignore[no-untyped-def]
+def insert(table, key, row):
     """Let the table point to `row`, whose key is not yet in it. The table must have room."""
     mask = len(table) - 1
     place = np.int64(key & np.uint64(mask))
@@ -63,7 +63,7 @@ def insert(table, key, row):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def remove(table, records, row):  # type: ignore[no-untyped-def]
+def remove(table, records, row):
     """Take `row` out of the table, closing the gap (Knuth 6.4, algorithm R). It must be in it, with its key."""
     mask = len(table) - 1
     gap = np.int64(records[row].key & np.uint64(mask))
@@ -82,7 +82,7 @@ def remove(table, records, row):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def rebuilt(capacity, records, count):  # type: ignore[no-untyped-def]
+def rebuilt(capacity, records, count):
     """A table of `capacity` places that points to the first `count` records."""
     table = np.zeros(capacity, np.int32)
     for row in range(count):

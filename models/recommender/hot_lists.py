@@ -30,7 +30,7 @@ LATE_CLICKS = 100  # after so many the lists are computed if clicks lie far befo
 
 
 @njit(cache=True)
-def push_top(scores, items, count, capacity, score, item):  # type: ignore[no-untyped-def]
+def push_top(scores, items, count, capacity, score, item):
     """Keep the `capacity` largest scores in a min-heap; of equal ones the earlier stays. Returns the new count."""
     if count < capacity:
         child = count
@@ -58,7 +58,7 @@ def push_top(scores, items, count, capacity, score, item):  # type: ignore[no-un
 
 
 @njit(cache=True)
-def sort_best_first(scores, items, count):  # type: ignore[no-untyped-def]
+def sort_best_first(scores, items, count):
     """Insertion sort, stable; the lists are short."""
     for place in range(1, count):
         score, item = scores[place], items[place]
@@ -70,14 +70,14 @@ def sort_best_first(scores, items, count):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, inline="always")
-def decayed(view, item, column, time):  # type: ignore[no-untyped-def]
+def decayed(view, item, column, time):
     """Popularity (columns 0-3) or continued clicks (4, 5) of an item at `time`."""
     rate = view.rates[column if column < CONTINUED else column - CONTINUED]
     return view.popularity[item, column] * np.float32(np.exp(-rate * elapsed(time, view.items[item].last)))
 
 
 @njit(cache=True, inline="always")
-def push_item(view, clock, scores, items, counts, item, time):  # type: ignore[no-untyped-def]
+def push_item(view, clock, scores, items, counts, item, time):
     now = decayed(view, item, 0, time)
     continued = decayed(view, item, CONTINUED, time)
     counts[0] = push_top(scores[0], items[0], counts[0], HOT_LENGTH, decayed(view, item, 1, time), item)
@@ -89,7 +89,7 @@ def push_item(view, clock, scores, items, counts, item, time):  # type: ignore[n
 
 
 @njit(cache=True)
-def refresh_hot(view, clock, time):  # type: ignore[no-untyped-def]
+def refresh_hot(view, clock, time):
     """Compute the lists from the newest clicks; announced items without a click are at the end of the new ones."""
     scores = np.zeros((HOT_LISTS, HOT_LENGTH), np.float32)
     items = np.zeros((HOT_LISTS, HOT_LENGTH), np.int32)
@@ -118,14 +118,14 @@ def refresh_hot(view, clock, time):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def are_hot_lists_due(clocks, counters, refresh, time):  # type: ignore[no-untyped-def]
+def are_hot_lists_due(clocks, counters, refresh, time):
     """The clock of the view decides, which a click from the past does not move."""
     late = clocks[HOT_AT] - time > refresh and counters[CLICKS] - counters[HOT_CLICKS] >= LATE_CLICKS
     return late or clocks[NOW] - clocks[HOT_AT] > refresh
 
 
 @njit(cache=True)
-def apply_clicks(view, clock, beyond, clicks):  # type: ignore[no-untyped-def]
+def apply_clicks(view, clock, beyond, clicks):
     """Apply, in order, the clicks with an input offset above `beyond`; returns how many.
 
     Args:
@@ -147,7 +147,7 @@ def apply_clicks(view, clock, beyond, clicks):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def apply_items(view, clock, beyond, changes):  # type: ignore[no-untyped-def]
+def apply_items(view, clock, beyond, changes):
     """Apply, in order, the item changes with an input offset above `beyond`; returns how many.
 
     Args:

@@ -27,20 +27,20 @@ from models.recommender.arrays import (
 
 
 @njit(cache=True)
-def may_be_shown(items, item, now):  # type: ignore[no-untyped-def]
+def may_be_shown(items, item, now):
     """Available and published at `now`, epoch seconds."""
     return items[item].is_available != 0 and items[item].published <= now
 
 
 @njit(cache=True)
-def may_be_hot(items, item, now):  # type: ignore[no-untyped-def]
+def may_be_hot(items, item, now):
     """May be shown to people who have nothing to do with it: not what one visitor alone clicks again and again."""
     is_of_one = items[item].is_announced == 0 and items[item].has_others == 0 and items[item].clicks > MOST_COUNTED
     return may_be_shown(items, item, now) and not is_of_one
 
 
 @njit(cache=True)
-def change_item(view, clock, item, time, published, is_available, is_removed):  # type: ignore[no-untyped-def]
+def change_item(view, clock, item, time, published, is_available, is_removed):
     """What the shop said of an item. `published`: epoch seconds, NaN unknown."""
     record = view.items[item]
     view.clocks[EVENTS] = max(view.clocks[EVENTS], time)
@@ -61,12 +61,12 @@ def change_item(view, clock, item, time, published, is_available, is_removed):  
 
 
 @njit(cache=True)
-def profile_time(view, clock, event_time):  # type: ignore[no-untyped-def]
+def profile_time(view, clock, event_time):
     return np.float64(view.counters[SESSIONS]) if clock.counts_sessions else event_time
 
 
 @njit(cache=True)
-def wait(view, clock, item):  # type: ignore[no-untyped-def]
+def wait(view, clock, item):
     record = view.items[item]
     if record.clicks == 0 and record.is_announced == 0:  # or it would be the first to be forgotten
         record.first = record.last = profile_time(view, clock, view.clocks[EVENTS])
@@ -77,7 +77,7 @@ def wait(view, clock, item):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def release(view, clock):  # type: ignore[no-untyped-def]
+def release(view, clock):
     """Waiting items whose time has come, NEXT being it, are new from now on. One pass over those that wait."""
     now = view.clocks[EVENTS]
     kept, view.clocks[NEXT] = 0, np.inf
@@ -99,7 +99,7 @@ def release(view, clock):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def forget_item(view, clock, item):  # type: ignore[no-untyped-def]
+def forget_item(view, clock, item):
     """As if nobody had ever clicked it. The row stays: who clicks what is removed must not bring it back."""
     record = view.items[item]
     oldest, gone = view.counters[CLICKS] - len(view.log), view.counters[SESSIONS] - len(view.sessions)

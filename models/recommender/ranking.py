@@ -34,7 +34,7 @@ class Settings(NamedTuple):
 
 
 @njit(cache=True)
-def build_rows(view, settings, scratch, queries, items, rows, facts):  # type: ignore[no-untyped-def]
+def build_rows(view, settings, scratch, queries, items, rows, facts):
     """Candidates and feature rows of all queries, one after another; returns how many in all.
 
     Args:
@@ -63,7 +63,7 @@ def build_rows(view, settings, scratch, queries, items, rows, facts):  # type: i
 
 
 @njit(cache=True)
-def hand_weighted(rows, counts, weights, scores):  # type: ignore[no-untyped-def]
+def hand_weighted(rows, counts, weights, scores):
     """Scores by weights of (evidence, recent, popularity, own); each part is relative to the best of its query."""
     evidence, recent, popularity, own = weights
     end = 0
@@ -79,7 +79,7 @@ def hand_weighted(rows, counts, weights, scores):  # type: ignore[no-untyped-def
 
 
 @njit(cache=True)
-def choose_best(found, scores, fresh, out):  # type: ignore[no-untyped-def]
+def choose_best(found, scores, fresh, out):
     """The best of each query by score plus bonus for the fresh, then by key; insertion into short sorted lists.
 
     Args:

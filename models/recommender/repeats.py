@@ -21,7 +21,7 @@ KEY = np.dtype([("key", "u8")])
 
 
 @njit(cache=True)
-def _index(ring):  # type: ignore[no-untyped-def]
+def _index(ring):
     table = np.zeros(4 * len(ring), np.int32)
     for place in range(len(ring)):
         if ring[place].key != 0:
@@ -30,7 +30,7 @@ def _index(ring):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _take(ring, table, until, users, events):  # type: ignore[no-untyped-def]
+def _take(ring, table, until, users, events):
     is_known = np.zeros(len(events), np.bool_)
     for event in range(len(events)):
         key = mixed(users[event], events[event])

@@ -16,7 +16,7 @@ from models.recommender.item_life import may_be_hot
 
 
 @njit(cache=True)
-def _shown(view, rows, now):  # type: ignore[no-untyped-def]
+def _shown(view, rows, now):
     """Those that may be in a list, each once, in their order."""
     kept, seen = np.empty(len(rows), np.int64), {np.int64(-1)}
     count = 0

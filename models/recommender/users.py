@@ -93,7 +93,7 @@ class Moves(NamedTuple):
 
 
 @njit(cache=True)
-def _is_duplicate(events, place, event):  # type: ignore[no-untyped-def]
+def _is_duplicate(events, place, event):
     """Remembers the event otherwise."""
     for known in range(RECENT_EVENTS):
         if events[known] == event:
@@ -103,7 +103,7 @@ def _is_duplicate(events, place, event):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _is_repeated(row, item):  # type: ignore[no-untyped-def]
+def _is_repeated(row, item):
     """Counts the click otherwise."""
     if row.last - row.counted_since > COUNTED_FOR_S:
         row.counted_since = row.last
@@ -117,7 +117,7 @@ def _is_repeated(row, item):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _begins_session(row, session_id, time, silence_s):  # type: ignore[no-untyped-def]
+def _begins_session(row, session_id, time, silence_s):
     if row.sessions == 0:
         return True
     if session_id != 0:
@@ -126,7 +126,7 @@ def _begins_session(row, session_id, time, silence_s):  # type: ignore[no-untype
 
 
 @njit(cache=True)
-def _advance(rows, slots, moves, silence_s, prefixes):  # type: ignore[no-untyped-def]
+def _advance(rows, slots, moves, silence_s, prefixes):
     count = len(slots)
     is_accepted = np.zeros(count, np.bool_)
     lengths = np.zeros(count, np.int64)
