@@ -1,6 +1,6 @@
 """Ownership: one input partition while this worker has it: its state, its positions and where it is in its life.
 
-assigned ─► opened (fenced, loaded) ─► ready (fetched, applied, saved) ─► suspended ─► kept or closed
+opening (fencing, loading) ─► suspended ⇄ ready (fetched, applied, saved);  doubtful, fenced ─► opened again, or closed
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import Enum, auto
 from typing import Any
 
 import structlog
@@ -76,6 +77,16 @@ class Suspects:
                 del self._left[key], self._failures[key]
 
 
+class Phase(Enum):
+    """Where a partition is in its life. Out of the last two no move leads: another ownership takes its place."""
+
+    OPENING = auto()  # earlier owners are fenced, state is loaded
+    SUSPENDED = auto()  # loaded; nothing is delivered until the group has said whose it is
+    READY = auto()  # fetched, applied, saved
+    DOUBTFUL = auto()  # a batch or a checkpoint was cut short: the memory may be half of something
+    FENCED = auto()  # another worker took over, or may have
+
+
 @dataclass(eq=False)
 class Partition:
     """One partition number of all topics of an agent.
@@ -93,9 +104,7 @@ class Partition:
     pending: list[Any] = field(default_factory=list)  # deliveries of outputs that are not acknowledged yet
     producer: Any = None  # transactional, fences every earlier owner
     is_assigned: bool = True  # by the consumer group
-    is_opened: bool = False  # fenced and loaded
-    is_whole: bool = True  # no batch is half applied
-    is_fenced: bool = False  # another worker took over
+    phase: Phase = Phase.OPENING
     # what the next checkpoint says beside rows and positions
     checkpoint: int = 0  # number of the last one
     owner: str = ""  # this ownership, among all there ever were
@@ -107,7 +116,6 @@ class Partition:
     # fetch side
     epoch: int = 0  # raised by every seek and release: older batches are stale
     must_seek: bool = False
-    is_ready: bool = False  # may be fetched
     # failures; they outlive a reopening
     failures: int = 0  # since the last checkpoint
     careful_until: Positions = field(default_factory=dict)  # below these offsets rows are checked record by record
@@ -115,15 +123,42 @@ class Partition:
     applying: asyncio.Lock = field(default_factory=asyncio.Lock)  # held while a batch is applied
     saving: asyncio.Lock = field(default_factory=asyncio.Lock)  # held while a checkpoint runs
 
+    @property
+    def is_ready(self) -> bool:
+        """May be fetched, and batches applied."""
+        return self.phase is Phase.READY
+
+    @property
+    def is_sound(self) -> bool:
+        """Its memory is worth saving."""
+        return self.phase in {Phase.READY, Phase.SUSPENDED}
+
+    def opened(self) -> None:
+        """It is fenced and loaded."""
+        assert self.phase is Phase.OPENING
+        self.phase = Phase.SUSPENDED
+
     def resume(self) -> None:
         """Continue from `positions` with the state in memory."""
+        assert self.is_sound, self.phase
         self.epoch += 1
-        self.must_seek = self.is_ready = True
+        self.must_seek, self.phase = True, Phase.READY
 
     def suspend(self) -> None:
         """Deliver nothing more; what is already on its way becomes stale."""
         self.epoch += 1
-        self.is_ready = False
+        if self.phase is Phase.READY:
+            self.phase = Phase.SUSPENDED
+
+    def doubt(self) -> None:
+        """Something was cut short: what is in memory is of no more use."""
+        if self.phase is not Phase.FENCED:
+            self.phase = Phase.DOUBTFUL
+
+    def fence(self) -> None:
+        """Another worker has it, or may have: save nothing, deliver nothing."""
+        self.suspend()
+        self.phase = Phase.FENCED
 
     def inherit(self, old: Partition) -> None:
         """Take over what is known of failures from the ownership that this one replaces."""

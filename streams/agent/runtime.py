@@ -29,7 +29,7 @@ from schemas import Settings, UnavailableError
 from streams.agent.changelog import Changelog, covered, take_snapshot
 from streams.agent.handler import Handler
 from streams.agent.outbox import Delivery, Outbox
-from streams.agent.ownership import Batch, Partition
+from streams.agent.ownership import Batch, Partition, Phase
 from streams.agent.rows import empty_state
 from streams.agent.saved import Snapshot
 from streams.agent.sending import Interrupted, Sending, retry_after_s
@@ -69,9 +69,9 @@ class Runtime:
             forget_partition(self.handler.name, number, self.handler.layouts(), self.changelog.topics)
         for number in numbers:
             part = self.parts.get(number)
-            if part is None or part.is_fenced or not part.is_whole or part.applying.locked():
+            if part is None or part.phase in {Phase.FENCED, Phase.DOUBTFUL} or part.applying.locked():
                 self._reopen(number, "assigned")
-            elif part.is_opened:
+            elif part.is_sound:
                 part.resume()  # kept through the rebalance: nothing to load
             self.parts[number].is_assigned = True
 
@@ -80,8 +80,8 @@ class Runtime:
         for number, part in list(self.parts.items()):
             part.is_assigned = False
             part.suspend()
-            if not part.is_opened:
-                del self.parts[number]  # opening it now would fence its next owner
+            if part.phase is Phase.OPENING:
+                del self.parts[number]  # going on would fence its next owner
         if self._is_released:
             return
         self._is_released = True
@@ -113,13 +113,13 @@ class Runtime:
         log.warning("the process stood still for longer than its session", agent=self.handler.name)
         self.outbox.distrust()
         for part in self.parts.values():
-            if part.is_opened:
+            if part.phase is not Phase.OPENING:
                 self._fenced(part)
 
     async def skip(self, part: Partition, topic: str, at: int, to: int) -> bool:
         """Go on at another offset, once all that was fetched below `at` is applied: what lies between is lost."""
         async with part.applying:
-            if not (part.is_ready and part.is_whole) or part.positions[topic] != at:
+            if not part.is_ready or part.positions[topic] != at:
                 return False
             part.positions = {**part.positions, topic: to}
             part.resume()
@@ -164,7 +164,7 @@ class Runtime:
         if self.parts.get(part.number) is not part:
             await self.changelog.close(part)
             return
-        part.is_opened = True
+        part.opened()
         rows = {name: len(table) for name, table in part.state.tables.items()}
         part.log.info("a partition is open", rows=rows, positions=part.positions)
         if part.is_assigned:
@@ -185,11 +185,10 @@ class Runtime:
         """Apply a batch. Never raises for what handler, data or broker do."""
         part = batch.part
         async with self.gate, part.applying:
+            if batch.epoch == part.epoch and part.phase is Phase.DOUBTFUL:  # (4) a cancelled batch left half its work
+                self.renew(part, "cancelled")
             if batch.epoch != part.epoch or not part.is_ready:
                 return  # stale
-            if not part.is_whole:  # (4) a cancelled batch left half its work
-                self.renew(part, "cancelled")
-                return
             if batch.starts != part.positions:  # (2)
                 part.log.error("a batch does not follow", starts=batch.starts, at=part.positions)
                 part.resume()
@@ -200,8 +199,9 @@ class Runtime:
         """Apply, and open the partition again if that fails (4)."""
         try:
             await self._apply(part, batch)
-        except Interrupted:
-            pass  # `is_whole` is false: whoever touches the partition next opens it again
+        except Interrupted:  # it is doubtful, or fenced: the next assignment opens it again
+            if self.sending.has_stood_still():
+                self.distrust()  # before a checkpoint opens it again, and fences whoever has it now
         except UnavailableError as error:
             self._failed(part, "unavailable", error)
         except Exception as error:  # ours, not the handler's
@@ -211,19 +211,21 @@ class Runtime:
         part.failures += 1
         trace = error if cause == "bug" else None
         part.log.warning("goes back to its last checkpoint", cause=cause, error=repr(error), exc_info=trace)
-        if not part.is_fenced:  # else it is opened again when it is settled whose it is
+        if part.phase is not Phase.FENCED:  # else it is opened again when it is settled whose it is
             self.renew(part, cause)
 
     async def _apply(self, part: Partition, batch: Batch) -> None:
-        part.is_whole = False
-        await self.sending.write_down(part, batch)  # (6)
-        if batch.records:
-            with self.metrics.handling():
-                careful = part.must_be_careful(batch.starts)
-                outcome = self._trial.handle(part, batch.records, is_careful=careful)
-            await self.sending.emit(part, outcome)  # (5)
+        try:
+            await self.sending.write_down(part, batch)  # (6)
+            if batch.records:
+                with self.metrics.handling():
+                    careful = part.must_be_careful(batch.starts)
+                    outcome = self._trial.handle(part, batch.records, is_careful=careful)
+                await self.sending.emit(part, outcome)  # (5)
+        except BaseException:
+            part.doubt()  # (4) half a batch
+            raise
         part.has_moved(batch, self.changelog.log_topic)  # (1)
-        part.is_whole = True
         self.metrics.applied(batch.records, batch.ends)
 
     # checkpoint
@@ -235,8 +237,9 @@ class Runtime:
     async def _checkpoint(self, part: Partition) -> None:
         async with part.saving:
             async with part.applying:  # between two batches
-                may_save = part.is_opened and part.is_whole and not part.is_fenced and part.producer is not None
-                if not may_save or part.positions == part.saved:
+                if part.phase is Phase.DOUBTFUL and part.is_assigned:  # (4) no batch may come that would do it
+                    self.renew(part, "cancelled")
+                if not part.is_sound or part.producer is None or part.positions == part.saved:
                     return
                 snapshot, pending, part.pending = take_snapshot(part), part.pending, []
                 for name, table in part.state.tables.items():
@@ -254,7 +257,7 @@ class Runtime:
             except Exception as error:  # (4) the outcome is unknown: ask the broker
                 self._failed(part, "checkpoint", error)
             except BaseException:
-                part.is_whole = False  # (4) cancelled: the changes in the snapshot are forgotten
+                part.doubt()  # (4) cancelled: the changes in the snapshot are forgotten
                 raise
             else:
                 part.was_saved_at(snapshot.standing.positions)
@@ -274,9 +277,9 @@ class Runtime:
         part.checkpoint = saved.standing.number
 
     def _fenced(self, part: Partition) -> None:
-        part.is_fenced = True
-        part.suspend()
-        self._spawn(self._reopen_if_still_mine(part))
+        if part.phase is not Phase.FENCED:
+            part.fence()
+            self._spawn(self._reopen_if_still_mine(part))
 
     async def _reopen_if_still_mine(self, part: Partition) -> None:
         """Two workers must not fence each other in turn: a rebalance normally settles it long before."""

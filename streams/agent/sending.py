@@ -16,7 +16,7 @@ from aiokafka.errors import KafkaError
 from schemas import Settings, UnavailableError
 from streams.agent.handler import Handler, Outcome
 from streams.agent.outbox import Outbox
-from streams.agent.ownership import Batch, Partition
+from streams.agent.ownership import Batch, Partition, Phase
 from streams.agent.recall import not_quarantined, not_sent
 from streams.agent.saved import PLACED
 
@@ -65,7 +65,7 @@ class Sending:
         Raises:
             Interrupted: the partition went elsewhere, or may have: the process stood still.
         """
-        if part.is_fenced or self.has_stood_still():
+        if part.phase is Phase.FENCED or self.has_stood_still():
             raise Interrupted
         outputs, dead = outcome.outputs, outcome.dead
         if sent := part.memory.sent:

@@ -28,7 +28,7 @@ async def between_batches(runtime: Runtime, change: Change) -> None:
         with SWAPS.labels(runtime.handler.name).time():
             await runtime.checkpoint()
             before = dict(runtime.handler.layouts())
-            ready = [part for part in runtime.parts.values() if part.is_ready and part.is_whole]
+            ready = [part for part in runtime.parts.values() if part.is_ready]
             change([part.state for part in ready])
             after = runtime.handler.layouts()
             if dict(after) == before:
