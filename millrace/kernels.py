@@ -12,7 +12,7 @@ import hashlib
 import os
 from pathlib import Path
 
-from millrace.kafka import cache_folder
+import platformdirs
 
 SOURCES = Path(__file__).parents[1] / "models"
 
@@ -20,7 +20,7 @@ SOURCES = Path(__file__).parents[1] / "models"
 def use_kernel_cache() -> None:
     """Name the folder in the environment, for this process and those it starts; before numba is imported."""
     if "NUMBA_CACHE_DIR" not in os.environ:
-        os.environ["NUMBA_CACHE_DIR"] = str(cache_folder() / f"kernels-{digest_of(SOURCES)}")
+        os.environ["NUMBA_CACHE_DIR"] = str(platformdirs.user_cache_path("millrace") / f"kernels-{digest_of(SOURCES)}")
 
 
 def digest_of(sources: Path) -> str:

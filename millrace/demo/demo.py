@@ -21,7 +21,7 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any, TypeVar
 
-import httpx
+import httpx2
 import orjson
 
 from millrace.demo.simulate import ASSET_CLASSES, Event, Plant, Shop
@@ -125,7 +125,7 @@ class Demo:
             for name in self.training:
                 await self._until_trained(name)
             self.tell("All models are trained; the edge worker takes them over between two events")
-            async with httpx.AsyncClient(base_url=self.supervisor.api) as client:
+            async with httpx2.AsyncClient(base_url=self.supervisor.api) as client:
                 await until(client, lambda: "/v1/models", all_run)
             self.tell("The ranker and the presses' model serve")
 
@@ -172,15 +172,15 @@ class Demo:
 
     async def _narrate(self) -> None:
         """Tell the first decisions, then every alert, as any consumer of the API would see them."""
-        async with httpx.AsyncClient(base_url=self.supervisor.api, timeout=httpx.Timeout(5, read=None)) as client:
+        async with httpx2.AsyncClient(base_url=self.supervisor.api, timeout=httpx2.Timeout(5, read=None)) as client:
             await self._first_decisions(client)
             while True:
                 try:
                     await self._follow_alerts(client)
-                except httpx.HTTPError:
+                except httpx2.HTTPError:
                     await asyncio.sleep(1)  # the API is being started again
 
-    async def _first_decisions(self, client: httpx.AsyncClient) -> None:
+    async def _first_decisions(self, client: httpx2.AsyncClient) -> None:
         begin = self.begin  # an earlier run has left decisions too
         assets = await until(
             client,
@@ -197,7 +197,7 @@ class Demo:
         self.tell(f"Recommended to {self.visitor} by the {answer['strategy']}: {names}, ...")
         self._tell_what_to_try()
 
-    async def _follow_alerts(self, client: httpx.AsyncClient) -> None:
+    async def _follow_alerts(self, client: httpx2.AsyncClient) -> None:
         async with client.stream("GET", "/v1/alerts/stream") as response:
             async for line in response.aiter_lines():
                 if line.startswith("data:"):
@@ -264,11 +264,11 @@ def all_run(models: dict[str, Any]) -> bool:
 
 
 async def until(
-    client: httpx.AsyncClient, path: Callable[[], str], wanted: Callable[[dict[str, Any]], Found | None]
+    client: httpx2.AsyncClient, path: Callable[[], str], wanted: Callable[[dict[str, Any]], Found | None]
 ) -> Found:
     """Ask the API again and again until something wanted is in the answer."""
     while True:
-        with contextlib.suppress(httpx.HTTPError):
+        with contextlib.suppress(httpx2.HTTPError):
             response = await client.get(path())
             if response.is_success and (found := wanted(response.json())):
                 return found

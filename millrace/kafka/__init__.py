@@ -5,12 +5,11 @@ May import: schemas, streams.kafka.
 """
 
 from millrace.kafka.broker import Broker, running_broker
-from millrace.kafka.jars import cache_folder, default_folder, missing_jars, read_lock
+from millrace.kafka.jars import default_folder, missing_jars, read_lock
 from millrace.kafka.probe import free_port, obstacle
 
 __all__ = [
     "Broker",
-    "cache_folder",
     "default_folder",
     "free_port",
     "missing_jars",

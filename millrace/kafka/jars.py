@@ -8,9 +8,7 @@ versions of another; hence the lock, and no resolution here. No network is neede
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
-import os
 import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import platformdirs
+from filelock import FileLock
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -54,14 +54,9 @@ def read_lock(path: Path = LOCK) -> list[Jar]:
     return [Jar(*line.replace(":", " ").split()) for line in path.read_text().splitlines() if line.strip()]
 
 
-def cache_folder() -> Path:
-    """Where Millrace keeps what it can make again, shared by all checkouts of a user."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "millrace"
-
-
 def default_folder() -> Path:
     """`kafka-<hash of the lock>` in the cache: another lock gets another folder."""
-    return cache_folder() / f"kafka-{_sha256(LOCK)[:12]}"
+    return platformdirs.user_cache_path("millrace") / f"kafka-{_sha256(LOCK)[:12]}"
 
 
 def missing_jars(folder: Path, lock: Path = LOCK) -> list[Jar]:
@@ -131,8 +126,7 @@ def _locked(folder: Path) -> Iterator[None]:
     """One process fetches, others wait for it."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with (folder / ".lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with FileLock(folder / ".lock"):
             shutil.rmtree(folder / ".partial", ignore_errors=True)
             yield
     except OSError as error:

@@ -13,7 +13,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import httpx
+import httpx2
 
 from schemas import MillraceError
 
@@ -60,7 +60,7 @@ class Part:
             )  # fmt: skip
         self.started, self.is_ready = time.monotonic(), False
 
-    async def check_ready(self, client: httpx.AsyncClient) -> None:
+    async def check_ready(self, client: httpx2.AsyncClient) -> None:
         """Ask whether the part serves.
 
         Raises:
@@ -71,9 +71,9 @@ class Part:
             raise StartError(f"{self.name} ended with {self.process.returncode}.{self.last_words()}")
         try:
             response = await client.get(self.ready_url)
-        except httpx.HTTPError:
+        except httpx2.HTTPError:
             return
-        self.is_ready = response.status_code == httpx.codes.OK and self.ready_text in response.text
+        self.is_ready = response.status_code == httpx2.codes.OK and self.ready_text in response.text
 
     def next_backoff(self) -> float:
         """Seconds to wait before the next launch: 1, 2, 4, ... 30."""

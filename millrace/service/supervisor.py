@@ -10,15 +10,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
 import json
 import os
 import signal
 import time
 from collections.abc import Callable, Coroutine, Iterator
-from typing import IO, Any
+from typing import Any
 
-import httpx
+import httpx2
+from filelock import FileLock, Timeout
 
 from millrace.kafka import Broker, free_port, obstacle
 from millrace.service.part import STOP_TIMEOUT_S, Part, StartError
@@ -44,7 +44,7 @@ class Supervisor:
         is_lenient = settings.allow_unsigned_models or (self.broker is not None and not settings.model_public_keys)
         self.settings = settings.model_copy(update={"home": self.home, "allow_unsigned_models": is_lenient})
         self.parts: list[Part] = []
-        self.lock: IO[str] | None = None
+        self.lock: FileLock | None = None
         self.stopping = asyncio.Event()
 
     @property
@@ -97,7 +97,7 @@ class Supervisor:
             StartError: a part ended or did not answer in time; with the end of its log.
         """
         deadline = time.monotonic() + READY_TIMEOUT_S
-        async with httpx.AsyncClient(timeout=2) as client:
+        async with httpx2.AsyncClient(timeout=2) as client:
             while waiting := [part for part in self.parts if not part.is_ready]:
                 await asyncio.gather(*(part.check_ready(client) for part in waiting))
                 if time.monotonic() > deadline:
@@ -179,14 +179,13 @@ class Supervisor:
             self.broker.stop()
         if self.lock is not None:
             (self.home / "run.json").unlink(missing_ok=True)
-            self.lock.close()
+            self.lock.release()
 
     def _lock_home(self) -> None:
-        lock = (self.home / "up.lock").open("w")
+        lock = FileLock(self.home / "up.lock")
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            lock.close()
+            lock.acquire(blocking=False)
+        except Timeout:
             raise StartError(
                 f"A Millrace is already running in {self.home}.",
                 "Stop it, or set MILLRACE_HOME to another folder.",

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(900)]  # its own Kafka; five waits of up to START_S
@@ -74,7 +74,7 @@ def start(tmp_path: Path) -> Iterator[Callable[[], Demo]]:
 
 def assets(api: str) -> dict[str, str]:
     """Asset -> when it was first scored."""
-    items = httpx.get(f"{api}/v1/assets").json()["items"]
+    items = httpx2.get(f"{api}/v1/assets").json()["items"]
     return {item["asset_id"]: item["first_seen"] for item in items}
 
 
