@@ -12,5 +12,5 @@ May import: models, storage, schemas.
 | `sink/` | decisions into the database |
 
 In no room: the two pages, `repeats` (which clicks came before), `worker` and `app` (a process), `history` (events for
-training), `metrics`.
+training), `quarantine` (dead letters for people), `metrics`.
 """

@@ -141,7 +141,7 @@ def list_(
     as_json: Json = False,
 ) -> None:
     """What is quarantined, and why; the newest last."""
-    from millrace.events import list_letters
+    from streams.quarantine import list_letters
 
     letters = asyncio.run(list_letters(connected_settings(), topic))
     if as_json:
@@ -165,7 +165,7 @@ def list_(
 @deadletters.command("replay")
 def replay_letters(topic: Topic, as_json: Json = False) -> None:
     """Put the letters back onto their topic, each once; those that still cannot be handled come back as new ones."""
-    from millrace.events import replay_letters
+    from streams.quarantine import replay_letters
 
     done = asyncio.run(replay_letters(connected_settings(), topic))
     if as_json:

@@ -4,7 +4,6 @@ file or arguments ─► checked events ─► their topics ─► the decision
 May import: schemas, streams, storage.
 """
 
-from millrace.events.deadletters import list_letters, replay_letters
 from millrace.events.files import Source, merged
 from millrace.events.frontier import draw
 from millrace.events.replay import Pace, Replay, Replayed
@@ -19,9 +18,7 @@ __all__ = [
     "Replayed",
     "Source",
     "draw",
-    "list_letters",
     "merged",
-    "replay_letters",
     "send_bytes",
     "send_event",
 ]

@@ -19,12 +19,12 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-from aiokafka.errors import KafkaError
 
 from millrace.events.files import EventFileError, Report, Row, Source, merged
-from schemas import ITEMS, MAINTENANCE, Settings, UnavailableError
-from streams.kafka import EventProducer, partition_counts
+from schemas import ITEMS, MAINTENANCE, Settings
+from streams.kafka import EventProducer, answering, partition_counts
 
+AGAIN = "See that it runs, then run the same command again: it goes on from there."
 IN_FLIGHT = 4000  # records queued but not acknowledged; deep enough to keep the sender busy
 SAVE_INTERVAL_S = 1.0
 PATIENCE_S = 0.002  # shorter waits are not worth a sleep
@@ -129,31 +129,23 @@ class Replay:
                 wait_s = started + self.pace.due_s(self.sent, row.time_s - first_s) - time.monotonic()
                 if wait_s > PATIENCE_S:
                     await asyncio.sleep(wait_s)
-                if before in TOLD_FIRST and row.topic != before:
-                    await producer.flush()
-                before = row.topic
-                waiting.append(await producer.push_bytes(row.topic, row.key, row.value))
-                self.sent += 1
-                if len(waiting) >= IN_FLIGHT or waiting[0].done():
-                    await _acknowledge(waiting, position, IN_FLIGHT // 2)
+                with answering(self.settings, AGAIN):
+                    if before in TOLD_FIRST and row.topic != before:
+                        await producer.flush()
+                    before = row.topic
+                    waiting.append(await producer.push_bytes(row.topic, row.key, row.value))
+                    self.sent += 1
+                    if len(waiting) >= IN_FLIGHT or waiting[0].done():
+                        await _acknowledge(waiting, position, IN_FLIGHT // 2)
                 if (now := time.monotonic()) - saved > SAVE_INTERVAL_S:
                     saved = now
                     position.save()
-        except KafkaError as error:
-            raise self._not_taken(error) from error
         finally:
             try:
-                await asyncio.wait_for(_acknowledge(waiting, position, 0), STOP_S if waiting else None)
-            except (KafkaError, TimeoutError) as error:
-                raise self._not_taken(error) from error
+                with answering(self.settings, AGAIN):
+                    await asyncio.wait_for(_acknowledge(waiting, position, 0), STOP_S if waiting else None)
             finally:
                 position.save()
-
-    def _not_taken(self, error: Exception) -> UnavailableError:
-        return UnavailableError(
-            f"Kafka at {self.settings.kafka} did not take an event: {error or type(error).__name__}.",
-            "See that it runs, then run the same command again: it goes on from there.",
-        )
 
 
 async def _acknowledge(waiting: deque[Any], position: Position, leave: int) -> None:

@@ -6,13 +6,12 @@ event ─► schema ─► topic ─► wait on the output topics and the quaran
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
-from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import KafkaError
 
 from schemas import (
     ALERTS,
@@ -30,7 +29,7 @@ from schemas import (
     dead_letters_of,
     topic_name,
 )
-from streams.kafka import EventProducer, client_options, partition_counts
+from streams.kafka import EventProducer, answering, reading
 
 ANSWERS: dict[str, tuple[str, ...]] = {
     CLICKS: (RECOMMENDATIONS,),
@@ -85,7 +84,7 @@ async def send_event(settings: Settings, topic: str, event: InputEvent, wait_s: 
 async def send_bytes(settings: Settings, topic: str, key: bytes, value: bytes | None, wait_s: float) -> Answer:
     """As `send_event`, with bytes as they are; none is a tombstone."""
     answers = (*ANSWERS[topic], dead_letters_of(topic))
-    async with _Listener(settings, answers) as listener, EventProducer(settings) as producer:
+    async with _listening(settings, answers) as listener, EventProducer(settings) as producer:
         sent = time.perf_counter()
         metadata = await (await producer.push_bytes(topic, key, value))
         acknowledged_ms = _milliseconds_since(sent)
@@ -111,49 +110,35 @@ async def send_bytes(settings: Settings, topic: str, key: bytes, value: bytes | 
     return Answer(*where, acknowledged_ms, found)
 
 
+@asynccontextmanager
+async def _listening(settings: Settings, topics: Sequence[str]) -> AsyncIterator[_Listener]:
+    """To output topics, from their present ends on."""
+    names = {topic_name(settings, topic): topic for topic in topics}
+    with answering(settings):
+        async with reading(settings, list(names)) as reader:
+            for partition, end in (await reader.end_offsets(list(reader.assignment()))).items():
+                reader.seek(partition, end)
+            yield _Listener(settings, names, reader)
+
+
+@dataclass(frozen=True)
 class _Listener:
-    """Reads output topics from their present ends on."""
-
-    def __init__(self, settings: Settings, topics: Sequence[str]) -> None:
-        self._settings = settings
-        self._names = {topic_name(settings, topic): topic for topic in topics}
-        self._consumer = AIOKafkaConsumer(
-            **client_options(settings), isolation_level="read_committed", enable_auto_commit=False
-        )
-
-    async def __aenter__(self) -> _Listener:
-        try:
-            counts = await partition_counts(self._settings, list(self._names))
-            await self._consumer.start()
-            partitions = [TopicPartition(name, number) for name, count in counts.items() for number in range(count)]
-            self._consumer.assign(partitions)
-            for partition, end in (await self._consumer.end_offsets(partitions)).items():
-                self._consumer.seek(partition, end)
-        except KafkaError as error:
-            await self._consumer.stop()
-            raise UnavailableError(
-                f"Kafka at {self._settings.kafka} does not answer: {error}.", "Start it, or correct MILLRACE_KAFKA."
-            ) from error
-        except BaseException:
-            await self._consumer.stop()
-            raise
-        return self
-
-    async def __aexit__(self, *exception: object) -> None:
-        await self._consumer.stop()
+    settings: Settings
+    names: Mapping[str, str]  # on the broker -> in the contract
+    reader: Any
 
     async def caused_by(self, topic: str, partition: int, offset: int, sent: float, wait_s: float) -> list[Decision]:
         found: list[Decision] = []
         deadline = time.perf_counter() + wait_s
         while (left_s := deadline - time.perf_counter()) > 0:
-            batches = await self._consumer.getmany(timeout_ms=int(left_s * 1000) + 1)
+            batches = await self.reader.getmany(timeout_ms=int(left_s * 1000) + 1)
             delay_ms = _milliseconds_since(sent)
             fresh = [
-                Decision(self._names[record.topic], delay_ms, event)
+                Decision(self.names[record.topic], delay_ms, event)
                 for records in batches.values()
                 for record in records
                 if (event := _event(record)) and _cause(event) == (partition, offset)
-                if event["caused_by"]["topic"] in (topic, topic_name(self._settings, topic))
+                if event["caused_by"]["topic"] in (topic, topic_name(self.settings, topic))
             ]
             if fresh and not found:
                 deadline = min(deadline, time.perf_counter() + SETTLE_S)

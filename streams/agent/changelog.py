@@ -7,20 +7,19 @@ commit: changed rows + standing ─► changelog, positions ─► group offsets
 from __future__ import annotations
 
 import uuid
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from typing import Any
 
 import structlog
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 
 from schemas import MillraceError, Settings, dead_letters_of, topic_name
 from streams.agent.handler import Handler
 from streams.agent.ownership import Memory, Partition, Positions
-from streams.agent.recall import Sent, output_starts, read_to
+from streams.agent.recall import Sent, output_starts
 from streams.agent.saved import Replayed, Snapshot, Standing, encode, restore
 from streams.agent.transactions import CheckpointProducer
-from streams.kafka import client_options, group_name, group_offsets, topic_ids
+from streams.kafka import client_options, group_name, group_offsets, read_to, reading, topic_ids
 from streams.metrics import REFUSED_ROWS, TOPICS_MADE_ANEW
 
 log = structlog.get_logger(__name__)
@@ -74,7 +73,7 @@ class Changelog:
         """
         part.producer = CheckpointProducer(self._options, f"{self.group}-{part.number}")
         await part.producer.start()
-        async with self._reader() as reader:
+        async with reading(self._settings) as reader:
             replayed = await self._replay(reader, part.number)
             part.topic_ids = await self._topic_ids()
             is_anew = await self._stand(reader, part, replayed.standing)
@@ -91,22 +90,6 @@ class Changelog:
         await self.commit(part, Snapshot(standing_of(part), repaired=repaired))
         part.checkpoint += 1
         part.saved = dict(part.positions)
-
-    @asynccontextmanager
-    async def _reader(self) -> AsyncIterator[Any]:
-        reader = AIOKafkaConsumer(
-            **self._options,
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",
-            isolation_level="read_committed",
-            fetch_max_wait_ms=50,
-            max_partition_fetch_bytes=8 << 20,
-        )
-        try:
-            await reader.start()
-            yield reader
-        finally:
-            await reader.stop()
 
     async def _replay(self, reader: Any, number: int) -> Replayed:
         """The changelog from its beginning to its end."""

@@ -20,7 +20,7 @@ from models.stages import StageClock
 from schemas import MillraceError, Settings, UnavailableError, dead_letters_of, topic_name
 from streams.agent.deadletters import dead_letter_output
 from streams.agent.handler import DeadLetter, Outcome, Output
-from streams.kafka import client_options
+from streams.kafka import client_options, started
 from streams.metrics import DEAD_LETTERS, OUTPUTS
 
 log = structlog.get_logger(__name__)
@@ -98,7 +98,7 @@ class Outbox:
 
     async def start(self) -> None:
         self.prepare()
-        await self._producer.start()
+        await started(self._producer)
         self._guard = self._producer.client.send = _Guard(self._producer.client.send, self.has_stood_still)
         self._is_broken = False
 

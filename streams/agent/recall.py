@@ -8,7 +8,7 @@ a repetition may differ from what was sent already: the first one stands.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 from zlib import crc32
 
@@ -23,20 +23,6 @@ from streams.metrics import REPEATS
 
 ID = "ce_id"
 QUARANTINE = dead_letters_of("")
-
-
-async def read_to(reader: Any, starts: Mapping[TopicPartition, int], ends: Mapping[TopicPartition, int]) -> Any:
-    """Records of the partitions, each from its start to its end, as lists of one partition."""
-    left = {tp: end for tp, end in ends.items() if starts[tp] < end}
-    if not left:
-        return
-    reader.assign(list(left))
-    for tp in left:
-        reader.seek(tp, starts[tp])
-    while left:
-        for records in (await reader.getmany(*left, timeout_ms=1000, max_records=50_000)).values():
-            yield records
-        left = {tp: end for tp, end in left.items() if await reader.position(tp) < end}
 
 
 async def output_starts(

@@ -21,6 +21,7 @@ from aiokafka.errors import InvalidProducerEpoch, ProducerFenced
 
 from schemas import MillraceError
 from streams.agent.saved import NUMBER, Record
+from streams.kafka import started
 
 log = structlog.get_logger(__name__)
 BATCH_BYTES = 900_000  # the broker's default limit of a batch is 1,048,588
@@ -61,7 +62,7 @@ class CheckpointProducer:
         Raises:
             KafkaError: the broker does not answer, or refuses.
         """
-        await self._producer.start()
+        await started(self._producer)
         send = self._producer.client.send
 
         async def watched(node_id: Any, request: Any, **options: Any) -> Any:

@@ -9,17 +9,22 @@ from streams.kafka.clients import (
     ConsumerRecord,
     LagMeter,
     TopicEnds,
+    administering,
+    answering,
     client_options,
+    cluster,
     group_name,
     group_offsets,
     open_partition,
     partition_counts,
     start_group_consumer,
+    started,
     until_answered,
 )
 from streams.kafka.follow import TopicFollower
 from streams.kafka.ids import topic_ids
 from streams.kafka.producer import EventProducer
+from streams.kafka.read import read_to, reading
 
 __all__ = [
     "ConsumerRecord",
@@ -27,14 +32,20 @@ __all__ = [
     "LagMeter",
     "TopicEnds",
     "TopicFollower",
+    "administering",
+    "answering",
     "apply_topics",
     "client_options",
+    "cluster",
     "group_name",
     "group_offsets",
     "list_topics",
     "open_partition",
     "partition_counts",
+    "read_to",
+    "reading",
     "start_group_consumer",
+    "started",
     "topic_ids",
     "until_answered",
 ]

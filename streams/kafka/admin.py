@@ -8,18 +8,16 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import KafkaError, TopicAlreadyExistsError, UnknownTopicOrPartitionError, for_code
+from aiokafka.errors import TopicAlreadyExistsError, for_code
 
-from schemas import TOPICS, MillraceError, Settings, Topic, UnavailableError, partition_count, topic_name
-from streams.kafka.clients import client_options
+from schemas import TOPICS, MillraceError, Settings, Topic, partition_count, topic_name
+from streams.kafka.clients import administering, answering
 
-REQUEST_TIMEOUT_MS = 10_000
 PATIENCE_S = 20.0
 SET_ON_TOPIC = 1  # Kafka's ConfigSource: not the broker's default
 
@@ -60,17 +58,18 @@ async def apply_topics(settings: Settings, topics: Sequence[Topic] = TOPICS) -> 
         UnavailableError: the broker is not there.
         TopicError: a topic has another number of partitions, or the broker refuses; nothing was changed if the former.
     """
-    async with _admin(settings) as admin:
-        statuses = await _statuses(admin, settings, topics)
-        _refuse_other_partitions(settings, topics, statuses)
-        missing = [topic for topic, status in zip(topics, statuses, strict=True) if not status.partitions]
-        created = await _create(admin, settings, missing)
-        if len(created) < len(missing):  # another process was faster: see what it made
+    with answering(settings):
+        async with administering(settings) as admin:
             statuses = await _statuses(admin, settings, topics)
             _refuse_other_partitions(settings, topics, statuses)
-        altered = await _alter(admin, topics, statuses)
-        changes = {change.topic: change for change in (*created, *altered)}
-        return [changes[status.topic] for status in statuses if status.topic in changes]
+            missing = [topic for topic, status in zip(topics, statuses, strict=True) if not status.partitions]
+            created = await _create(admin, settings, missing)
+            if len(created) < len(missing):  # another process was faster: see what it made
+                statuses = await _statuses(admin, settings, topics)
+                _refuse_other_partitions(settings, topics, statuses)
+            altered = await _alter(admin, topics, statuses)
+            changes = {change.topic: change for change in (*created, *altered)}
+            return [changes[status.topic] for status in statuses if status.topic in changes]
 
 
 async def list_topics(settings: Settings, topics: Sequence[Topic] = TOPICS) -> list[TopicStatus]:
@@ -79,45 +78,9 @@ async def list_topics(settings: Settings, topics: Sequence[Topic] = TOPICS) -> l
     Raises:
         UnavailableError: the broker is not there.
     """
-    async with _admin(settings) as admin:
-        return await _statuses(admin, settings, topics)
-
-
-async def delete_topics(settings: Settings, topics: Sequence[Topic] = TOPICS) -> None:
-    """Delete those that exist, with all their records, and wait until the broker does not know them any more.
-
-    Raises:
-        UnavailableError: the broker is not there.
-        TopicError: the broker refuses, or takes too long; the other topics were deleted.
-    """
-    names = [topic_name(settings, topic.name) for topic in topics]
-    async with _admin(settings) as admin:
-        answer = await admin.delete_topics(names)
-        refused = [
-            f"{name}: {for_code(code).__name__}"
-            for name, code in answer.topic_error_codes
-            if code not in (0, UnknownTopicOrPartitionError.errno)
-        ]
-        if refused:
-            raise TopicError(f"Kafka refused to delete {'; '.join(refused)}.", "See what its log says, and try again.")
-        async for late in _patiently("gone"):
-            late.extend(set(names).intersection(await admin.list_topics()))
-
-
-@asynccontextmanager
-async def _admin(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
-    admin = AIOKafkaAdminClient(**client_options(settings), request_timeout_ms=REQUEST_TIMEOUT_MS)
-    try:
-        await admin.start()
-        yield admin
-    except (KafkaError, TimeoutError, OSError) as error:
-        raise UnavailableError(
-            f"Kafka at {settings.kafka} does not answer as it should: {error or type(error).__name__}.",
-            "See that it runs and that MILLRACE_KAFKA and the MILLRACE_KAFKA_* security settings are right; "
-            "`millrace doctor` checks them.",
-        ) from error
-    finally:
-        await admin.close()
+    with answering(settings):
+        async with administering(settings) as admin:
+            return await _statuses(admin, settings, topics)
 
 
 async def _statuses(admin: AIOKafkaAdminClient, settings: Settings, topics: Sequence[Topic]) -> list[TopicStatus]:

@@ -8,7 +8,8 @@ from __future__ import annotations
 import asyncio
 import ssl
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any, TypeAlias
 
 import structlog
@@ -21,6 +22,10 @@ from schemas import Settings, SettingsError, UnavailableError
 from streams.metrics import HELD, LAG
 
 log = structlog.get_logger(__name__)
+ADVICE = (
+    "See that it runs and that MILLRACE_KAFKA and the MILLRACE_KAFKA_* security settings are right; `millrace doctor` "
+    "checks them."
+)
 ConsumerRecord: TypeAlias = Any  # aiokafka.ConsumerRecord[bytes | None, bytes | None]; aiokafka is only half typed
 REQUEST_TIMEOUT_MS = 20_000
 OPEN_TIMEOUT_MS = 10_000  # a partition that is not there is waited for as long
@@ -62,6 +67,21 @@ def client_options(settings: Settings) -> dict[str, Any]:
         options["sasl_plain_username"] = settings.kafka_sasl_username
         options["sasl_plain_password"] = settings.kafka_sasl_password.get_secret_value()
     return options
+
+
+@contextmanager
+def answering(settings: Settings, advice: str = ADVICE) -> Iterator[None]:
+    """What the broker does inside, in words for whoever asked for it.
+
+    Raises:
+        UnavailableError: it does not answer, or not as it should.
+    """
+    try:
+        yield
+    except (KafkaError, TimeoutError, OSError) as error:
+        raise UnavailableError(
+            f"Kafka at {settings.kafka} does not answer as it should: {error or type(error).__name__}.", advice
+        ) from error
 
 
 async def until_answered(service: Any, settings: Settings, attempt: Callable[[], Awaitable[None]]) -> None:
@@ -235,18 +255,40 @@ class TopicEnds:
             await self._consumer.stop()
 
 
+@asynccontextmanager
+async def administering(settings: Settings) -> AsyncIterator[Any]:
+    """A started admin client.
+
+    Raises:
+        KafkaError: the broker does not answer.
+    """
+    admin = AIOKafkaAdminClient(**client_options(settings), request_timeout_ms=OPEN_TIMEOUT_MS)
+    try:
+        await admin.start()
+        yield admin
+    finally:
+        await admin.close()
+
+
+async def cluster(settings: Settings) -> tuple[set[int], int]:
+    """The nodes that the cluster lists, and which of them is its controller.
+
+    Raises:
+        KafkaError: the broker does not answer.
+    """
+    async with administering(settings) as admin:
+        found = await admin.describe_cluster()
+    return {node["node_id"] for node in found["brokers"]}, found["controller_id"]
+
+
 async def group_offsets(settings: Settings, group: str) -> dict[TopicPartition, int]:
     """What a group has committed.
 
     Raises:
         KafkaError: the broker does not answer, or not yet: the first group of a new broker takes it a second.
     """
-    admin = AIOKafkaAdminClient(**client_options(settings))
-    await admin.start()
-    try:
+    async with administering(settings) as admin:
         found = await admin.list_consumer_group_offsets(group)
-    finally:
-        await admin.close()
     return {tp: meta.offset for tp, meta in found.items() if meta.offset >= 0}
 
 
@@ -257,12 +299,8 @@ async def partition_counts(settings: Settings, topics: Sequence[str]) -> dict[st
         UnavailableError: a topic is not there.
         KafkaError: the broker does not answer.
     """
-    admin = AIOKafkaAdminClient(**client_options(settings))
-    await admin.start()
-    try:
+    async with administering(settings) as admin:
         found = await admin.describe_topics(list(topics))
-    finally:
-        await admin.close()
     missing = [f"{t['topic']} ({for_code(t['error_code']).__name__})" for t in found if t["error_code"]]
     if missing:
         raise UnavailableError(

@@ -10,10 +10,9 @@ from typing import Any, Self
 
 import orjson
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaConnectionError
 
-from schemas import KEY_FIELDS, Settings, UnavailableError, topic_name
-from streams.kafka.clients import client_options, started
+from schemas import KEY_FIELDS, Settings, topic_name
+from streams.kafka.clients import answering, client_options, started
 
 
 class EventProducer:
@@ -31,12 +30,8 @@ class EventProducer:
         producer = AIOKafkaProducer(
             **client_options(self._settings), enable_idempotence=True, max_request_size=12_000_000
         )
-        try:
+        with answering(self._settings):
             self._producer = await started(producer)
-        except KafkaConnectionError as error:
-            raise UnavailableError(
-                f"Kafka at {self._settings.kafka} does not answer.", "Start it, or correct MILLRACE_KAFKA."
-            ) from error
         return self
 
     async def __aexit__(self, *exception: object) -> None:

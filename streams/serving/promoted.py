@@ -11,11 +11,10 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from aiokafka import TopicPartition
-from aiokafka.errors import KafkaError
 from pydantic import ValidationError
 
-from schemas import WORKERS, AliasRecord, Settings, UnavailableError, WorkerStatus, topic_name
-from streams.kafka import open_partition, topic_ids
+from schemas import WORKERS, AliasRecord, Settings, WorkerStatus, topic_name
+from streams.kafka import answering, open_partition, topic_ids
 
 LIVES_S = 15.0  # workers tell every 5 s
 PATIENCE_S = 30.0  # a swap takes well under a second, after loading and warming for some
@@ -36,17 +35,15 @@ async def answers_of_workers(settings: Settings, record: AliasRecord, patience_s
         UnavailableError: the topic cannot be read.
     """
     tp = TopicPartition(topic_name(settings, WORKERS), 0)
-    try:
+    with answering(settings, "`millrace models show` says what they run."):
         if not await topic_ids(settings, [tp.topic]):
             return []  # nothing has ever told there
         consumer, first, end = await open_partition(settings, tp, fetch_wait_ms=50)
-    except KafkaError as error:
-        raise UnavailableError(f"What the workers did cannot be read: {error!r}.", "`millrace models show`") from error
-    try:
-        consumer.seek(tp, first)
-        return await _listen(consumer, tp, end, record, time.monotonic() + patience_s)
-    finally:
-        await consumer.stop()
+        try:
+            consumer.seek(tp, first)
+            return await _listen(consumer, tp, end, record, time.monotonic() + patience_s)
+        finally:
+            await consumer.stop()
 
 
 async def _listen(consumer: Any, tp: TopicPartition, end: int, record: AliasRecord, deadline: float) -> list[Answer]:

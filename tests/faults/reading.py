@@ -7,8 +7,8 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from schemas import Settings, topic_name
-from streams.agent.recall import read_to
 from streams.kafka.clients import client_options, partition_counts
+from streams.kafka.read import read_to
 
 
 class Reading:

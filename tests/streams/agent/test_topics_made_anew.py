@@ -7,18 +7,18 @@ from typing import Any
 
 import pytest
 
-from schemas import Topic, dead_letters_of
-from streams.kafka.admin import delete_topics
+from schemas import dead_letters_of
 from tests.streams.agent.test_agents import events, told, trial_of
 from tests.streams.agent.trial import Trial
 from tests.streams.agent.trivial import OUTPUT_TOPIC
+from tests.support.kafka import delete_topics
 
 pytestmark = pytest.mark.kafka
 __all__ = ["trial_of"]
 
 
 async def made_anew(trial: Trial, *names: str) -> None:
-    await delete_topics(trial.settings, [Topic(name, "key", "any") for name in names])
+    await delete_topics(trial.settings, *names)
     await trial.create_topics()
 
 

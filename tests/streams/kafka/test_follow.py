@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from schemas import WORKERS, Settings
-from streams.kafka.admin import apply_topics, delete_topics
+from schemas import TOPICS, WORKERS, Settings
+from streams.kafka.admin import apply_topics
 from streams.kafka.follow import TopicFollower
 from streams.kafka.producer import EventProducer
+from tests.support.kafka import delete_topics
 
 pytestmark = pytest.mark.kafka
 DEADLINE_S = 30.0
@@ -75,7 +76,7 @@ async def test_a_record_that_fails_is_read_again(settings: Settings, follower: F
 async def test_a_topic_that_was_made_anew_is_read_from_its_beginning(settings: Settings, follower: Follower) -> None:
     await push(settings, b"1", b"2")
     await until(lambda: follower.values == [b"1", b"2"])
-    await delete_topics(settings)
+    await delete_topics(settings, *(topic.name for topic in TOPICS))
     await apply_topics(settings)
     await push(settings, b"3", b"4", b"5")  # beyond the old position
     # what lies there may be read before the topic is known to be another one, and again after

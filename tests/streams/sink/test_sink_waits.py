@@ -18,13 +18,13 @@ from millrace.kafka.probe import free_port
 from schemas import TOPICS, Settings, topic_name
 from storage import Store
 from storage.schema import head_revision
-from streams.kafka.admin import apply_topics, delete_topics
+from streams.kafka.admin import apply_topics
 from streams.kafka.clients import client_options
 from streams.kafka.ids import topic_ids
 from tests.streams.sink.test_sink import Sinks, _positions, _score_ids
 from tests.support.databases import migrated_sqlite, postgres, postgres_url, sqlite_url
 from tests.support.decisions import score
-from tests.support.kafka import create_topics, produce
+from tests.support.kafka import create_topics, delete_topics, produce
 from tests.support.postgres import Postgres
 
 __all__ = ["migrated_sqlite", "postgres", "postgres_url", "sqlite_url"]
@@ -162,7 +162,7 @@ async def test_one_record_that_postgres_cannot_hold_is_skipped_alone(
 
 
 async def _make_anew(settings: Settings) -> None:
-    await delete_topics(settings, ONLY_SCORES)
+    await delete_topics(settings, "scores.v1")
     await apply_topics(settings, ONLY_SCORES)
 
 

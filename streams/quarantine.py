@@ -12,17 +12,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.errors import KafkaError
+from aiokafka import AIOKafkaProducer, TopicPartition
 
-from schemas import INPUTS, MillraceError, Settings, UnavailableError, dead_letters_of, rfc3339, topic_name
+from schemas import INPUTS, MillraceError, Settings, dead_letters_of, rfc3339, topic_name
 from streams.agent import HEADER
-from streams.kafka import client_options, group_name, partition_counts
+from streams.kafka import ConsumerRecord, answering, client_options, group_name, read_to, reading, started
 
 EXCERPT_BYTES = 200
 MAX_VALUE_BYTES = 12 << 20
-BATCH_RECORDS = 500
-Record = Any  # aiokafka.ConsumerRecord
 
 
 class DeadLetterError(MillraceError):
@@ -65,10 +62,10 @@ async def list_letters(settings: Settings, topic: str) -> list[Letter]:
     """
     async with _quarantine(settings, topic) as (consumer, ends):
         replayed = {partition: await consumer.committed(partition) or 0 for partition in ends}
-        _seek(consumer, await consumer.beginning_offsets(list(ends)))
+        starts = await consumer.beginning_offsets(list(ends))
         letters = [
-            _letter(record, is_replayed=record.offset < replayed[partition])
-            async for partition, records in _until(consumer, ends)
+            _letter(record, is_replayed=record.offset < replayed[_place(record)])
+            async for records in read_to(consumer, starts, ends)
             for record in records
         ]
     return sorted(letters, key=lambda letter: (letter.quarantined_at, letter.partition, letter.offset))
@@ -87,16 +84,16 @@ async def replay_letters(settings: Settings, topic: str) -> ReplayedLetters:
     )
     sent = truncated = 0
     async with _quarantine(settings, topic) as (consumer, ends):
-        deleted = await _seek_unreplayed(consumer, ends)
-        await producer.start()
+        starts, deleted = await _unreplayed(consumer, ends)
+        await started(producer)
         try:
-            async for partition, records in _until(consumer, ends):
+            async for records in read_to(consumer, starts, ends):
                 whole = [record for record in records if HEADER + "truncated" not in dict(record.headers)]
                 async with producer.transaction():
                     for record in whole:
                         headers = [header for header in record.headers if not header[0].startswith(HEADER)]
                         await producer.send(topic_name(settings, topic), record.value, record.key, headers=headers)
-                    await producer.send_offsets_to_transaction({partition: records[-1].offset + 1}, group)
+                    await producer.send_offsets_to_transaction({_place(records[0]): records[-1].offset + 1}, group)
                 sent += len(whole)
                 truncated += len(records) - len(whole)
         finally:
@@ -107,60 +104,32 @@ async def replay_letters(settings: Settings, topic: str) -> ReplayedLetters:
 
 
 @asynccontextmanager
-async def _quarantine(
-    settings: Settings, topic: str
-) -> AsyncIterator[tuple[AIOKafkaConsumer, dict[TopicPartition, int]]]:
+async def _quarantine(settings: Settings, topic: str) -> AsyncIterator[tuple[Any, dict[TopicPartition, int]]]:
     """A consumer of all partitions of the quarantine, and their present ends."""
     if topic not in INPUTS:
         raise DeadLetterError(f"{topic!r} has no dead letters.", f"One of: {', '.join(INPUTS)}.")
     name = topic_name(settings, dead_letters_of(topic))
-    consumer = AIOKafkaConsumer(
-        **client_options(settings), group_id=_group(settings, topic), enable_auto_commit=False,
-        auto_offset_reset="none", isolation_level="read_committed", max_partition_fetch_bytes=MAX_VALUE_BYTES,
-    )  # fmt: skip
-    try:
-        counts = await partition_counts(settings, [name])
-        await consumer.start()
-        partitions = [TopicPartition(name, number) for number in range(counts[name])]
-        consumer.assign(partitions)
-        yield consumer, await consumer.end_offsets(partitions)
-    except KafkaError as error:
-        raise UnavailableError(
-            f"Kafka at {settings.kafka} does not answer as it should: {error or type(error).__name__}.",
-            "See that it runs and try again: what was put back is not put back twice.",
-        ) from error
-    finally:
-        await consumer.stop()
+    advice = "See that it runs and try again: what was put back is not put back twice."
+    with answering(settings, advice):
+        async with reading(settings, [name], offsets_of=_group(settings, topic)) as consumer:
+            yield consumer, await consumer.end_offsets(list(consumer.assignment()))
 
 
-def _seek(consumer: AIOKafkaConsumer, offsets: dict[TopicPartition, int]) -> None:
-    """Explicit offsets: `seek_to_beginning` may lose against the consumer's own reset to the end, seen under load."""
-    for partition, offset in offsets.items():
-        consumer.seek(partition, offset)
-
-
-async def _seek_unreplayed(consumer: AIOKafkaConsumer, ends: dict[TopicPartition, int]) -> dict[TopicPartition, int]:
-    """To where the last replay ended, or the first letter that is still there. Returns how many are gone between."""
+async def _unreplayed(
+    consumer: Any, ends: dict[TopicPartition, int]
+) -> tuple[dict[TopicPartition, int], dict[TopicPartition, int]]:
+    """Where the last replay ended, or the first letter that is still there; and how many are gone between."""
     first = await consumer.beginning_offsets(list(ends))
     replayed = {partition: await consumer.committed(partition) or 0 for partition in ends}
-    _seek(consumer, {partition: max(first[partition], replayed[partition]) for partition in ends})
-    return {partition: first[partition] - to for partition, to in replayed.items() if first[partition] > to}
+    starts = {partition: max(first[partition], replayed[partition]) for partition in ends}
+    return starts, {partition: first[partition] - to for partition, to in replayed.items() if first[partition] > to}
 
 
-async def _until(
-    consumer: AIOKafkaConsumer, ends: dict[TopicPartition, int]
-) -> AsyncIterator[tuple[TopicPartition, list[Record]]]:
-    """Records below the ends. The last offsets may be markers of transactions, which are never delivered."""
-    left = {partition for partition, end in ends.items() if await consumer.position(partition) < end}
-    while left:
-        batches = await consumer.getmany(*left, timeout_ms=200, max_records=BATCH_RECORDS)
-        for partition, records in batches.items():
-            if below := [record for record in records if record.offset < ends[partition]]:
-                yield partition, below
-        left = {partition for partition in left if await consumer.position(partition) < ends[partition]}
+def _place(record: ConsumerRecord) -> TopicPartition:
+    return TopicPartition(record.topic, record.partition)
 
 
-def _letter(record: Record, *, is_replayed: bool) -> Letter:
+def _letter(record: ConsumerRecord, *, is_replayed: bool) -> Letter:
     header = {name.removeprefix(HEADER): value.decode(errors="replace") for name, value in record.headers}
     value = record.value or b""
     return Letter(

@@ -6,12 +6,12 @@ import pytest
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
-from millrace.events.deadletters import DeadLetterError, ReplayedLetters, list_letters, replay_letters
 from schemas import TELEMETRY, Settings, dead_letters_of, topic_name
 from streams.agent.deadletters import dead_letter_output
 from streams.agent.handler import DeadLetter
 from streams.kafka.clients import client_options
 from streams.kafka.producer import EventProducer
+from streams.quarantine import DeadLetterError, ReplayedLetters, list_letters, replay_letters
 from tests.support import consume, create_topics, produce
 
 
