@@ -32,9 +32,10 @@ from streams.agent.outbox import Delivery, Outbox
 from streams.agent.ownership import Batch, Partition, Phase
 from streams.agent.rows import empty_state
 from streams.agent.saved import Snapshot
-from streams.agent.sending import Interrupted, Sending, retry_after_s
+from streams.agent.sending import Interrupted, Sending
 from streams.agent.transactions import FencedError
 from streams.agent.trying import OutOfBoundsError, Trial, check_changes
+from streams.kafka import patiently, pause_s
 from streams.metrics import CHECKPOINT_ROWS, CHECKPOINTS, OPENINGS, ROWS, BatchMetrics, forget_partition
 
 log = structlog.get_logger(__name__)
@@ -149,18 +150,11 @@ class Runtime:
     async def _open(self, part: Partition, old: Partition | None) -> None:
         if old is not None:
             await self._close(old)
-        await asyncio.sleep(retry_after_s(part.failures))
-        attempts = 2
-        while self.parts.get(part.number) is part:
-            try:
-                await self.changelog.open(part)  # (3)
-            except Exception as error:  # told and tried again, whatever it is
-                attempts += 1
-                part.log.warning("does not open", error=str(error) or repr(error), again_in_s=retry_after_s(attempts))
-                await self.changelog.close(part)
-                await asyncio.sleep(retry_after_s(attempts))
-            else:
-                break
+        await asyncio.sleep(pause_s(part.failures))
+        async for attempt in patiently(lambda error: _tell_closed(part, error), (Exception,)):
+            with attempt:  # whatever it is, it is tried again
+                if self.parts.get(part.number) is part:
+                    await self._load(part)
         if self.parts.get(part.number) is not part:
             await self.changelog.close(part)
             return
@@ -169,6 +163,13 @@ class Runtime:
         part.log.info("a partition is open", rows=rows, positions=part.positions)
         if part.is_assigned:
             part.resume()
+
+    async def _load(self, part: Partition) -> None:
+        try:
+            await self.changelog.open(part)  # (3)
+        except Exception:
+            await self.changelog.close(part)
+            raise
 
     async def _close(self, part: Partition) -> None:
         async with part.saving:  # a producer that is stopped in mid-transaction never answers
@@ -285,3 +286,7 @@ class Runtime:
         """Two workers must not fence each other in turn: a rebalance normally settles it long before."""
         await asyncio.sleep(self._settings.session_timeout_s)
         self.renew(part, "fenced")
+
+
+def _tell_closed(part: Partition, error: Exception) -> None:
+    part.log.warning("does not open; it is tried again", error=str(error) or repr(error))

@@ -5,23 +5,19 @@ where entries of the log are applied ─► changelog, acknowledged ─► ... h
 
 from __future__ import annotations
 
-import asyncio
 import json
 import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from aiokafka.errors import KafkaError
-
-from schemas import Settings, UnavailableError
+from schemas import Settings
 from streams.agent.handler import Handler, Outcome
 from streams.agent.outbox import Outbox
 from streams.agent.ownership import Batch, Partition, Phase
 from streams.agent.recall import not_quarantined, not_sent
 from streams.agent.saved import PLACED
+from streams.kafka import patiently
 
-FIRST_RETRY_S, LAST_RETRY_S = 0.1, 2.0  # work goes on within 3 s of the broker's return
-PASSING = (KafkaError, UnavailableError, OSError, TimeoutError)  # of a send: trying again may help
 Result = TypeVar("Result")
 
 
@@ -77,18 +73,14 @@ class Sending:
     @staticmethod
     async def _patiently(part: Partition, send: Callable[[], Awaitable[Result]]) -> Result:
         """Until the broker takes it, or the partition goes elsewhere."""
-        epoch, attempts = part.epoch, 0
-        while True:
-            try:
-                return await send()
-            except PASSING as error:
-                attempts += 1
-                part.log.warning("outputs wait for the broker", error=str(error) or repr(error))
-                await asyncio.sleep(retry_after_s(attempts))
+        epoch = part.epoch
+
+        def tell(error: Exception) -> None:
+            part.log.warning("outputs wait for the broker", error=str(error) or repr(error))
+
+        async for attempt in patiently(tell):
+            with attempt:
                 if part.epoch != epoch:
-                    raise Interrupted from error
-
-
-def retry_after_s(attempts: int) -> float:
-    """None at first, then 0.1 s, doubled each time, up to 2 s."""
-    return min(LAST_RETRY_S, FIRST_RETRY_S * 2.0 ** min(attempts - 1, 16)) if attempts else 0.0
+                    raise Interrupted
+                return await send()
+        raise AssertionError("patience has no end")

@@ -19,10 +19,10 @@ from streams.kafka.clients import (
     partition_counts,
     start_group_consumer,
     started,
-    until_answered,
 )
 from streams.kafka.follow import TopicFollower
 from streams.kafka.ids import topic_ids
+from streams.kafka.patience import patiently, pause_s, until_answered
 from streams.kafka.producer import EventProducer
 from streams.kafka.read import read_to, reading
 
@@ -42,6 +42,8 @@ __all__ = [
     "list_topics",
     "open_partition",
     "partition_counts",
+    "patiently",
+    "pause_s",
     "read_to",
     "reading",
     "start_group_consumer",

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
+from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, TypeAlias
 
@@ -34,7 +34,6 @@ OPEN_TIMEOUT_MS = 10_000  # a partition that is not there is waited for as long
 IDLE_MS = 2**31 - 1
 ASK_S = 2.0
 CLOSE_S = 1.0
-FIRST_PAUSE_S, MOST_PAUSE_S = 1.0, 8.0
 HELD_AFTER_S = 10.0  # transactions of checkpoints take a tenth of a second
 # A topic that was made anew is seen at the next look at the metadata; aiokafka's default is five minutes
 METADATA_MS = 5_000
@@ -82,26 +81,6 @@ def answering(settings: Settings, advice: str = ADVICE) -> Iterator[None]:
         raise UnavailableError(
             f"Kafka at {settings.kafka} does not answer as it should: {error or type(error).__name__}.", advice
         ) from error
-
-
-async def until_answered(service: Any, settings: Settings, attempt: Callable[[], Awaitable[None]]) -> None:
-    """Try until the broker answers, or the service (of `mode`) stops: a worker waits for its broker for ever.
-
-    Raises:
-        MillraceError: what `attempt` raises of that kind; it is not for a broker to mend.
-    """
-    pause_s = FIRST_PAUSE_S
-    while not service.should_stop:
-        try:
-            await attempt()
-        except (KafkaError, OSError) as error:
-            log.warning(
-                "the broker does not answer; it is asked again", kafka=settings.kafka, error=repr(error), in_s=pause_s
-            )
-        else:
-            return
-        await service.sleep(pause_s)
-        pause_s = min(2 * pause_s, MOST_PAUSE_S)
 
 
 async def unbroken(starting: Coroutine[Any, Any, None]) -> None:

@@ -19,6 +19,7 @@ from mode import Service
 from schemas import Settings, topic_name
 from streams.kafka.clients import CLOSE_S, open_partition
 from streams.kafka.ids import topic_ids
+from streams.kafka.patience import patiently
 
 log = structlog.get_logger(__name__)
 POLL_MS = 200
@@ -87,16 +88,16 @@ class TopicFollower(Service):
     async def _open(self) -> int | None:
         """Returns the end of the topic at this moment; none when the worker stops."""
         await self._close()
-        attempts = 0
-        while not self.should_stop:
-            try:
+
+        def tell(error: Exception) -> None:
+            log.warning("a topic cannot be opened; it is tried again", topic=self._topic, error=repr(error))
+
+        async for attempt in patiently(tell, (KafkaError, OSError, KeyError), MOST_AGAIN_S):
+            with attempt:
+                if self.should_stop:
+                    return None
                 self._topic_id = (await topic_ids(self._settings, [self._tp.topic]))[self._tp.topic]
                 self._consumer, first, end = await open_partition(self._settings, self._tp, self._fetch_wait_ms)
-            except (KafkaError, OSError, KeyError) as error:
-                attempts += 1
-                log.warning("a topic cannot be opened; it is tried again", topic=self._topic, error=repr(error))
-                await self.sleep(min(AGAIN_S * 2 ** min(attempts - 1, 3), MOST_AGAIN_S))
-            else:
                 self._consumer.seek(self._tp, self.begin_at(first, end, self._topic_id))
                 return end
         return None

@@ -28,7 +28,15 @@ from mode import Service
 
 from schemas import OUTPUTS, Settings, UnavailableError, topic_name
 from storage import PositionError, StorageError, Store, in_thread
-from streams.kafka import ConsumerRecord, LagMeter, group_name, partition_counts, start_group_consumer, until_answered
+from streams.kafka import (
+    ConsumerRecord,
+    LagMeter,
+    group_name,
+    partition_counts,
+    patiently,
+    start_group_consumer,
+    until_answered,
+)
 from streams.metrics import READY
 from streams.sink.positions import Positions
 from streams.sink.writer import Fetched, Retention, Writer
@@ -38,7 +46,7 @@ AGENT = "sink"
 IN_HAND = 2  # batches: one is written while the next is fetched
 POLL_MS = 200
 PAUSE_S = 0.02
-FIRST_RETRY_S, LAST_RETRY_S = 0.1, 5.0
+MOST_PAUSE_S = 5.0  # between two attempts to reach the database
 LEAVE_S = 2.0
 FINISH_S = 4.0  # for the transaction in hand at the end; it is whole or not at all in any case
 LAG_EVERY_S = 5.0
@@ -227,7 +235,7 @@ class SinkSource(Service, ConsumerRebalanceListener):
             self._void()
         except Exception as error:
             log.exception("a batch could not be written; it is fetched again", error=repr(error))
-            await self.sleep(LAST_RETRY_S)
+            await self.sleep(MOST_PAUSE_S)
             self._void()
         finally:
             self._in_hand -= 1
@@ -235,16 +243,17 @@ class SinkSource(Service, ConsumerRebalanceListener):
 
     async def _patiently(self, work: Callable[[], Result], epoch: int | None = None) -> Result:
         """Do blocking work in a thread, again and again while the database is away and the epoch lasts."""
-        wait_s = FIRST_RETRY_S
-        while not self.should_stop and epoch in (None, self._epoch):
-            try:
+
+        def tell(error: Exception) -> None:
+            READY.set(0)
+            log.warning("the sink waits for the database", error=str(error))
+
+        async for attempt in patiently(tell, (UnavailableError, StorageError), MOST_PAUSE_S):
+            with attempt:
+                if self.should_stop or epoch not in (None, self._epoch):
+                    raise Void
                 return await in_thread(work)
-            except (UnavailableError, StorageError) as error:
-                READY.set(0)
-                log.warning("the sink waits for the database", error=str(error), wait_s=wait_s)
-                await self.sleep(wait_s)
-                wait_s = min(2 * wait_s, LAST_RETRY_S)
-        raise Void
+        raise AssertionError("patience has no end")
 
 
 def _name(tp: TopicPartition) -> str:
