@@ -6,7 +6,6 @@ consumer group ─► fetch ─► ask for ends ─► merge ─► channel ─�
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -20,16 +19,14 @@ from schemas import Settings, SettingsError, UnavailableError
 from streams.agent.merge import Lane, PlacedLane
 from streams.agent.ownership import Partition
 from streams.agent.runtime import Runtime
-from streams.kafka import LagMeter, TopicEnds, partition_counts, start_group_consumer, topic_ids, until_answered
+from streams.kafka import GroupConsumer, TopicEnds, TopicWatch, partition_counts, until_answered
 from streams.metrics import LOST_RECORDS
 
 log = structlog.get_logger(__name__)
-POLL_MS = 200
 PAUSE_S = 0.02
 TICK_S = 0.3
 WATCH_S = 2.0
 TOPICS_PATIENCE_S = 5.0
-LEAVE_S = 2.0  # leaving the group waits for the broker
 BeforeReady = Callable[[], Awaitable[None]]
 
 
@@ -43,9 +40,8 @@ class Source(Service, ConsumerRebalanceListener):
         self.app, self.settings, self.runtime, self.channel = app, settings, runtime, channel
         self.before_ready = before_ready
         self.topics: list[str] = runtime.changelog.topics
-        self._consumer: Any = None
+        self._group = GroupConsumer(settings, runtime.handler.name, self.topics)
         self._ends = TopicEnds(settings)
-        self._lag = LagMeter(runtime.handler.name)
         self._is_anew = False  # topics
         self._lanes: dict[int, Lane] = {}
         self._flowing: set[TopicPartition] = set()
@@ -80,18 +76,15 @@ class Source(Service, ConsumerRebalanceListener):
 
     @Service.task
     async def _watch_topics(self) -> None:
-        """A topic that is deleted and made anew keeps its name: only its id tells."""
-        known: dict[str, str] = {}
+        watched = [*self.topics, self.runtime.changelog.topic]
+        watch = TopicWatch(self.settings, watched)
         while not self.should_stop:
-            try:
-                found = await topic_ids(self.settings, [*self.topics, self.runtime.changelog.topic])
-            except (KafkaError, OSError):
-                found = {}  # the fetching tells of a broker that is away
-            if missing := set(known) - set(found) if found else set():
-                log.error("a topic is gone; it is waited for", agent=self.runtime.handler.name, topics=sorted(missing))
-            elif known and found and found != known:
-                self._is_anew = True
-            known |= found
+            found = await watch.look()
+            if found.gone:
+                topics = sorted(found.gone)
+                log.error("a topic is gone; it is waited for", agent=self.runtime.handler.name, topics=topics)
+            elif found.anew:
+                self._is_anew, watch = True, TopicWatch(self.settings, watched)
             await self.sleep(WATCH_S)
 
     @Service.task
@@ -103,11 +96,7 @@ class Source(Service, ConsumerRebalanceListener):
     async def on_stop(self) -> None:
         await self.runtime.release()
         await self._ends.stop()
-        if self._consumer is not None:
-            try:
-                await asyncio.wait_for(self._consumer.stop(), LEAVE_S)
-            except TimeoutError:
-                log.warning("the group was not left in time", agent=self.runtime.handler.name)
+        await self._group.leave()
         await self.runtime.stop()
 
     async def _connect(self) -> None:
@@ -121,7 +110,7 @@ class Source(Service, ConsumerRebalanceListener):
         try:
             await self._until_topics_are_there()
             await self.runtime.outbox.start()
-            await self._join()
+            await self._group.join(self)
         except (KafkaError, OSError):
             await self.runtime.outbox.stop()
             raise
@@ -137,17 +126,11 @@ class Source(Service, ConsumerRebalanceListener):
                     raise
             await self.sleep(0.5)
 
-    async def _join(self) -> None:
-        self._consumer = consumer = await start_group_consumer(self.settings, self.runtime.changelog.group)
-        consumer.subscribe(self.topics, listener=self)
-        log.info("an agent joins its group", agent=self.runtime.handler.name, topics=self.topics)
-
     async def _join_again(self) -> None:
         """With nothing in memory: positions and rows are of topics that are gone."""
         log.error("topics were made anew; the agent begins again", agent=self.runtime.handler.name, topics=self.topics)
         self._is_anew = False
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._consumer.stop(), LEAVE_S)
+        await self._group.leave()
         await self.runtime.drop()
         self._lanes.clear()
         self._flowing.clear()
@@ -171,7 +154,7 @@ class Source(Service, ConsumerRebalanceListener):
 
     async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
         self._flowing.clear()
-        self._consumer.pause(*assigned)  # until they are open: what was fetched before would be dropped
+        self._group.consumer.pause(*assigned)  # until they are open: what was fetched before would be dropped
         numbers = {
             n for n in {tp.partition for tp in assigned} if assigned >= {TopicPartition(t, n) for t in self.topics}
         }
@@ -217,35 +200,27 @@ class Source(Service, ConsumerRebalanceListener):
             tps = [TopicPartition(topic, number) for topic in self.topics]
             if part.is_ready and part.must_seek:
                 for tp in tps:
-                    self._consumer.seek(tp, part.positions[tp.topic])
+                    self._group.consumer.seek(tp, part.positions[tp.topic])
                 self._lanes[number], part.must_seek = self._lane(part), False
             if part.is_ready and not self._flowing.issuperset(tps):
-                self._consumer.resume(*tps)
+                self._group.consumer.resume(*tps)
                 self._flowing.update(tps)
             elif not part.is_ready and not self._flowing.isdisjoint(tps):
-                self._consumer.pause(*tps)
+                self._group.consumer.pause(*tps)
                 self._flowing.difference_update(tps)
 
     async def _fetch(self, wanted: list[TopicPartition]) -> None:
         lanes = dict(self._ready_lanes())
         try:
-            fetched = await self._consumer.getmany(
-                *wanted, timeout_ms=POLL_MS, max_records=self.settings.max_batch_records
-            )
+            fetched = await self._group.fetch(wanted)
         except OffsetOutOfRangeError as error:
             for tp, offset in error.args[0].items():
                 await self._go_on_from_earliest(tp, offset)
             return
-        except (ConsumerStoppedError, IllegalStateError):
-            raise
-        except KafkaError as error:
-            log.warning("fetching failed; it is tried again", agent=self.runtime.handler.name, error=repr(error))
-            await asyncio.sleep(1.0)
-            return
         for tp in wanted:
             lane = lanes[tp.partition]
-            if lane.epoch == lane.part.epoch and self._consumer.assignment() >= {tp}:
-                position = await self._consumer.position(tp)
+            if lane.epoch == lane.part.epoch and self._group.consumer.assignment() >= {tp}:
+                position = await self._group.consumer.position(tp)
                 lane.add(tp.topic, fetched.get(tp, ()), position)
 
     def _lane(self, part: Partition) -> Lane:
@@ -268,7 +243,7 @@ class Source(Service, ConsumerRebalanceListener):
     async def _go_on_from_earliest(self, tp: TopicPartition, offset: int) -> None:
         """Retention was faster than this agent, or the topic was made anew: told, counted, and on it goes."""
         part = self.runtime.parts.get(tp.partition)
-        earliest = (await self._consumer.beginning_offsets([tp]))[tp]
+        earliest = (await self._group.consumer.beginning_offsets([tp]))[tp]
         if part is None or not await self.runtime.skip(part, tp.topic, offset, earliest):
             await asyncio.sleep(PAUSE_S)  # batches on their way are applied first; the next fetch says it again
             return
@@ -284,11 +259,5 @@ class Source(Service, ConsumerRebalanceListener):
         )
 
     def _measure_lag(self) -> None:
-        if self._consumer is None:
-            return
-        assigned = self._consumer.assignment()
         for number, part in self.runtime.parts.items():
-            for topic, position in part.positions.items():
-                tp = TopicPartition(topic, number)
-                if tp in assigned:
-                    self._lag.measure(self._consumer, tp, position)
+            self._group.measure_lag({TopicPartition(topic, number): at for topic, at in part.positions.items()})

@@ -7,7 +7,6 @@ May import: schemas, streams.metrics.
 from streams.kafka.admin import apply_topics, list_topics
 from streams.kafka.clients import (
     ConsumerRecord,
-    LagMeter,
     TopicEnds,
     administering,
     answering,
@@ -17,11 +16,11 @@ from streams.kafka.clients import (
     group_offsets,
     open_partition,
     partition_counts,
-    start_group_consumer,
     started,
 )
 from streams.kafka.follow import TopicFollower
-from streams.kafka.ids import topic_ids
+from streams.kafka.group import GroupConsumer
+from streams.kafka.ids import TopicWatch, topic_ids
 from streams.kafka.patience import patiently, pause_s, until_answered
 from streams.kafka.producer import EventProducer
 from streams.kafka.read import read_to, reading
@@ -29,9 +28,10 @@ from streams.kafka.read import read_to, reading
 __all__ = [
     "ConsumerRecord",
     "EventProducer",
-    "LagMeter",
+    "GroupConsumer",
     "TopicEnds",
     "TopicFollower",
+    "TopicWatch",
     "administering",
     "answering",
     "apply_topics",
@@ -46,7 +46,6 @@ __all__ = [
     "pause_s",
     "read_to",
     "reading",
-    "start_group_consumer",
     "started",
     "topic_ids",
     "until_answered",

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-import time
 from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, TypeAlias
@@ -15,11 +14,9 @@ from typing import Any, TypeAlias
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.errors import KafkaError, for_code
 
 from schemas import Settings, SettingsError, UnavailableError
-from streams.metrics import HELD, LAG
 
 log = structlog.get_logger(__name__)
 ADVICE = (
@@ -29,14 +26,8 @@ ADVICE = (
 ConsumerRecord: TypeAlias = Any  # aiokafka.ConsumerRecord[bytes | None, bytes | None]; aiokafka is only half typed
 REQUEST_TIMEOUT_MS = 20_000
 OPEN_TIMEOUT_MS = 10_000  # a partition that is not there is waited for as long
-# A consumer that fetches nothing for this long leaves its group and never comes back (aiokafka 0.14). Ours fetches
-# nothing while a partition waits for what is away, for as long as that takes; its heartbeats say that it lives.
-IDLE_MS = 2**31 - 1
 ASK_S = 2.0
 CLOSE_S = 1.0
-HELD_AFTER_S = 10.0  # transactions of checkpoints take a tenth of a second
-# A topic that was made anew is seen at the next look at the metadata; aiokafka's default is five minutes
-METADATA_MS = 5_000
 FETCH_WAIT_MS = 50  # a fetch returns at once when there is something; without it a new partition waits this long
 
 
@@ -99,76 +90,9 @@ async def unbroken(starting: Coroutine[Any, Any, None]) -> None:
         raise
 
 
-class LagMeter:
-    """How far an agent is behind the ends of its partitions: to the high watermark, as everybody else counts.
-
-    `read_committed` only shows what is below the first open transaction (the last stable offset). A producer that died
-    in one holds all readers up until its transaction times out; without this the lag would say 0 all the while.
-    """
-
-    def __init__(self, agent: str) -> None:
-        self._agent = agent
-        self._held_since: dict[TopicPartition, float] = {}
-        self._told: set[TopicPartition] = set()
-
-    def measure(self, consumer: Any, tp: TopicPartition, position: int) -> None:
-        """`position` is the next offset to apply; nothing is known of a partition before its first fetch."""
-        end, stable = consumer.highwater(tp), consumer.last_stable_offset(tp)
-        if end is None or end < 0:
-            return
-        labels = (self._agent, tp.topic, tp.partition)
-        LAG.labels(*labels).set(max(0, end - position))
-        is_held = stable is not None and 0 <= stable < end and position >= stable
-        HELD.labels(*labels).set(end - stable if is_held else 0)
-        if not is_held:
-            self._held_since.pop(tp, None)
-            self._told.discard(tp)
-            return
-        waited_s = time.monotonic() - self._held_since.setdefault(tp, time.monotonic())
-        if waited_s >= HELD_AFTER_S and tp not in self._told:
-            self._told.add(tp)
-            log.warning(
-                "an open transaction of a producer holds back its partition: nothing after it can be read until that "
-                "producer ends it, or it times out (transaction.timeout.ms). `kafka-transactions.sh find-hanging` of "
-                "Kafka's tools names it, `abort` ends it",
-                agent=self._agent, topic=tp.topic, partition=tp.partition, next_offset=position, end=end,
-            )  # fmt: skip
-
-    def forget(self, tp: TopicPartition) -> None:
-        """Another worker tells about this partition now."""
-        self._held_since.pop(tp, None)
-        self._told.discard(tp)
-        for gauge in (LAG, HELD):
-            gauge.labels(self._agent, tp.topic, tp.partition).set(0)
-
-
 def group_name(settings: Settings, agent: str) -> str:
     """Consumer group of an agent; its transactional ids begin with it."""
     return f"{settings.topic_prefix}millrace-{agent}"
-
-
-async def start_group_consumer(settings: Settings, group: str) -> Any:
-    """A started consumer of a group, whose positions are kept elsewhere: it commits nothing by itself.
-
-    Raises:
-        KafkaError: the broker does not answer.
-    """
-    consumer = AIOKafkaConsumer(
-        **client_options(settings),
-        group_id=group,
-        enable_auto_commit=False,
-        auto_offset_reset="none",  # an offset that is out of range is told, not passed over
-        isolation_level="read_committed",
-        # the same numbers of all topics: readings and log, scores and alerts of an asset, to the same worker
-        partition_assignment_strategy=(RangePartitionAssignor,),
-        fetch_max_wait_ms=FETCH_WAIT_MS,
-        session_timeout_ms=int(settings.session_timeout_s * 1000),
-        heartbeat_interval_ms=int(min(3.0, settings.session_timeout_s / 4) * 1000),
-        request_timeout_ms=REQUEST_TIMEOUT_MS,
-        max_poll_interval_ms=IDLE_MS,
-        metadata_max_age_ms=METADATA_MS,
-    )
-    return await started(consumer)
 
 
 async def started(client: Any) -> Any:

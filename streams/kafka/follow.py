@@ -18,7 +18,7 @@ from mode import Service
 
 from schemas import Settings, topic_name
 from streams.kafka.clients import CLOSE_S, open_partition
-from streams.kafka.ids import topic_ids
+from streams.kafka.ids import TopicWatch, topic_ids
 from streams.kafka.patience import patiently
 
 log = structlog.get_logger(__name__)
@@ -104,16 +104,12 @@ class TopicFollower(Service):
 
     @Service.task
     async def _watch(self) -> None:
-        """Only its id tells a topic that was made anew."""
         while not self.should_stop:
             await self.sleep(WATCH_S)
-            known = self._topic_id
-            try:
-                found = await topic_ids(self._settings, [self._tp.topic])
-            except (KafkaError, OSError):
-                continue
-            if known and found.get(self._tp.topic, known) != known == self._topic_id:
-                self._must_open = True
+            if known := self._topic_id:
+                watch = TopicWatch(self._settings, [self._tp.topic], {self._tp.topic: known})
+                if (await watch.look()).anew and known == self._topic_id:
+                    self._must_open = True
 
     async def _close(self) -> None:
         consumer, self._consumer = self._consumer, None

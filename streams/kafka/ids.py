@@ -11,12 +11,13 @@ speaks version 12. https://kafka.apache.org/protocol#The_Messages_Metadata
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from io import BytesIO
 from typing import Any
 
 from aiokafka.client import AIOKafkaClient
-from aiokafka.errors import RequestTimedOutError, UnknownTopicOrPartitionError, for_code
+from aiokafka.errors import KafkaError, RequestTimedOutError, UnknownTopicOrPartitionError, for_code
 from aiokafka.protocol.abstract import AbstractType
 from aiokafka.protocol.api import Request, RequestStruct, Response
 from aiokafka.protocol.types import Boolean, CompactArray, CompactString, Int16, Int32, Schema, TaggedFields
@@ -155,3 +156,34 @@ def _ids(topics: list[dict[str, Any]]) -> dict[str, str]:
 
 def _text(topic_id: bytes) -> str:
     return base64.urlsafe_b64encode(topic_id).decode().rstrip("=")
+
+
+@dataclass(frozen=True)
+class Watched:
+    """What a look at topics found, against what was known of them."""
+
+    anew: frozenset[str] = frozenset()  # deleted and made anew: they have another id
+    gone: frozenset[str] = frozenset()  # known, and not there
+
+
+class TopicWatch:
+    """A topic that is deleted and made anew keeps its name: only its id tells.
+
+    Args:
+        topics: names on the broker.
+        ids: those that are known; a topic that is not among them is known from the first look on.
+    """
+
+    def __init__(self, settings: Settings, topics: Iterable[str], ids: Mapping[str, str] | None = None) -> None:
+        self._settings, self._topics = settings, list(topics)
+        self.ids = dict(ids or {})
+
+    async def look(self) -> Watched:
+        """Never raises for a broker that is away: fetching tells of that, and nothing is known of the topics."""
+        try:
+            found = await topic_ids(self._settings, self._topics)
+        except (KafkaError, OSError):
+            return Watched()
+        self.ids = found | self.ids
+        anew = frozenset(topic for topic, topic_id in found.items() if self.ids[topic] != topic_id)
+        return Watched(anew, frozenset(self.ids.keys() - found.keys()) if found else frozenset())

@@ -10,11 +10,10 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 
 import structlog
 from aiokafka import TopicPartition
-from aiokafka.errors import KafkaError
 
 from schemas import Settings
 from storage import Span, Store
-from streams.kafka import topic_ids
+from streams.kafka import TopicWatch, topic_ids
 from streams.metrics import LOST_RECORDS, TOPICS_MADE_ANEW
 
 log = structlog.get_logger(__name__)
@@ -43,7 +42,7 @@ class Positions:
     ) -> None:
         self._settings, self._store, self._topics, self._agent = settings, store, topics, agent
         self._patiently = patiently
-        self._ids: dict[str, str] = {}
+        self._watch = TopicWatch(settings, topics)
         for topic in topics:  # from 0 on, so that an alert sees the first increment
             TOPICS_MADE_ANEW.labels(agent, topic)
             LOST_RECORDS.labels(agent, topic)
@@ -55,27 +54,23 @@ class Positions:
             KafkaError: the broker does not answer.
         """
         partitions = list(assigned)
-        self._ids = await topic_ids(self._settings, self._topics)
+        self._watch.ids = await topic_ids(self._settings, self._topics)
         stored, stored_ids = await self._patiently(self._read)
         first = await consumer.beginning_offsets(partitions)
         last = await consumer.end_offsets(partitions)
         starts = {}
         for tp in partitions:
             key = (tp.topic, tp.partition)
-            ids = (stored_ids.get(key), self._ids.get(tp.topic))
+            ids = (stored_ids.get(key), self._watch.ids.get(tp.topic))
             starts[tp] = await self._start(tp, _Place(stored.get(key), *ids, first[tp], last[tp]))
         return starts
 
     async def have_changed(self) -> bool:
         """Whether a topic is another one than at the last `starts`; not when nobody can tell at the moment."""
-        try:
-            now = await topic_ids(self._settings, self._topics)
-        except KafkaError:
-            return False  # fetching tells of a broker that is away
-        return any(self._ids.get(topic) != topic_id for topic, topic_id in now.items())
+        return bool((await self._watch.look()).anew)
 
     def span(self, tp: TopicPartition, start: int, end: int) -> Span:
-        return Span(tp.topic, tp.partition, start, end, self._ids.get(tp.topic))
+        return Span(tp.topic, tp.partition, start, end, self._watch.ids.get(tp.topic))
 
     def _read(self) -> tuple[dict[tuple[str, int], int], dict[tuple[str, int], str | None]]:
         with self._store.reading() as reader:

@@ -20,7 +20,6 @@ from aiokafka import ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import (
     ConsumerStoppedError,
     IllegalStateError,
-    KafkaError,
     NoOffsetForPartitionError,
     OffsetOutOfRangeError,
 )
@@ -28,26 +27,17 @@ from mode import Service
 
 from schemas import OUTPUTS, Settings, UnavailableError, topic_name
 from storage import PositionError, StorageError, Store, in_thread
-from streams.kafka import (
-    ConsumerRecord,
-    LagMeter,
-    group_name,
-    partition_counts,
-    patiently,
-    start_group_consumer,
-    until_answered,
-)
+from streams.kafka import GroupConsumer, partition_counts, patiently, until_answered
 from streams.metrics import READY
 from streams.sink.positions import Positions
-from streams.sink.writer import Fetched, Retention, Writer
+from streams.sink.writer import Fetched, Records, Retention, Writer
 
 log = structlog.get_logger(__name__)
 AGENT = "sink"
 IN_HAND = 2  # batches: one is written while the next is fetched
-POLL_MS = 200
 PAUSE_S = 0.02
 MOST_PAUSE_S = 5.0  # between two attempts to reach the database
-LEAVE_S = 2.0
+CLOSE_S = 2.0
 FINISH_S = 4.0  # for the transaction in hand at the end; it is whole or not at all in any case
 LAG_EVERY_S = 5.0
 WATCH_EVERY_S = 2.0
@@ -86,8 +76,7 @@ class SinkSource(Service, ConsumerRebalanceListener):
         self.topics = [topic_name(settings, topic) for topic in OUTPUTS]
         self.writer = Writer(settings, self.store)
         self._positions = Positions(settings, store, self.topics, AGENT, self._patiently)
-        self._lag = LagMeter(AGENT)
-        self._consumer: Any = None
+        self._group = GroupConsumer(settings, AGENT, self.topics)
         self._epoch = 0  # of the positions: everything fetched before the last seek is void
         self._is_assigned = False
         self._must_seek = False
@@ -112,9 +101,7 @@ class SinkSource(Service, ConsumerRebalanceListener):
     @Service.task
     async def _measure_lag(self) -> None:
         async for _ in self.itertimer(LAG_EVERY_S, name="sink lag"):
-            for tp, position in self._next.items():
-                if tp in self._consumer.assignment():
-                    self._lag.measure(self._consumer, tp, position)
+            self._group.measure_lag(self._next)
 
     @Service.task
     async def _watch_topics(self) -> None:
@@ -129,22 +116,13 @@ class SinkSource(Service, ConsumerRebalanceListener):
         self._void()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._writing.acquire(), FINISH_S)
-        for ending in (self._leave(), in_thread(self.store.close)):
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(ending, LEAVE_S)
-
-    async def _leave(self) -> None:
-        if self._consumer is not None:
-            await self._consumer.stop()
+        await self._group.leave()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(in_thread(self.store.close), CLOSE_S)
 
     async def _connect(self) -> None:
         await partition_counts(self.settings, self.topics)
-        await self._join()
-
-    async def _join(self) -> None:
-        self._consumer = consumer = await start_group_consumer(self.settings, group_name(self.settings, AGENT))
-        consumer.subscribe(self.topics, listener=self)
-        log.info("an agent joins its group", agent=AGENT, topics=self.topics)
+        await self._group.join(self)
 
     # group
 
@@ -152,14 +130,14 @@ class SinkSource(Service, ConsumerRebalanceListener):
         self._is_assigned = False
         self._void()
         with contextlib.suppress(TimeoutError):  # the next owner need not meet our last transaction
-            async with asyncio.timeout(min(LEAVE_S, self.settings.session_timeout_s / 4)), self._writing:
+            async with asyncio.timeout(min(CLOSE_S, self.settings.session_timeout_s / 4)), self._writing:
                 pass
         for tp in revoked:
             self._next.pop(tp, None)
-            self._lag.forget(tp)
+            self._group.forget(tp)
 
     async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
-        self._consumer.pause(*assigned)  # until they are where the database is
+        self._group.consumer.pause(*assigned)  # until they are where the database is
         self._is_assigned = True
         self._void()
         log.info("partitions are assigned", agent=AGENT, partitions=sorted(map(_name, assigned)))
@@ -180,21 +158,16 @@ class SinkSource(Service, ConsumerRebalanceListener):
                 await asyncio.sleep(PAUSE_S)
                 return
             epoch = self._epoch
-            fetched = await self._consumer.getmany(timeout_ms=POLL_MS, max_records=self.settings.max_batch_records)
+            fetched = await self._group.fetch()
             if fetched:
                 await self._deliver(epoch, fetched)
         except OffsetOutOfRangeError:
             self._void()
         except (IllegalStateError, NoOffsetForPartitionError):  # revoked meanwhile, or assigned and not yet sought
             await asyncio.sleep(PAUSE_S)
-        except ConsumerStoppedError:
-            raise
-        except KafkaError as error:
-            log.warning("fetching failed; it is tried again", agent=AGENT, error=repr(error))
-            await asyncio.sleep(1.0)
 
-    async def _deliver(self, epoch: int, fetched: dict[TopicPartition, list[ConsumerRecord]]) -> None:
-        ends = {tp: await self._consumer.position(tp) for tp in fetched}  # beyond gaps
+    async def _deliver(self, epoch: int, fetched: Records) -> None:
+        ends = {tp: await self._group.consumer.position(tp) for tp in fetched}  # beyond gaps
         if epoch != self._epoch:
             return
         spans = {tp: self._positions.span(tp, self._next[tp], end) for tp, end in ends.items()}
@@ -204,17 +177,17 @@ class SinkSource(Service, ConsumerRebalanceListener):
 
     async def _seek(self) -> bool:
         """Move the consumer to the positions of the database. Returns whether there is something to fetch now."""
-        epoch, assigned = self._epoch, sorted(self._consumer.assignment())
+        epoch, assigned = self._epoch, sorted(self._group.consumer.assignment())
         if not self._is_assigned or not assigned:
             READY.set(self._is_assigned)
             return False
-        starts = await self._positions.starts(self._consumer, assigned)
+        starts = await self._positions.starts(self._group.consumer, assigned)
         if epoch != self._epoch:
             return False
         for tp, position in starts.items():
-            self._consumer.seek(tp, position)
+            self._group.consumer.seek(tp, position)
         self._next, self._must_seek = starts, False
-        self._consumer.resume(*assigned)
+        self._group.consumer.resume(*assigned)
         READY.set(1)
         log.info("the sink reads on", positions={_name(tp): position for tp, position in starts.items()})
         return True

@@ -9,7 +9,7 @@ dead letters: these topics are written by Millrace alone, so it is a bug, and th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -25,6 +25,7 @@ from streams.metrics import SINK_EVENTS, SINK_SKIPPED, SINK_WRITING
 log = structlog.get_logger(__name__)
 RETENTION_FIRST_S, RETENTION_EVERY_S = 60.0, 3600.0
 TOMBSTONES = ("recommendations.v1", "catalogue.v1", "workers.v1")  # compacted: a null value removes its key
+Records: TypeAlias = Mapping[TopicPartition, Sequence[ConsumerRecord]]
 Decoded: TypeAlias = list[tuple[ConsumerRecord, OutputEvent | Removal | None]]
 
 
@@ -33,7 +34,7 @@ class Fetched:
     """What one fetch brought, a span for each partition. It is only good in the epoch of its assignment."""
 
     epoch: int
-    records: dict[TopicPartition, list[ConsumerRecord]]
+    records: Records
     spans: dict[TopicPartition, Span]
 
 
