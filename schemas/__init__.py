@@ -25,7 +25,7 @@ from schemas.bodies import (
     RunningBody,
     VersionBody,
 )
-from schemas.errors import MillraceError, ModelError, SettingsError, UnavailableError
+from schemas.errors import MillraceError, ModelError, SettingsError, UnavailableError, faults_of, text_of
 from schemas.examples import BODY_EXAMPLES
 from schemas.inputs import Click, Item, Maintenance, MaintenanceKind, Telemetry
 from schemas.manifest import RECOMMENDER, Alias, Aliases, Golden, Manifest, Optimised, PackFile, Training, Version
@@ -177,6 +177,7 @@ __all__ = [
     "asyncapi_document",
     "dead_letters_of",
     "event_schema",
+    "faults_of",
     "key_text",
     "load_settings",
     "parse_asset_class",
@@ -185,5 +186,6 @@ __all__ = [
     "partition_count",
     "rfc3339",
     "similar_key",
+    "text_of",
     "topic_name",
 ]

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import orjson
 from pydantic import ValidationError
 
-from schemas import CLICKS, INPUTS, ITEMS, KEY_FIELDS, MAINTENANCE, TELEMETRY, InputEvent, MillraceError
+from schemas import CLICKS, INPUTS, ITEMS, KEY_FIELDS, MAINTENANCE, TELEMETRY, InputEvent, MillraceError, text_of
 
 PARQUET_BATCH_ROWS = 4096
 Report = Callable[[int], None]
@@ -136,7 +136,7 @@ def _lenient_time(value: object) -> float:
 
 def _problem(error: Exception) -> str:
     if isinstance(error, ValidationError):
-        return "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_url=False)[:5])
+        return text_of(error)
     return str(error)
 
 

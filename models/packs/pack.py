@@ -20,7 +20,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from schemas import ModelError
+from schemas import ModelError, text_of
 
 MAGIC = b"MILLPACK"
 FORMAT, READ_FORMATS = 2, (1, 2)
@@ -168,7 +168,7 @@ def read_pack(blob: bytes, source: str = "the pack", sha256: str = "") -> tuple[
     try:
         header = PackHeader.model_validate_json(blob[start : start + length])
     except ValidationError as error:
-        raise malformed(source, f"header: {error.errors()[0]['msg']}") from error
+        raise malformed(source, f"header: {text_of(error, 1)}") from error
     return header, _arrays_of(header, memoryview(blob)[start + length : -DIGEST_BYTES], source)
 
 

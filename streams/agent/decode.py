@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from schemas import EARLIEST, KEY_FIELDS, LATEST, TOPICS, InputEvent, Settings, topic_name
+from schemas import EARLIEST, KEY_FIELDS, LATEST, TOPICS, InputEvent, Settings, faults_of, topic_name
 from streams.agent.handler import DeadLetter
 from streams.kafka import ConsumerRecord
 from streams.metrics import UNKNOWN_FIELDS
@@ -100,11 +100,11 @@ def _most_future(topic: str, settings: Settings) -> tuple[float, str]:
 
 def describe(error: ValidationError) -> str:
     """The faults of an event in one line, each with the path to its field: `... - at readings.s3`."""
-    faults: list[Any] = error.errors(include_url=False, include_input=False, include_context=False)
-    texts = []
-    for fault in faults[:MOST_FAULTS]:
-        path = ".".join(map(str, fault["loc"]))[:MOST_CHARS]
-        texts.append(f"{fault['msg']} - at {path}" if path else fault["msg"])
+    faults = faults_of(error)
+    texts = [
+        f"{fault.message} - at {fault.path[:MOST_CHARS]}" if fault.path else fault.message
+        for fault in faults[:MOST_FAULTS]
+    ]
     if len(faults) > MOST_FAULTS:
         texts.append(f"and {len(faults) - MOST_FAULTS} more")
     return "; ".join(texts)
