@@ -55,14 +55,14 @@ def build_edge(settings: Settings) -> faust.App:
 
     async def ready_to_rank() -> None:
         await models.caught_up()
-        await ranker.handler.reader.caught_up()
+        await ranker.reader.caught_up()
 
     ranking = settings.model_copy(update={"max_batch_records": min(RANKED_AT_ONCE, settings.max_batch_records)})
     assets.runtime = build_agent(app, settings, assets.handler, models.caught_up)
     ranker.runtime = build_agent(app, ranking, ranker.handler, ready_to_rank)
-    teller = CatalogueTeller(settings, lambda: (ranker.handler.reader, ranker.handler.recommender), ranker.runtime)
+    teller = CatalogueTeller(settings, ranker.served, ranker.reader.caught_up, ranker.runtime)
     status, readiness = StatusTeller(settings, serving, [assets, ranker]), Readiness([assets.runtime, ranker.runtime])
-    for service in (ranker.handler.reader, models, teller, status, readiness):
+    for service in (ranker.reader, models, teller, status, readiness):
         app.service(service)
     return app
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -48,6 +49,37 @@ EVENTS: Mapping[str, type[InputEvent]] = {TELEMETRY: Telemetry, MAINTENANCE: Mai
 Caused = tuple[ConsumerRecord, AssetEvent]
 
 
+@dataclass(frozen=True)
+class ServedAssets:
+    """What scores readings, by asset class, from one batch to the next: a change is another value."""
+
+    models: Mapping[str, AssetModel]
+    challengers: Mapping[str, AssetChallenger] = field(default_factory=dict)
+
+    def with_champion(self, model: AssetModel) -> ServedAssets:
+        """Another version of its asset class; whoever challenged the one before does not challenge it."""
+        name = model.reference.name
+        return ServedAssets({**self.models, name: model}, _without(self.challengers, name))
+
+    def against(self, name: str, challenger: AssetModel, salt: int) -> ServedAssets:
+        """With a challenger beside the champion of its asset class, unless it is the same version.
+
+        Args:
+            salt: of this challenge: rows of an earlier one are not its own.
+        """
+        champion, others = self.models.get(name), _without(self.challengers, name)
+        if champion is None or champion.reference == challenger.reference:
+            return replace(self, challengers=others)
+        return replace(self, challengers={**others, name: AssetChallenger(champion, challenger, salt)})
+
+    def without_challenger(self, name: str) -> ServedAssets:
+        return replace(self, challengers=_without(self.challengers, name))
+
+
+def _without(challengers: Mapping[str, AssetChallenger], name: str) -> dict[str, AssetChallenger]:
+    return {other: challenger for other, challenger in challengers.items() if other != name}
+
+
 class Maintain:
     """Handler of the agent `maintain`: for each asset class with a model one table, in it one row an asset."""
 
@@ -58,13 +90,11 @@ class Maintain:
     changelog = MAINTAIN_STATE
 
     def __init__(self, settings: Settings, models: Mapping[str, AssetModel]) -> None:
-        self._settings = settings
-        self._models = dict(models)
-        self.challengers: dict[str, AssetChallenger] = {}
+        self._settings, self.served = settings, ServedAssets(models)
 
     def layouts(self) -> Mapping[str, Layout]:
-        tables = {name: Layout(m.dtype, m.layout, m.bounds, m.earlier) for name, m in self._models.items()}
-        for name, challenger in self.challengers.items():
+        tables = {name: Layout(m.dtype, m.layout, m.bounds, m.earlier) for name, m in self.served.models.items()}
+        for name, challenger in self.served.challengers.items():
             if challenger.has_own_rows:
                 tables[challenger_table(name)] = Layout(
                     challenger.model.dtype, challenger.layout, challenger.model.bounds
@@ -75,18 +105,6 @@ class Maintain:
         (event,), _ = decode_topics([record], EVENTS, self._settings)
         return None if event is None else float(event.event_time.timestamp())
 
-    def use(self, model: AssetModel) -> None:
-        """Serve another version of an asset class, from the next batch on."""
-        self._models[model.reference.name] = model
-
-    def challenge(self, name: str, challenger: AssetModel | None, salt: int = 0) -> None:
-        """Compare a challenger with the champion of its asset class, or (none) no longer."""
-        champion = self._models.get(name)
-        if champion is None or challenger is None or champion.reference == challenger.reference:
-            self.challengers.pop(name, None)
-        else:
-            self.challengers[name] = AssetChallenger(champion, challenger, salt)
-
     def handle(self, state: PartitionState, records: Sequence[ConsumerRecord]) -> Outcome:
         events, dead = decode_topics(records, EVENTS, self._settings)
         outcome = Outcome(dead=dead)
@@ -95,27 +113,27 @@ class Maintain:
             if event is not None:
                 by_class[event.asset_class].append((record, event))
         for asset_class, caused in by_class.items():
-            if asset_class in self._models:
+            if asset_class in self.served.models:
                 outcome.outputs += self._decide(asset_class, caused, state, outcome.dead)
             else:
                 outcome.dead += [DeadLetter(record, self._unknown(asset_class)) for record, _ in caused]
         return outcome
 
     def _unknown(self, asset_class: str) -> str:
-        known = ", ".join(sorted(self._models)) or "none"
+        known = ", ".join(sorted(self.served.models)) or "none"
         return f"no model for asset class {asset_class!r}; this worker has: {known} - at asset_class"
 
     def _decide(
         self, asset_class: str, caused: Sequence[Caused], state: PartitionState, dead: list[DeadLetter]
     ) -> Iterator[Output]:
         enter("state")
-        model, assets = self._models[asset_class], state.tables[asset_class]
+        model, assets = self.served.models[asset_class], state.tables[asset_class]
         caused, batch = _encoded(model, caused, dead)
         slots = assets.slots([record.key for record, _ in caused])
         decisions = model.step(assets.array, slots, batch)
         assets.touch(slots)
-        if asset_class in self.challengers:
-            self._compare(self.challengers[asset_class], decisions, caused, state)
+        if asset_class in self.served.challengers:
+            self._compare(self.served.challengers[asset_class], decisions, caused, state)
         self._count(asset_class, decisions)
         for place in np.flatnonzero(decisions.is_set_back).tolist():
             _tell_clock(asset_class, caused[place][1])

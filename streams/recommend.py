@@ -10,6 +10,7 @@ answered, they reach it over the feed; training replays the log in the same orde
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 from zlib import crc32
 
@@ -20,6 +21,7 @@ from models.recommender import (
     USER,
     USER_BOUNDS,
     USER_LAYOUT,
+    CatalogueView,
     ClickArrays,
     RankChallenger,
     Recommender,
@@ -44,13 +46,28 @@ from streams.agent import (
     decode_topics,
     output_id,
 )
-from streams.catalogue import FeedReader
 from streams.kafka import ConsumerRecord
 from streams.metrics import SKIPPED
 from streams.repeats import RECENT, RECENT_LAYOUT, known_before
 
 USERS = "users"
 Caused = tuple[ConsumerRecord, Click]
+
+
+@dataclass(frozen=True)
+class ServedRanker:
+    """What answers clicks, from one batch to the next: whoever serves something else makes another one."""
+
+    recommender: Recommender
+    view: CatalogueView
+    model: ModelRef
+    challenger: RankChallenger | None = None
+
+    def against(self, challenger: Recommender, model: ModelRef) -> ServedRanker:
+        """With a challenger of the same profile beside it, unless it is the same version."""
+        if model == self.model:
+            return replace(self, challenger=None)
+        return replace(self, challenger=RankChallenger(model.name, self.model.version, challenger, model.version))
 
 
 class Recommend:
@@ -62,22 +79,9 @@ class Recommend:
     outputs = (RECOMMENDATIONS,)
     changelog = RECOMMEND_STATE
 
-    def __init__(self, settings: Settings, reader: FeedReader, recommender: Recommender, model: ModelRef) -> None:
-        self._settings, self.reader, self.recommender = settings, reader, recommender
-        self._model = model.model_dump()
-        self.challenger: RankChallenger | None = None
+    def __init__(self, settings: Settings, served: ServedRanker) -> None:
+        self._settings, self.served = settings, served
         self._items_topic = topic_name(settings, ITEMS)
-
-    def use(self, reader: FeedReader, recommender: Recommender, model: ModelRef) -> None:
-        """Rank by another version, from the next batch on; with another profile it reads another view."""
-        self.reader, self.recommender, self._model = reader, recommender, model.model_dump()
-
-    def challenge(self, challenger: Recommender | None, model: ModelRef) -> None:
-        """Compare a challenger of the same profile with the champion, or (none) no longer."""
-        if challenger is None or self._model == model.model_dump():
-            self.challenger = None
-        else:
-            self.challenger = RankChallenger(model.name, self._model["version"], challenger, model.version)
 
     def event_time(self, record: ConsumerRecord) -> float | None:
         """Nobody's rows depend on the order of clicks and items: their order for the view is that of the feed."""
@@ -113,11 +117,11 @@ class Recommend:
         return Output(FEED, None, encode_record(record), partition=0)
 
     def _answer(self, caused: Sequence[Caused], state: PartitionState) -> list[Output]:
-        clicks = self.recommender.encode([click for _, click in caused])
+        clicks = self.served.recommender.encode([click for _, click in caused])
         users = state.tables[USERS]
         slots = users.slots([record.key for record, _ in caused])
         clicks.moves.events[known_before(state, clicks.moves.users, clicks.moves.events)] = 0
-        steps = advance(users.array, slots, clicks.moves, self.recommender.profile.session_silence_s)
+        steps = advance(users.array, slots, clicks.moves, self.served.recommender.profile.session_silence_s)
         users.touch(slots)
         accepted = np.flatnonzero(steps.is_accepted)
         SKIPPED.labels(self.name, "duplicate").inc(len(caused) - len(accepted))
@@ -132,11 +136,11 @@ class Recommend:
         return Output(FEED, None, encode_record(feed_clicks(clicks, steps, source, offsets)), partition=0)
 
     def _recommend(self, caused: Sequence[Caused], clicks: ClickArrays, steps: Steps, origin: str) -> list[Output]:
-        view = self.reader.view
-        queries = queries_of(clicks, steps)
-        ranked = self.recommender.rank(view, queries)
-        if self.challenger is not None:
-            self.challenger.compare(queries, ranked)
+        served, queries = self.served, queries_of(clicks, steps)
+        view, reference = served.view, served.model.model_dump()
+        ranked = served.recommender.rank(view, queries)
+        if served.challenger is not None:
+            served.challenger.compare(queries, ranked)
         enter("emit")
         names, outputs = view.item_ids, []
         rows, scores, counts = ranked.items.tolist(), ranked.scores.tolist(), ranked.counts.tolist()
@@ -144,7 +148,12 @@ class Recommend:
             best = zip(rows[place][: counts[place]], scores[place], strict=False)
             items = [{"item_id": names[row], "score": score} for row, score in best]
             recommendation_id = output_id(origin, record.partition, record.offset, "recommendation")
-            answer = {"strategy": ranked.strategies[place], "feed_offset": view.feed_offset, "items": items}
+            answer = {
+                "model": reference,
+                "strategy": ranked.strategies[place],
+                "feed_offset": view.feed_offset,
+                "items": items,
+            }
             outputs.append(self._output(record, click, recommendation_id, answer))
         return outputs
 
@@ -154,7 +163,6 @@ class Recommend:
             "event_time": click.event_time,
             "user_id": click.user_id,
             "caused_by": caused_by(record, CLICKS, click.event_id),
-            "model": self._model,
             **answer,
         }
         return decision(RECOMMENDATIONS, "millrace.recommendation.v1", recommendation_id, recommendation, record)

@@ -47,7 +47,7 @@ from schemas import (
 from streams.agent import Handler, Outbox, Outcome, empty_state
 from streams.kafka import apply_topics
 from streams.maintain import Maintain
-from streams.recommend import Recommend
+from streams.recommend import Recommend, ServedRanker
 from streams.worker import calm_collector
 
 START = 1_700_000_000.0
@@ -222,15 +222,16 @@ def _clicks(settings: Settings, store: ModelStore, effort: Effort, progress: Pro
     )
     recommender = Recommender(store.load("recommender", manifest.version), PROFILE)
     recommender.warm()
-    reader: Any = SimpleNamespace(view=CatalogueView(PROFILE))  # the handler asks a reader for nothing but its view
-    handler = Recommend(settings, reader, recommender, ModelRef(name="recommender", version=manifest.version))
+    view = CatalogueView(PROFILE)
+    reference = ModelRef(name="recommender", version=manifest.version)
+    handler = Recommend(settings, ServedRanker(recommender, view, reference))
     offsets = itertools.count()
 
     def settle(outcome: Outcome) -> None:
         """As the reader of the feed does in a worker."""
         for output in outcome.outputs:
             if output.topic == FEED and output.value is not None:
-                reader.view.apply(output.value, next(offsets))
+                view.apply(output.value, next(offsets))
 
     old = _records(itertools.islice(Shop(7).events(START), effort.clicks))
     settle(handler.handle(empty_state(1, handler.layouts()), old))

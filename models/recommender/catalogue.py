@@ -75,6 +75,11 @@ class CatalogueView:
         self._context = context_fingerprint(profile)
         self._scratch: Scratch | None = None
 
+    def start_over(self, feed_offset: int = 0) -> None:
+        """Forget everything, and go on with the feed at this offset."""
+        CatalogueView.__init__(self, self.profile)
+        self.feed_offset = feed_offset
+
     # ---- facts
 
     @property

@@ -56,8 +56,7 @@ class FeedReader(TopicFollower):
         is_other = self.view.feed_id not in ("", topic_id)
         if is_other or not first <= self.view.feed_offset <= end:
             log.warning("the catalogue view starts over: its place is not in the feed", feed_offset=first)
-            self.view = CatalogueView(self._profile)
-            self.view.feed_offset = first
+            self.view.start_over(first)
         self.view.feed_id = topic_id
         return self.view.feed_offset
 

@@ -6,7 +6,7 @@ view ─► (the owner of clicks partition 0) CatalogueTeller ─► catalogue.v
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, datetime
 
 import numpy as np
@@ -15,17 +15,17 @@ import structlog
 from aiokafka.errors import KafkaError
 from mode import Service
 
-from models.recommender import Recommender
+from models.recommender import CatalogueView, Recommender
 from schemas import CATALOGUE, TRENDING_KEY, Settings, UnavailableError, rfc3339, similar_key
 from streams.agent import Runtime
-from streams.catalogue.reader import FeedReader
 from streams.kafka import EventProducer
 
 log = structlog.get_logger(__name__)
 TELL_EVERY_S = 3.0
 SIMILAR_EACH_TIME = 100  # lists of similar items computed in one turn, about 0.3 ms each
 LENGTH = 20
-Asked = Callable[[], tuple[FeedReader, Recommender]]
+Served = Callable[[], tuple[Recommender, CatalogueView]]
+UpToDate = Callable[[], Awaitable[None]]
 
 
 class CatalogueTeller(Service):
@@ -35,18 +35,20 @@ class CatalogueTeller(Service):
     lists are told again, which consumers overwrite by key.
 
     Args:
-        asked: the reader and the recommender that serve at the moment.
+        served: the recommender and the view that serve at the moment.
+        is_up_to_date: waits until that view has caught up with the feed.
+        runtime: of the agent that owns the clicks.
     """
 
-    def __init__(self, settings: Settings, asked: Asked, runtime: Runtime) -> None:
+    def __init__(self, settings: Settings, served: Served, is_up_to_date: UpToDate, runtime: Runtime) -> None:
         super().__init__()
-        self._settings, self._asked, self._runtime = settings, asked, runtime
+        self._settings, self._served, self._is_up_to_date, self._runtime = settings, served, is_up_to_date, runtime
         self._told: dict[str, list[str]] = {}  # by key: the item ids that were told
         self._clicks = np.zeros(0, np.int32)  # of each item, when its list was last looked at
 
     @Service.task
     async def _tell(self) -> None:
-        await self._asked()[0].caught_up()
+        await self._is_up_to_date()
         while not self.should_stop:
             try:
                 async with EventProducer(self._settings) as producer:
@@ -79,8 +81,7 @@ class CatalogueTeller(Service):
 
     def _lists(self) -> Iterator[tuple[str, list[tuple[str, float]]]]:
         """Trending, and similar items of those that gained most clicks since they were last looked at."""
-        reader, recommender = self._asked()
-        view = reader.view
+        recommender, view = self._served()
         yield TRENDING_KEY, view.trending(LENGTH)
         clicks = view.arrays.items["clicks"][: view.items].copy()
         gained = clicks.copy()
@@ -102,7 +103,7 @@ class CatalogueTeller(Service):
             "key": key,
             "kind": "trending" if key == TRENDING_KEY else "similar",
             "event_time": rfc3339(datetime.now(UTC)),
-            "feed_offset": self._asked()[0].view.feed_offset,
+            "feed_offset": self._served()[1].feed_offset,
             "items": [{"item_id": item_id, "score": score} for item_id, score in items],
         }
         return orjson.dumps(entry)

@@ -1,23 +1,24 @@
 """Seats: how a verified model is put to use in an agent, as champion or in the shadow.
 
-Model ─► prepare (load, warm, in a thread) ─► Change ─► between two batches: Handler.use, Handler.challenge
+Model ─► prepare (load, warm, in a thread) ─► Change ─► between two batches: handler.served
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
 
 from models.maintenance import AssetModel
-from models.recommender import Recommender
+from models.recommender import CatalogueView, Recommender
 from models.registry import Model
 from schemas import RECOMMENDER, Alias, Comparison, ModelError, ModelRef, RecommenderProfile, Settings
 from streams.agent import PartitionState, Runtime, adopt
 from streams.catalogue import FeedReader
 from streams.maintain import Maintain, challenger_table
-from streams.recommend import Recommend
+from streams.recommend import Recommend, ServedRanker
 from streams.serving.swap import Change
 
 StartService = Callable[[FeedReader], Awaitable[None]]
@@ -43,13 +44,15 @@ class AssetSeat:
 
         def become_challenger(states: list[PartitionState]) -> None:  # noqa: ARG001
             self._challengers[name] = served, int(since.timestamp())
-            self.handler.challenge(name, *self._challengers[name])
+            self.handler.served = self.handler.served.against(name, *self._challengers[name])
 
         def become_champion(states: list[PartitionState]) -> None:
-            challenger = self.handler.challengers.get(name)
-            self.handler.use(served)
-            self.handler.challenge(name, *self._challengers.get(name, (None, 0)))
-            if challenger is not None and challenger.has_own_rows and challenger.model.reference == served.reference:
+            before = self.handler.served.challengers.get(name)
+            served_now = self.handler.served.with_champion(served)
+            if name in self._challengers:
+                served_now = served_now.against(name, *self._challengers[name])
+            self.handler.served = served_now
+            if before is not None and before.has_own_rows and before.model.reference == served.reference:
                 for state in states:
                     self._take_over(name, state)
 
@@ -64,12 +67,12 @@ class AssetSeat:
     def remove(self, name: str, alias: Alias) -> Change:  # noqa: ARG002 - only challengers are removed
         def end_challenge(states: list[PartitionState]) -> None:  # noqa: ARG001
             self._challengers.pop(name, None)
-            self.handler.challenge(name, None)
+            self.handler.served = self.handler.served.without_challenger(name)
 
         return end_challenge
 
     def comparisons(self) -> list[Comparison]:
-        return [challenger.tally.comparison() for challenger in self.handler.challengers.values()]
+        return [challenger.tally.comparison() for challenger in self.handler.served.challengers.values()]
 
 
 def load_asset_model(model: Model) -> AssetModel:
@@ -95,22 +98,39 @@ class RankerSeat:
 
     def __init__(self, settings: Settings, profile: RecommenderProfile, start: StartService) -> None:
         self._settings, self._default, self._start = settings, profile, start
+        self._placed: tuple[FeedReader, ServedRanker] | None = None
         self._challenger: tuple[Recommender, ModelRef] | None = None
         self._ending: asyncio.Future[None] | None = None
 
     @cached_property
     def handler(self) -> Recommend:
         """With the hand-weighted list while no champion was placed."""
-        recommender = Recommender(None, self._default)
-        recommender.warm()
-        reference = ModelRef(name=RECOMMENDER, version=f"profile-{self._default.name}")
-        return Recommend(self._settings, FeedReader(self._settings, self._default), recommender, reference)
+        if self._placed is None:
+            recommender = Recommender(None, self._default)
+            recommender.warm()
+            reference = ModelRef(name=RECOMMENDER, version=f"profile-{self._default.name}")
+            self._placed = self._with_a_view(recommender, reference)
+        return Recommend(self._settings, self._placed[1])
+
+    @property
+    def reader(self) -> FeedReader:
+        """Keeps the view that serves."""
+        assert self._placed is not None
+        return self._placed[0]
+
+    def served(self) -> tuple[Recommender, CatalogueView]:
+        served = self.handler.served
+        return served.recommender, served.view
+
+    def _with_a_view(self, recommender: Recommender, reference: ModelRef) -> tuple[FeedReader, ServedRanker]:
+        reader = FeedReader(self._settings, recommender.profile)
+        return reader, ServedRanker(recommender, reader.view, reference)
 
     def place(self, model: Model, alias: Alias, since: datetime) -> None:  # noqa: ARG002 - keeps no rows
         recommender, reference = self._load(model), _reference(model)
         if alias == "champion":
-            reader = FeedReader(self._settings, recommender.profile)
-            self.handler = Recommend(self._settings, reader, recommender, reference)
+            self._placed = self._with_a_view(recommender, reference)
+            self.handler.served = self._placed[1]
         else:
             self._check_challenger(recommender, reference)
             self._become_challenger(recommender, reference)
@@ -120,15 +140,15 @@ class RankerSeat:
         if alias == "challenger":
             self._check_challenger(recommender, reference)
             return lambda _: self._become_challenger(recommender, reference)
-        reader = self.handler.reader
-        if recommender.profile != self.handler.recommender.profile:
-            reader = FeedReader(self._settings, recommender.profile)
+        reader, served = self.reader, ServedRanker(recommender, self.reader.view, reference)
+        if recommender.profile != self.handler.served.recommender.profile:
+            reader, served = self._with_a_view(recommender, reference)
             await self._start(reader)
             await reader.caught_up()
-        return lambda _: self._become_champion(reader, recommender, reference)
+        return lambda _: self._become_champion(reader, served)
 
     def _check_challenger(self, recommender: Recommender, reference: ModelRef) -> None:
-        served = self.handler.recommender.profile
+        served = self.handler.served.recommender.profile
         if recommender.profile != served:
             raise ModelError(
                 f"{reference.name} {reference.version} cannot be the challenger: its profile is "
@@ -148,25 +168,23 @@ class RankerSeat:
 
     def _become_challenger(self, recommender: Recommender, reference: ModelRef) -> None:
         self._challenger = recommender, reference
-        self.handler.challenge(recommender, reference)
+        self.handler.served = self.handler.served.against(recommender, reference)
 
-    def _become_champion(self, reader: FeedReader, recommender: Recommender, reference: ModelRef) -> None:
-        if reader is not self.handler.reader:
-            self._ending = asyncio.ensure_future(self.handler.reader.stop())
-        self.handler.use(reader, recommender, reference)
-        if self._challenger is not None and self._challenger[0].profile == recommender.profile:
-            self.handler.challenge(*self._challenger)
-        else:
-            self.handler.challenger = None
+    def _become_champion(self, reader: FeedReader, served: ServedRanker) -> None:
+        if reader is not self.reader:
+            self._ending = asyncio.ensure_future(self.reader.stop())
+        if self._challenger is not None and self._challenger[0].profile == served.recommender.profile:
+            served = served.against(*self._challenger)
+        self._placed, self.handler.served = (reader, served), served
 
     def remove(self, name: str, alias: Alias) -> Change:  # noqa: ARG002 - only challengers are removed
         def end_challenge(states: list[PartitionState]) -> None:  # noqa: ARG001
-            self._challenger, self.handler.challenger = None, None
+            self._challenger, self.handler.served = None, replace(self.handler.served, challenger=None)
 
         return end_challenge
 
     def comparisons(self) -> list[Comparison]:
-        challenger = self.handler.challenger
+        challenger = self.handler.served.challenger
         return [] if challenger is None else [challenger.tally.comparison()]
 
 

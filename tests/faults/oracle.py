@@ -18,6 +18,7 @@ from typing import Any
 import orjson
 
 from models.maintenance.model import AssetModel
+from models.recommender.catalogue import CatalogueView
 from models.recommender.recommender import Recommender
 from models.registry.store import ModelStore
 from schemas import (
@@ -37,9 +38,8 @@ from streams.agent.deadletters import HEADER
 from streams.agent.handler import DeadLetter, Outcome
 from streams.agent.rows import PartitionState, empty_state
 from streams.agent.saved import Replayed, restore
-from streams.catalogue.reader import FeedReader
 from streams.maintain import Maintain
-from streams.recommend import Recommend
+from streams.recommend import Recommend, ServedRanker
 from tests.faults.reading import Reading
 
 AT_ONCE = 1000
@@ -90,9 +90,10 @@ def handlers(models: Path, prefix: str) -> tuple[Maintain, Recommend]:
     store = ModelStore(models)
     ranker = store.load("recommender")
     assert ranker.manifest.profile is not None
-    view = FeedReader(settings, ranker.manifest.profile)  # empty: what is recommended is not asked here
-    recommend = Recommend(settings, view, Recommender(ranker, ranker.manifest.profile), ModelRef(name="r", version="v"))
-    return Maintain(settings, {"pump": AssetModel(store.load("pump"))}), recommend
+    profile = ranker.manifest.profile
+    view = CatalogueView(profile)  # empty: what is recommended is not asked here
+    served = ServedRanker(Recommender(ranker, profile), view, ModelRef(name="r", version="v"))
+    return Maintain(settings, {"pump": AssetModel(store.load("pump"))}), Recommend(settings, served)
 
 
 def in_event_time(records: Sequence[Any], maintain: Maintain) -> list[Any]:

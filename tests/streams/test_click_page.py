@@ -23,7 +23,7 @@ from streams.agent.rows import PartitionState, empty_state
 from streams.agent.saved import restore
 from streams.agent.trying import Trial
 from streams.kafka import ConsumerRecord
-from streams.recommend import USERS, Recommend
+from streams.recommend import USERS, Recommend, ServedRanker
 from streams.repeats import BLOCK, BLOCKS, RECENT, known_before
 from tests.models.recommender.shoppers import small
 
@@ -42,8 +42,8 @@ class Page:
     def __init__(self, profile: str = "portal") -> None:
         self.view = CatalogueView(small(profile))
         recommender = Recommender(None, self.view.profile)
-        reader: Any = self
-        self.page = Recommend(SETTINGS, reader, recommender, ModelRef(name="r", version="v"))
+        served = ServedRanker(recommender, self.view, ModelRef(name="r", version="v"))
+        self.page = Recommend(SETTINGS, served)
         self.state = empty_state(1, self.page.layouts())
         self.answers: list[Any] = []
         self.fed = 0

@@ -21,6 +21,7 @@ import pytest
 
 from millrace.kafka.probe import free_port
 from models.maintenance.model import AssetModel
+from models.recommender.catalogue import CatalogueView
 from models.recommender.clicks import encode_clicks
 from models.recommender.recommender import Recommender
 from models.recommender.users import advance
@@ -46,7 +47,7 @@ from streams.agent.ownership import Partition
 from streams.agent.rows import PartitionState, Rows, empty_state
 from streams.kafka.producer import EventProducer
 from streams.maintain import Maintain
-from streams.recommend import USERS, Recommend
+from streams.recommend import USERS, Recommend, ServedRanker
 from tests.support.kafka import consume, create_topics
 from tests.support.workers import TIMEOUT_S, Workers
 from tests.support.world import plant_events, shop_events, topic_of
@@ -172,8 +173,9 @@ async def same_users(settings: Settings, records: Sequence[Any]) -> None:
     """The rows of the users, likewise."""
     model = ModelStore(settings.home / "models").load("recommender")
     assert model.manifest.profile is not None
-    reader: Any = None  # the view is not asked for here
-    handler = Recommend(settings, reader, Recommender(model, model.manifest.profile), ModelRef(name="r", version="v"))
+    profile = model.manifest.profile
+    served = ServedRanker(Recommender(model, profile), CatalogueView(profile), ModelRef(name="r", version="v"))
+    handler = Recommend(settings, served)
     for number in range(settings.partitions):
         users = empty_state(number, handler.layouts()).tables[USERS]
         own = [r for r in records if r.partition == number and r.topic.endswith(CLICKS)]

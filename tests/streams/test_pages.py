@@ -40,7 +40,7 @@ from streams.agent.rows import PartitionState, empty_state
 from streams.kafka import ConsumerRecord
 from streams.maintain import Maintain
 from streams.metrics import BatchMetrics
-from streams.recommend import Recommend
+from streams.recommend import Recommend, ServedRanker
 from tests.support.world import START, plant_events, shop_events, topic_of
 
 SETTINGS = Settings(topic_prefix="p.")
@@ -287,8 +287,8 @@ class Shop:
         assert model.manifest.profile is not None
         self.view = CatalogueView(model.manifest.profile)
         self.recommender = Recommender(model if is_trained else None, model.manifest.profile)
-        reader: Any = self  # the page asks a FeedReader for nothing but its view
-        self.page = Recommend(SETTINGS, reader, self.recommender, ModelRef(name="recommender", version="v"))
+        served = ServedRanker(self.recommender, self.view, ModelRef(name="recommender", version="v"))
+        self.page = Recommend(SETTINGS, served)
         self.state = empty_state(1, self.page.layouts())
         self.feed_offset = 0
 

@@ -37,7 +37,7 @@ class _Asked:
 
 def test_items_named_like_lists_are_items() -> None:
     asked = _Asked()
-    teller = CatalogueTeller(Settings(), cast("Any", lambda: (asked, asked)), cast("Any", None))
+    teller = CatalogueTeller(Settings(), cast("Any", lambda: (asked, asked.view)), cast("Any", None), cast("Any", None))
     told = {
         key: CatalogueEntry.model_validate(orjson.loads(teller._entry(key, items))) for key, items in teller._lists()
     }

@@ -32,7 +32,7 @@ async def test_the_list_of_a_removed_item_is_told_empty_and_then_anew() -> None:
     shop, key = Shop(small("shop")), similar_key("item-5-4")
     shop.live(shopping(3000))
     runtime: Any = SimpleNamespace(parts={0: SimpleNamespace(is_ready=True)})
-    teller = CatalogueTeller(Settings(), lambda: (_reader(shop), shop.recommender), runtime)
+    teller = CatalogueTeller(Settings(), lambda: (shop.recommender, shop.view), _done, runtime)
 
     async def told() -> dict[str, bytes]:
         producer: Any = Producer()
@@ -48,7 +48,3 @@ async def test_the_list_of_a_removed_item_is_told_empty_and_then_anew() -> None:
     assert key not in await told()
     shop.live(shopping(800, seed=1))
     assert b"item-5-" in (await told())[key]
-
-
-def _reader(shop: Shop) -> Any:
-    return shop

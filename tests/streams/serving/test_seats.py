@@ -124,7 +124,7 @@ async def test_a_challenging_ranker_is_judged_by_agreement_and_next_clicks(store
     (await watched.prepare(other, "challenger", NOW))([])
     outputs = []
     for seat in (alone, watched):
-        state, told, view = empty_state(1, seat.handler.layouts()), [], seat.handler.reader.view
+        state, told, view = empty_state(1, seat.handler.layouts()), [], seat.handler.served.view
         for start in range(0, len(records), 32):
             made = seat.handler.handle(state, records[start : start + 32]).outputs
             for output in made:
@@ -140,7 +140,7 @@ async def test_a_challenging_ranker_is_judged_by_agreement_and_next_clicks(store
     assert comparison.champion_hits == comparison.challenger_hits > 0.5 * comparison.next_clicks
     (await watched.prepare(other, "champion", NOW))([])
     assert watched.comparisons() == []
-    assert watched.handler.recommender.scorer is other.scorers["score"]
+    assert watched.handler.served.recommender.scorer is other.scorers["score"]
 
 
 async def test_a_challenger_of_another_profile_is_refused(store: ModelStore) -> None:
