@@ -25,7 +25,7 @@ class KeysError(MillraceError):
     title = "The API keys cannot be used"
 
 
-class Key(NamedTuple):
+class ApiKey(NamedTuple):
     """One line of the file: `name scope sha256:digest`."""
 
     name: str
@@ -46,11 +46,11 @@ class KeyFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._read_at: tuple[int, int] | None = None
-        self._keys: list[Key] = []
+        self._keys: list[ApiKey] = []
         if not self._current():
             raise KeysError(f"{path} has no key, so nobody could use the API.", "Make one with `millrace api-key`.")
 
-    def find(self, token: str) -> Key | None:
+    def find(self, token: str) -> ApiKey | None:
         """The key, in time that does not tell how much of it was right.
 
         A fast hash will do: the tokens are 256 random bits, which nobody guesses.
@@ -62,7 +62,7 @@ class KeyFile:
                 found = key
         return found
 
-    def _current(self) -> list[Key]:
+    def _current(self) -> list[ApiKey]:
         try:
             status = self.path.stat()
             stamp = (status.st_mtime_ns, status.st_size)
@@ -76,7 +76,7 @@ class KeyFile:
         return self._keys
 
 
-def _parse(path: Path) -> list[Key]:
+def _parse(path: Path) -> list[ApiKey]:
     keys = []
     for number, line in enumerate(path.read_text().splitlines(), 1):
         text = line.strip()
@@ -89,7 +89,7 @@ def _parse(path: Path) -> list[Key]:
                 "Remove the line; make keys with `millrace api-key`.",
             )
         scope = next(s for s in SCOPES if s == match["scope"])
-        keys.append(Key(match["name"], scope, bytes.fromhex(match["digest"])))
+        keys.append(ApiKey(match["name"], scope, bytes.fromhex(match["digest"])))
     return keys
 
 

@@ -56,7 +56,7 @@ def entries(folder: Path) -> list[contest.Entry]:
     return [*contest.installed(("millrace", "lightgbm")), *peers, *contest.forced()]
 
 
-def measure(shapes: Sequence[forests.Shape], folder: Path, turns: contest.Turns) -> list[contest.Result]:
+def measure(shapes: Sequence[forests.ForestShape], folder: Path, turns: contest.Turns) -> list[contest.Result]:
     taking_part, results = entries(folder), []
     for shape in shapes:
         began = time.perf_counter()

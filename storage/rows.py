@@ -35,7 +35,7 @@ class Removal(NamedTuple):
 
 
 @dataclass
-class Rows:
+class RowsToWrite:
     """What is written in one transaction."""
 
     recommendations: list[Row] = field(default_factory=list)
@@ -51,12 +51,12 @@ class Rows:
     removed_workers: list[str] = field(default_factory=list)
 
 
-def rows_of(events: Sequence[OutputEvent | Removal]) -> Rows:
+def rows_of(events: Sequence[OutputEvent | Removal]) -> RowsToWrite:
     """The rows of a batch, sorted by key: writers of the same rows then lock them in the same order."""
     scores = [e for e in events if isinstance(e, Score)]
     alerts = [e for e in events if isinstance(e, Alert)]
     recommendations, catalogue, workers = _last_by_key(events)
-    return Rows(
+    return RowsToWrite(
         recommendations=[_recommendation(r) for r in recommendations.values() if isinstance(r, Recommendation)],
         removed_users=[key for key, r in recommendations.items() if isinstance(r, Removal)],
         catalogue=[_entry(e) for e in catalogue.values() if isinstance(e, CatalogueEntry)],

@@ -28,7 +28,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql.expression import Executable
 
 from schemas import MillraceError
-from storage.rows import Row, Rows
+from storage.rows import Row, RowsToWrite
 from storage.tables import (
     AlertRow,
     AssetRow,
@@ -163,7 +163,7 @@ _RULES: dict[type[Table], _Rule] = {
 }
 
 
-def write_rows(connection: Connection, rows: Rows, spans: Sequence[Span]) -> Written:
+def write_rows(connection: Connection, rows: RowsToWrite, spans: Sequence[Span]) -> Written:
     """Write a batch and move the positions of its partitions, all in the caller's transaction.
 
     Raises:
@@ -248,7 +248,7 @@ def _move(connection: Connection, span: Span) -> None:
         raise PositionError(span, *found)
 
 
-def _remove(connection: Connection, rows: Rows) -> None:
+def _remove(connection: Connection, rows: RowsToWrite) -> None:
     if rows.removed_users:
         connection.execute(delete(RecommendationRow).where(RecommendationRow.user_id.in_(rows.removed_users)))
     if rows.removed_entries:

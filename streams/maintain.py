@@ -46,7 +46,7 @@ from streams.metrics import BESIDE, SKIPPED
 
 log = structlog.get_logger(__name__)
 EVENTS: Mapping[str, type[InputEvent]] = {TELEMETRY: Telemetry, MAINTENANCE: Maintenance}
-Caused = tuple[ConsumerRecord, AssetEvent]
+Decoded = tuple[ConsumerRecord, AssetEvent]
 
 
 @dataclass(frozen=True)
@@ -108,15 +108,15 @@ class Maintain:
     def handle(self, state: PartitionState, records: Sequence[ConsumerRecord]) -> Outcome:
         events, dead = decode_topics(records, EVENTS, self._settings)
         outcome = Outcome(dead=dead)
-        by_class: dict[str, list[Caused]] = defaultdict(list)
+        by_class: dict[str, list[Decoded]] = defaultdict(list)
         for record, event in zip(records, events, strict=True):
             if event is not None:
                 by_class[event.asset_class].append((record, event))
-        for asset_class, caused in by_class.items():
+        for asset_class, decoded in by_class.items():
             if asset_class in self.served.models:
-                outcome.outputs += self._decide(asset_class, caused, state, outcome.dead)
+                outcome.outputs += self._decide(asset_class, decoded, state, outcome.dead)
             else:
-                outcome.dead += [DeadLetter(record, self._unknown(asset_class)) for record, _ in caused]
+                outcome.dead += [DeadLetter(record, self._unknown(asset_class)) for record, _ in decoded]
         return outcome
 
     def _unknown(self, asset_class: str) -> str:
@@ -124,22 +124,22 @@ class Maintain:
         return f"no model for asset class {asset_class!r}; this worker has: {known} - at asset_class"
 
     def _decide(
-        self, asset_class: str, caused: Sequence[Caused], state: PartitionState, dead: list[DeadLetter]
+        self, asset_class: str, decoded: Sequence[Decoded], state: PartitionState, dead: list[DeadLetter]
     ) -> Iterator[Output]:
         enter("state")
         model, assets = self.served.models[asset_class], state.tables[asset_class]
-        caused, batch = _encoded(model, caused, dead)
-        slots = assets.slots([record.key for record, _ in caused])
+        decoded, batch = _encoded(model, decoded, dead)
+        slots = assets.slots([record.key for record, _ in decoded])
         decisions = model.step(assets.array, slots, batch)
         assets.touch(slots)
         if asset_class in self.served.challengers:
-            self._compare(self.served.challengers[asset_class], decisions, caused, state)
+            self._compare(self.served.challengers[asset_class], decisions, decoded, state)
         self._count(asset_class, decisions)
         for place in np.flatnonzero(decisions.is_set_back).tolist():
-            _tell_clock(asset_class, caused[place][1])
+            _tell_clock(asset_class, decoded[place][1])
         enter("emit")
-        yield from _scores(model, caused, decisions, state)
-        yield from _alerts(model, caused, decisions, state)
+        yield from _scores(model, decoded, decisions, state)
+        yield from _alerts(model, decoded, decisions, state)
 
     def _count(self, asset_class: str, decisions: Decisions) -> None:
         """What has no score, by reason; what has one though it is late."""
@@ -151,34 +151,36 @@ class Maintain:
             BESIDE.labels(asset_class, "late").inc(late)
 
     def _compare(
-        self, challenger: AssetChallenger, decisions: Decisions, caused: Sequence[Caused], state: PartitionState
+        self, challenger: AssetChallenger, decisions: Decisions, decoded: Sequence[Decoded], state: PartitionState
     ) -> None:
         """Nothing of the challenger is emitted. Rows of its own are saved like all others."""
         if not challenger.has_own_rows:
             challenger.compare(decisions)
             return
         assets = state.tables[challenger_table(challenger.model.reference.name)]
-        slots = assets.slots([record.key for record, _ in caused])
-        batch = challenger.model.encode([event for _, event in caused], [record_time_s(record) for record, _ in caused])
+        slots = assets.slots([record.key for record, _ in decoded])
+        batch = challenger.model.encode(
+            [event for _, event in decoded], [record_time_s(record) for record, _ in decoded]
+        )
         challenger.follow(decisions, assets.array, slots, batch)
         assets.touch(slots)
 
 
 def _encoded(
-    model: AssetModel, caused: Sequence[Caused], dead: list[DeadLetter]
-) -> tuple[Sequence[Caused], EventBatch]:
+    model: AssetModel, decoded: Sequence[Decoded], dead: list[DeadLetter]
+) -> tuple[Sequence[Decoded], EventBatch]:
     """The columns of the events, without those that have no number to use, which are dead letters."""
-    batch = model.encode([event for _, event in caused], [record_time_s(record) for record, _ in caused])
+    batch = model.encode([event for _, event in decoded], [record_time_s(record) for record, _ in decoded])
     beside = model.encode.beside
     for what, count in (("unknown", beside.unknown), ("not_a_number", beside.not_numbers)):
         if count:
             BESIDE.labels(model.asset_class.name, what).inc(count)
     if not beside.unusable:
-        return caused, batch
-    dead += [DeadLetter(caused[place][0], f"no reading can be used: {why}") for place, why in beside.unusable.items()]
-    kept = [place for place in range(len(caused)) if place not in beside.unusable]
+        return decoded, batch
+    dead += [DeadLetter(decoded[place][0], f"no reading can be used: {why}") for place, why in beside.unusable.items()]
+    kept = [place for place in range(len(decoded)) if place not in beside.unusable]
     columns = (None if column is None else column[kept] for column in batch)
-    return [caused[place] for place in kept], EventBatch(*columns)
+    return [decoded[place] for place in kept], EventBatch(*columns)
 
 
 def _tell_clock(asset_class: str, event: AssetEvent) -> None:
@@ -198,13 +200,13 @@ def challenger_table(name: str) -> str:
 
 
 def _scores(
-    model: AssetModel, caused: Sequence[Caused], decisions: Decisions, state: PartitionState
+    model: AssetModel, decoded: Sequence[Decoded], decisions: Decisions, state: PartitionState
 ) -> Iterator[Output]:
     """One score for each reading and target; of late ones too, where the row allows it."""
     reference, kind, unit = model.reference.model_dump(), model.kind, model.unit
     values, lows, highs = decisions.value.tolist(), decisions.low.tolist(), decisions.high.tolist()
     for place in np.flatnonzero(decisions.regime >= 0).tolist():
-        record, event = caused[place]
+        record, event = decoded[place]
         head = _head(record, event, reference)
         origin = state.origin(head["caused_by"]["topic"])
         for number, target in enumerate(model.targets):
@@ -225,13 +227,13 @@ def _scores(
 
 
 def _alerts(
-    model: AssetModel, caused: Sequence[Caused], decisions: Decisions, state: PartitionState
+    model: AssetModel, decoded: Sequence[Decoded], decisions: Decisions, state: PartitionState
 ) -> Iterator[Output]:
     """One record for each transition of an alert."""
     reference = model.reference.model_dump()
     for transition in decisions.transitions:
         place, number = int(transition["event"]), int(transition["target"])
-        record, event = caused[place]
+        record, event = decoded[place]
         mode = model.targets[number].failure_mode
         raised_ms = int(transition["raised_at"] * 1000)  # not the alert's number: that starts anew with a new layout
         kind = f"{event.asset_class}/{event.asset_id}/{mode}"

@@ -51,7 +51,7 @@ from streams.metrics import SKIPPED
 from streams.repeats import RECENT, RECENT_LAYOUT, known_before
 
 USERS = "users"
-Caused = tuple[ConsumerRecord, Click]
+Decoded = tuple[ConsumerRecord, Click]
 
 
 @dataclass(frozen=True)
@@ -116,26 +116,26 @@ class Recommend:
         record = feed_items(changes, source, offsets, removed)
         return Output(FEED, None, encode_record(record), partition=0)
 
-    def _answer(self, caused: Sequence[Caused], state: PartitionState) -> list[Output]:
-        clicks = self.served.recommender.encode([click for _, click in caused])
+    def _answer(self, decoded: Sequence[Decoded], state: PartitionState) -> list[Output]:
+        clicks = self.served.recommender.encode([click for _, click in decoded])
         users = state.tables[USERS]
-        slots = users.slots([record.key for record, _ in caused])
+        slots = users.slots([record.key for record, _ in decoded])
         clicks.moves.events[known_before(state, clicks.moves.users, clicks.moves.events)] = 0
         steps = advance(users.array, slots, clicks.moves, self.served.recommender.profile.session_silence_s)
         users.touch(slots)
         accepted = np.flatnonzero(steps.is_accepted)
-        SKIPPED.labels(self.name, "duplicate").inc(len(caused) - len(accepted))
-        feed = self._tell_clicks(caused, clicks, steps, feed_source(state, CLICKS))
+        SKIPPED.labels(self.name, "duplicate").inc(len(decoded) - len(accepted))
+        feed = self._tell_clicks(decoded, clicks, steps, feed_source(state, CLICKS))
         if not len(accepted):
             return [feed]
         origin = state.origin(CLICKS)
-        return [feed, *self._recommend([caused[place] for place in accepted.tolist()], clicks, steps, origin)]
+        return [feed, *self._recommend([decoded[place] for place in accepted.tolist()], clicks, steps, origin)]
 
-    def _tell_clicks(self, caused: Sequence[Caused], clicks: ClickArrays, steps: Steps, source: int) -> Output:
-        offsets = np.array([record.offset for record, _ in caused], np.int64)
+    def _tell_clicks(self, decoded: Sequence[Decoded], clicks: ClickArrays, steps: Steps, source: int) -> Output:
+        offsets = np.array([record.offset for record, _ in decoded], np.int64)
         return Output(FEED, None, encode_record(feed_clicks(clicks, steps, source, offsets)), partition=0)
 
-    def _recommend(self, caused: Sequence[Caused], clicks: ClickArrays, steps: Steps, origin: str) -> list[Output]:
+    def _recommend(self, decoded: Sequence[Decoded], clicks: ClickArrays, steps: Steps, origin: str) -> list[Output]:
         served, queries = self.served, queries_of(clicks, steps)
         view, reference = served.view, served.model.model_dump()
         ranked = served.recommender.rank(view, queries)
@@ -144,7 +144,7 @@ class Recommend:
         enter("emit")
         names, outputs = view.item_ids, []
         rows, scores, counts = ranked.items.tolist(), ranked.scores.tolist(), ranked.counts.tolist()
-        for place, (record, click) in enumerate(caused):
+        for place, (record, click) in enumerate(decoded):
             best = zip(rows[place][: counts[place]], scores[place], strict=False)
             items = [{"item_id": names[row], "score": score} for row, score in best]
             recommendation_id = output_id(origin, record.partition, record.offset, "recommendation")

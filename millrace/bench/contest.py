@@ -20,7 +20,7 @@ from types import TracebackType
 from typing import Any, NamedTuple, Self
 
 from millrace.bench import contestants
-from millrace.bench.forests import Shape
+from millrace.bench.forests import ForestShape
 from schemas import MillraceError
 
 ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
@@ -53,7 +53,7 @@ class Entry:
 
 
 @dataclass
-class Measured:
+class Measurement:
     """One contestant's figures, by rows of a batch."""
 
     version: str
@@ -68,7 +68,7 @@ class Result:
 
     forest: str
     shape: str
-    measured: dict[str, Measured]
+    measured: dict[str, Measurement]
     absent: dict[str, str]
 
     def best_peer(self, rows: int) -> tuple[str, float]:
@@ -157,7 +157,7 @@ def forced() -> list[Entry]:
 
 
 def hold(
-    shape: Shape,
+    shape: ForestShape,
     folder: Path,
     entries: Sequence[Entry],
     sizes: Sequence[int] = ROWS,
@@ -207,7 +207,7 @@ def _admit(stall: Stall, result: Result) -> None:
             f"{TOLERANCE[entry.contestant]:.3g} is allowed. Nothing was measured.",
             "The contest would not be fair: find out who is wrong.",
         )
-    result.measured[entry.name] = Measured(answer["version"], error)
+    result.measured[entry.name] = Measurement(answer["version"], error)
 
 
 def _measure(

@@ -1,6 +1,6 @@
 """The forests of the contest: three shapes that are met in practice, trained on made-up data with a seed.
 
-Shape ─► LightGBM ─► model.txt, rows.npy (fresh rows to score), reference.npy (LightGBM's scores of them), model.pack
+a shape ─► LightGBM ─► model.txt, rows.npy (fresh rows to score), reference.npy (LightGBM's scores of them), model.pack
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class ShapeError(MillraceError):
 
 
 @dataclass(frozen=True)
-class Shape:
+class ForestShape:
     """What a forest looks like. `rows` fresh ones are scored, `train_rows` others are learned from."""
 
     name: str
@@ -41,14 +41,14 @@ class Shape:
 
 
 SHAPES = (
-    Shape("A", 200, 63, 28),
-    Shape("B", 300, 15, 155),
-    Shape("C", 180, 63, 26, "lambdarank"),
+    ForestShape("A", 200, 63, 28),
+    ForestShape("B", 300, 15, 155),
+    ForestShape("C", 180, 63, 26, "lambdarank"),
 )
-SMALL = Shape("S", 20, 15, 10, rows=4096, train_rows=4000)
+SMALL = ForestShape("S", 20, 15, 10, rows=4096, train_rows=4000)
 
 
-def prepare(shape: Shape, folder: Path) -> Path:
+def prepare(shape: ForestShape, folder: Path) -> Path:
     """The folder of the shape's forest. What is there from an earlier run is used again, but for the pack.
 
     Raises:
@@ -66,7 +66,7 @@ def prepare(shape: Shape, folder: Path) -> Path:
     return home
 
 
-def _train(shape: Shape, home: Path) -> None:
+def _train(shape: ForestShape, home: Path) -> None:
     rows, truth = _data(shape)
     fresh, learned = rows[: shape.rows], rows[shape.rows :]
     labels, group = truth[shape.rows :], None
@@ -86,7 +86,7 @@ def _train(shape: Shape, home: Path) -> None:
     np.save(home / "reference.npy", booster.predict(fresh, num_threads=1))
 
 
-def _data(shape: Shape) -> tuple[np.ndarray, np.ndarray]:
+def _data(shape: ForestShape) -> tuple[np.ndarray, np.ndarray]:
     """Rows (n, features) float32 of several distributions, a tenth of some columns missing, and a noisy target."""
     rng = np.random.default_rng(shape.trees * 1000 + shape.features)
     count = shape.rows + -(-shape.train_rows // GROUP) * GROUP

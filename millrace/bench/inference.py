@@ -27,6 +27,7 @@ from millrace.demo import PUMP, Event, Plant, Shop
 from millrace.kafka import Broker
 from models.maintenance import AssetModel
 from models.maintenance.training import train as train_assets
+from models.progress import ShareProgress
 from models.recommender import CatalogueView, Recommender
 from models.recommender.training import Sampling
 from models.recommender.training import train as train_recommender
@@ -55,7 +56,6 @@ PROFILE = PROFILES["shop"]
 PARTITION = 1
 PARTS = 10  # of a run: the figure of a stage is the median of what it took in each
 WARM_UP = 0.2  # of a run, not counted
-Progress = Callable[[str, float], None]
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ class Subject:
 
 
 def measure(
-    effort: Effort = NORMAL, progress: Progress = lambda *_: None, kafka: bool = False, jars: Path | None = None
+    effort: Effort = NORMAL, progress: ShareProgress = lambda *_: None, kafka: bool = False, jars: Path | None = None
 ) -> list[Cost]:
     """Train small models on simulated events and measure what their decisions cost.
 
@@ -132,7 +132,7 @@ def measure(
 
 
 async def _measure(
-    settings: Settings, subjects: Sequence[Subject], effort: Effort, progress: Progress, *, sends: bool
+    settings: Settings, subjects: Sequence[Subject], effort: Effort, progress: ShareProgress, *, sends: bool
 ) -> list[Cost]:
     clock, costs = StageClock(), []
     outbox = Outbox(settings, "bench", clock)
@@ -197,7 +197,7 @@ async def _client_us(cost: Cost, outcomes: Sequence[Outcome], outbox: Outbox, cl
 # ---- the two kinds of decisions
 
 
-def _readings(settings: Settings, store: ModelStore, effort: Effort, progress: Progress) -> Subject:
+def _readings(settings: Settings, store: ModelStore, effort: Effort, progress: ShareProgress) -> Subject:
     """Readings of new pumps, scored by a model that was trained on others."""
     pump = parse_asset_class(PUMP)
     plant = Plant(3, pumps=effort.pumps, presses=0).events(START)
@@ -210,7 +210,7 @@ def _readings(settings: Settings, store: ModelStore, effort: Effort, progress: P
     return Subject("readings", SCORES, (1, 64, 1000), Maintain(settings, {pump.name: model}), records)
 
 
-def _clicks(settings: Settings, store: ModelStore, effort: Effort, progress: Progress) -> Subject:
+def _clicks(settings: Settings, store: ModelStore, effort: Effort, progress: ShareProgress) -> Subject:
     """Clicks of a shop that has seen a history, ranked by a model that was trained on it."""
     past = _parsed(itertools.islice(Shop(7).events(START), effort.clicks))
     manifest = train_recommender(

@@ -60,7 +60,7 @@ def bench(quick: Quick = False, kafka: Kafka = False, core_hour_price: Price = P
 def _scoring(quick: bool, stages: Stages) -> list[Result]:
     from millrace.bench import contest, forests
 
-    shapes: Sequence[forests.Shape] = (forests.SMALL,) if quick else forests.SHAPES
+    shapes: Sequence[forests.ForestShape] = (forests.SMALL,) if quick else forests.SHAPES
     sizes = (1, 64) if quick else contest.ROWS
     turns = contest.Turns(rounds=1, seconds=0.01) if quick else contest.Turns(rounds=3)
     results = []

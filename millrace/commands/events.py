@@ -15,7 +15,7 @@ from millrace.commands.common import Json, connected_settings, tell, tell_json, 
 from schemas import MillraceError
 
 if TYPE_CHECKING:
-    from millrace.events import Replay, Replayed, Source
+    from millrace.events import EventFile, Replay, ReplayResult
 
 topics = typer.Typer(name="topics", help="The topics on Kafka.", no_args_is_help=True)
 deadletters = typer.Typer(name="deadletters", help="Quarantined input events.", no_args_is_help=True)
@@ -89,7 +89,7 @@ def replay(
     tell(f"{done.sent:,} events in {done.seconds:.1f} s, {done.sent / max(done.seconds, 1e-9):,.0f} a second{skipped}")
 
 
-async def _with_progress(work: Replay, *, restart: bool) -> Replayed:
+async def _with_progress(work: Replay, *, restart: bool) -> ReplayResult:
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -116,7 +116,7 @@ async def _with_progress(work: Replay, *, restart: bool) -> Replayed:
             progress.update(task, sent=work.sent)
 
 
-async def _until_signal(work: Coroutine[Any, Any, Replayed]) -> Replayed:
+async def _until_signal(work: Coroutine[Any, Any, ReplayResult]) -> ReplayResult:
     """Ctrl-C and SIGTERM cancel the work, which then saves its position."""
     running = asyncio.ensure_future(work)
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -124,14 +124,14 @@ async def _until_signal(work: Coroutine[Any, Any, Replayed]) -> Replayed:
     return await running
 
 
-def _sources(files: list[str]) -> list[Source]:
-    from millrace.events import Source
+def _sources(files: list[str]) -> list[EventFile]:
+    from millrace.events import EventFile
 
     if len(files) == 1:
-        return [Source(Path(files[0]), None)]
+        return [EventFile(Path(files[0]), None)]
     if len(files) % 2:
         raise typer.BadParameter("are pairs of TOPIC and FILE, or one FILE", param_hint="arguments")
-    return [Source(Path(file), topic) for topic, file in zip(files[::2], files[1::2], strict=True)]
+    return [EventFile(Path(file), topic) for topic, file in zip(files[::2], files[1::2], strict=True)]
 
 
 @deadletters.command("list")

@@ -28,7 +28,7 @@ from schemas import (
 if TYPE_CHECKING:
     from models.registry import ModelStore
     from schemas import AliasRecord
-    from streams.serving import Answer
+    from streams.serving import WorkerAnswer
 
 
 class PromotionError(MillraceError):
@@ -213,7 +213,7 @@ def _tell_what_workers_did(settings: Settings | None, record: AliasRecord) -> No
         raise _not_followed(record, answers)
 
 
-def _not_followed(record: AliasRecord, answers: Sequence[Answer]) -> PromotionError:
+def _not_followed(record: AliasRecord, answers: Sequence[WorkerAnswer]) -> PromotionError:
     refused = [answer.worker for answer in answers if answer.reason and not answer.is_silent]
     silent = [answer.worker for answer in answers if answer.is_silent]
     what = f"of {len(answers)} edge workers"

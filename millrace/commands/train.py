@@ -57,7 +57,7 @@ def recommender(
 
     chosen = read_profile(profile or load_settings().profile)
     with Stages() as stages:
-        history = History(files or [], (CLICKS, ITEMS), from_topics, until)
+        history = HistoryFiles(files or [], (CLICKS, ITEMS), from_topics, until)
         events = history.batches()
         manifest = train(events, chosen, _store(), RECOMMENDER, progress=stages.count, held_out=held_out)  # type: ignore[arg-type]
     _finish([manifest], promote)
@@ -79,7 +79,7 @@ def maintenance(
     by_class: dict[str, list[Any]] = {asset_class.name: [] for asset_class in asset_classes}
     with Stages() as stages:
         stages.count("reading the events", 0, None)
-        for batch in History(events or [], (TELEMETRY, MAINTENANCE), from_topics, until).batches():
+        for batch in HistoryFiles(events or [], (TELEMETRY, MAINTENANCE), from_topics, until).batches():
             for event in batch:
                 by_class.get(event.asset_class, []).append(event)  # type: ignore[attr-defined]  # both inputs have it
         histories = [(asset_class, _cut(by_class[asset_class.name])) for asset_class in asset_classes]
@@ -88,7 +88,7 @@ def maintenance(
 
 
 @dataclass(frozen=True)
-class History:
+class HistoryFiles:
     """The events to learn from."""
 
     files: Sequence[Path]
@@ -108,9 +108,9 @@ class History:
             yield from self._cut_off(_cut(self._from_files()))
 
     def _from_files(self) -> Iterator[InputEvent]:
-        from millrace.events import Source, merged
+        from millrace.events import EventFile, merged
 
-        for row in merged([Source(file, None) for file in self.files], is_checked=True):
+        for row in merged([EventFile(file, None) for file in self.files], is_checked=True):
             if row.topic in self.topics and row.event is not None:
                 yield row.event
 

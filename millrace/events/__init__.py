@@ -4,19 +4,19 @@ file or arguments ─► checked events ─► their topics ─► the decision
 May import: schemas, streams, storage.
 """
 
-from millrace.events.files import Source, merged
+from millrace.events.files import EventFile, merged
 from millrace.events.frontier import draw
-from millrace.events.replay import Pace, Replay, Replayed
+from millrace.events.replay import Pace, Replay, ReplayResult
 from millrace.events.send import Answer, Decision, EventError, send_bytes, send_event
 
 __all__ = [
     "Answer",
     "Decision",
     "EventError",
+    "EventFile",
     "Pace",
     "Replay",
-    "Replayed",
-    "Source",
+    "ReplayResult",
     "draw",
     "merged",
     "send_bytes",

@@ -28,7 +28,7 @@ class EventFileError(MillraceError):
     title = "The file of events cannot be used"
 
 
-class Row(NamedTuple):
+class EventRow(NamedTuple):
     """One event as it goes to Kafka. `time_s`: its event time, seconds since 1970; 0 when it has none."""
 
     time_s: float
@@ -39,7 +39,7 @@ class Row(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Source:
+class EventFile:
     """One file and the topic of its events; without one each line tells, by a field `topic` or by its other fields."""
 
     file: Path
@@ -52,7 +52,7 @@ class Source:
             raise EventFileError(f"{self.file} is not a file.", "Name JSON Lines, .jsonl.gz or Parquet.")
 
 
-def merged(sources: list[Source], *, is_checked: bool, report: Report = lambda _: None) -> Iterator[Row]:
+def merged(sources: list[EventFile], *, is_checked: bool, report: Report = lambda _: None) -> Iterator[EventRow]:
     """All rows, by event time; files that are not in that order are taken as they come.
 
     Args:
@@ -66,7 +66,7 @@ def merged(sources: list[Source], *, is_checked: bool, report: Report = lambda _
     return streams[0] if len(streams) == 1 else heapq.merge(*streams, key=attrgetter("time_s"))
 
 
-def _rows(source: Source, is_checked: bool, report: Report) -> Iterator[Row]:
+def _rows(source: EventFile, is_checked: bool, report: Report) -> Iterator[EventRow]:
     read = _parquet if source.file.suffix == ".parquet" else _json_lines
     last_s, number = 0.0, 0
     try:
@@ -83,7 +83,7 @@ def _rows(source: Source, is_checked: bool, report: Report) -> Iterator[Row]:
         ) from error
 
 
-def _row(source: Source, text: bytes | None, event: dict[str, Any] | None, is_checked: bool) -> Row:
+def _row(source: EventFile, text: bytes | None, event: dict[str, Any] | None, is_checked: bool) -> EventRow:
     """`text` is the line of a text file, `event` the row of a Parquet file."""
     parsed = event or {} if text is None else _parsed(text, is_strict=is_checked or source.topic is None)
     topic = source.topic
@@ -96,9 +96,9 @@ def _row(source: Source, text: bytes | None, event: dict[str, Any] | None, is_ch
     if is_checked:
         checked = INPUTS[topic].model_validate_json(value)
         time_s = checked.event_time.timestamp()  # type: ignore[attr-defined]  # all inputs have it
-        return Row(time_s, topic, str(getattr(checked, KEY_FIELDS[topic])).encode(), value, checked)
+        return EventRow(time_s, topic, str(getattr(checked, KEY_FIELDS[topic])).encode(), value, checked)
     key = parsed.get(KEY_FIELDS[topic])
-    return Row(_lenient_time(parsed.get("event_time")), topic, None if key is None else str(key).encode(), value)
+    return EventRow(_lenient_time(parsed.get("event_time")), topic, None if key is None else str(key).encode(), value)
 
 
 def topic_of(event: dict[str, Any]) -> str | None:

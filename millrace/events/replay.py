@@ -20,11 +20,11 @@ from typing import Any
 
 import orjson
 
-from millrace.events.files import EventFileError, Report, Row, Source, merged
+from millrace.events.files import EventFile, EventFileError, EventRow, Report, merged
 from schemas import ITEMS, MAINTENANCE, Settings
 from streams.kafka import EventProducer, answering, partition_counts
 
-AGAIN = "See that it runs, then run the same command again: it goes on from there."
+RUN_AGAIN = "See that it runs, then run the same command again: it goes on from there."
 IN_FLIGHT = 4000  # records queued but not acknowledged; deep enough to keep the sender busy
 SAVE_INTERVAL_S = 1.0
 PATIENCE_S = 0.002  # shorter waits are not worth a sleep
@@ -47,7 +47,7 @@ class Pace:
 
 
 @dataclass(frozen=True)
-class Replayed:
+class ReplayResult:
     """How many events were sent in this run and skipped since an earlier one had sent them."""
 
     sent: int
@@ -64,7 +64,7 @@ class Position:
     acknowledged: int = 0
 
     @classmethod
-    def load(cls, settings: Settings, sources: list[Source], *, restart: bool) -> Position:
+    def load(cls, settings: Settings, sources: list[EventFile], *, restart: bool) -> Position:
         """Raise EventFileError if a file is shorter than when the replay began: it is another one."""
         sizes = {f"{source.topic or 'topics of lines'} {source.file.resolve()}": _size(source) for source in sources}
         name = hashlib.sha256("\n".join([settings.topic_prefix, *sizes]).encode()).hexdigest()[:16]
@@ -96,13 +96,13 @@ class Replay:
     """
 
     settings: Settings
-    sources: list[Source]
+    sources: list[EventFile]
     pace: Pace = field(default_factory=Pace)
     is_checked: bool = True
     report: Report = lambda _: None
     sent: int = 0
 
-    async def run(self, *, restart: bool = False) -> Replayed:
+    async def run(self, *, restart: bool = False) -> ReplayResult:
         """Send what has not been sent.
 
         Raises:
@@ -117,9 +117,9 @@ class Replay:
             await partition_counts(self.settings, [self.settings.topic_prefix + topic for topic in named])
         async with EventProducer(self.settings) as producer:
             await self._send(itertools.islice(rows, skipped, None), producer, position)
-        return Replayed(self.sent, skipped, time.monotonic() - started)
+        return ReplayResult(self.sent, skipped, time.monotonic() - started)
 
-    async def _send(self, rows: Iterator[Row], producer: EventProducer, position: Position) -> None:
+    async def _send(self, rows: Iterator[EventRow], producer: EventProducer, position: Position) -> None:
         waiting: deque[Any] = deque()
         started = saved = time.monotonic()
         first_s, before = 0.0, ""
@@ -129,7 +129,7 @@ class Replay:
                 wait_s = started + self.pace.due_s(self.sent, row.time_s - first_s) - time.monotonic()
                 if wait_s > PATIENCE_S:
                     await asyncio.sleep(wait_s)
-                with answering(self.settings, AGAIN):
+                with answering(self.settings, RUN_AGAIN):
                     if before in TOLD_FIRST and row.topic != before:
                         await producer.flush()
                     before = row.topic
@@ -142,7 +142,7 @@ class Replay:
                     position.save()
         finally:
             try:
-                with answering(self.settings, AGAIN):
+                with answering(self.settings, RUN_AGAIN):
                     await asyncio.wait_for(_acknowledge(waiting, position, 0), STOP_S if waiting else None)
             finally:
                 position.save()
@@ -156,5 +156,5 @@ async def _acknowledge(waiting: deque[Any], position: Position, leave: int) -> N
         position.acknowledged += 1
 
 
-def _size(source: Source) -> int:
+def _size(source: EventFile) -> int:
     return source.file.stat().st_size

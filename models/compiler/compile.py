@@ -16,7 +16,7 @@ from typing import Any
 import lightgbm
 import numpy as np
 
-from models.compiler.forest import CategoricalSplit, Forest, NumericSplit, Source, Split, refused
+from models.compiler.forest import CategoricalSplit, Forest, NumericSplit, Split, TrainedModel, refused
 from models.compiler.parity import prove_parity
 from models.packs import PackHeader, write_pack
 
@@ -48,7 +48,7 @@ def compile_forest(model: Any, name: str, check_rows: np.ndarray) -> bytes:
     return blob
 
 
-def source_of(model: Any, name: str) -> Source:
+def source_of(model: Any, name: str) -> TrainedModel:
     """The forest of a model, read by the library that the model is of.
 
     Raises:

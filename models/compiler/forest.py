@@ -1,6 +1,6 @@
 """A forest of any library as plain trees, with the library's decisions made explicit.
 
-model ─► reader of its library (lightgbm, xgboost, sklearn) ─► Source: its Forest, and the model to prove it by
+model ─► reader of its library (lightgbm, xgboost, sklearn) ─► TrainedModel: its Forest, and the model to prove it by
 
 treelite reads all of them; each reader adds what treelite loses of its library. xgboost and scikit-learn are imported
 only for a model that is theirs.
@@ -85,7 +85,7 @@ class Forest:
     trees: list[Tree]
 
 
-class Source(Protocol):
+class TrainedModel(Protocol):
     """A model of some library, as the parity gate asks it."""
 
     @property

@@ -22,8 +22,8 @@ from models.compiler.forest import (
     CategoricalSplit,
     Forest,
     NumericSplit,
-    Source,
     Split,
+    TrainedModel,
     Tree,
 )
 from models.kernel import EVALUATORS
@@ -40,7 +40,7 @@ SPECIAL_VALUES = (
 )
 
 
-def prove_parity(source: Source, blob: bytes, name: str, check_rows: np.ndarray) -> None:
+def prove_parity(source: TrainedModel, blob: bytes, name: str, check_rows: np.ndarray) -> None:
     """Compares float64 and float32 rows, scored by every evaluator in every way, with the model that the pack is made
     from.
 
@@ -70,7 +70,7 @@ def prove_parity(source: Source, blob: bytes, name: str, check_rows: np.ndarray)
 Proof = Callable[[np.ndarray, str], None]
 
 
-def _exact_proof(source: Source, blob: bytes) -> Proof:
+def _exact_proof(source: TrainedModel, blob: bytes) -> Proof:
     """The pack's raw scores are the library's, bit for bit."""
     scorers = _scorers(blob)
 
@@ -82,7 +82,7 @@ def _exact_proof(source: Source, blob: bytes) -> Proof:
     return prove
 
 
-def _proofs(source: Source, blob: bytes, roundoff: float) -> tuple[Proof, Proof]:
+def _proofs(source: TrainedModel, blob: bytes, roundoff: float) -> tuple[Proof, Proof]:
     """Same leaves: the leaves of the pack become whole numbers drawn at random, whose sums are exact and tell them.
 
     Same sums: n numbers added in any order, each sum rounded with unit roundoff u, are off by less than n u times the

@@ -34,8 +34,8 @@ from models.compiler.forest import (
     CategoricalSplit,
     Forest,
     NumericSplit,
-    Source,
     Split,
+    TrainedModel,
     Tree,
     TreeReader,
     base_trees,
@@ -48,7 +48,7 @@ from models.compiler.forest import (
 ROUNDING = 2.0**-53
 
 
-def sklearn_source(model: Any, name: str) -> Source:
+def sklearn_source(model: Any, name: str) -> TrainedModel:
     """The source of a fitted forest.
 
     Raises:

@@ -15,7 +15,7 @@ import numpy as np
 from models.arrays import Floats, Ints
 
 DIRECTIONS = 3
-CLIP = 6.0  # sd; for fitting
+CLIP_FOR_FIT = 6.0  # sd; for fitting
 SMOOTHING = 21  # readings of the centred moving average that stands for the true course
 TRUST_RANGE = (0.02, 3.0)
 LEAST_NOISE = 0.5  # sd of a reading; the course is known no better than that
@@ -144,7 +144,7 @@ def _fit_structure(z: Floats, regimes: Ints, count: int, course: Floats) -> _Str
 
 def fit_directions(lives: Lives, z: Floats, regimes: Ints, count: int) -> Indexes:
     """Unsupervised indexes: the directions in which assets move over their lives, re-solved in each regime."""
-    z = np.clip(z, -CLIP, CLIP)
+    z = np.clip(z, -CLIP_FOR_FIT, CLIP_FOR_FIT)
     values = z @ _first_direction(lives, z)
     for _ in range(3):
         course = lives.smoothed(values)
@@ -180,7 +180,7 @@ def _common_gain(values: Floats, course: Floats) -> tuple[float, float, float]:
 def fit_regressions(lives: Lives, z: Floats, regimes: Ints, count: int, targets: Floats) -> Indexes:
     """Supervised indexes: from one reading to each column of `targets` (n, T), a ridge per regime drawn to the
     pooled one, then brought to a common gain in all regimes."""
-    z = np.clip(z, -CLIP, CLIP)
+    z = np.clip(z, -CLIP_FOR_FIT, CLIP_FOR_FIT)
     sensors, columns = z.shape[1], targets.shape[1]
     centred = targets - targets.mean(0)
     pooled = _ridge(z, centred, 0.02)

@@ -27,7 +27,7 @@ from models.maintenance.observe import EventBatch, Observer, build_observer
 from models.maintenance.policy import Policy, life_policy, probability_policy
 from models.maintenance.preparation import Preparation
 from models.maintenance.recursions import FEATURES, STATIONARY
-from models.maintenance.rows import Shape, affordable_channels, row_bounds, row_dtype
+from models.maintenance.rows import RowShape, affordable_channels, row_bounds, row_dtype
 from models.maintenance.rows_before import Earlier
 from models.maintenance.words import REGRESSIONS, Contribution, feature_names, feature_words
 from models.registry import Model
@@ -108,13 +108,13 @@ def likely_channels(asset_class: AssetClass) -> int:
     return affordable_channels(_shape(asset_class, 0), len(asset_class.sensors))
 
 
-def shape_of(asset_class: AssetClass, preparation: Preparation) -> Shape:
+def shape_of(asset_class: AssetClass, preparation: Preparation) -> RowShape:
     return _shape(asset_class, preparation.channels)
 
 
-def _shape(asset_class: AssetClass, channels: int) -> Shape:
+def _shape(asset_class: AssetClass, channels: int) -> RowShape:
     values = len(asset_class.sensors) + len(asset_class.regime) + len(asset_class.constants)
-    return Shape(
+    return RowShape(
         channels=channels,
         errors=len(asset_class.errors),
         components=len(components_of(asset_class)),

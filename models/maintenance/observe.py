@@ -25,7 +25,7 @@ from models.maintenance.log_memory import READING, WINDOWS, is_repeated, write_l
 from models.maintenance.parts import ANOTHER, IS_SCORED, add_part, end_parts, is_complete, is_empty, load_event
 from models.maintenance.preparation import Preparation
 from models.maintenance.recursions import FEATURES, SPEEDS
-from models.maintenance.rows import Shape, row_dtype
+from models.maintenance.rows import RowShape, row_dtype
 from models.maintenance.step import take_step
 from models.maintenance.windows import is_in_window
 
@@ -208,7 +208,7 @@ def _observe(rows, slots, prep, events, work, seen):
 class Observer:
     """The pass, with everything it needs besides rows and events."""
 
-    shape: Shape
+    shape: RowShape
     prepared: Prepared
     feature_count: int
 
@@ -243,7 +243,7 @@ class Observer:
 
 
 def build_observer(
-    preparation: Preparation, shape: Shape, unit_s: float, chosen: tuple[str, ...], has_age: bool, constants: int
+    preparation: Preparation, shape: RowShape, unit_s: float, chosen: tuple[str, ...], has_age: bool, constants: int
 ) -> Observer:
     """Args:
     chosen: names among `FEATURES` that each channel contributes.

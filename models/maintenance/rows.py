@@ -1,6 +1,6 @@
 """The row that an asset has in the partition state, and views of it for the kernels.
 
-Shape ─► row_dtype ─► structured array, one row an asset, <= 1 KB
+RowShape ─► row_dtype ─► structured array, one row an asset, <= 1 KB
 
 Kernels are compiled once for each shape and take a row as a record: passing one array a field instead would serve all
 shapes with one compilation, of 24 s.
@@ -33,7 +33,7 @@ MOST_SIGNAL = 1e12  # of the state of a channel, where ages in units of the clas
 
 
 @dataclass(frozen=True)
-class Shape:
+class RowShape:
     """Sizes of a row: K channels, E error codes, C components, T targets, values of a reading, V regime variables."""
 
     channels: int
@@ -65,18 +65,18 @@ class Shape:
         return self.values if self.values <= HELD_MOST else 0
 
 
-def row_dtype(shape: Shape) -> np.dtype[np.void]:
+def row_dtype(shape: RowShape) -> np.dtype[np.void]:
     """Fields of a row; times are epoch seconds, 0: never. A row of zeros is an asset that was never seen."""
     least = _row_dtype(shape, RECENT_LEAST, shape.log_entries)
     room = (ROW_BYTES - least.itemsize) // 2
     return _row_dtype(shape, min(max(RECENT_LEAST + room, RECENT_LEAST), RECENT_MOST), shape.log_entries)
 
 
-def _row_dtype(shape: Shape, recent: int, log: int) -> np.dtype[np.void]:
+def _row_dtype(shape: RowShape, recent: int, log: int) -> np.dtype[np.void]:
     return np.dtype([*_times(shape, log), *_signals(shape), *_counts(shape, recent, log)], align=True)
 
 
-def _times(shape: Shape, log: int) -> list[tuple[Any, ...]]:
+def _times(shape: RowShape, log: int) -> list[tuple[Any, ...]]:
     """Fields of eight bytes."""
     targets = shape.targets
     return [
@@ -99,7 +99,7 @@ def _times(shape: Shape, log: int) -> list[tuple[Any, ...]]:
     ]
 
 
-def _signals(shape: Shape) -> list[tuple[Any, ...]]:
+def _signals(shape: RowShape) -> list[tuple[Any, ...]]:
     """Fields of four bytes."""
     targets = shape.targets
     return [
@@ -122,7 +122,7 @@ def _signals(shape: Shape) -> list[tuple[Any, ...]]:
     ]
 
 
-def _counts(shape: Shape, recent: int, log: int) -> list[tuple[Any, ...]]:
+def _counts(shape: RowShape, recent: int, log: int) -> list[tuple[Any, ...]]:
     """Fields of two bytes and one."""
     targets = shape.targets
     return [
@@ -148,7 +148,7 @@ def _counts(shape: Shape, recent: int, log: int) -> list[tuple[Any, ...]]:
     ]
 
 
-def affordable_channels(shape: Shape, sensors: int) -> int:
+def affordable_channels(shape: RowShape, sensors: int) -> int:
     """How many sensors can be channels: a row stays within 1 KB, unless there are very many codes and components."""
     for channels in range(MOST_CHANNELS, LEAST_CHANNELS, -1):
         if row_dtype(replace(shape, channels=channels)).itemsize <= ROW_BYTES:
@@ -162,7 +162,7 @@ _TIMES = (
 )  # fmt: skip
 
 
-def row_bounds(shape: Shape, high: float = MOST_SIGNAL) -> dict[str, tuple[float, float]]:
+def row_bounds(shape: RowShape, high: float = MOST_SIGNAL) -> dict[str, tuple[float, float]]:
     """Lowest and highest value, inclusive, that each field of a sound row can hold. Only `MAY_BE_MISSING` may hold
     NaN.
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from models.maintenance.rows import Shape, row_dtype
+from models.maintenance.rows import RowShape, row_dtype
 from models.maintenance.windows import END
 
 _IDS, _LOG, _LOG_PLAIN, _LEVELS, _CHANNEL_STATE = 16, 24, 8, 3, 19
@@ -23,7 +23,7 @@ _SAME = (
 )  # fmt: skip
 
 
-def dtype_1(shape: Shape) -> np.dtype[np.void]:
+def dtype_1(shape: RowShape) -> np.dtype[np.void]:
     """Rows of the first layout, with one ring of ids and one maintenance window."""
     targets, log = shape.targets, _LOG if shape.codes > 1 else _LOG_PLAIN
     fields: list[tuple[Any, ...]] = [
@@ -58,7 +58,7 @@ def dtype_1(shape: Shape) -> np.dtype[np.void]:
     return np.dtype(fields, align=True)
 
 
-def migrate_1(old: np.ndarray, shape: Shape) -> np.ndarray:
+def migrate_1(old: np.ndarray, shape: RowShape) -> np.ndarray:
     """Rows (n,) of `dtype_1` as rows of today, with all that they knew: state, open alerts, log, window, last ids."""
     rows = np.zeros(len(old), row_dtype(shape))
     for name in _SAME:
@@ -103,7 +103,7 @@ def _migrate_window(old: np.ndarray, rows: np.ndarray) -> None:
 class Earlier:
     """Converts rows (n,) of an earlier layout: `earlier(np.frombuffer(saved, earlier.dtype))`."""
 
-    shape: Shape
+    shape: RowShape
 
     @property
     def dtype(self) -> np.dtype[np.void]:

@@ -49,7 +49,7 @@ GENERATORS = np.array(
 FURTHER_ROWS = HOT_LISTS * HOT_LENGTH + PREFIX  # items that `choose` may be the first to touch
 
 
-class Choice(NamedTuple):
+class CandidateSettings(NamedTuple):
     """The part of the profile that choosing needs, under the profile's names; quotas in the order of GENERATORS."""
 
     max_candidates: int
@@ -60,9 +60,9 @@ class Choice(NamedTuple):
     quotas: tuple[int, ...]
 
 
-def build_choice(profile: RecommenderProfile) -> Choice:
+def candidate_settings(profile: RecommenderProfile) -> CandidateSettings:
     quotas = tuple(getattr(profile.quotas, COLUMNS[generator]) for generator in GENERATORS.tolist())
-    return Choice._make([*(getattr(profile, name) for name in Choice._fields[:-1]), quotas])
+    return CandidateSettings._make([*(getattr(profile, name) for name in CandidateSettings._fields[:-1]), quotas])
 
 
 @njit(cache=True, inline="always")
@@ -77,14 +77,14 @@ def take(view, scratch, item, now, chosen, count):
 
 
 @njit(cache=True)
-def settle_own_items(view, choice, scratch, query, chosen):
+def settle_own_items(view, settings, scratch, query, chosen):
     """The session's own items are the first candidates, newest first, or none at all."""
     count = 0
     for age in range(query.length):
         item = query.prefix[query.length - 1 - age]
         if item < 0:
             continue
-        if choice.own_items:
+        if settings.own_items:
             count = take(view, scratch, item, query.now, chosen, count)
         else:
             scratch.chosen[row_of(scratch.place, scratch.evidence, scratch.touched, scratch.state, item)] = 1
@@ -92,12 +92,12 @@ def settle_own_items(view, choice, scratch, query, chosen):
 
 
 @njit(cache=True)
-def choose_by_evidence(view, choice, scratch, now, chosen, count):
+def choose_by_evidence(view, settings, scratch, now, chosen, count):
     """The best of each generator that no earlier one chose."""
-    best = np.empty(choice.max_candidates, np.float32)
-    rows = np.empty(choice.max_candidates, np.int32)
-    for generator in range(len(choice.quotas)):
-        quota = min(choice.quotas[generator], choice.max_candidates - count)
+    best = np.empty(settings.max_candidates, np.float32)
+    rows = np.empty(settings.max_candidates, np.int32)
+    for generator in range(len(settings.quotas)):
+        quota = min(settings.quotas[generator], settings.max_candidates - count)
         if quota <= 0:
             continue
         column, found = GENERATORS[generator], 0
@@ -122,19 +122,19 @@ def choose_hot(view, scratch, kind, now, quota, maximum, chosen, count):
 
 
 @njit(cache=True)
-def choose(view, choice, scratch, query, chosen):
+def choose(view, settings, scratch, query, chosen):
     """Write the candidates (rows in the catalogue, at most `maximum`) to `chosen`; returns how many."""
     scratch.chosen[: scratch.state[ROWS] + FURTHER_ROWS] = 0  # not all of it: that would sweep the cache
     now = query.now
     for row in range(scratch.state[ROWS]):  # what may not be shown must not use up a quota
         scratch.chosen[row] = not may_be_shown(view.items, scratch.touched[row], now)
-    count = settle_own_items(view, choice, scratch, query, chosen)
-    count = choose_by_evidence(view, choice, scratch, now, chosen, count)
+    count = settle_own_items(view, settings, scratch, query, chosen)
+    count = choose_by_evidence(view, settings, scratch, now, chosen, count)
     for kind in range(3):
-        count = choose_hot(view, scratch, kind, now, choice.hot_items, choice.max_candidates, chosen, count)
-    count = choose_hot(view, scratch, 3, now, choice.new_items, choice.max_candidates, chosen, count)
+        count = choose_hot(view, scratch, kind, now, settings.hot_items, settings.max_candidates, chosen, count)
+    count = choose_hot(view, scratch, 3, now, settings.new_items, settings.max_candidates, chosen, count)
     for kind in range(3, -1, -1):
         count = choose_hot(
-            view, scratch, kind, now, choice.min_candidates - count, choice.max_candidates, chosen, count
+            view, scratch, kind, now, settings.min_candidates - count, settings.max_candidates, chosen, count
         )
     return count

@@ -51,7 +51,7 @@ SMOOTHING = 5.0  # clicks added to an item's own under a root
 NEAR = (1.0 / np.maximum(np.arange(33), 1)).astype(np.float32)  # by distance in clicks
 
 
-class Reading(NamedTuple):
+class EvidenceSettings(NamedTuple):
     """The part of the profile that reading needs, under the profile's names."""
 
     reads: int
@@ -84,8 +84,8 @@ class Query(NamedTuple):
     now: Any  # epoch seconds: items that are published later are no candidates
 
 
-def build_reading(profile: RecommenderProfile) -> Reading:
-    return Reading(*(getattr(profile, name) for name in Reading._fields))
+def evidence_settings(profile: RecommenderProfile) -> EvidenceSettings:
+    return EvidenceSettings(*(getattr(profile, name) for name in EvidenceSettings._fields))
 
 
 @njit(cache=True, inline="always")
@@ -183,11 +183,11 @@ def meet_session(similarity, near, state, slot, position, age, long, short):
 
 
 @njit(cache=True)
-def read_item(view, reading, scratch, item, age, own_session, time, most):
+def read_item(view, settings, scratch, item, age, own_session, time, most):
     """One pass over the newest occurrences of an item of the prefix; returns how many, `most` at most."""
-    weight = np.float32(reading.age_decay**age)
-    long = np.float32(np.exp(-age / reading.prefix_decay))
-    short = np.float32(np.exp(-age / reading.prefix_decay_short))
+    weight = np.float32(settings.age_decay**age)
+    long = np.float32(np.exp(-age / settings.prefix_decay))
+    short = np.float32(np.exp(-age / settings.prefix_decay_short))
     rare = rarity(view.items[item].clicks)
     oldest = view.counters[CLICKS] - len(view.log)
     gone = view.counters[SESSIONS] - len(view.sessions)
@@ -204,9 +204,9 @@ def read_item(view, reading, scratch, item, age, own_session, time, most):
         slot = number & (len(view.sessions) - 1)
         session = view.sessions[slot]
         passed = elapsed(time, session.last)
-        slow, fast = weight * decay(passed, reading.slow), weight * decay(passed, reading.fast)
+        slow, fast = weight * decay(passed, settings.slow), weight * decay(passed, settings.fast)
         meet_session(scratch.similarity, scratch.near, scratch.state, slot, position, age, long, short)
-        first, end = max(0, position - reading.window), min(session.length, position + reading.window + 1)
+        first, end = max(0, position - settings.window), min(session.length, position + settings.window + 1)
         for other in range(first, end):
             candidate = view.session_items[slot, other]
             if other != position and candidate >= 0:
@@ -217,19 +217,19 @@ def read_item(view, reading, scratch, item, age, own_session, time, most):
 
 
 @njit(cache=True)
-def read_prefix(view, reading, scratch, query):
+def read_prefix(view, settings, scratch, query):
     """The occurrences of the newest distinct items of the prefix.
 
     All of them together are limited, or else a question would cost the more the denser the log is. A newer item may
     use more of what is left than an older one: shares fall evenly from the newest to the oldest.
     """
     prefix, length = query.prefix, query.length
-    items, left = min(length, reading.prefix_items), reading.all_reads
+    items, left = min(length, settings.prefix_items), settings.all_reads
     for age in range(items):
         item = prefix[length - 1 - age]
         is_repeated = False
         for newer in range(age):
             is_repeated |= prefix[length - 1 - newer] == item
         if item >= 0 and not is_repeated:
-            most = min(reading.reads, 2 * left // (items - age + 1))
-            left -= read_item(view, reading, scratch, item, age, query.own_session, query.time, most)
+            most = min(settings.reads, 2 * left // (items - age + 1))
+            left -= read_item(view, settings, scratch, item, age, query.own_session, query.time, most)

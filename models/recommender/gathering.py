@@ -87,7 +87,7 @@ def vote(view, scratch, slot, shared_at, long, short, fall, fall_short):
 
 
 @njit(cache=True)
-def nearest_sessions(view, reading, scratch, query):
+def nearest_sessions(view, settings, scratch, query):
     """Similarities of the sessions met, by recency and length; the nearest ones vote. Resets the similarities."""
     met = scratch.state[MET]
     long, short = np.empty(met, np.float32), np.empty(met, np.float32)
@@ -96,15 +96,15 @@ def nearest_sessions(view, reading, scratch, query):
         session = view.sessions[slot]
         passed = elapsed(query.time, session.last)
         scale = np.float32(1.0 / np.sqrt(np.float32(query.length) * session.length))
-        long[place] = scratch.similarity[slot, LONG] * scale * decay(passed, reading.neighbour_recency)
-        short[place] = scratch.similarity[slot, SHORT] * scale * decay(passed, reading.neighbour_recency_short)
+        long[place] = scratch.similarity[slot, LONG] * scale * decay(passed, settings.neighbour_recency)
+        short[place] = scratch.similarity[slot, SHORT] * scale * decay(passed, settings.neighbour_recency_short)
         scratch.similarity[slot, LONG] = np.float32(0.0)
-    least = threshold(long, reading.neighbours)
-    least_short = threshold(short, max(reading.neighbours // 5, 1))
+    least = threshold(long, settings.neighbours)
+    least_short = threshold(short, max(settings.neighbours // 5, 1))
     fall, fall_short = np.empty(SESSION_ITEMS, np.float32), np.empty(SESSION_ITEMS, np.float32)
     for distance in range(SESSION_ITEMS):
-        fall[distance] = np.exp(-distance / reading.distance_decay)
-        fall_short[distance] = np.exp(-distance / reading.distance_decay_short)
+        fall[distance] = np.exp(-distance / settings.distance_decay)
+        fall_short[distance] = np.exp(-distance / settings.distance_decay_short)
     for place in range(met):
         of_long = long[place] if long[place] >= least else np.float32(0.0)
         of_short = short[place] if short[place] >= least_short else np.float32(0.0)
@@ -135,12 +135,12 @@ def complete(view, scratch):
 
 
 @njit(cache=True)
-def read_second_order(view, reading, scratch, item, weight):
+def read_second_order(view, settings, scratch, item, weight):
     """Items seen close to one of the best first-order items."""
     oldest = view.counters[CLICKS] - len(view.log)
     gone = view.counters[SESSIONS] - len(view.sessions)
     entry, count = view.items[item].head, 0
-    while entry > 0 and entry > oldest and count < reading.second_order_reads:
+    while entry > 0 and entry > oldest and count < settings.second_order_reads:
         word = view.log[(entry - 1) & (len(view.log) - 1), 0]
         entry = view.log[(entry - 1) & (len(view.log) - 1), 1]
         number, position = word >> 5, word & 31
@@ -157,35 +157,35 @@ def read_second_order(view, reading, scratch, item, weight):
 
 
 @njit(cache=True)
-def second_order(view, reading, scratch, query):
+def second_order(view, settings, scratch, query):
     """The same reading once more, from the items with most DIRECTED that are not in the prefix."""
-    best = np.empty(reading.second_order_items, np.float32)
-    items = np.empty(reading.second_order_items, np.int32)
+    best = np.empty(settings.second_order_items, np.float32)
+    items = np.empty(settings.second_order_items, np.int32)
     count = 0
     for place in range(scratch.state[ROWS]):
         item = scratch.touched[place]
         is_own = False
-        for age in range(min(query.length, reading.prefix_items)):
+        for age in range(min(query.length, settings.prefix_items)):
             is_own |= query.prefix[query.length - 1 - age] == item
         if not is_own and scratch.evidence[place, DIRECTED] > 0:
             count = push_top(best, items, count, len(best), scratch.evidence[place, DIRECTED], item)
     for place in range(count):
         weight = np.float32(best[place] * rarity(view.items[items[place]].clicks))
-        read_second_order(view, reading, scratch, items[place], weight)
+        read_second_order(view, settings, scratch, items[place], weight)
     for place in range(scratch.state[ROWS]):
         if scratch.evidence[place, SECOND_ORDER] > 0:
             scratch.evidence[place, SECOND_ORDER] *= rarity(view.items[scratch.touched[place]].clicks)
 
 
 @njit(cache=True)
-def gather(view, reading, scratch, query):
+def gather(view, settings, scratch, query):
     """All evidence for a query, into the scratch."""
     scratch.state[QUERY] += 1
     scratch.state[ROWS] = 0
     scratch.state[MET] = 0
-    read_prefix(view, reading, scratch, query)
+    read_prefix(view, settings, scratch, query)
     if scratch.state[MET] > 0:
-        nearest_sessions(view, reading, scratch, query)
+        nearest_sessions(view, settings, scratch, query)
         complete(view, scratch)
-        if reading.second_order_items > 0:
-            second_order(view, reading, scratch, query)
+        if settings.second_order_items > 0:
+            second_order(view, settings, scratch, query)

@@ -10,8 +10,8 @@ from typing import NamedTuple
 import numpy as np
 
 from models.jit import njit
-from models.recommender.candidates import Choice, choose
-from models.recommender.evidence import ROWS, Query, Reading
+from models.recommender.candidates import CandidateSettings, choose
+from models.recommender.evidence import ROWS, EvidenceSettings, Query
 from models.recommender.features import (
     CLICKS_SINCE,
     CONTINUED_1,
@@ -28,9 +28,9 @@ from models.recommender.users import PREFIX
 OWN_DECAY = 3.0  # clicks until the weight of an own item falls by e
 
 
-class Settings(NamedTuple):
-    reading: Reading
-    choice: Choice
+class RankingSettings(NamedTuple):
+    evidence: EvidenceSettings
+    candidates: CandidateSettings
 
 
 @njit(cache=True)
@@ -52,10 +52,10 @@ def build_rows(view, settings, scratch, queries, items, rows, facts):
         slot = find(view.session_table, view.sessions, sessions[place])
         own_session = view.sessions[slot].number if slot >= 0 else np.int64(-1)
         query = Query(prefix, lengths[place], own_session, times[place], codes[place], context[place], now[place])
-        gather(view, settings.reading, scratch, query)
+        gather(view, settings.evidence, scratch, query)
         met = scratch.state[ROWS]
-        chosen = items[total : total + settings.choice.max_candidates]
-        count = choose(view, settings.choice, scratch, query, chosen)
+        chosen = items[total : total + settings.candidates.max_candidates]
+        count = choose(view, settings.candidates, scratch, query, chosen)
         write_features(view, scratch, chosen, count, query, met, rows[total : total + count])
         facts[0][place], facts[1][place] = count, met
         total += count

@@ -16,10 +16,10 @@ import numpy as np
 import numpy.typing as npt
 
 from models.recommender import ranking
-from models.recommender.candidates import build_choice
+from models.recommender.candidates import candidate_settings
 from models.recommender.catalogue import CatalogueView
 from models.recommender.clicks import ClickArrays, encode_clicks, feed_clicks, feed_items
-from models.recommender.evidence import build_reading
+from models.recommender.evidence import evidence_settings
 from models.recommender.features import EVIDENCE, feature_names
 from models.recommender.feed import encode_record
 from models.recommender.users import PREFIX, USER, Steps, advance
@@ -113,7 +113,7 @@ class Recommender:
                     "Serve it with the profile in its manifest, or train with this one.",
                 )
             self.scorer = model.scorers["score"]
-        self._settings = ranking.Settings(build_reading(profile), build_choice(profile))
+        self._settings = ranking.RankingSettings(evidence_settings(profile), candidate_settings(profile))
         self._items = np.zeros(0, np.int32)
         self._rows = np.zeros((0, len(self.features)), np.float32)
 

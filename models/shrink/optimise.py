@@ -14,9 +14,10 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 
 from models.held_out import HeldOut
+from models.progress import CountProgress
 from models.registry import Model, ModelStore
 from models.shrink.judge import Judge
-from models.shrink.search import Found, Progress, Search
+from models.shrink.search import Found, Search
 from schemas import Manifest, ModelError, Optimised
 
 LIBRARIES = ("numpy", "scipy")
@@ -26,7 +27,7 @@ def optimise_model(
     model: Model,
     held_out: HeldOut,
     allowed: float,
-    progress: Progress = lambda *_: None,
+    progress: CountProgress = lambda *_: None,
 ) -> list[Found]:
     """The frontier of each forest of a model, and the cheapest variant within the allowed loss.
 

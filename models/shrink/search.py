@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -17,6 +17,7 @@ import numpy.typing as npt
 from models.arrays import Floats
 from models.compiler import Forest, NumericSplit, forest_of_pack, pack_of
 from models.packs import Scorer
+from models.progress import CountProgress
 from models.shrink.coarsen import Leaves, rounded, with_fewer_cuts
 from models.shrink.judge import Judge
 from models.shrink.prune import fewer_features, first_trees, pruned, pruning_order
@@ -27,8 +28,6 @@ FAR = 5.0  # times the allowed loss: nothing smaller than that is tried
 STEPS = 18
 NEGLIGIBLE = 1e-6  # share of the variance of the scores that float16 leaves may cost
 CHUNK, CHUNKS, SINGLES, REPEATS = 100, 30, 20, 10
-
-Progress = Callable[[str, int, int | None], None]
 
 
 @dataclass(frozen=True)
@@ -112,7 +111,7 @@ class Found:
 class Search:
     """The search for one forest. `judges`: of the rows to teach by, to choose by, and to tell the loss of."""
 
-    def __init__(self, role: str, blob: bytes, judges: Sequence[Judge], progress: Progress) -> None:
+    def __init__(self, role: str, blob: bytes, judges: Sequence[Judge], progress: CountProgress) -> None:
         self._role, self._blob, self._progress = role, blob, progress
         teacher, *self._judges = judges
         self._forest = forest_of_pack(blob)

@@ -17,7 +17,7 @@ from schemas import MillraceError, Settings, dead_letters_of, topic_name
 from streams.agent.handler import Handler
 from streams.agent.ownership import Memory, Partition, Positions
 from streams.agent.recall import Sent, output_starts
-from streams.agent.saved import Replayed, Snapshot, Standing, encode, restore
+from streams.agent.saved import ReplayedChangelog, Snapshot, Standing, encode, restore
 from streams.agent.transactions import CheckpointProducer
 from streams.kafka import client_options, group_name, group_offsets, read_to, reading, topic_ids
 from streams.metrics import REFUSED_ROWS, TOPICS_MADE_ANEW
@@ -91,9 +91,9 @@ class Changelog:
         part.checkpoint += 1
         part.saved = dict(part.positions)
 
-    async def _replay(self, reader: Any, number: int) -> Replayed:
+    async def _replay(self, reader: Any, number: int) -> ReplayedChangelog:
         """The changelog from its beginning to its end."""
-        source, replayed = TopicPartition(self.topic, number), Replayed()
+        source, replayed = TopicPartition(self.topic, number), ReplayedChangelog()
         reader.assign([source])
         first, end = await reader.beginning_offsets([source]), await reader.end_offsets([source])
         async for records in read_to(reader, first, end):
@@ -157,7 +157,7 @@ class Changelog:
             part.log.warning("the group's offset is behind the changelog's", topic=topic, committed=committed)
         return position
 
-    async def _recall(self, reader: Any, part: Partition, replayed: Replayed, is_anew: bool) -> None:
+    async def _recall(self, reader: Any, part: Partition, replayed: ReplayedChangelog, is_anew: bool) -> None:
         """What earlier owners decided since the checkpoint; of records of another topic it says nothing."""
         quarantine = [dead_letters_of(topic) for topic in self.topics]
         tps = [TopicPartition(topic, part.number) for topic in (*self.outputs, *quarantine)]

@@ -20,11 +20,10 @@ from models.stages import StageClock
 from schemas import MillraceError, Settings, UnavailableError, dead_letters_of, topic_name
 from streams.agent.deadletters import dead_letter_output
 from streams.agent.handler import DeadLetter, Outcome, Output
-from streams.kafka import client_options, started
+from streams.kafka import BATCH_BYTES, MOST_BATCH_BYTES, client_options, started
 from streams.metrics import DEAD_LETTERS, OUTPUTS
 
 log = structlog.get_logger(__name__)
-BATCH_BYTES = 900_000  # the broker's default limit of a batch is 1,048,588
 MOST_BYTES = 1_000_000  # of an output
 SURELY_BYTES = 500_000  # of a value that needs no closer look
 MOST_DEAD_BYTES = 12_500_000  # dead letters keep events that are too large: max.message.bytes of their topics is 12 MiB
@@ -93,7 +92,7 @@ class Outbox:
         """Make the producer, which connects to nothing yet: enough to `pack`. Needs a running event loop."""
         options = client_options(self._settings)
         self._producer = AIOKafkaProducer(
-            **options, acks="all", enable_idempotence=True, linger_ms=0, max_batch_size=BATCH_BYTES + 50_000
+            **options, acks="all", enable_idempotence=True, linger_ms=0, max_batch_size=MOST_BATCH_BYTES
         )
 
     async def start(self) -> None:

@@ -1,6 +1,6 @@
 """Saved: what a changelog holds, as bytes: rows with the number of their checkpoint, and where the partition stands.
 
-Snapshot ─► encode ─► records of one transaction;  records of a changelog ─► Replayed ─► rows, Standing, torn keys
+Snapshot ─► encode ─► records of one transaction;  a changelog ─► ReplayedChangelog ─► rows, Standing, torn keys
 
 The record of the standing is the last one of a checkpoint, and all are in one partition, so what comes after the last
 standing belongs to a checkpoint that is not whole: its rows are refused, and the ones before them are saved again.
@@ -129,7 +129,7 @@ async def encode(snapshot: Snapshot) -> AsyncIterator[Record]:
     yield Record(POSITIONS, snapshot.standing.to_bytes())
 
 
-class Replayed:
+class ReplayedChangelog:
     """The records of a changelog, taken one after the other."""
 
     def __init__(self) -> None:

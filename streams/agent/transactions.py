@@ -21,10 +21,9 @@ from aiokafka.errors import InvalidProducerEpoch, ProducerFenced
 
 from schemas import MillraceError
 from streams.agent.saved import NUMBER, Record
-from streams.kafka import started
+from streams.kafka import MOST_BATCH_BYTES, started
 
 log = structlog.get_logger(__name__)
-BATCH_BYTES = 900_000  # the broker's default limit of a batch is 1,048,588
 TIMEOUT_S = 30.0
 CLOSE_S = 5.0
 TRANSACTIONAL = ("AddPartitionsToTxn", "AddOffsetsToTxn", "TxnOffsetCommit", "EndTxn")
@@ -50,7 +49,7 @@ class CheckpointProducer:
         self._producer = AIOKafkaProducer(
             **options,
             acks="all",
-            max_batch_size=BATCH_BYTES + 50_000,
+            max_batch_size=MOST_BATCH_BYTES,
             transactional_id=transactional_id,
             transaction_timeout_ms=int(TIMEOUT_S * 1000),
         )

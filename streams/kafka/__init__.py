@@ -6,6 +6,8 @@ May import: schemas, streams.metrics.
 
 from streams.kafka.admin import apply_topics, list_topics
 from streams.kafka.clients import (
+    BATCH_BYTES,
+    MOST_BATCH_BYTES,
     ConsumerRecord,
     TopicEnds,
     administering,
@@ -26,6 +28,8 @@ from streams.kafka.producer import EventProducer
 from streams.kafka.read import read_to, reading
 
 __all__ = [
+    "BATCH_BYTES",
+    "MOST_BATCH_BYTES",
     "ConsumerRecord",
     "EventProducer",
     "GroupConsumer",

@@ -27,7 +27,7 @@ class TopicError(MillraceError):
 
 
 @dataclass(frozen=True)
-class Change:
+class TopicChange:
     """What `apply_topics` did to one topic."""
 
     topic: str
@@ -48,7 +48,7 @@ class TopicStatus:
     difference: str
 
 
-async def apply_topics(settings: Settings, topics: Sequence[Topic] = TOPICS) -> list[Change]:
+async def apply_topics(settings: Settings, topics: Sequence[Topic] = TOPICS) -> list[TopicChange]:
     """Make the topics be as they should. Running it again changes nothing.
 
     Returns:
@@ -140,7 +140,7 @@ def _refuse_other_partitions(settings: Settings, topics: Sequence[Topic], status
     )
 
 
-async def _create(admin: AIOKafkaAdminClient, settings: Settings, topics: Sequence[Topic]) -> list[Change]:
+async def _create(admin: AIOKafkaAdminClient, settings: Settings, topics: Sequence[Topic]) -> list[TopicChange]:
     if not topics:
         return []
     names = [topic_name(settings, topic.name) for topic in topics]
@@ -165,7 +165,7 @@ async def _create(admin: AIOKafkaAdminClient, settings: Settings, topics: Sequen
         late.extend(topic["topic"] for topic in await admin.describe_topics(names) if not _has_leaders(topic))
     made = {name for name, code, *_ in answer.topic_errors if not code}
     return [
-        Change(name, "created", f"{partition_count(settings, topic)} partitions")
+        TopicChange(name, "created", f"{partition_count(settings, topic)} partitions")
         for name, topic in zip(names, topics, strict=True)
         if name in made
     ]
@@ -193,7 +193,9 @@ async def _patiently(what: str) -> AsyncIterator[list[str]]:
         await asyncio.sleep(0.02)
 
 
-async def _alter(admin: AIOKafkaAdminClient, topics: Sequence[Topic], statuses: Sequence[TopicStatus]) -> list[Change]:
+async def _alter(
+    admin: AIOKafkaAdminClient, topics: Sequence[Topic], statuses: Sequence[TopicStatus]
+) -> list[TopicChange]:
     changed = [
         (topic, status)
         for topic, status in zip(topics, statuses, strict=True)
@@ -210,4 +212,4 @@ async def _alter(admin: AIOKafkaAdminClient, topics: Sequence[Topic], statuses: 
         for code, message, _, name in answer.resources:
             if code:
                 raise TopicError(f"Kafka refused to alter {name}: {for_code(code).__name__} {message or ''}.")
-    return [Change(status.topic, "altered", f"was {status.difference}") for _, status in changed]
+    return [TopicChange(status.topic, "altered", f"was {status.difference}") for _, status in changed]

@@ -24,6 +24,8 @@ ADVICE = (
     "checks them."
 )
 ConsumerRecord: TypeAlias = Any  # aiokafka.ConsumerRecord[bytes | None, bytes | None]; aiokafka is only half typed
+BATCH_BYTES = 900_000  # the broker's default limit of a batch is 1,048,588
+MOST_BATCH_BYTES = BATCH_BYTES + 50_000  # with what headers and overhead may add
 REQUEST_TIMEOUT_MS = 20_000
 OPEN_TIMEOUT_MS = 10_000  # a partition that is not there is waited for as long
 ASK_S = 2.0

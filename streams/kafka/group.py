@@ -44,7 +44,7 @@ LEAVE_S = 2.0  # leaving the group waits for the broker
 HELD_AFTER_S = 10.0  # transactions of checkpoints take a tenth of a second
 # What the agent answers itself, as it depends on what it has in memory
 ITS_OWN = (ConsumerStoppedError, IllegalStateError, NoOffsetForPartitionError, OffsetOutOfRangeError)
-Fetched = Mapping[TopicPartition, Sequence[ConsumerRecord]]
+Records = Mapping[TopicPartition, Sequence[ConsumerRecord]]
 
 
 class GroupConsumer:
@@ -87,7 +87,7 @@ class GroupConsumer:
         self.consumer.subscribe(self._topics, listener=listener)
         log.info("an agent joins its group", agent=self._agent, topics=self._topics)
 
-    async def fetch(self, partitions: Sequence[TopicPartition] = ()) -> Fetched:
+    async def fetch(self, partitions: Sequence[TopicPartition] = ()) -> Records:
         """What is there of these partitions, or of all; nothing while the broker cannot give it.
 
         Raises:
@@ -98,7 +98,7 @@ class GroupConsumer:
         """
         most = self._settings.max_batch_records
         try:
-            fetched: Fetched = await self.consumer.getmany(*partitions, timeout_ms=POLL_MS, max_records=most)
+            fetched: Records = await self.consumer.getmany(*partitions, timeout_ms=POLL_MS, max_records=most)
         except ITS_OWN:
             raise
         except KafkaError as error:

@@ -4,19 +4,19 @@ models.v1 ─► ModelReader ─► Serving (verify) ─► Seat (load, warm) �
 May import: the two pages, streams.catalogue, streams.agent, streams.kafka, models.
 """
 
-from streams.serving.promoted import Answer, answers_of_workers
+from streams.serving.promoted import WorkerAnswer, answers_of_workers
 from streams.serving.seats import AssetSeat, RankerSeat
 from streams.serving.serving import Serving
 from streams.serving.status import StatusTeller
 from streams.serving.topic import ModelReader, publish, publish_withdrawal
 
 __all__ = [
-    "Answer",
     "AssetSeat",
     "ModelReader",
     "RankerSeat",
     "Serving",
     "StatusTeller",
+    "WorkerAnswer",
     "answers_of_workers",
     "publish",
     "publish_withdrawal",

@@ -20,7 +20,7 @@ LIVES_S = 15.0  # workers tell every 5 s
 PATIENCE_S = 30.0  # a swap takes well under a second, after loading and warming for some
 
 
-class Answer(NamedTuple):
+class WorkerAnswer(NamedTuple):
     """What one worker did. `reason` is empty where it runs the version."""
 
     worker: str
@@ -28,7 +28,9 @@ class Answer(NamedTuple):
     is_silent: bool = False  # it has not said what it made of it
 
 
-async def answers_of_workers(settings: Settings, record: AliasRecord, patience_s: float = PATIENCE_S) -> list[Answer]:
+async def answers_of_workers(
+    settings: Settings, record: AliasRecord, patience_s: float = PATIENCE_S
+) -> list[WorkerAnswer]:
     """One answer of each worker that lives, by name; none where no worker does.
 
     Raises:
@@ -46,7 +48,9 @@ async def answers_of_workers(settings: Settings, record: AliasRecord, patience_s
             await consumer.stop()
 
 
-async def _listen(consumer: Any, tp: TopicPartition, end: int, record: AliasRecord, deadline: float) -> list[Answer]:
+async def _listen(
+    consumer: Any, tp: TopicPartition, end: int, record: AliasRecord, deadline: float
+) -> list[WorkerAnswer]:
     latest: dict[str, WorkerStatus] = {}
     while True:
         for one in (await consumer.getmany(tp, timeout_ms=200)).get(tp, ()):
@@ -56,7 +60,9 @@ async def _listen(consumer: Any, tp: TopicPartition, end: int, record: AliasReco
         is_all_read = await consumer.position(tp) >= end
         if is_all_read and (all(answer is not None for answer in answers) or time.monotonic() > deadline):
             silent = "it has not answered within half a minute"
-            return sorted(a or Answer(s.worker, silent, is_silent=True) for a, s in zip(answers, lives, strict=True))
+            return sorted(
+                a or WorkerAnswer(s.worker, silent, is_silent=True) for a, s in zip(answers, lives, strict=True)
+            )
         await asyncio.sleep(0)
 
 
@@ -71,16 +77,16 @@ def _take(latest: dict[str, WorkerStatus], one: Any) -> None:
         return
 
 
-def _answer(status: WorkerStatus, record: AliasRecord) -> Answer | None:
+def _answer(status: WorkerStatus, record: AliasRecord) -> WorkerAnswer | None:
     """None: it has said nothing of it yet. What it told before the change is none: it may have ended since."""
     if status.event_time < record.changed_at:
         return None
     wanted = (record.name, record.alias, record.version)
     if any((r.name, r.alias, r.version) == wanted for r in status.running):
-        return Answer(status.worker, "")
+        return WorkerAnswer(status.worker, "")
     for refusal in status.refused:
         if (refusal.name, refusal.version) == wanted[::2] and refusal.refused_at >= _second(record.changed_at):
-            return Answer(status.worker, refusal.reason)
+            return WorkerAnswer(status.worker, refusal.reason)
     return None
 
 

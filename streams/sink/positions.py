@@ -36,7 +36,7 @@ class _Place(NamedTuple):
     last: int
 
 
-class Positions:
+class SinkPositions:
     def __init__(
         self, settings: Settings, store: Store, topics: Sequence[str], agent: str, patiently: Patiently
     ) -> None:

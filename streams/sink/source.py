@@ -29,7 +29,7 @@ from schemas import OUTPUTS, Settings, UnavailableError, topic_name
 from storage import PositionError, StorageError, Store, in_thread
 from streams.kafka import GroupConsumer, partition_counts, patiently, until_answered
 from streams.metrics import READY
-from streams.sink.positions import Positions
+from streams.sink.positions import SinkPositions
 from streams.sink.writer import Fetched, Records, Retention, Writer
 
 log = structlog.get_logger(__name__)
@@ -75,7 +75,7 @@ class SinkSource(Service, ConsumerRebalanceListener):
         self.app, self.settings, self.store, self.channel = app, settings, store, channel
         self.topics = [topic_name(settings, topic) for topic in OUTPUTS]
         self.writer = Writer(settings, self.store)
-        self._positions = Positions(settings, store, self.topics, AGENT, self._patiently)
+        self._positions = SinkPositions(settings, store, self.topics, AGENT, self._patiently)
         self._group = GroupConsumer(settings, AGENT, self.topics)
         self._epoch = 0  # of the positions: everything fetched before the last seek is void
         self._is_assigned = False

@@ -26,7 +26,7 @@ log = structlog.get_logger(__name__)
 RETENTION_FIRST_S, RETENTION_EVERY_S = 60.0, 3600.0
 TOMBSTONES = ("recommendations.v1", "catalogue.v1", "workers.v1")  # compacted: a null value removes its key
 Records: TypeAlias = Mapping[TopicPartition, Sequence[ConsumerRecord]]
-Decoded: TypeAlias = list[tuple[ConsumerRecord, OutputEvent | Removal | None]]
+DecodedRecords: TypeAlias = list[tuple[ConsumerRecord, OutputEvent | Removal | None]]
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Writer:
             SINK_EVENTS.labels("written").inc(written.rows)
             SINK_EVENTS.labels("repeated").inc(written.duplicates)
 
-    def _write_one_by_one(self, tp: TopicPartition, span: Span, pairs: Decoded) -> None:
+    def _write_one_by_one(self, tp: TopicPartition, span: Span, pairs: DecodedRecords) -> None:
         position = span.start
         for record, event in pairs:
             step = [Span(span.topic, span.partition, position, record.offset + 1)]
@@ -79,11 +79,11 @@ class Writer:
         if position != span.next_offset:
             self._store.write([], [Span(span.topic, span.partition, position, span.next_offset)])
 
-    def _decode(self, tp: TopicPartition, records: Sequence[ConsumerRecord]) -> Decoded:
+    def _decode(self, tp: TopicPartition, records: Sequence[ConsumerRecord]) -> DecodedRecords:
         """Fields that this version does not know are left out, so that the edge can be upgraded before the sink."""
         topic = tp.topic.removeprefix(self._prefix)
         validate = OUTPUTS[topic].model_validate_json
-        decoded: Decoded = []
+        decoded: DecodedRecords = []
         bad: list[tuple[ConsumerRecord, str]] = []
         for record in records:
             event: OutputEvent | Removal | None = None

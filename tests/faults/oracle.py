@@ -37,7 +37,7 @@ from schemas import (
 from streams.agent.deadletters import HEADER
 from streams.agent.handler import DeadLetter, Outcome
 from streams.agent.rows import PartitionState, empty_state
-from streams.agent.saved import Replayed, restore
+from streams.agent.saved import ReplayedChangelog, restore
 from streams.maintain import Maintain
 from streams.recommend import Recommend, ServedRanker
 from tests.faults.reading import Reading
@@ -129,7 +129,9 @@ class Oracle:
         self.reads_as: Callable[[], AbstractContextManager[None]] = nullcontext  # the version that saves the rows
         self._found: dict[str, dict[str, bytes | None]] = defaultdict(dict)  # topic -> id -> the first value
         self._found_dead: Counter[Place] = Counter()
-        self._saved = {handler.changelog: defaultdict(Replayed) for handler in (self._maintain, self._recommend)}
+        self._saved = {
+            handler.changelog: defaultdict(ReplayedChangelog) for handler in (self._maintain, self._recommend)
+        }
 
     @staticmethod
     def _empty(handler: Any, number: int) -> PartitionState:

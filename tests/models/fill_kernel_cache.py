@@ -10,15 +10,15 @@ import sys
 import numpy as np
 
 from models.maintenance.log_memory import ERROR, REPLACEMENT, write_log
-from models.maintenance.rows import Shape, row_dtype
+from models.maintenance.rows import RowShape, row_dtype
 
 SHAPES = {
-    "small": Shape(channels=2, errors=0, components=1, targets=1),
-    "large": Shape(channels=4, errors=5, components=4, targets=4),
+    "small": RowShape(channels=2, errors=0, components=1, targets=1),
+    "large": RowShape(channels=4, errors=5, components=4, targets=4),
 }
 
 
-def rows_after_a_log(shape: Shape) -> bytes:
+def rows_after_a_log(shape: RowShape) -> bytes:
     """More entries than a row remembers, so that some of them settle."""
     rows = np.zeros(2, row_dtype(shape))
     for number in range(3 * shape.log_entries):

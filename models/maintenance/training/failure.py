@@ -30,8 +30,9 @@ from models.maintenance import (
     row_dtype,
     shape_of,
 )
-from models.maintenance.training.forests import FOLDS, HELD_OUT, NOTHING, Outcome, Progress, grow
+from models.maintenance.training.forests import FOLDS, HELD_OUT, NOTHING, Trained, grow
 from models.maintenance.training.log import AssetLog
+from models.progress import ShareProgress
 from schemas import FailureTarget, PolicyLevel
 
 LEAST_FAILURES = 3  # of a component; with so few the metrics say little
@@ -77,7 +78,7 @@ class Judgement:
         return MISS_COST * (self.failures - self.found) + self.false + LATE_COST * late
 
 
-def train_failure(log: AssetLog, progress: Progress, holds_out: bool = False) -> Outcome:
+def train_failure(log: AssetLog, progress: ShareProgress, holds_out: bool = False) -> Trained:
     """The forests, or with `holds_out` those of four fifths of the assets, and the rows of the others.
 
     Raises:
@@ -110,7 +111,7 @@ def train_failure(log: AssetLog, progress: Progress, holds_out: bool = False) ->
     metrics = _metrics(log, target, learned, seen, raw, failures)
     labels = {label_of(role): np.where(inside, np.nan, due[:, place]) for place, role in enumerate(boosters)}
     held_out = HeldOut(rows, labels, log.slots[log.readings]).only(inside | is_known) if holds_out else None
-    return Outcome(boosters, [learned], [metrics], dict.fromkeys(boosters, rows), len(rows), held_out)
+    return Trained(boosters, [learned], [metrics], dict.fromkeys(boosters, rows), len(rows), held_out)
 
 
 def _failures(log: AssetLog, component: int) -> Failures:

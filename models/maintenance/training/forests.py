@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,13 +14,12 @@ from models.arrays import Floats
 from models.held_out import HeldOut
 from models.maintenance import Learned
 
-Progress = Callable[[str, float], None]  # what is being done, share of the work that is done
 FOLDS = 5
 HELD_OUT, NOTHING = 0, -1  # the fold that the forest does not learn from where rows are wanted; and where not
 
 
 @dataclass
-class Outcome:
+class Trained:
     """What was learned of a group of sister classes: boosters by role are shared, the rest is by class."""
 
     boosters: dict[str, lgb.Booster]

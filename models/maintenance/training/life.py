@@ -34,9 +34,10 @@ from models.maintenance import (
     shape_of,
     with_value,
 )
-from models.maintenance.training.forests import FOLDS, HELD_OUT, NOTHING, Outcome, Progress, grow
+from models.maintenance.training.forests import FOLDS, HELD_OUT, NOTHING, Trained, grow
 from models.maintenance.training.interval import Residuals, train_intervals
 from models.maintenance.training.log import AssetLog
+from models.progress import ShareProgress
 from schemas import RulTarget
 
 LEAST_LIVES = 10
@@ -63,7 +64,7 @@ class Fleet:
     is_labelled: npt.NDArray[np.bool_]  # (m,) the remaining life is known, and a sensor that tells of wear was there
 
 
-def train_rul(logs: Sequence[AssetLog], progress: Progress, holds_out: bool = False) -> Outcome:
+def train_rul(logs: Sequence[AssetLog], progress: ShareProgress, holds_out: bool = False) -> Trained:
     """The forests, or with `holds_out` those of four fifths of the lives, and the rows of the others.
 
     Raises:
@@ -85,7 +86,7 @@ def train_rul(logs: Sequence[AssetLog], progress: Progress, holds_out: bool = Fa
     learned = [replace(one, interval=interval) for one, interval in zip(learned, intervals.found, strict=True)]
     metrics = [_metrics(*given) for given in zip(fleets, decided, intervals.bounds, strict=True)]
     check_rows = {"score": rows, "low": intervals.rows, "high": intervals.rows}
-    outcome = Outcome({"score": booster} | intervals.boosters, learned, metrics, check_rows, len(rows))
+    outcome = Trained({"score": booster} | intervals.boosters, learned, metrics, check_rows, len(rows))
     return replace(outcome, held_out=_held_out(fleets, replays, decided)) if holds_out else outcome
 
 
@@ -184,7 +185,7 @@ def _examples(
     return np.vstack(rows), np.minimum(left, cap), np.where(left > cap, BEYOND_CAP_WEIGHT, 1.0)
 
 
-def _cross_validate(fleets: Sequence[Fleet], progress: Progress) -> tuple[list[Floats], list[Seen]]:
+def _cross_validate(fleets: Sequence[Fleet], progress: ShareProgress) -> tuple[list[Floats], list[Seen]]:
     """Out-of-fold raw scores of all events (NaN: not scored) and the replays they come from, by class."""
     raw = [np.full((len(fleet.log.slots), 1), np.nan) for fleet in fleets]
     seen: list[Seen] = []

@@ -17,9 +17,10 @@ from models.compiler import compile_forest, gain_shares
 from models.held_out import write_held_out
 from models.maintenance import AssetEvent, TrainingError, feature_names_of
 from models.maintenance.training.failure import train_failure
-from models.maintenance.training.forests import Outcome, Progress
+from models.maintenance.training.forests import Trained
 from models.maintenance.training.life import train_rul
 from models.maintenance.training.log import AssetLog, read_log
+from models.progress import ShareProgress
 from models.registry import ModelStore
 from schemas import AssetClass, Manifest, RulTarget, Training
 
@@ -34,7 +35,7 @@ def silent(what: str, share: float) -> None:
 def train(
     histories: Sequence[tuple[AssetClass, Iterable[Sequence[AssetEvent]]]],
     store: ModelStore,
-    progress: Progress = silent,
+    progress: ShareProgress = silent,
     held_out: Path | None = None,
 ) -> list[Manifest]:
     """Train asset classes and save a model folder for each, not yet promoted.
@@ -73,7 +74,7 @@ def train(
     return manifests
 
 
-def _write_held_out(path: Path, asset_class: AssetClass, outcome: Outcome) -> None:
+def _write_held_out(path: Path, asset_class: AssetClass, outcome: Trained) -> None:
     assert outcome.held_out is not None
     write_held_out(path, feature_names_of(asset_class, outcome.learned[0].preparation), outcome.held_out)
 
@@ -98,7 +99,7 @@ def _check_sisters(classes: Sequence[AssetClass]) -> None:
 
 
 def _save(
-    store: ModelStore, log: AssetLog, outcome: Outcome, place: int, packs: dict[str, bytes], seconds: float
+    store: ModelStore, log: AssetLog, outcome: Trained, place: int, packs: dict[str, bytes], seconds: float
 ) -> Manifest:
     asset_class, learned = log.asset_class, outcome.learned[place]
     names = feature_names_of(asset_class, learned.preparation)
@@ -123,7 +124,7 @@ def _save(
     return store.load(asset_class.name, folder.name).manifest
 
 
-def _card(log: AssetLog, outcome: Outcome, place: int) -> str:
+def _card(log: AssetLog, outcome: Trained, place: int) -> str:
     preparation = outcome.learned[place].preparation
     sensors = ", ".join(log.asset_class.sensors[s] for s in preparation.sensors)
     ended = len(np.unique(log.life[np.isfinite(log.remaining)]))

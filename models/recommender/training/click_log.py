@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from models.progress import CountProgress
 from models.recommender import (
     PREFIX,
     USER,
@@ -31,7 +32,6 @@ from models.recommender import (
 from schemas import Click, Item, RecommenderProfile
 
 MAX_CLICKS = 5_000_000  # the oldest beyond are left out; the view itself remembers a million
-Progress = Callable[[str, int, int | None], None]
 """Called with what is being done, how far it is, and out of how many (None: not known)."""
 
 
@@ -113,7 +113,7 @@ class LogReader:
         self._pieces: list[tuple[Columns, list[str]] | ItemRecord] = []
         self._clicks, self._changes = 0, 0
 
-    def read(self, events: Iterable[Sequence[Click | Item]], progress: Progress) -> ClickLog:
+    def read(self, events: Iterable[Sequence[Click | Item]], progress: CountProgress) -> ClickLog:
         """All events, in the order in which they come."""
         seen, accepted = 0, 0
         for batch in events:

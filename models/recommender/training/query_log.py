@@ -1,6 +1,6 @@
 """Logged questions: what the forest learns from, and how it is compared with the hand-weighted list.
 
-Candidates, as they were when the question was asked ─► QueryLog ─► fit ─► Booster ─► Comparison (held out) ─► places
+Candidates, as they were when the question was asked ─► QueryLog ─► fit ─► Booster ─► HeldOutQueries ─► places
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def fit(
     return lightgbm.train(SMALL_FOREST if few else FOREST, data, rounds)
 
 
-class Comparison:
+class HeldOutQueries:
     """Held-out questions with all their candidates, kept until there is a forest to compare."""
 
     def __init__(self, recommender: Recommender) -> None:

@@ -22,9 +22,10 @@ import numpy.typing as npt
 
 from models.compiler import compile_forest, gain_shares
 from models.held_out import write_held_out
+from models.progress import CountProgress
 from models.recommender import STRATEGIES, CatalogueView, Queries, Recommender, feature_names
-from models.recommender.training.click_log import ClickLog, LogReader, Progress, replay
-from models.recommender.training.query_log import Comparison, QueryLog, fit, reciprocal
+from models.recommender.training.click_log import ClickLog, LogReader, replay
+from models.recommender.training.query_log import HeldOutQueries, QueryLog, fit, reciprocal
 from models.registry import ModelStore
 from schemas import Click, Item, Manifest, ModelError, RecommenderProfile, Training
 
@@ -46,7 +47,7 @@ class Sampling:
 
 
 @dataclass(frozen=True)
-class Learned:
+class LearnedRanker:
     """What came out of the log."""
 
     booster: lightgbm.Booster | None
@@ -54,7 +55,7 @@ class Learned:
     metrics: dict[str, float]
     check_rows: npt.NDArray[np.float32]
     rows: int
-    comparison: Comparison  # the held-out questions, which the metrics are of
+    comparison: HeldOutQueries  # the held-out questions, which the metrics are of
 
 
 def train(
@@ -63,7 +64,7 @@ def train(
     store: ModelStore,
     name: str = "recommender",
     sampling: Sampling | None = None,
-    progress: Progress = lambda *_: None,
+    progress: CountProgress = lambda *_: None,
     held_out: Path | None = None,
 ) -> Manifest:
     """Train on a log of events and save a version of the model. Nothing serves it until it is promoted.
@@ -91,7 +92,7 @@ def train(
 
 
 def _manifest(
-    log: ClickLog, profile: RecommenderProfile, learned: Learned, name: str, new_version: str, seconds: float
+    log: ClickLog, profile: RecommenderProfile, learned: LearnedRanker, name: str, new_version: str, seconds: float
 ) -> Manifest:
     return Manifest(
         name=name,
@@ -114,13 +115,13 @@ def _manifest(
     )
 
 
-def learn(log: ClickLog, profile: RecommenderProfile, sampling: Sampling, progress: Progress) -> Learned:
+def learn(log: ClickLog, profile: RecommenderProfile, sampling: Sampling, progress: CountProgress) -> LearnedRanker:
     """Replay the log with sampled questions, fit a forest on the earlier ones, compare on the later ones."""
     targets = log.targets()
     which = sample(log, targets, sampling)
     held_out = int(len(which) * (1 - sampling.held_out))
     view, recommender = CatalogueView(profile), Recommender(None, profile)
-    logged, comparison = QueryLog(sampling.negatives, sampling.seed), Comparison(recommender)
+    logged, comparison = QueryLog(sampling.negatives, sampling.seed), HeldOutQueries(recommender)
 
     def ask(place: int, query: Queries) -> None:
         found, target = recommender.candidates(view, query), targets[which[place]][None]
@@ -140,10 +141,10 @@ def learn(log: ClickLog, profile: RecommenderProfile, sampling: Sampling, progre
         booster = fit(matrix, labels, counts, recommender.features, sampling.trees)
     progress("comparing", 0, None)
     strategy, metrics = compare(comparison, booster)
-    return Learned(booster, strategy, metrics | {"queries": float(logged.queries)}, check, rows, comparison)
+    return LearnedRanker(booster, strategy, metrics | {"queries": float(logged.queries)}, check, rows, comparison)
 
 
-def compare(comparison: Comparison, booster: lightgbm.Booster | None) -> tuple[str, dict[str, float]]:
+def compare(comparison: HeldOutQueries, booster: lightgbm.Booster | None) -> tuple[str, dict[str, float]]:
     """The strategy that serves, and the figures of both on the held-out questions.
 
     The ranker must have the higher MRR@20 by more than one standard error of the paired difference, and no lower HR@20.

@@ -23,7 +23,7 @@ from models.stages import STAGES
 
 pytestmark = pytest.mark.long
 
-TINY = forests.Shape("T", 4, 7, 6, rows=200, train_rows=2000)
+TINY = forests.ForestShape("T", 4, 7, 6, rows=200, train_rows=2000)
 FAST = contest.Turns(rounds=2, seconds=0.001)
 
 
@@ -85,7 +85,7 @@ def test_a_forest_is_made_once_and_has_its_shape(folder: Path) -> None:
     assert rows.shape == (200, 6)
     assert rows.dtype == np.float32
     assert np.isnan(rows).any()
-    with pytest.raises(forests.ShapeError, match="not 4 trees x 200 leaves"):
+    with pytest.raises(forests.ForestShapeError, match="not 4 trees x 200 leaves"):
         forests.prepare(dataclasses.replace(TINY, leaves=200, train_rows=500), folder.parent)
 
 

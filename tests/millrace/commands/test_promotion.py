@@ -14,16 +14,16 @@ from millrace.commands.models import PromotionError, _tell_what_workers_did
 from models.compiler.compile import compile_forest
 from models.registry.store import ModelStore
 from schemas import Alias, AliasRecord, Settings
-from streams.serving.promoted import Answer
+from streams.serving.promoted import WorkerAnswer
 from tests.models.forests import small_booster
 from tests.models.registry.test_store import manifest
 
-SILENT = Answer("edge-2", "it has not answered within half a minute", is_silent=True)
-REFUSED = Answer("edge-3", "it is bad")
+SILENT = WorkerAnswer("edge-2", "it has not answered within half a minute", is_silent=True)
+REFUSED = WorkerAnswer("edge-3", "it is bad")
 
 
-def failure(monkeypatch: pytest.MonkeyPatch, alias: Alias, answers: Sequence[Answer]) -> PromotionError:
-    async def answered(*_: Any) -> Sequence[Answer]:
+def failure(monkeypatch: pytest.MonkeyPatch, alias: Alias, answers: Sequence[WorkerAnswer]) -> PromotionError:
+    async def answered(*_: Any) -> Sequence[WorkerAnswer]:
         return answers
 
     monkeypatch.setattr("streams.serving.answers_of_workers", answered)
@@ -36,7 +36,7 @@ def failure(monkeypatch: pytest.MonkeyPatch, alias: Alias, answers: Sequence[Ans
 def test_who_refused_and_who_is_silent_are_told_apart(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    error = failure(monkeypatch, "champion", [Answer("edge-1", ""), SILENT, REFUSED])
+    error = failure(monkeypatch, "champion", [WorkerAnswer("edge-1", ""), SILENT, REFUSED])
     assert "1 of 3 edge workers refused: edge-3. They go on with what they ran." in error.detail
     assert "1 of 3 edge workers did not answer yet: edge-2. They change over when they can." in error.detail
     assert "The champion of wear is moved to 2 all the same." in error.detail

@@ -16,7 +16,7 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 
-from millrace.events.files import EventFileError, Source, merged
+from millrace.events.files import EventFile, EventFileError, merged
 from millrace.events.replay import Pace, Replay
 from schemas import CLICKS, ITEMS, MAINTENANCE, TELEMETRY, Settings, UnavailableError
 from tests.support import consume, create_topics
@@ -63,7 +63,7 @@ def test_files_of_all_kinds_are_merged_by_event_time(tmp_path: Path) -> None:
         nonlocal read
         read += count
 
-    rows = list(merged([Source(readings, TELEMETRY), Source(log, MAINTENANCE)], is_checked=True, report=report))
+    rows = list(merged([EventFile(readings, TELEMETRY), EventFile(log, MAINTENANCE)], is_checked=True, report=report))
     assert [json.loads(row.value)["event_id"] for row in rows] == ["t0", "m0", "t1", "t2", "m1", "t3", "t4", "m2", "t5"]
     assert {(row.topic, row.key) for row in rows if row.key == b"asset-1"} == {
         (TELEMETRY, b"asset-1"), (MAINTENANCE, b"asset-1"),
@@ -78,7 +78,7 @@ def test_a_map_column_of_parquet_is_an_object(tmp_path: Path) -> None:
     columns = {name: [value] for name, value in event.items() if name != "readings"}
     readings = pyarrow.array([event["readings"]], pyarrow.map_(pyarrow.string(), pyarrow.float64()))
     pyarrow.parquet.write_table(pyarrow.table({**columns, "readings": readings}), file)
-    [row] = merged([Source(file, TELEMETRY)], is_checked=True)
+    [row] = merged([EventFile(file, TELEMETRY)], is_checked=True)
     assert json.loads(row.value)["readings"] == {"pressure": 1.5}
 
 
@@ -93,7 +93,7 @@ def test_a_map_column_of_parquet_is_an_object(tmp_path: Path) -> None:
 )
 def test_a_bad_line_is_named(tmp_path: Path, line: str, reason: str) -> None:
     file = write_lines(tmp_path / "c.jsonl", [click(0), "", line])
-    rows = merged([Source(file, CLICKS)], is_checked=True)
+    rows = merged([EventFile(file, CLICKS)], is_checked=True)
     assert next(rows).key == b"u0"
     with pytest.raises(EventFileError) as caught:
         next(rows)
@@ -103,14 +103,14 @@ def test_a_bad_line_is_named(tmp_path: Path, line: str, reason: str) -> None:
 
 def test_files_that_cannot_be_read_are_told(tmp_path: Path) -> None:
     with pytest.raises(EventFileError, match=r"none\.jsonl is not a file"):
-        Source(tmp_path / "none.jsonl", CLICKS)
+        EventFile(tmp_path / "none.jsonl", CLICKS)
     with pytest.raises(EventFileError, match=r"'scores\.v1' is not an input topic"):
-        Source(write_lines(tmp_path / "s.jsonl", []), "scores.v1")
+        EventFile(write_lines(tmp_path / "s.jsonl", []), "scores.v1")
     for name in ("half.jsonl.gz", "not.parquet"):
         file = tmp_path / name
         file.write_bytes(gzip.compress(json.dumps(click(0)).encode() * 1000)[:-20])
         with pytest.raises(EventFileError, match="after line 0"):
-            list(merged([Source(file, CLICKS)], is_checked=True))
+            list(merged([EventFile(file, CLICKS)], is_checked=True))
 
 
 def test_paces() -> None:
@@ -125,14 +125,14 @@ async def test_an_interrupted_replay_goes_on_where_it_ended(settings: Settings, 
     events: list[Any] = [click(n) for n in range(500)]
     file = write_lines(tmp_path / "c.jsonl", [*events[:300], "broken", *events[300:]])
     with pytest.raises(EventFileError, match="line 301"):
-        await Replay(settings, [Source(file, CLICKS)]).run()
+        await Replay(settings, [EventFile(file, CLICKS)]).run()
     write_lines(file, [*events[:300], *events[300:]])
     with pytest.raises(EventFileError, match="is shorter than when 300 events were sent"):
-        await Replay(settings, [Source(file, CLICKS)]).run()
+        await Replay(settings, [EventFile(file, CLICKS)]).run()
     write_lines(file, [*events, click(500)])
-    done = await Replay(settings, [Source(file, CLICKS)]).run()
+    done = await Replay(settings, [EventFile(file, CLICKS)]).run()
     assert (done.sent, done.skipped) == (201, 300)
-    assert (await Replay(settings, [Source(file, CLICKS)]).run()).sent == 0
+    assert (await Replay(settings, [EventFile(file, CLICKS)]).run()).sent == 0
 
     records = await consume(settings, CLICKS, until=501)
     assert sorted(json.loads(r.value)["event_id"] for r in records) == sorted(f"c{n}" for n in range(501))
@@ -140,16 +140,16 @@ async def test_an_interrupted_replay_goes_on_where_it_ended(settings: Settings, 
     for partition in (0, 1):
         numbers = [int(json.loads(r.value)["event_id"][1:]) for r in records if r.partition == partition]
         assert numbers == sorted(numbers)
-    assert (await Replay(settings, [Source(file, CLICKS)]).run(restart=True)).sent == 501
+    assert (await Replay(settings, [EventFile(file, CLICKS)]).run(restart=True)).sent == 501
 
 
 async def test_lines_may_name_their_topics_and_raw_lines_go_as_they_are(settings: Settings, tmp_path: Path) -> None:
     await create_topics(settings, CLICKS, ITEMS)
     item = {"item_id": "i", "event_time": BEGIN_S * 1000}
     file = write_lines(tmp_path / "all.jsonl", [{"topic": ITEMS, **item}, {"topic": CLICKS, **click(0)}])
-    await Replay(settings, [Source(file, None)]).run()
+    await Replay(settings, [EventFile(file, None)]).run()
     bad = write_lines(tmp_path / "bad.jsonl", ["\x00 not json", '{"user_id": 5}'])
-    await Replay(settings, [Source(bad, CLICKS)], is_checked=False).run()
+    await Replay(settings, [EventFile(bad, CLICKS)], is_checked=False).run()
     records = await consume(settings, [CLICKS, ITEMS], until=4)
     found = {(r.topic.removeprefix(settings.topic_prefix), r.key, r.value) for r in records}
     assert found == {
@@ -182,7 +182,7 @@ async def test_the_rate_is_kept_and_a_signal_saves_the_position(
     [saved] = (settings.home / "replay").glob("*.json")
     acknowledged = json.loads(saved.read_bytes())["acknowledged"]
     assert 200 <= acknowledged < 2000
-    assert (await Replay(settings, [Source(file, CLICKS)]).run()).sent == 2000 - acknowledged
+    assert (await Replay(settings, [EventFile(file, CLICKS)]).run()).sent == 2000 - acknowledged
     records = await consume(settings, CLICKS, until=2000)
     assert len({json.loads(r.value)["event_id"] for r in records}) == len(records) == 2000
 
@@ -190,4 +190,4 @@ async def test_the_rate_is_kept_and_a_signal_saves_the_position(
 async def test_a_missing_topic_is_told(settings: Settings, tmp_path: Path) -> None:
     file = write_lines(tmp_path / "c.jsonl", [click(0)])
     with pytest.raises(UnavailableError, match="millrace topics apply"):
-        await Replay(settings, [Source(file, CLICKS)]).run()
+        await Replay(settings, [EventFile(file, CLICKS)]).run()

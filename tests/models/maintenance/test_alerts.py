@@ -20,10 +20,10 @@ from models.maintenance.alerts import (
 from models.maintenance.log_memory import READING, REPLACEMENT
 from models.maintenance.observe import LOGGED, SCORED, EventBatch, Seen
 from models.maintenance.policy import Policy, life_levels, life_policy, probability_policy
-from models.maintenance.rows import Shape, row_dtype
+from models.maintenance.rows import RowShape, row_dtype
 from schemas import PolicyLevel
 
-SHAPE = Shape(channels=5, errors=0, components=0, targets=1)  # that of a pump: compiled once
+SHAPE = RowShape(channels=5, errors=0, components=0, targets=1)  # that of a pump: compiled once
 
 
 def level(severity: str, on: float, clear: float, on_delay: int = 1, off_delay: int = 1) -> PolicyLevel:
@@ -39,7 +39,7 @@ def unfiltered(*levels: PolicyLevel) -> Policy:
 class Asset:
     """One row, and the events that it has seen so far."""
 
-    def __init__(self, policy: Policy, shape: Shape = SHAPE) -> None:
+    def __init__(self, policy: Policy, shape: RowShape = SHAPE) -> None:
         self.policy, self.shape = policy, shape
         self.rows = np.zeros(1, row_dtype(shape))
         self.time = 1e9
@@ -142,7 +142,7 @@ def test_a_new_life_clears_the_alert_and_starts_the_delays_anew() -> None:
 
 
 def test_a_replaced_component_clears_its_own_alert_only() -> None:
-    shape = Shape(channels=2, errors=2, components=2, targets=2)
+    shape = RowShape(channels=2, errors=2, components=2, targets=2)
     policy = probability_policy([[level("warning", 0.5, 0.25)]] * 2, (1.0, 1.0), errors=2)
     asset = Asset(policy, shape)
     assert len(asset.score(0.4)[0]) == 0

@@ -10,7 +10,7 @@ from aiokafka import ConsumerRecord
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.agent.saved import FORMAT, NUMBER, PLACED, POSITIONS, NewerStateError, Replayed, Standing
+from streams.agent.saved import FORMAT, NUMBER, PLACED, POSITIONS, NewerStateError, ReplayedChangelog, Standing
 
 
 def row(key: bytes, value: bytes | None, number: int | None = None) -> ConsumerRecord[bytes, bytes]:
@@ -22,8 +22,8 @@ def standing(number: int, **more: object) -> ConsumerRecord[bytes, bytes]:
     return row(POSITIONS, Standing(positions={"a": number}, number=number, **more).to_bytes(), number)  # type: ignore[arg-type]
 
 
-def replayed(records: Iterable[ConsumerRecord[bytes, bytes]]) -> Replayed:
-    replay = Replayed()
+def replayed(records: Iterable[ConsumerRecord[bytes, bytes]]) -> ReplayedChangelog:
+    replay = ReplayedChangelog()
     replay.take(records)
     return replay
 

@@ -13,7 +13,7 @@ import pytest
 from models.registry.signing import Trust
 from models.registry.store import ModelStore
 from schemas import WORKERS, AliasRecord, Running, Settings
-from streams.serving.promoted import Answer, answers_of_workers
+from streams.serving.promoted import WorkerAnswer, answers_of_workers
 from streams.serving.serving import Serving
 from tests.support import create_topics, produce
 from tests.support.decisions import worker_status
@@ -38,14 +38,14 @@ async def told(settings: Settings) -> Settings:
 async def test_what_was_told_before_the_change_is_no_answer(told: Settings) -> None:
     answers = await answers_of_workers(told, RECORD, patience_s=0.5)
     silent = "it has not answered within half a minute"
-    assert answers == [Answer(name, silent, is_silent=True) for name in ("edge-1", "edge-2")]
+    assert answers == [WorkerAnswer(name, silent, is_silent=True) for name in ("edge-1", "edge-2")]
 
 
 async def test_the_first_word_after_the_change_is_waited_for(told: Settings) -> None:
     asking = asyncio.create_task(answers_of_workers(told, RECORD, patience_s=20))
     await produce(told, WORKERS, [("edge-1", worker_status("edge-1", after(0), "2"))])
     await produce(told, WORKERS, [("edge-2", worker_status("edge-2", after(1), "1", refused="2"))])
-    assert await asking == [Answer("edge-1", ""), Answer("edge-2", "it is bad")]
+    assert await asking == [WorkerAnswer("edge-1", ""), WorkerAnswer("edge-2", "it is bad")]
 
 
 async def test_a_worker_that_runs_the_version_already_tells_it_again_at_once(
