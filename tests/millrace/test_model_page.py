@@ -73,6 +73,7 @@ def test_the_same_facts_as_json(store: ModelStore, capsys: pytest.CaptureFixture
     assert sum(derived["low"]["shares"].values()) == pytest.approx(1)
 
 
-def test_a_lost_card_is_no_reason_to_show_nothing(store: ModelStore, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_lost_card_is_told(store: ModelStore, capsys: pytest.CaptureFixture[str]) -> None:
     (store.folder / "wear" / "new" / "card.md").unlink()
-    assert "card.md is missing" in shown(capsys)
+    assert run(["models", "show", "wear"]) == 1
+    assert "card.md cannot be read" in " ".join(capsys.readouterr().err.split())

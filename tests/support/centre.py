@@ -10,9 +10,11 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from models.model_folder import Publication
+from models.signing import sign_alias
 from models.store import ModelStore
-from schemas import Alias, Settings
+from schemas import Alias, Settings, topic_name
 from schemas.publication import AliasRecord
+from schemas.topics import MODELS
 from streams.model_topic import publish
 from streams.producer import EventProducer
 from tests.support.versions import save_as
@@ -24,21 +26,24 @@ class Centre:
 
     def __init__(self, settings: Settings, home: Path) -> None:
         self.settings, self.store, self.key = settings, ModelStore(home / "models"), Ed25519PrivateKey.generate()
-        self.source = self.store.publication("pump", self.store.load("pump").manifest.version)
+        self.source = self.store.verify("pump")
 
     def make(self, version: str, by: float = 0.0, key: Ed25519PrivateKey | None = None, **changes: Any) -> Publication:
         """Another version of the trained pump, its scores moved, signed."""
         save_as(self.store, self.source, version, by, **changes)
-        self.store.sign("pump", version, key or self.key)
-        return self.store.publication("pump", version)
+        return self.store.sign("pump", version, key or self.key)
 
     async def point(
-        self, version: str, *publications: Publication, alias: Alias = "champion", ahead_s: float = 0.0
-    ) -> None:
-        """Put versions on the topic and point an alias, by a clock that is so far ahead."""
-        changed_at = datetime.now(UTC) + timedelta(seconds=ahead_s)
-        record = AliasRecord(name="pump", alias=alias, version=version, changed_at=changed_at)
+        self, version: str | None, *publications: Publication, alias: Alias = "champion", ahead_s: float = 0.0
+    ) -> AliasRecord:
+        """Put versions on the topic and point an alias, signed, by a clock that is so far ahead."""
+        record = self.record(version, alias, datetime.now(UTC) + timedelta(seconds=ahead_s))
         await publish(self.settings, publications, record)
+        return record
+
+    def record(self, version: str | None, alias: Alias, at: datetime) -> AliasRecord:
+        record = AliasRecord(name="pump", alias=alias, version=version, changed_at=at)
+        return sign_alias(record, self.key, topic_name(self.settings, MODELS))
 
 
 class Load:
