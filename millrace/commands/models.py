@@ -61,6 +61,8 @@ def list_(as_json: Json = False) -> None:
         ["name", "version", "kind", "alias", "events", "measures"],
         [(m.name, m.version, m.kind, ", ".join(names), f"{m.training.events:,}", _measures(m)) for m, names in rows],
     )
+    if old := sum(manifest.format == 1 for manifest, _ in rows):
+        tell(f"{old} of them are of the first format: `millrace models migrate`.")
 
 
 @app.command()

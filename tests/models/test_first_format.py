@@ -9,6 +9,7 @@ from base64 import b64decode
 from pathlib import Path
 
 import pytest
+import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from structlog.testing import capture_logs
 
@@ -63,6 +64,7 @@ def signed_by(key: Ed25519PrivateKey | None, drops: bool = False) -> Signer:
 
 def test_a_home_of_before_is_used_and_told_once(store: ModelStore) -> None:
     first_format.tell.cache_clear()
+    structlog.reset_defaults()  # a command that ran in this process may have silenced warnings
     with capture_logs() as logs:
         for _ in range(2):
             model = store.load("recommender", trust=trust(KEY))
@@ -222,6 +224,8 @@ def test_the_command_says_what_it_did(
 ) -> None:
     monkeypatch.setenv("MILLRACE_HOME", str(tmp_path))
     monkeypatch.delenv("MILLRACE_MODEL_PRIVATE_KEY", raising=False)
+    assert run(["models", "list"]) == 0
+    assert "3 of them are of the first format: `millrace models migrate`." in capsys.readouterr().out
     assert run(["models", "migrate"]) == 1
     assert "Nothing was changed" in " ".join(capsys.readouterr().err.split())
     generate_key(tmp_path / "key.pem")
@@ -237,5 +241,8 @@ def test_the_command_says_what_it_did(
     shutil.rmtree(store.folder / "recommender" / "2")
     assert run(["models", "migrate"]) == 0
     assert "0 migrated in" in capsys.readouterr().out
+    (store.folder / "recommender" / "3" / "note.txt").write_text("not of the model")
+    assert run(["models", "list"]) == 0
+    assert "first format" not in capsys.readouterr().out
     assert run(["models", "sign", "recommender", "3"]) == 0
     assert store.verify("recommender", "3").is_signed

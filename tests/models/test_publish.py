@@ -307,6 +307,23 @@ def test_what_is_not_whole_is_refused(store: ModelStore) -> None:
             assembled([*records[:-1], (records[-1][0], json.dumps(record | change).encode())])
 
 
+def test_no_byte_of_the_records_can_be_changed(store: ModelStore) -> None:
+    """Whatever one flipped bit makes of them: it is refused, or says the same."""
+    publication = store.sign("wear", "1", KEY)
+    records = list(records_of(publication))
+    refused = 0
+    for place, (key, value) in enumerate(records):
+        for at in range(place, len(value), 11):
+            changed = value[:at] + bytes([value[at] ^ (1 << at % 7)]) + value[at + 1 :]
+            try:
+                found = assembled([*records[:place], (key, changed), *records[place + 1 :]])
+                assert found.check_signature(trust(KEY))
+                assert found.files == publication.files
+            except ModelError:
+                refused += 1
+    assert refused > 500
+
+
 def test_chunks_without_a_version_do_not_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("models.publication.MOST_WAITING_BYTES", 1000)
     assembler = Assembler()
