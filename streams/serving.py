@@ -20,7 +20,7 @@ from models.aliases import FUTURE, is_older
 from models.model_folder import Publication
 from models.signing import Trust, described
 from models.store import Model, ModelStore
-from schemas import Alias, Comparison, ModelError, Refusal, Running
+from schemas import Alias, Comparison, ModelError, Refusal, Running, rfc3339
 from schemas.publication import AliasRecord
 from streams.metrics import MODEL, REFUSED
 from streams.runtime import Runtime
@@ -134,10 +134,11 @@ class Serving:
 
     async def point(self, record: AliasRecord) -> None:
         """Serve what an admitted record points to from now on; never raises for what the model is. An older change than
-        the one that is known, by a slow clock or played again by someone, is passed over."""
+        the one that is known is passed over."""
         name, alias, version = record.name, record.alias, record.version
-        if is_older(record, known := self.store.aliases().changed_at.get(name, {}).get(alias)):
-            log.warning("an older change of an alias is passed over", change=described(record), newest=str(known))
+        known = self.store.aliases().changed_at.get(name, {}).get(alias)
+        if known is not None and is_older(record, known):
+            self._pass_over(record, known)
             return
         if version is None:
             await self._withdraw(record)
@@ -160,6 +161,14 @@ class Serving:
         if alias == CHAMPION:
             self.unserved.pop(name, None)
         log.info("a model serves", model=name, alias=alias, version=version, signed=model.is_signed)
+
+    def _pass_over(self, record: AliasRecord, known: datetime) -> None:
+        """Refuses what was decided just now by a clock that is behind: someone waits for it. Otherwise it is an old
+        record that is read again."""
+        if record.changed_at > datetime.now(UTC) - FUTURE:
+            self.refuse_change(record.name, record.alias, record.version, _from_the_past(record, known))
+        else:
+            log.warning("an older change of an alias is passed over", change=described(record), newest=rfc3339(known))
 
     async def _withdraw(self, record: AliasRecord) -> None:
         """Takes a challenger out of use; a champion stays until another one is named."""
@@ -224,6 +233,14 @@ def _from_the_future(record: AliasRecord) -> ModelError:
     return ModelError(
         f"{described(record)} is not followed: more than {FUTURE.seconds // 60} minutes ahead of the clock here.",
         "Set the clock of the machine that promoted it, or of this one, and promote the version again.",
+    )
+
+
+def _from_the_past(record: AliasRecord, known: datetime) -> ModelError:
+    return ModelError(
+        f"{described(record)} is not followed: a change of {rfc3339(known)} is known, so it was decided by a clock "
+        "that is behind, or is played again.",
+        "Promote the version again after that time, and set the clocks of the machines that promote.",
     )
 
 

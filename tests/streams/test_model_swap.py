@@ -164,12 +164,13 @@ async def refuse_the_bad(
 async def refuse_what_nobody_signed(
     settings: Settings, centre: Centre, workers: Workers, told: Callable[[], WorkerStatus | None]
 ) -> None:
-    """Aliases to v2, which is signed and known; it served before, so its signed record can be played again."""
+    """v2 served before, so the signed record that pointed to it can be played again."""
     found = await consume(settings, MODELS, lambda records: any(b'"version":"v2"' in (r.value or b"") for r in records))
     played = [(r.key, r.value) for r in found if r.key == b"alias/pump/champion" and b'"version":"v2"' in r.value]
-    unsigned = AliasRecord(name="pump", alias="champion", version="v2", changed_at=datetime.now(UTC))
+    unsigned = AliasRecord(name="pump", alias="champion", version="v5", changed_at=datetime.now(UTC))
     await produce(settings, MODELS, [*played, ("alias/pump/champion", unsigned), ("alias/pump/champion", None)])
-    await workers.until(refuses(told, "v2", "is not followed: it is not signed"), "an alias without a signature")
+    await workers.until(refuses(told, "v2", "is played again"), "what is played again")
+    await workers.until(refuses(told, "v5", "is not followed: it is not signed"), "an alias without a signature")
     await workers.until(refuses(told, "v1", "nobody has signed it"), "the null value")
 
 
@@ -226,6 +227,15 @@ async def test_a_worker_without_the_topic_serves_its_last_good_models_and_follow
     await create_topics(settings, MODELS)
     await centre.point("v3", centre.make("v3"))
     await workers.until(runs(told, "v3"), "what came when the topic was back")
+
+    await centre.point("v4", centre.make("v4"), ahead_s=200)
+    await workers.until(runs(told, "v4"), "what was pointed to by a clock that is ahead")
+    await centre.point("v3")
+    await workers.until(refuses(told, "v3", "decided by a clock that is behind"), "what was pointed to before that")
+    await centre.point("v3", ahead_s=201)
+    await workers.until(runs(told, "v3"), "what was pointed to after that")
+    await centre.point("v2", ahead_s=400)
+    await workers.until(refuses(told, "v2", "more than 5 minutes ahead"), "what is from the future")
 
 
 async def test_a_ranker_of_another_profile_comes_with_its_own_view(
