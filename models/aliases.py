@@ -54,6 +54,14 @@ class Changing:
                 of[record.alias] = [before, *of.get(record.alias, [])][:KEPT_HISTORY]
 
 
+def remember(folder: Path, record: AliasRecord) -> None:
+    """Keeps the time of a record that counts and cannot be followed, so that no older one is followed in its place."""
+    with change_aliases(folder) as changing:
+        of_name = changing.changed_at.setdefault(record.name, {})
+        if not is_older(record, of_name.get(record.alias)):
+            of_name[record.alias] = record.changed_at
+
+
 def decided_now(changed_at: Changes, name: str, alias: Alias, version: str | None) -> AliasRecord:
     """A change of an alias that is newer than the one that is known, though its clock was ahead by some."""
     now = datetime.now(UTC)

@@ -19,7 +19,7 @@ from pydantic import ValidationError
 from models import first_format
 from models.files import exchange, replace_file, sync_folder, write_file
 from models.pack import RESTORE, changed, pack_sha256
-from models.signing import SUMS_PURPOSE, Trust, sign, with_signature
+from models.signing import SUMS_PURPOSE, Trust, key_of, sign, with_signature
 from schemas import Manifest, ModelError
 
 MANIFEST, CARD, SUMS, SIGNATURES = "manifest.json", "card.md", "SHA256SUMS", "SHA256SUMS.sig"
@@ -56,10 +56,18 @@ class Publication:
         return {role: self.files[pack.file] for role, pack in self.manifest.packs.items()}
 
     @property
+    def signers(self) -> list[str]:
+        """The keys by which it says that it is signed; `check_signature` looks whether that is so."""
+        return [key_of(line) for line in self._lines]
+
+    @property
     def is_signed(self) -> bool:
-        if self.manifest.format == 1:
-            return bool(first_format.signatures_of(self.files[MANIFEST]))
-        return bool(self.signatures)
+        return bool(self._lines)
+
+    @property
+    def _lines(self) -> list[str]:
+        is_first = self.manifest.format == 1
+        return first_format.signatures_of(self.files[MANIFEST]) if is_first else self.signatures.splitlines()
 
     def is_same(self, other: Publication) -> bool:
         """Whether both are one model, but for signatures; where one is of the first format, and for the card too."""
@@ -95,10 +103,9 @@ class Publication:
             ModelError: it is not signed by a trusted key.
         """
         refused = f"Model {self.manifest.name} {self.manifest.version} is not served"
-        if self.manifest.format == 1:
-            document = self.files[MANIFEST]
-            return trust.check(first_format.signed_bytes(document), first_format.signatures_of(document), refused)
-        return trust.check(SUMS_PURPOSE + self.sums, self.signatures.splitlines(), refused)
+        is_first = self.manifest.format == 1
+        message = first_format.signed_bytes(self.files[MANIFEST]) if is_first else SUMS_PURPOSE + self.sums
+        return trust.check(message, self._lines, refused)
 
     def signed(self, key: Ed25519PrivateKey) -> Publication:
         """The same with a signature by this key; those by others stay."""
@@ -133,15 +140,12 @@ def sums_of(digests: Mapping[str, str]) -> bytes:
 
 def parse_sums(sums: bytes) -> dict[str, str]:
     """File -> SHA-256."""
-    lines = sums.decode(errors="replace").splitlines()
-    return {line[66:]: line[:64] for line in lines}
+    return {line[66:]: line[:64] for line in sums.decode(errors="replace").splitlines()}
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """manifest.json as its sum says.
-
-    Raises:
-        ModelError: missing, changed, or of another Millrace; names the file.
+    """Raises:
+    ModelError: it is missing, not as its sum says, or of another Millrace; names the file.
     """
     return _read_head(folder)[0]
 

@@ -115,9 +115,13 @@ def sign(message: bytes, key: Ed25519PrivateKey) -> str:
 
 def with_signature(signatures: str, signature: str) -> str:
     """Lines of signatures with one more, in the place of an earlier one by its key; sorted."""
-    key = _parted(signature)[0]
-    others = [line for line in signatures.splitlines() if _parted(line)[0] != key]
+    others = [line for line in signatures.splitlines() if key_of(line) != key_of(signature)]
     return "".join(f"{line}\n" for line in sorted([*others, signature]))
+
+
+def key_of(signature: str) -> str:
+    """The key that a signature names."""
+    return _parted(signature)[0]
 
 
 def sign_alias(record: AliasRecord, key: Ed25519PrivateKey, topic: str) -> AliasRecord:

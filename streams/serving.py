@@ -16,7 +16,7 @@ from typing import Protocol
 
 import structlog
 
-from models.aliases import FUTURE, is_older
+from models.aliases import FUTURE, is_older, remember
 from models.model_folder import Publication
 from models.signing import Trust, described
 from models.store import Model, ModelStore
@@ -156,6 +156,7 @@ class Serving:
             await between_batches(seat.runtime, change)
         except ModelError as error:
             self.refuse(name, version, alias, error)
+            await asyncio.to_thread(remember, self.store.folder, record)
             return
         self._runs(alias, model)
         if alias == CHAMPION:

@@ -9,8 +9,10 @@ import pytest
 
 from millrace.cli import run
 from models.compile import compile_booster, gain_shares
+from models.signing import public_text
 from models.store import ModelStore
 from tests.models.forests import small_booster
+from tests.models.test_publish import KEY
 from tests.models.test_store import FEATURES, manifest
 
 
@@ -66,6 +68,10 @@ def test_no_line_is_wider_than_the_terminal(
 def test_the_same_facts_as_json(store: ModelStore, capsys: pytest.CaptureFixture[str]) -> None:
     facts = json.loads(shown(capsys, "--json"))
     assert facts["manifest"]["version"] == "new"
+    assert facts["signed_by"] == []
+    store.sign("wear", "new", KEY)
+    assert json.loads(shown(capsys, "--json"))["signed_by"] == [public_text(KEY)]
+    assert f"Signed by: {public_text(KEY)}" in shown(capsys)
     assert facts["packs"]["score"]["trees"] == 12
     assert "gain" in facts["importance"]["score"]["measure"]
     assert facts["importance"]["score"]["shares"] == store.load("wear").manifest.importance

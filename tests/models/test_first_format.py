@@ -245,4 +245,5 @@ def test_the_command_says_what_it_did(
     assert run(["models", "list"]) == 0
     assert "first format" not in capsys.readouterr().out
     assert run(["models", "sign", "recommender", "3"]) == 0
+    assert store.verify("recommender", "3").signers == store.verify("recommender", "1").signers
     assert store.verify("recommender", "3").is_signed

@@ -12,9 +12,11 @@ from typing import Any
 import pytest
 
 from models.migrate import Signer, migrate_folders
+from models.recommender import Recommender
 from models.signing import Trust, public_text, sign_alias
 from models.store import ModelStore
 from schemas import Alias, Settings, topic_name
+from schemas.profile import PROFILES
 from schemas.publication import AliasRecord
 from schemas.topics import MODELS
 from streams.model_topic import publish
@@ -25,6 +27,12 @@ from tests.support.workers import Workers
 
 pytestmark = pytest.mark.kafka
 HOUR = timedelta(hours=1)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _kernels() -> None:
+    """Compiled before any worker starts: after a change of their sources that takes longer than a test waits."""
+    Recommender(None, PROFILES["shop"]).warm()
 
 
 @pytest.fixture
@@ -101,6 +109,23 @@ async def test_without_keys_a_topic_of_before_is_followed(settings: Settings, le
     await produce(settings, MODELS, [("alias/recommender/challenger", None)])
     store = ModelStore(settings.home / "models")
     await lenient.until(lambda: store.aliases().models["recommender"] == {"champion": "2"}, "the null value")
+
+
+async def test_what_cannot_be_followed_hides_what_was_before_it(settings: Settings, signed: Workers) -> None:
+    """Who holds a version back, or spoils it, gets no older one in its place."""
+    await create_topics(settings)
+    shutil.copytree(WRITTEN / "models", settings.home / "models")
+    begun = datetime.now(UTC) - 5 * HOUR
+    signed.start("edge")
+    await publish(settings, [], pointed(settings, "9", begun + HOUR))
+    await signed.until(logged(signed, "a model is refused", version="9", reason="is not a model"), "no such version")
+    await publish(settings, [], pointed(settings, "1", begun))
+    await signed.until(
+        logged(signed, "an older change of an alias is passed over", change="pointed to 1"), "the old one"
+    )
+    store = ModelStore(settings.home / "models")
+    assert store.aliases().models["recommender"] == {"champion": "2"}
+    assert store.aliases().changed_at["recommender"]["champion"] == begun + HOUR
 
 
 async def test_what_is_played_again_changes_nothing(settings: Settings, signed: Workers, tmp_path: Path) -> None:
