@@ -120,7 +120,7 @@ class ModelReader(TopicFollower):
             log.warning("an alias of models.v1 is skipped: there is none of this name", alias=key)
             return None
         if found.value is None:
-            at = datetime.fromtimestamp(found.timestamp / 1000, UTC)
+            at = min(datetime.fromtimestamp(found.timestamp / 1000, UTC), datetime.now(UTC))
             record = AliasRecord(name=key.name, alias=alias, version=None, changed_at=at)
             return record if self._serving.admit_null(key.name, alias) else None
         try:

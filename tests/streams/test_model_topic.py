@@ -106,7 +106,7 @@ async def test_without_keys_a_topic_of_before_is_followed(settings: Settings, le
     record = AliasRecord(name="recommender", alias="challenger", version="3", changed_at=datetime.now(UTC))
     await publish(settings, [], record)
     await lenient.until(logged(lenient, "a model serves", alias="challenger", version="3"), "a challenger")
-    await produce(settings, MODELS, [("alias/recommender/challenger", None)])
+    await produce(settings, MODELS, [("alias/recommender/challenger", None)])  # as workers of before take it
     store = ModelStore(settings.home / "models")
     await lenient.until(lambda: store.aliases().models["recommender"] == {"champion": "2"}, "the null value")
 
