@@ -1,6 +1,7 @@
 """What is served: FastAPI routes, problems, live stream.
 
 Settings ─► build_api ─► serve (uvicorn in this process); make_key ─► a line of MILLRACE_API_KEYS_FILE
+May import: storage, schemas.
 """
 
 from api.app import build_api

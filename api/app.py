@@ -20,10 +20,7 @@ from api.live import Live
 from api.middleware import LimitedBody, Measured, Timely
 from api.problems import PROBLEM_TYPES, ProblemError, responses
 from api.routes import router
-from schemas import Settings
-from schemas.asyncapi import asyncapi_document
-from schemas.bodies import Health, Problem
-from schemas.examples import BODY_EXAMPLES
+from schemas import BODY_EXAMPLES, Health, Problem, Settings, asyncapi_document
 from storage import Store
 
 MOST_BODY_BYTES = 65_536  # the largest body, an acknowledgement with its comment, has 9 kB

@@ -15,8 +15,7 @@ import orjson
 from pydantic import Field, TypeAdapter, ValidationError
 
 from api.problems import ProblemError
-from schemas.bodies import FieldError, Page
-from schemas.events import Id, Name
+from schemas import FieldError, Id, Name, Page
 
 Entry = TypeVar("Entry")
 Parts = TypeVar("Parts")

@@ -12,8 +12,7 @@ from pathlib import Path
 import structlog
 from pydantic import ValidationError
 
-from schemas import Aliases, Manifest, WorkerStatus
-from schemas.bodies import ModelBody, RefusalBody, RunningBody, VersionBody
+from schemas import Aliases, Manifest, ModelBody, RefusalBody, RunningBody, VersionBody, WorkerStatus
 
 log = structlog.get_logger(__name__)
 

@@ -17,8 +17,7 @@ from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 from starlette.types import Receive, Scope, Send
 
-from schemas import MillraceError, UnavailableError
-from schemas.bodies import FieldError, Problem
+from schemas import FieldError, MillraceError, Problem, UnavailableError, faults_of
 
 log = structlog.get_logger(__name__)
 MEDIA_TYPE = "application/problem+json"
@@ -203,7 +202,7 @@ async def _on_problem(request: Request, error: Exception) -> Response:
 
 async def _on_invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    errors = [FieldError(field=".".join(map(str, e["loc"])), message=e["msg"]) for e in error.errors()]
+    errors = [FieldError(field=fault.path, message=fault.message) for fault in faults_of(error)]
     detail = "; ".join(f"{e.field}: {e.message}" for e in errors[:3]) + "."
     return _answer(request, PROBLEM_TYPES["invalid-request"], detail, errors)
 

@@ -21,20 +21,26 @@ from api.cursors import from_asset_cursor, from_cursor, page_of, to_asset_cursor
 from api.live import Live
 from api.model_list import read_models
 from api.problems import ProblemError, not_kept, responses
-from schemas import Score, UnavailableError
-from schemas.bodies import (
+from schemas import (
+    BODY_EXAMPLES,
     AcknowledgeBody,
+    Alert,
     AlertBody,
     AlertDetail,
+    AlertState,
     AssetBody,
     AssetDetail,
+    EventTime,
+    Id,
     ItemList,
     ModelBody,
+    Name,
     Page,
     RecommendationBody,
+    Score,
+    Severity,
+    UnavailableError,
 )
-from schemas.events import AlertState, EventTime, Id, Name, Severity
-from schemas.examples import BODY_EXAMPLES, EXAMPLES
 from storage import AlertFilter, Reader, Store
 
 ALWAYS = ("invalid-request", "unauthorized", "forbidden", "wrong-host", "unavailable", "internal")
@@ -60,7 +66,7 @@ After = Annotated[str | None, Query(max_length=500, description="`next` of the p
 Limit = Annotated[int, Query(ge=1, le=200, description="most entries of the page")]
 ItemLimit = Annotated[int, Query(ge=1, le=100, description="most items of the list")]
 
-_STREAM_EXAMPLE = f"event: alert\ndata: {orjson.dumps(EXAMPLES['alerts.v1']).decode()}\nid: 17\n\n"
+_STREAM_EXAMPLE = f"event: alert\ndata: {orjson.dumps(Alert.EXAMPLE).decode()}\nid: 17\n\n"
 
 
 class EventStream(StreamingResponse):

@@ -28,11 +28,9 @@ import numpy as np
 import orjson
 
 from benchmarks.cmapss import read_events
-from models.alerts import RAISED
-from models.maintenance import AssetModel
-from models.store import ModelStore
-from models.train_failure import MONTH_S, Failures, judge, reading_f1
-from models.train_maintenance import train
+from models.maintenance import RAISED, AssetModel
+from models.maintenance.training import MONTH_S, Failures, judge, reading_f1, train
+from models.registry import ModelStore
 from schemas import parse_asset_class, rfc3339
 
 MACHINES = range(1, 21)
@@ -126,7 +124,7 @@ def run_training(out: Path) -> None:
 
 def predict(out: Path) -> None:
     """Scores and raised alerts of the test events by the model that serves, as CSV."""
-    model = AssetModel.load(ModelStore(out / "models").load("azure"))
+    model = AssetModel(ModelStore(out / "models").load("azure"))
     rows, slot_of = np.zeros(1000, model.dtype), {}
     scores, alerts = [], []
     for part in ("train", "test"):

@@ -17,13 +17,10 @@ from pathlib import Path
 
 import numpy as np
 
-from millrace.commands.common import connected_settings
-from models.clicks import encode_clicks, feed_clicks
-from models.feed import encode
-from models.users import USER, advance
-from schemas import PROFILES, Click, RecommenderProfile
-from schemas.topics import FEED
-from streams.producer import EventProducer
+from millrace.commands import connected_settings
+from models.recommender import USER, advance, encode_clicks, encode_record, feed_clicks
+from schemas import FEED, PROFILES, Click, RecommenderProfile
+from streams.kafka import EventProducer
 
 PARTITION = 0xFFFFFFFF
 BATCH = 1000
@@ -42,7 +39,7 @@ def records(file: Path, profile: RecommenderProfile, until: datetime) -> Iterato
                 rows = np.concatenate([rows, np.zeros(len(rows), USER)])
             clicks = encode_clicks(profile, batch)
             steps = advance(rows, slots, clicks.moves, profile.session_silence_s)
-            yield encode(feed_clicks(clicks, steps, PARTITION, np.arange(done, done + len(batch))))
+            yield encode_record(feed_clicks(clicks, steps, PARTITION, np.arange(done, done + len(batch))))
             done += len(batch)
 
 

@@ -24,10 +24,9 @@ from pathlib import Path
 import numpy as np
 import orjson
 
-from models.asset_events import AssetEvent
-from models.maintenance import AssetModel
-from models.store import ModelStore
-from models.train_maintenance import train
+from models.maintenance import AssetEvent, AssetModel
+from models.maintenance.training import train
+from models.registry import ModelStore
 from schemas import AssetClass, Maintenance, Telemetry, parse_asset_class, rfc3339
 
 EPOCH = datetime(2024, 1, 1, tzinfo=UTC)
@@ -120,7 +119,7 @@ def run_training(out: Path, names: list[str]) -> None:
 
 def predict(out: Path, name: str) -> dict[str, tuple[float, float, float]]:
     """Value, low and high at the last reading of each test unit, scored by the model that serves; written as CSV."""
-    model = AssetModel.load(ModelStore(out / "models").load(name))
+    model = AssetModel(ModelStore(out / "models").load(name))
     rows = np.zeros(10_000, model.dtype)
     slot_of: dict[str, int] = {}
     last: dict[str, tuple[float, float, float]] = {}

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from millrace.commands.common import connected_settings
+from millrace.commands import connected_settings
 from schemas import topic_name
 from streams.kafka import client_options, partition_counts
 

@@ -24,12 +24,8 @@ import lightgbm
 import numpy as np
 
 from benchmarks.globo import figures, tell
-from models.catalogue import CatalogueView
-from models.click_log import ClickLog, LogReader
-from models.hashing import stable_hash
-from models.query_log import QueryLog, fit, places_of
-from models.recommender import Queries, Recommender
-from models.users import PREFIX
+from models.recommender import PREFIX, CatalogueView, Queries, Recommender, stable_hash
+from models.recommender.training import ClickLog, LogReader, QueryLog, fit, places_of
 from schemas import PROFILES, Click
 
 START = datetime(2016, 1, 1, tzinfo=UTC)

@@ -24,12 +24,9 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 
-from models.catalogue import CatalogueView
-from models.click_log import ClickLog, LogReader, replay
-from models.query_log import places_of, reciprocal
-from models.recommender import Queries, Recommender
-from models.store import ModelStore
-from models.train_recommender import train
+from models.recommender import CatalogueView, Queries, Recommender
+from models.recommender.training import ClickLog, LogReader, places_of, reciprocal, replay, train
+from models.registry import ModelStore
 from schemas import PROFILES, Click
 
 TEST_FROM, TEST_UNTIL = datetime(2017, 10, 15, tzinfo=UTC), datetime(2017, 10, 15, 12, tzinfo=UTC)

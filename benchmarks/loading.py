@@ -16,8 +16,8 @@ from pathlib import Path
 import lightgbm
 import numpy as np
 
-from models.compile import compile_booster
-from models.scorer import Scorer
+from models.compiler import compile_forest
+from models.packs import Scorer
 
 SHAPES = ((40, 15, 20), (300, 15, 155), (200, 63, 28))  # trees, leaves, features
 
@@ -41,7 +41,7 @@ def _pack(trees: int, leaves: int, features: int) -> bytes:
     target = rows[:, :8].sum(1) + 2 * np.sin(3 * rows[:, 0])
     options = {"verbose": -1, "num_threads": 1, "num_leaves": leaves, "min_data_in_leaf": 5}
     booster = lightgbm.train(options, lightgbm.Dataset(rows, target, params={"verbose": -1}), trees)
-    return compile_booster(booster, "loaded", rows[:100])
+    return compile_forest(booster, "loaded", rows[:100])
 
 
 def _read(path: Path) -> bytes:

@@ -27,13 +27,10 @@ import numpy as np
 import orjson
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from millrace.broker import Broker
-from millrace.probe import free_port
-from millrace.simulate import PUMP, Plant, Shop
-from schemas import Settings
-from schemas.topics import CLICKS, ITEMS, RECOMMENDATIONS, SCORES, TELEMETRY
-from streams.admin import apply_topics
-from streams.producer import EventProducer
+from millrace.demo import PUMP, Plant, Shop
+from millrace.kafka import Broker, free_port
+from schemas import CLICKS, ITEMS, RECOMMENDATIONS, SCORES, TELEMETRY, Settings
+from streams.kafka import EventProducer, apply_topics
 
 START = 1_700_000_000.0
 READY_S = 120.0

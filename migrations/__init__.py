@@ -1,1 +1,5 @@
-"""Migrations: one revision a file in `versions`, run by `storage.upgrade`."""
+"""Migrations: one revision a file in `versions`.
+
+storage.upgrade ─► env ─► the revisions that a database does not have ─► its tables
+May import: storage.
+"""

@@ -1,1 +1,16 @@
-"""See the room table in docs/architecture.md."""
+"""How Millrace is started: the command line and what it needs.
+
+arguments ─► cli ─► commands ─► kafka, service, demo, events, bench
+May import: every room; no room imports it.
+
+| room | what it is for |
+|---|---|
+| `kafka/` | the embedded broker |
+| `service/` | processes that run together, doctor, logs |
+| `demo/` | a shop and a plant that do not exist |
+| `events/` | events from files and by hand, dead letters |
+| `bench/` | what inference costs |
+| `commands/` | the commands by group |
+
+In no room: `cli`, `kernels` (where compiled kernels are kept), `generate` and `reference` (documents made from code).
+"""

@@ -13,10 +13,9 @@ from typing import Annotated
 
 import typer
 
-from millrace.commands import bench, events, models, send, service, train
-from millrace.commands.common import tell, tell_error
+from millrace.commands import bench, events, models, send, service, tell, tell_error, train
 from millrace.kernels import use_kernel_cache
-from millrace.logs import silence_logs
+from millrace.service import silence_logs
 from schemas import MillraceError
 
 

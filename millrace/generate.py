@@ -15,8 +15,7 @@ import structlog
 
 from api import build_api, markdown
 from millrace.reference import reference
-from schemas import INPUTS, OUTPUTS, Settings
-from schemas.asyncapi import asyncapi_document, event_schema
+from schemas import INPUTS, OUTPUTS, Settings, asyncapi_document, event_schema
 
 log = structlog.get_logger(__name__)
 CONTRACT_VERSION = "1"  # of the documents in the repository, so that they only change with the contract

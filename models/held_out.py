@@ -18,9 +18,8 @@ import numpy.typing as npt
 import pyarrow
 import pyarrow.parquet
 
-from models.regimes import Floats, Ints
-from schemas.errors import ModelError
-from schemas.manifest import Manifest
+from models.arrays import Floats, Ints
+from schemas import Manifest, ModelError
 
 LABEL, GROUP, VALUE = "label", "group", "value"
 LEAST_ROWS, LEAST_GROUPS = 200, 4

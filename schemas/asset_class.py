@@ -6,14 +6,11 @@ import tomllib
 from pathlib import PurePath
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
-from schemas.errors import SettingsError
-from schemas.events import Name, Severity
-
-
-class Frozen(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+from schemas.base import Frozen, Name
+from schemas.errors import SettingsError, text_of
+from schemas.outputs import Severity
 
 
 class RulTarget(Frozen):
@@ -89,7 +86,6 @@ def parse_asset_class(text: str, source: PurePath | str = "asset class") -> Asse
             f"{source} is not TOML: {error}.", "Correct the file; docs/train.md has an example."
         ) from error
     except ValidationError as error:
-        lines = [f"{'.'.join(str(p) for p in e['loc'])}: {e['msg']}" for e in error.errors()]
         raise SettingsError(
-            f"{source}: {'; '.join(lines)}.", "Correct the file; docs/train.md has an example."
+            f"{source}: {text_of(error)}.", "Correct the file; docs/train.md has an example."
         ) from error

@@ -1,18 +1,16 @@
 """AsyncAPI: the contract of the topics as one document, and the JSON Schema of each event. Pure functions.
 
-TOPICS, INPUTS, OUTPUTS, EXAMPLES ─► event_schema, asyncapi_document
+TOPICS ─► event_schema, asyncapi_document
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from schemas.by_topic import INPUTS, OUTPUTS
-from schemas.examples import EXAMPLES
-from schemas.topics import TOPICS, Topic, dead_letters_of
+from schemas.base import InputEvent, Json, OutputEvent
+from schemas.topics import INPUTS, OUTPUTS, TOPICS, Topic, dead_letters_of
 
-Json = dict[str, Any]
-_EVENTS = INPUTS | OUTPUTS
+_EVENTS: dict[str, type[InputEvent] | type[OutputEvent]] = {**INPUTS, **OUTPUTS}
 _TEXT: Json = {"type": "string"}
 _DEAD_LETTER_HEADERS = ("exception", "message", "topic", "partition", "offset")
 
@@ -25,7 +23,7 @@ def event_schema(topic: str) -> Json:
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": f"{schema.pop('title')} ({topic})",
         **schema,
-        "examples": [EXAMPLES[topic]],
+        "examples": [_EVENTS[topic].EXAMPLE],
     }
 
 
@@ -79,7 +77,7 @@ def _message(topic: Topic) -> Json:
         "contentType": "application/json",
         "payload": {"$ref": f"#/components/schemas/{topic.name}"},
         "bindings": {"kafka": {"key": {**_TEXT, "description": topic.key}, "bindingVersion": "0.5.0"}},
-        "examples": [{"payload": EXAMPLES[topic.name]}],
+        "examples": [{"payload": _EVENTS[topic.name].EXAMPLE}],
     }
     if topic.name in OUTPUTS:
         message["traits"] = [{"$ref": "#/components/messageTraits/cloudEvent"}]

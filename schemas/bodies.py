@@ -6,42 +6,29 @@ from typing import Annotated, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
-from schemas.events import (
-    Alert,
-    AlertState,
-    Cause,
-    ModelRef,
-    Score,
-    ScoredItem,
-    Severity,
-    Strategy,
-    Time,
-)
+from schemas.base import Frozen, Time
 from schemas.manifest import Alias, Training
+from schemas.outputs import Alert, AlertState, Cause, ModelRef, Score, ScoredItem, Severity, Strategy
 from schemas.worker_status import Comparison
 
 Entry = TypeVar("Entry")
 
 
-class Body(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Page(Body, Generic[Entry]):
+class Page(Frozen, Generic[Entry]):
     """One page of a list."""
 
     items: list[Entry]
     next: str | None = Field(None, description="send it as `after` for the next page; null: this is the last one")
 
 
-class ItemList(Body):
+class ItemList(Frozen):
     """Items, best first."""
 
     event_time: Time | None = Field(description="when the list was made; null: there is none yet")
     items: list[ScoredItem]
 
 
-class RecommendationBody(Body):
+class RecommendationBody(Frozen):
     """The items for a user. A user without a recommendation gets the trending list, and `strategy` says so."""
 
     user_id: str
@@ -53,7 +40,7 @@ class RecommendationBody(Body):
     items: list[ScoredItem]
 
 
-class Acknowledgement(Body):
+class Acknowledgement(Frozen):
     """Who has seen an alert, and when."""
 
     acknowledged_at: Time
@@ -61,12 +48,12 @@ class Acknowledgement(Body):
     comment: str | None = None
 
 
-class AcknowledgeBody(Body):
+class AcknowledgeBody(Frozen):
     by: Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
     comment: Annotated[str, Field(max_length=2000, pattern=r"^[^\x00]*$")] | None = None
 
 
-class AlertBody(Body):
+class AlertBody(Frozen):
     """Where an alert stands."""
 
     alert_id: str
@@ -87,7 +74,7 @@ class AlertDetail(AlertBody):
     transitions: list[Alert]
 
 
-class AssetBody(Body):
+class AssetBody(Frozen):
     """An asset that was scored at least once."""
 
     asset_id: str
@@ -103,7 +90,7 @@ class AssetDetail(AssetBody):
     open_alerts: list[AlertBody]
 
 
-class RunningBody(Body):
+class RunningBody(Frozen):
     """An edge worker that runs a version."""
 
     worker: str
@@ -112,7 +99,7 @@ class RunningBody(Body):
     is_signed: bool = Field(description="by a key that the worker trusts")
 
 
-class RefusalBody(Body):
+class RefusalBody(Frozen):
     """An edge worker that does not take a version; what it ran before goes on."""
 
     worker: str
@@ -122,7 +109,7 @@ class RefusalBody(Body):
     refused_at: Time
 
 
-class VersionBody(Body):
+class VersionBody(Frozen):
     """One trained version of a model."""
 
     version: str
@@ -135,7 +122,7 @@ class VersionBody(Body):
     running_on: list[RunningBody] = Field(default_factory=list, description="edge workers, as they told last")
 
 
-class ModelBody(Body):
+class ModelBody(Frozen):
     """A model with its aliases and versions, newest first."""
 
     name: str
@@ -145,7 +132,7 @@ class ModelBody(Body):
     comparisons: list[Comparison] = Field(default_factory=list, description="challengers beside champions, by worker")
 
 
-class FieldError(Body):
+class FieldError(Frozen):
     field: str = Field(description="path to the field, such as `query.limit` or `body.by`")
     message: str
 
@@ -162,6 +149,6 @@ class Problem(BaseModel):
     errors: list[FieldError] | None = Field(None, description="which fields were wrong, and why")
 
 
-class Health(Body):
+class Health(Frozen):
     status: Literal["alive", "ready"]
     checks: dict[str, JsonValue] = Field(default_factory=dict)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Protocol
+
 
 class MillraceError(Exception):
     """An error that a person can act on.
@@ -33,3 +36,32 @@ class UnavailableError(MillraceError):
     """A broker or database that is not there; trying again may help."""
 
     title = "A service is not available"
+
+
+class Fault(NamedTuple):
+    """One thing that is wrong with a value."""
+
+    path: str  # to the field, such as `readings.s3`; empty: the whole
+    message: str
+    value: Any
+
+
+class Invalid(Protocol):
+    """pydantic's ValidationError, or FastAPI's of a request."""
+
+    def errors(self) -> Sequence[Any]: ...
+
+
+def faults_of(error: Invalid) -> list[Fault]:
+    """What pydantic found, in the words that our own checks gave."""
+    return [
+        Fault(".".join(map(str, one["loc"])), one["msg"].removeprefix("Value error, "), one.get("input"))
+        for one in error.errors()
+    ]
+
+
+def text_of(error: Invalid, most: int = 5) -> str:
+    """The faults in one line: `path: message; path: message`."""
+    faults = faults_of(error)
+    texts = [f"{fault.path}: {fault.message}" if fault.path else fault.message for fault in faults[:most]]
+    return "; ".join([*texts, *([f"and {len(faults) - most} more"] if len(faults) > most else [])])

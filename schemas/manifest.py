@@ -4,19 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from schemas.asset_class import AssetClass
-from schemas.events import Name, Time
+from schemas.base import Frozen, Name, Time
 from schemas.profile import RecommenderProfile
 
 Version = Annotated[str, Field(pattern=r"^[0-9A-Za-z][0-9A-Za-z.\-]{0,63}$")]
 Alias = Literal["champion", "challenger"]
 RECOMMENDER = "recommender"  # name of the model that ranks; all others have the name of their asset class
-
-
-class Frozen(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class PackFile(Frozen):
@@ -84,7 +80,7 @@ class Manifest(Frozen):
     @model_validator(mode="before")
     @classmethod
     def _without_signature(cls, content: Any) -> Any:
-        """In the first format it lay inside; models/first_format.py checks it."""
+        """In the first format it lay inside; models/registry/first_format.py checks it."""
         if isinstance(content, dict) and content.get("format") == 1:
             return {name: value for name, value in content.items() if name != "signature"}
         return content

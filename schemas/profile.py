@@ -12,14 +12,10 @@ import tomllib
 from pathlib import PurePath
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
-from schemas.errors import SettingsError
-from schemas.events import Name
-
-
-class Frozen(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+from schemas.base import Frozen, Name
+from schemas.errors import SettingsError, text_of
 
 
 class CandidateQuotas(Frozen):
@@ -195,5 +191,4 @@ def parse_profile(text: str, source: PurePath | str = "profile") -> RecommenderP
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"{source} is not TOML: {error}.", advice) from error
     except ValidationError as error:
-        lines = [f"{'.'.join(str(p) for p in e['loc'])}: {e['msg']}" for e in error.errors()]
-        raise SettingsError(f"{source}: {'; '.join(lines)}.", advice) from error
+        raise SettingsError(f"{source}: {text_of(error)}.", advice) from error

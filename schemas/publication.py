@@ -13,8 +13,8 @@ from typing import Annotated, Literal, NamedTuple
 
 from pydantic import Field
 
-from schemas.events import Name, Time
-from schemas.manifest import Alias, Frozen, Version
+from schemas.base import Frozen, Name, Time
+from schemas.manifest import Alias, Version
 
 CHUNK_BYTES = 900_000  # the broker's default limit of a batch is 1,048,588
 MOST_CHUNKS = 1000

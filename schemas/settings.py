@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import AwareDatetime, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from schemas.errors import SettingsError
+from schemas.errors import SettingsError, faults_of
 
 
 class Settings(BaseSettings):
@@ -88,8 +88,8 @@ def load_settings() -> Settings:
         return Settings()
     except ValidationError as error:
         lines = [
-            f"MILLRACE_{'_'.join(str(part) for part in e['loc']).upper()}={e['input']!r}: {e['msg']}"
-            for e in error.errors()
+            f"MILLRACE_{fault.path.replace('.', '_').upper()}={fault.value!r}: {fault.message}"
+            for fault in faults_of(error)
         ]
         raise SettingsError(
             "; ".join(lines) + ".", "Nothing was started. Correct the environment and start again."

@@ -1,27 +1,45 @@
-"""Topics: names, keys, partitions and clean-up of everything that Millrace reads or writes on Kafka."""
+"""Topics: the one table of everything that Millrace reads or writes on Kafka.
+
+a row ─► what is created on the broker, decoded, checked by key, quarantined, replayed and documented
+
+A new input topic is one row here and one class in `inputs`. How far ahead of its record an event of it may lie is
+`MILLRACE_MAX_FUTURE_<TOPIC>_S` where the settings have that, or else five minutes.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
+from schemas.base import InputEvent, OutputEvent
+from schemas.inputs import Click, Item, Maintenance, Telemetry
+from schemas.outputs import Alert, CatalogueEntry, Recommendation, Score
 from schemas.settings import Settings
+from schemas.worker_status import WorkerStatus
 
 CLICKS, ITEMS, TELEMETRY, MAINTENANCE = "clicks.v1", "items.v1", "telemetry.v1", "maintenance.v1"
 RECOMMENDATIONS, SCORES, ALERTS, CATALOGUE = "recommendations.v1", "scores.v1", "alerts.v1", "catalogue.v1"
 MODELS, WORKERS = "models.v1", "workers.v1"
 FEED = "millrace.feed.v1"
 RECOMMEND_STATE, MAINTAIN_STATE = "millrace.recommend.state.v1", "millrace.maintain.state.v1"
-INPUT_TOPICS = (CLICKS, ITEMS, TELEMETRY, MAINTENANCE)
 DAY_MS = 24 * 3600 * 1000
 
 
 @dataclass(frozen=True)
 class Topic:
-    """One topic as it should be. `partitions` 0 means `MILLRACE_PARTITIONS`; `config` goes to the broker."""
+    """One topic as it should be.
+
+    `key` is the field of the event that is the record's key, or else what the keys are. Inputs are what producers push,
+    outputs what Millrace tells the world, both with the event that their values are; own ones are for Millrace alone.
+    `partitions` 0 means `MILLRACE_PARTITIONS`; `config` goes to the broker.
+    """
 
     name: str
     key: str
     purpose: str
+    direction: Literal["input", "output", "own"] = "own"
+    event: type[InputEvent] | type[OutputEvent] | None = None
     partitions: int = 0
     config: dict[str, str] = field(default_factory=dict)
 
@@ -40,30 +58,46 @@ _COMPACT = {"cleanup.policy": "compact"}
 _SEEN = {"min.compaction.lag.ms": str(DAY_MS)}
 _STATE = {**_COMPACT, "segment.ms": "600000", "min.cleanable.dirty.ratio": "0.3"}
 
-_PUBLIC = (
-    Topic(CLICKS, "user_id", "views of items by users", config=_delete(30) | _INPUT),
-    Topic(ITEMS, "item_id", "what the shop says of its items; null removes one", config=_COMPACT | _INPUT),
-    Topic(TELEMETRY, "asset_id", "readings of the sensors of assets", config=_delete(30) | _INPUT),
-    Topic(MAINTENANCE, "asset_id", "the maintenance log of assets", config=_delete(365) | _INPUT),
+
+def _input(name: str, event: type[InputEvent], key: str, purpose: str, clean_up: dict[str, str]) -> Topic:
+    return Topic(name, key, purpose, "input", event, config=clean_up | _INPUT)
+
+
+_ROWS = (
+    _input(CLICKS, Click, "user_id", "views of items by users", _delete(30)),
+    _input(ITEMS, Item, "item_id", "what the shop says of its items; null removes one", _COMPACT),
+    _input(TELEMETRY, Telemetry, "asset_id", "readings of the sensors of assets", _delete(30)),
+    _input(MAINTENANCE, Maintenance, "asset_id", "the maintenance log of assets", _delete(365)),
     Topic(
         RECOMMENDATIONS,
         "user_id",
         "the items for a user, after each click",
+        "output",
+        Recommendation,
         config={"cleanup.policy": "compact,delete", "retention.ms": str(7 * DAY_MS)} | _SEEN,
     ),
-    Topic(SCORES, "asset_id", "remaining life or failure probability, after each reading", config=_delete(7)),
-    Topic(ALERTS, "asset_id", "one record a transition of an alert", config=_delete(30)),
+    Topic(
+        SCORES,
+        "asset_id",
+        "remaining life or failure probability, after each reading",
+        "output",
+        Score,
+        config=_delete(7),
+    ),
+    Topic(ALERTS, "asset_id", "one record a transition of an alert", "output", Alert, config=_delete(30)),
     Topic(
         CATALOGUE,
         "list/trending or item/ID",
         "what is trending, what is similar",
+        "output",
+        CatalogueEntry,
         partitions=1,
         config=_COMPACT | _SEEN,
     ),
     Topic(MODELS, "version, chunk or alias", "manifests and packs", partitions=1, config=_COMPACT | _LARGE),
-    Topic(WORKERS, "worker", "what each edge worker runs", partitions=1, config=_COMPACT | _SEEN),
-)
-_INTERNAL = (
+    Topic(
+        WORKERS, "worker", "what each edge worker runs", "output", WorkerStatus, partitions=1, config=_COMPACT | _SEEN
+    ),
     Topic(
         FEED,
         "none",
@@ -74,6 +108,13 @@ _INTERNAL = (
     Topic(RECOMMEND_STATE, "table and user", "checkpoints of the recommend agent", config=_STATE),
     Topic(MAINTAIN_STATE, "table and asset", "checkpoints of the maintain agent", config=_STATE),
 )
+INPUTS: Mapping[str, type[InputEvent]] = {
+    row.name: row.event for row in _ROWS if row.event is not None and issubclass(row.event, InputEvent)
+}
+OUTPUTS: Mapping[str, type[OutputEvent]] = {
+    row.name: row.event for row in _ROWS if row.event is not None and issubclass(row.event, OutputEvent)
+}
+KEY_FIELDS: Mapping[str, str] = {row.name: row.key for row in _ROWS if row.direction == "input"}
 
 
 def dead_letters_of(topic: str) -> str:
@@ -81,14 +122,12 @@ def dead_letters_of(topic: str) -> str:
     return f"{topic}.dlq"
 
 
-TOPICS: tuple[Topic, ...] = (
-    *_PUBLIC,
-    *(
-        Topic(dead_letters_of(t), "original key", f"quarantined records of {t}", config=_delete(30) | _LARGE)
-        for t in INPUT_TOPICS
-    ),
-    *_INTERNAL,
-)
+def _quarantine(topic: str) -> Topic:
+    config = _delete(30) | _LARGE
+    return Topic(dead_letters_of(topic), "original key", f"quarantined records of {topic}", config=config)
+
+
+TOPICS: tuple[Topic, ...] = (*_ROWS, *map(_quarantine, INPUTS))
 
 
 def topic_name(settings: Settings, topic: str) -> str:

@@ -2,10 +2,40 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from pydantic import Field
 
-from schemas.events import OutputEvent, Time
+from schemas.base import Json, OutputEvent, Time
 from schemas.manifest import Alias
+
+# for the examples
+REFUSAL_EXAMPLE: Json = {
+    "version": "20260520-120000",
+    "alias": "challenger",
+    "reason": "Model pump 20260520-120000 is not served: it is not signed.",
+    "refused_at": "2026-05-20T12:00:00Z",
+}
+COMPARISON_EXAMPLE: Json = {
+    "name": "pump",
+    "champion": "20260501-120000",
+    "challenger": "20260601-120000",
+    "since": "2026-06-01T12:00:00Z",
+    "decisions": 1200,
+    "difference_mean": -0.4,
+    "difference_deviation": 2.1,
+    "histogram": [20, 580, 570, 30],
+    "edges": [-3.0, 0.0, 3.0],
+    "calibration": [
+        {"count": 600, "champion": 31.0, "challenger": 30.2},
+        {"count": 600, "champion": 96.5, "challenger": 96.1},
+    ],
+    "agreement_at_20": None,
+    "next_clicks": 0,
+    "champion_hits": 0,
+    "challenger_hits": 0,
+    "cpu_us": 1.4,
+}
 
 
 class Running(OutputEvent):
@@ -65,3 +95,20 @@ class WorkerStatus(OutputEvent):
     running: list[Running]
     refused: list[Refusal]
     comparisons: list[Comparison]
+
+    EXAMPLE: ClassVar[Json] = {
+        "worker": "edge-1-4711",
+        "event_time": "2026-06-01T12:20:00Z",
+        "evaluator": "avx512",
+        "running": [
+            {
+                "name": "pump",
+                "alias": "champion",
+                "version": "20260501-120000",
+                "since": "2026-05-01T12:10:00Z",
+                "is_signed": True,
+            }
+        ],
+        "refused": [{"name": "pump", **REFUSAL_EXAMPLE}],
+        "comparisons": [COMPARISON_EXAMPLE],
+    }

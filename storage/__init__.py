@@ -1,6 +1,7 @@
 """What is kept: tables and one `Store`. The only room with SQL.
 
 output events ─► Store.write (one transaction with the offsets) ─► tables ─► Store.reading ─► API bodies
+May import: schemas.
 """
 
 from storage.errors import RefusedError, StorageError

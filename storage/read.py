@@ -12,8 +12,20 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, Connection, Row, Select, func, literal, select, tuple_
 from sqlalchemy.orm import InstrumentedAttribute
 
-from schemas import TRENDING_KEY, Alert, CatalogueEntry, Recommendation, Score, WorkerStatus, similar_key
-from schemas.bodies import Acknowledgement, AlertBody, AlertDetail, AssetBody, AssetDetail
+from schemas import (
+    TRENDING_KEY,
+    Acknowledgement,
+    Alert,
+    AlertBody,
+    AlertDetail,
+    AssetBody,
+    AssetDetail,
+    CatalogueEntry,
+    Recommendation,
+    Score,
+    WorkerStatus,
+    similar_key,
+)
 from storage.tables import (
     AcknowledgementRow,
     AlertRow,

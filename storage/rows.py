@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeVar
 
 from schemas import (
+    ITEM_PREFIX,
+    LIST_PREFIX,
     TRENDING_KEY,
     Alert,
     CatalogueEntry,
@@ -19,7 +21,6 @@ from schemas import (
     WorkerStatus,
     similar_key,
 )
-from schemas.events import ITEMS, LISTS
 
 Row = dict[str, Any]
 Event = TypeVar("Event", bound=OutputEvent)
@@ -85,7 +86,7 @@ def _last_by_key(events: Sequence[OutputEvent | Removal]) -> tuple[Last, Last, L
             case WorkerStatus(worker=worker):
                 _keep(last["workers.v1"], worker, event)
             case Removal("catalogue.v1", key):
-                last["catalogue.v1"][key if key.startswith((LISTS, ITEMS)) else _key_of_before(key)] = event
+                last["catalogue.v1"][key if key.startswith((LIST_PREFIX, ITEM_PREFIX)) else _key_of_before(key)] = event
             case Removal(topic, key) if topic in last:
                 last[topic][key] = event
             case Removal(topic, key):

@@ -12,8 +12,7 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import delete, exists, false, literal, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from schemas import OutputEvent, UnavailableError
-from schemas.bodies import AlertDetail
+from schemas import AlertDetail, OutputEvent, UnavailableError
 from storage.database import build_engine, transaction
 from storage.errors import translate
 from storage.read import AssetKey, Reader

@@ -15,8 +15,8 @@ import structlog
 from mode import Service
 
 from schemas import RECOMMENDER, Settings, SettingsError
+from streams.agent import Runtime
 from streams.metrics import READY
-from streams.runtime import Runtime
 from streams.worker import build_agent, build_app, run_worker
 
 log = structlog.get_logger(__name__)
@@ -40,13 +40,9 @@ def run_role(role: Role, settings: Settings) -> None:
 def build_edge(settings: Settings) -> faust.App:
     """The app of an edge worker: agents `maintain` and `recommend`, the catalogue view and its teller, and the reader
     of models.v1, which changes what the agents serve."""
-    from models.signing import Trust
-    from models.store import ModelStore
-    from streams.model_topic import ModelReader
-    from streams.seats import AssetSeat, RankerSeat
-    from streams.serving import Serving
-    from streams.status import StatusTeller
-    from streams.teller import CatalogueTeller
+    from models.registry import ModelStore, Trust
+    from streams.catalogue import CatalogueTeller
+    from streams.serving import AssetSeat, ModelReader, RankerSeat, Serving, StatusTeller
 
     app = build_app("edge", settings)
     assets = AssetSeat(settings)
@@ -86,7 +82,7 @@ def read_profile(name: str) -> Any:
     Raises:
         SettingsError: there is neither.
     """
-    from schemas.profile import PROFILES, parse_profile
+    from schemas import PROFILES, parse_profile
 
     if name in PROFILES:
         return PROFILES[name]

@@ -8,14 +8,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Sequence
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import KafkaConnectionError
-
-from schemas import INPUTS, Click, InputEvent, Item, Settings, Telemetry, UnavailableError, topic_name
-from streams.arrival import at_arrival
-from streams.decode import decode
-from streams.handler import ConsumerRecord
-from streams.kafka import client_options, partition_counts
+from schemas import INPUTS, Click, InputEvent, Item, Settings, Telemetry, topic_name
+from streams.agent import at_arrival, decode_records
+from streams.kafka import ConsumerRecord, answering, read_to, reading
 
 BATCH = 1000
 
@@ -36,29 +31,15 @@ def read_topics(settings: Settings, topics: Sequence[str]) -> Iterator[list[Inpu
 
 async def _read(settings: Settings, topics: Sequence[str]) -> list[InputEvent]:
     types = {topic_name(settings, topic): INPUTS[topic] for topic in topics}
-    try:
-        counts = await partition_counts(settings, list(types))
-    except KafkaConnectionError as error:
-        raise UnavailableError(
-            f"Kafka at {settings.kafka} does not answer.", "Start it, or correct MILLRACE_KAFKA."
-        ) from error
-    partitions = [TopicPartition(topic, number) for topic, count in counts.items() for number in range(count)]
-    consumer = AIOKafkaConsumer(**client_options(settings), enable_auto_commit=False, isolation_level="read_committed")
-    await consumer.start()
-    try:
-        consumer.assign(partitions)
-        for at, first in (await consumer.beginning_offsets(partitions)).items():
-            consumer.seek(at, first)  # seek_to_beginning may lose against the consumer's own reset to the end
-        left = await consumer.end_offsets(partitions)
-        events: list[InputEvent] = []
-        while left:
-            for partition, records in (await consumer.getmany(timeout_ms=500)).items():
-                decoded, _ = decode(records, types[partition.topic], settings)
+    events: list[InputEvent] = []
+    with answering(settings):
+        async with reading(settings, list(types)) as reader:
+            partitions = list(reader.assignment())
+            starts, ends = await reader.beginning_offsets(partitions), await reader.end_offsets(partitions)
+            async for records in read_to(reader, starts, ends):
+                decoded, _ = decode_records(records, types[records[0].topic], settings)
                 events += [_as_served(e, r) for e, r in zip(decoded, records, strict=True) if e is not None]
-            left = {at: end for at, end in left.items() if await consumer.position(at) < end}
-        return events
-    finally:
-        await consumer.stop()
+    return events
 
 
 def _as_served(event: InputEvent, record: ConsumerRecord) -> InputEvent:

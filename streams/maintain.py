@@ -15,19 +15,33 @@ from typing import Any
 import numpy as np
 import structlog
 
-from models.alerts import CLEARED, SEVERITIES
-from models.maintenance import AssetEvent, AssetModel, Decisions, EventBatch
-from models.observe import LATE, STATUSES
-from models.shadow import AssetShadow
+from models.maintenance import (
+    CLEARED,
+    LATE,
+    SEVERITIES,
+    STATUSES,
+    AssetChallenger,
+    AssetEvent,
+    AssetModel,
+    Decisions,
+    EventBatch,
+)
 from models.stages import enter
-from schemas import InputEvent, Maintenance, Settings, Telemetry
-from schemas.topics import ALERTS, MAINTAIN_STATE, MAINTENANCE, SCORES, TELEMETRY
-from streams.decode import record_time_s
-from streams.handler import ConsumerRecord, DeadLetter, Outcome, Output
+from schemas import ALERTS, MAINTAIN_STATE, MAINTENANCE, SCORES, TELEMETRY, InputEvent, Maintenance, Settings, Telemetry
+from streams.agent import (
+    DeadLetter,
+    Layout,
+    Outcome,
+    Output,
+    PartitionState,
+    caused_by,
+    decision,
+    decode_topics,
+    output_id,
+    record_time_s,
+)
+from streams.kafka import ConsumerRecord
 from streams.metrics import BESIDE, SKIPPED
-from streams.outbox import output_id
-from streams.page import caused_by, decision, decode_topics
-from streams.partition import Layout, PartitionState
 
 log = structlog.get_logger(__name__)
 EVENTS: Mapping[str, type[InputEvent]] = {TELEMETRY: Telemetry, MAINTENANCE: Maintenance}
@@ -46,13 +60,15 @@ class Maintain:
     def __init__(self, settings: Settings, models: Mapping[str, AssetModel]) -> None:
         self._settings = settings
         self._models = dict(models)
-        self.shadows: dict[str, AssetShadow] = {}
+        self.challengers: dict[str, AssetChallenger] = {}
 
     def layouts(self) -> Mapping[str, Layout]:
         tables = {name: Layout(m.dtype, m.layout, m.bounds, m.earlier) for name, m in self._models.items()}
-        for name, shadow in self.shadows.items():
-            if shadow.has_own_rows:
-                tables[shadow_table(name)] = Layout(shadow.model.dtype, shadow.layout, shadow.model.bounds)
+        for name, challenger in self.challengers.items():
+            if challenger.has_own_rows:
+                tables[challenger_table(name)] = Layout(
+                    challenger.model.dtype, challenger.layout, challenger.model.bounds
+                )
         return tables
 
     def event_time(self, record: ConsumerRecord) -> float | None:
@@ -67,9 +83,9 @@ class Maintain:
         """Compare a challenger with the champion of its asset class, or (none) no longer."""
         champion = self._models.get(name)
         if champion is None or challenger is None or champion.reference == challenger.reference:
-            self.shadows.pop(name, None)
+            self.challengers.pop(name, None)
         else:
-            self.shadows[name] = AssetShadow(champion, challenger, salt)
+            self.challengers[name] = AssetChallenger(champion, challenger, salt)
 
     def handle(self, state: PartitionState, records: Sequence[ConsumerRecord]) -> Outcome:
         events, dead = decode_topics(records, EVENTS, self._settings)
@@ -98,8 +114,8 @@ class Maintain:
         slots = assets.slots([record.key for record, _ in caused])
         decisions = model.step(assets.array, slots, batch)
         assets.touch(slots)
-        if asset_class in self.shadows:
-            self._compare(self.shadows[asset_class], decisions, caused, state)
+        if asset_class in self.challengers:
+            self._compare(self.challengers[asset_class], decisions, caused, state)
         self._count(asset_class, decisions)
         for place in np.flatnonzero(decisions.is_set_back).tolist():
             _tell_clock(asset_class, caused[place][1])
@@ -117,16 +133,16 @@ class Maintain:
             BESIDE.labels(asset_class, "late").inc(late)
 
     def _compare(
-        self, shadow: AssetShadow, decisions: Decisions, caused: Sequence[Caused], state: PartitionState
+        self, challenger: AssetChallenger, decisions: Decisions, caused: Sequence[Caused], state: PartitionState
     ) -> None:
         """Nothing of the challenger is emitted. Rows of its own are saved like all others."""
-        if not shadow.has_own_rows:
-            shadow.compare(decisions)
+        if not challenger.has_own_rows:
+            challenger.compare(decisions)
             return
-        assets = state.tables[shadow_table(shadow.model.reference.name)]
+        assets = state.tables[challenger_table(challenger.model.reference.name)]
         slots = assets.slots([record.key for record, _ in caused])
-        batch = shadow.model.encode([event for _, event in caused], [record_time_s(record) for record, _ in caused])
-        shadow.follow(decisions, assets.array, slots, batch)
+        batch = challenger.model.encode([event for _, event in caused], [record_time_s(record) for record, _ in caused])
+        challenger.follow(decisions, assets.array, slots, batch)
         assets.touch(slots)
 
 
@@ -158,7 +174,7 @@ def _tell_clock(asset_class: str, event: AssetEvent) -> None:
     )
 
 
-def shadow_table(name: str) -> str:
+def challenger_table(name: str) -> str:
     """Table of a challenger that has rows of its own; no asset class has such a name."""
     return f"{name}~challenger"
 

@@ -15,23 +15,39 @@ from zlib import crc32
 
 import numpy as np
 
-from models.clicks import ClickArrays, feed_clicks, feed_items
-from models.feed import encode
-from models.recommender import Recommender, queries_of
-from models.shadow import RankShadow
+from models.recommender import (
+    EARLIER_USERS,
+    USER,
+    USER_BOUNDS,
+    USER_LAYOUT,
+    ClickArrays,
+    RankChallenger,
+    Recommender,
+    Steps,
+    advance,
+    encode_record,
+    feed_clicks,
+    feed_items,
+    queries_of,
+)
 from models.stages import enter
-from models.users import EARLIER, LAYOUT, USER, USER_BOUNDS, Steps, advance
-from schemas import Click, Item, ModelRef, Settings, topic_name
-from schemas.topics import CLICKS, FEED, ITEMS, RECOMMEND_STATE, RECOMMENDATIONS
-from streams.arrival import arrived_s, at_arrival
-from streams.feed import FeedReader
-from streams.handler import ConsumerRecord, Outcome, Output
+from schemas import CLICKS, FEED, ITEMS, RECOMMEND_STATE, RECOMMENDATIONS, Click, Item, ModelRef, Settings, topic_name
+from streams.agent import (
+    Layout,
+    Outcome,
+    Output,
+    PartitionState,
+    arrived_s,
+    at_arrival,
+    caused_by,
+    decision,
+    decode_topics,
+    output_id,
+)
+from streams.catalogue import FeedReader
+from streams.kafka import ConsumerRecord
 from streams.metrics import SKIPPED
-from streams.outbox import output_id
-from streams.page import caused_by, decision, decode_topics
-from streams.partition import Layout, PartitionState
-from streams.repeats import LAYOUT as RECENT_LAYOUT
-from streams.repeats import RECENT, known_before
+from streams.repeats import RECENT, RECENT_LAYOUT, known_before
 
 USERS = "users"
 Caused = tuple[ConsumerRecord, Click]
@@ -49,7 +65,7 @@ class Recommend:
     def __init__(self, settings: Settings, reader: FeedReader, recommender: Recommender, model: ModelRef) -> None:
         self._settings, self.reader, self.recommender = settings, reader, recommender
         self._model = model.model_dump()
-        self.shadow: RankShadow | None = None
+        self.challenger: RankChallenger | None = None
         self._items_topic = topic_name(settings, ITEMS)
 
     def use(self, reader: FeedReader, recommender: Recommender, model: ModelRef) -> None:
@@ -59,15 +75,15 @@ class Recommend:
     def challenge(self, challenger: Recommender | None, model: ModelRef) -> None:
         """Compare a challenger of the same profile with the champion, or (none) no longer."""
         if challenger is None or self._model == model.model_dump():
-            self.shadow = None
+            self.challenger = None
         else:
-            self.shadow = RankShadow(model.name, self._model["version"], challenger, model.version)
+            self.challenger = RankChallenger(model.name, self._model["version"], challenger, model.version)
 
     def event_time(self, record: ConsumerRecord) -> float | None:
         """Nobody's rows depend on the order of clicks and items: their order for the view is that of the feed."""
 
     def layouts(self) -> Mapping[str, Layout]:
-        return {USERS: Layout(USER, LAYOUT, USER_BOUNDS, EARLIER), RECENT: RECENT_LAYOUT}
+        return {USERS: Layout(USER, USER_LAYOUT, USER_BOUNDS, EARLIER_USERS), RECENT: RECENT_LAYOUT}
 
     def handle(self, state: PartitionState, records: Sequence[ConsumerRecord]) -> Outcome:
         events, dead = decode_topics(records, {CLICKS: Click, ITEMS: Item}, self._settings)
@@ -94,7 +110,7 @@ class Recommend:
         offsets = np.array([record.offset for record, _ in items], np.int64)
         removed = np.array([arrived_s(record) or 0.0 for record, _ in items])
         record = feed_items(changes, source, offsets, removed)
-        return Output(FEED, None, encode(record), partition=0)
+        return Output(FEED, None, encode_record(record), partition=0)
 
     def _answer(self, caused: Sequence[Caused], state: PartitionState) -> list[Output]:
         clicks = self.recommender.encode([click for _, click in caused])
@@ -113,11 +129,14 @@ class Recommend:
 
     def _tell_clicks(self, caused: Sequence[Caused], clicks: ClickArrays, steps: Steps, source: int) -> Output:
         offsets = np.array([record.offset for record, _ in caused], np.int64)
-        return Output(FEED, None, encode(feed_clicks(clicks, steps, source, offsets)), partition=0)
+        return Output(FEED, None, encode_record(feed_clicks(clicks, steps, source, offsets)), partition=0)
 
     def _recommend(self, caused: Sequence[Caused], clicks: ClickArrays, steps: Steps, origin: str) -> list[Output]:
         view = self.reader.view
-        ranked = self.recommender.rank(view, queries_of(clicks, steps), self.shadow)
+        queries = queries_of(clicks, steps)
+        ranked = self.recommender.rank(view, queries)
+        if self.challenger is not None:
+            self.challenger.compare(queries, ranked)
         enter("emit")
         names, outputs = view.item_ids, []
         rows, scores, counts = ranked.items.tolist(), ranked.scores.tolist(), ranked.counts.tolist()

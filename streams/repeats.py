@@ -12,14 +12,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from models.repeats import EVENTS, Repeats
-from streams.partition import Layout, PartitionState, Rows
+from models.recommender import REMEMBERED, Repeats
+from streams.agent import Layout, PartitionState, Rows
 
 RECENT = "recent"
 BLOCK = 256  # clicks a row: 2 KB, a checkpoint saves those that changed
-BLOCKS = EVENTS // BLOCK
+BLOCKS = REMEMBERED // BLOCK
 ROW = np.dtype([("until", "i8"), ("keys", "u8", (BLOCK,))])  # clicks ever, as of the newest in the block; the ring
-LAYOUT = Layout(ROW, 1)
+RECENT_LAYOUT = Layout(ROW, 1)
 
 
 def known_before(
@@ -42,7 +42,7 @@ def known_before(
 
 
 def _load(rows: Rows) -> Repeats:
-    ring, until = np.zeros(EVENTS, np.uint64), 0
+    ring, until = np.zeros(REMEMBERED, np.uint64), 0
     for key in rows.keys():  # noqa: SIM118 - not a mapping
         row: Any = rows.array[rows.find(key)]
         first = int(key) * BLOCK

@@ -19,9 +19,7 @@ import structlog
 from prometheus_client import start_http_server
 
 from schemas import Settings
-from streams.handler import Handler
-from streams.runtime import Runtime
-from streams.source import Source
+from streams.agent import Handler, Runtime, Source
 
 log = structlog.get_logger(__name__)
 CHANNEL_BATCHES = 8  # on their way to an agent; then fetching waits

@@ -30,7 +30,7 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     if existing := os.environ.get("MILLRACE_KAFKA"):
         yield existing
         return
-    from millrace.broker import Broker
+    from millrace.kafka.broker import Broker
 
     with Broker(tmp_path_factory.mktemp("kafka")) as broker:
         yield broker.bootstrap

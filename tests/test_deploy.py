@@ -68,7 +68,7 @@ def test_mounted_files_are_there() -> None:
 
 
 def test_kafka_has_the_version_of_the_embedded_one() -> None:
-    lock = (ROOT / "millrace" / "kafka.lock").read_text()
+    lock = (ROOT / "millrace" / "kafka" / "kafka.lock").read_text()
     version = re.search(r"^org\.apache\.kafka:kafka_2\.13:(\S+) ", lock, re.MULTILINE)
     assert version is not None
     assert COMPOSE["services"]["kafka"]["image"] == f"apache/kafka:{version[1]}"

@@ -1,1 +1,5 @@
-"""One file a revision, oldest first by name."""
+"""The revisions, one a file, oldest first by name.
+
+a database of the revision before ─► upgrade ─► one of this revision
+May import: no room: a revision stays as it was, whatever the code becomes.
+"""

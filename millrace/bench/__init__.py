@@ -1,1 +1,5 @@
-"""What `millrace bench` measures: how fast forests are scored here, and what a decision costs."""
+"""`millrace bench`: what inference costs on this machine, and against other libraries.
+
+forests ─► contestants, each in a process ─► Result ─► tables
+May import: models, streams.
+"""

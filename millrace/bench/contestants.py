@@ -40,7 +40,7 @@ class Contestant(NamedTuple):
 
 def millrace(folder: Path) -> Contestant:
     """The scorer of this installation; MILLRACE_EVALUATOR chooses its evaluator."""
-    from models.scorer import Scorer
+    from models.packs import Scorer
 
     scorer = Scorer.load(folder / "model.pack")
     return Contestant(

@@ -12,7 +12,7 @@ from pathlib import Path
 import lightgbm
 import numpy as np
 
-from models.compile import compile_booster
+from models.compiler import compile_forest
 from schemas import MillraceError
 
 GROUP = 100  # rows of a ranked list
@@ -61,7 +61,7 @@ def prepare(shape: Shape, folder: Path) -> Path:
     if not (home / "reference.npy").exists():
         _train(shape, home)
     booster = lightgbm.Booster(model_file=str(home / "model.txt"))
-    pack = compile_booster(booster, f"contest-{shape.name}", np.load(home / "rows.npy")[:CHECK_ROWS])
+    pack = compile_forest(booster, f"contest-{shape.name}", np.load(home / "rows.npy")[:CHECK_ROWS])
     (home / "model.pack").write_bytes(pack)
     return home
 

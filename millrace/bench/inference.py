@@ -23,23 +23,30 @@ from typing import Any
 
 import orjson
 
-from millrace.broker import Broker
-from millrace.simulate import PUMP, Event, Plant, Shop
-from models.catalogue import CatalogueView
+from millrace.demo import PUMP, Event, Plant, Shop
+from millrace.kafka import Broker
 from models.maintenance import AssetModel
-from models.recommender import Recommender
+from models.maintenance.training import train as train_assets
+from models.recommender import CatalogueView, Recommender
+from models.recommender.training import Sampling
+from models.recommender.training import train as train_recommender
+from models.registry import ModelStore
 from models.stages import STAGES, Stage, StageClock
-from models.store import ModelStore
-from models.train_maintenance import train as train_assets
-from models.train_recommender import Sampling
-from models.train_recommender import train as train_recommender
-from schemas import INPUTS, PROFILES, ModelRef, Settings, parse_asset_class
-from schemas.topics import CLICKS, FEED, RECOMMENDATIONS, SCORES, TELEMETRY
-from streams.admin import apply_topics
-from streams.handler import Handler, Outcome
+from schemas import (
+    CLICKS,
+    FEED,
+    INPUTS,
+    PROFILES,
+    RECOMMENDATIONS,
+    SCORES,
+    TELEMETRY,
+    ModelRef,
+    Settings,
+    parse_asset_class,
+)
+from streams.agent import Handler, Outbox, Outcome, empty_state
+from streams.kafka import apply_topics
 from streams.maintain import Maintain
-from streams.outbox import Outbox
-from streams.partition import empty_state
 from streams.recommend import Recommend
 from streams.worker import calm_collector
 
@@ -196,7 +203,7 @@ def _readings(settings: Settings, store: ModelStore, effort: Effort, progress: P
     plant = Plant(3, pumps=effort.pumps, presses=0).events(START)
     history = _parsed(itertools.takewhile(lambda event: event.time < START + effort.cycles, plant))
     (manifest,) = train_assets([(pump, [history])], store, lambda _, share: progress("training on readings", share))
-    model = AssetModel.load(store.load(pump.name, manifest.version))
+    model = AssetModel(store.load(pump.name, manifest.version))
     model.warm()
     new = Plant(5, pumps=500, presses=0, name="new-").events(START)
     records = _records(itertools.islice((event for event in new if event.topic == TELEMETRY), effort.most_events))

@@ -1,1 +1,10 @@
-"""The commands by group; `millrace.cli` assembles them. Heavy rooms are imported inside the commands."""
+"""The commands by group; `millrace.cli` assembles them. Heavy rooms are imported inside the commands.
+
+arguments ─► command ─► a room's door ─► words for a person
+May import: every room.
+"""
+
+from millrace.commands import bench, events, models, send, service, train
+from millrace.commands.common import connected_settings, tell, tell_error
+
+__all__ = ["bench", "connected_settings", "events", "models", "send", "service", "tell", "tell_error", "train"]

@@ -27,7 +27,7 @@ def connected_settings() -> Settings:
     settings = load_settings()
     if settings.kafka:
         return settings
-    from millrace.broker import running_broker
+    from millrace.kafka import running_broker
 
     address = running_broker(settings.home / "kafka")
     if address is None:

@@ -15,8 +15,7 @@ from millrace.commands.common import Json, connected_settings, tell, tell_json, 
 from schemas import MillraceError
 
 if TYPE_CHECKING:
-    from millrace.event_files import Source
-    from millrace.replay import Replay, Replayed
+    from millrace.events import Replay, Replayed, Source
 
 topics = typer.Typer(name="topics", help="The topics on Kafka.", no_args_is_help=True)
 deadletters = typer.Typer(name="deadletters", help="Quarantined input events.", no_args_is_help=True)
@@ -35,7 +34,7 @@ def add_to(app: typer.Typer) -> None:
 @topics.command("apply")
 def apply(as_json: Json = False) -> None:
     """Create what is missing and bring settings in line; refuses to change the partitions of what exists."""
-    from streams.admin import apply_topics
+    from streams.kafka import apply_topics
 
     changes = asyncio.run(apply_topics(connected_settings()))
     if as_json:
@@ -49,7 +48,7 @@ def apply(as_json: Json = False) -> None:
 @topics.command("list")
 def show(as_json: Json = False) -> None:
     """The topics of the contract and how they differ on the broker, if they do."""
-    from streams.admin import list_topics
+    from streams.kafka import list_topics
 
     found = asyncio.run(list_topics(connected_settings()))
     if as_json:
@@ -76,7 +75,7 @@ def replay(
 
     Run again after an interruption, it goes on where it ended.
     """
-    from millrace.replay import Pace, Replay
+    from millrace.events import Pace, Replay
 
     if sum([rate is not None, speed is not None, at_once]) > 1:
         raise typer.BadParameter("is one of --rate, --speed and --max", param_hint="pace")
@@ -126,7 +125,7 @@ async def _until_signal(work: Coroutine[Any, Any, Replayed]) -> Replayed:
 
 
 def _sources(files: list[str]) -> list[Source]:
-    from millrace.event_files import Source
+    from millrace.events import Source
 
     if len(files) == 1:
         return [Source(Path(files[0]), None)]
@@ -142,7 +141,7 @@ def list_(
     as_json: Json = False,
 ) -> None:
     """What is quarantined, and why; the newest last."""
-    from millrace.deadletters import list_letters
+    from streams.quarantine import list_letters
 
     letters = asyncio.run(list_letters(connected_settings(), topic))
     if as_json:
@@ -166,9 +165,9 @@ def list_(
 @deadletters.command("replay")
 def replay_letters(topic: Topic, as_json: Json = False) -> None:
     """Put the letters back onto their topic, each once; those that still cannot be handled come back as new ones."""
-    from millrace import deadletters as letters
+    from streams.quarantine import replay_letters
 
-    done = asyncio.run(letters.replay_letters(connected_settings(), topic))
+    done = asyncio.run(replay_letters(connected_settings(), topic))
     if as_json:
         tell_json(asdict(done))
         return

@@ -17,8 +17,7 @@ def migrate(
 ) -> None:
     """Bring folders of the first format to the present one. What was signed is signed again with
     MILLRACE_MODEL_PRIVATE_KEY. May be run at any time, and again."""
-    from models.migrate import Signer, migrate_folders
-    from models.signing import Trust, load_key
+    from models.registry import Signer, Trust, load_key, migrate_folders
 
     settings = load_settings()
     key = load_key(settings.model_private_key) if settings.model_private_key else None

@@ -20,7 +20,7 @@ from millrace.commands.model_status import tell_status
 from schemas import WorkerStatus
 
 if TYPE_CHECKING:
-    from models.store import Model
+    from models.registry import Model
 
 SHOWN_FEATURES, WIDEST_BAR, NARROWEST_BAR = 20, 60, 10
 GAIN = "share of the gain of all splits, measured in training"
@@ -29,8 +29,8 @@ VARIANCE = "share of what splits explain of the variance of the trees' outputs; 
 
 def page_facts(model: Model) -> dict[str, Any]:
     """Everything that the page tells, as JSON would have it."""
-    from models.anatomy import anatomy_of
-    from models.model_folder import read_folder
+    from models.packs import anatomy_of
+    from models.registry import read_folder
 
     manifest = model.manifest
     packs = {

@@ -16,6 +16,7 @@ from millrace.commands.common import Json, connected_settings, tell, tell_json, 
 from millrace.commands.migrate import migrate
 from millrace.commands.optimise import optimise
 from schemas import (
+    MODELS,
     Alias,
     Manifest,
     MillraceError,
@@ -26,12 +27,11 @@ from schemas import (
     load_settings,
     topic_name,
 )
-from schemas.topics import MODELS
 
 if TYPE_CHECKING:
-    from models.store import ModelStore
-    from schemas.publication import AliasRecord
-    from streams.promoted import Answer
+    from models.registry import ModelStore
+    from schemas import AliasRecord
+    from streams.serving import Answer
 
 
 class PromotionError(MillraceError):
@@ -134,7 +134,7 @@ def withdraw(name: Name, alias: As = "challenger") -> None:
 @app.command()
 def sign(name: Name, version: Annotated[str, typer.Argument(help="Or an alias.")]) -> None:
     """Sign a version with MILLRACE_MODEL_PRIVATE_KEY: its SHA256SUMS.sig is written, nothing is published."""
-    from models.signing import load_key, public_text
+    from models.registry import load_key, public_text
 
     settings, store = load_settings(), _store()
     if settings.model_private_key is None:
@@ -150,7 +150,7 @@ def sign(name: Name, version: Annotated[str, typer.Argument(help="Or an alias.")
 @app.command()
 def keygen(file: Annotated[Path, typer.Argument(help="Where the private key goes.")]) -> None:
     """Make a key that signs models; prints the public one, which the workers need."""
-    from models.signing import generate_key
+    from models.registry import generate_key
 
     public = generate_key(file)
     tell(f"Private key: {file}. Keep it where models are published: MILLRACE_MODEL_PRIVATE_KEY={file}")
@@ -186,8 +186,8 @@ def _point(
 
 def _publish(settings: Settings, store: ModelStore, name: str, version: str) -> None:
     """Put a version on the topic, signed where there is a key."""
-    from models.signing import load_key
-    from streams.model_topic import publish
+    from models.registry import load_key
+    from streams.serving import publish
 
     if settings.model_private_key is not None:
         store.sign(name, version, load_key(settings.model_private_key))
@@ -199,8 +199,8 @@ def _publish(settings: Settings, store: ModelStore, name: str, version: str) -> 
 
 def _publish_alias(settings: Settings, record: AliasRecord) -> None:
     """Put a change of an alias on the topic, signed where there is a key."""
-    from models.signing import load_key, sign_alias
-    from streams.model_topic import publish
+    from models.registry import load_key, sign_alias
+    from streams.serving import publish
 
     if settings.model_private_key is not None:
         record = sign_alias(record, load_key(settings.model_private_key), topic_name(settings, MODELS))
@@ -241,7 +241,7 @@ def _tell_what_workers_did(settings: Settings | None, record: AliasRecord) -> No
     """Raises:
     PromotionError: a worker that lives does not run the version.
     """
-    from streams.promoted import answers_of_workers
+    from streams.serving import answers_of_workers
 
     if settings is None:
         tell("No Kafka runs here: workers of this MILLRACE_HOME take it at their next start.")
@@ -275,7 +275,7 @@ def _not_followed(record: AliasRecord, answers: Sequence[Answer]) -> PromotionEr
 
 
 def _store() -> ModelStore:
-    from models.store import ModelStore
+    from models.registry import ModelStore
 
     return ModelStore(load_settings().home / "models")
 

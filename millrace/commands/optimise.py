@@ -13,7 +13,7 @@ from millrace.commands.progress import Stages
 from schemas import Manifest, load_settings
 
 if TYPE_CHECKING:
-    from models.variants import Found, Variant
+    from models.shrink import Found, Variant
 
 PICTURE = "frontier.svg"
 
@@ -45,18 +45,17 @@ def optimise(
 
     Shows what can be had: size, time a row, and the loss of the model's metric on held-out rows.
     """
-    from millrace.frontier import draw
+    from millrace.events import draw
     from models.held_out import read_held_out
-    from models.optimise import optimise as search
-    from models.optimise import save_optimised
-    from models.store import ModelStore
+    from models.registry import ModelStore
+    from models.shrink import optimise_model, save_optimised
 
     store = ModelStore(load_settings().home / "models")
     model = store.load(name, version)
     with Stages() as stages:
         stages.count("reading the rows", 0, None)
         held_out = read_held_out(rows, model.manifest)
-        found = search(model, held_out, loss, stages.count)
+        found = optimise_model(model, held_out, loss, stages.count)
     if not as_json:
         _tell_frontiers(found)
     title = f"{name} {model.manifest.version}"

@@ -13,12 +13,10 @@ import typer
 from pydantic import ValidationError
 
 from millrace.commands.common import Json, connected_settings, tell, tell_json
-from schemas import INPUTS, Maintenance
-from schemas.events import MaintenanceKind
-from schemas.topics import CLICKS, ITEMS, MAINTENANCE, TELEMETRY
+from schemas import CLICKS, INPUTS, ITEMS, MAINTENANCE, TELEMETRY, Maintenance, MaintenanceKind, text_of
 
 if TYPE_CHECKING:
-    from millrace.send import Answer, Decision
+    from millrace.events import Answer, Decision
 
 app = typer.Typer(name="send", help="Send one event and show what came back.", no_args_is_help=True)
 SHOWN_ITEMS = 20
@@ -105,13 +103,12 @@ def item(
 
 
 def _send(topic: str, fields: dict[str, Any], wait_s: float, as_json: bool, *, remove: bool = False) -> None:
-    from millrace.send import EventError, send_bytes, send_event
+    from millrace.events import EventError, send_bytes, send_event
 
     try:
         event = INPUTS[topic].model_validate({name: value for name, value in fields.items() if value is not None})
     except ValidationError as error:
-        problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
-        raise EventError(f"It is not as the schema of {topic} says: {problems}. Nothing was sent.") from error
+        raise EventError(f"It is not as the schema of {topic} says: {text_of(error)}. Nothing was sent.") from error
     settings = connected_settings()
     if remove:
         answer = asyncio.run(send_bytes(settings, topic, fields["item_id"].encode(), None, wait_s))

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 import typer
 
 from millrace.commands.common import Json, connected_settings, tell, tell_json, tell_table
-from millrace.logs import configure_logs
+from millrace.service import configure_logs
 from schemas import MillraceError, SettingsError, load_settings
 
 WATCH_S = 0.5
@@ -40,14 +40,14 @@ def demo(
 
 def up() -> None:
     """The service: Kafka unless MILLRACE_KAFKA names one, topics, database, workers, API. Ctrl-C ends it."""
-    from millrace.supervisor import run_up
+    from millrace.service import run_up
 
     asyncio.run(run_up(load_settings(), tell))
 
 
 def broker() -> None:
     """The embedded Kafka alone, in the foreground. Ctrl-C ends it; its data stay in MILLRACE_HOME/kafka."""
-    from millrace.broker import Broker
+    from millrace.kafka import Broker
 
     settings = load_settings()
     if settings.kafka:
@@ -116,7 +116,7 @@ def upgrade() -> None:
 
 def doctor(as_json: Json = False) -> None:
     """Check this machine and everything that the service needs, each with the cure."""
-    from millrace.doctor import examine
+    from millrace.service import examine
 
     findings = asyncio.run(examine(load_settings()))
     if as_json:

@@ -13,11 +13,20 @@ import typer
 from millrace.commands.common import connected_settings, tell
 from millrace.commands.models import publish_and_promote, where_kafka_is
 from millrace.commands.progress import Stages
-from schemas import InputEvent, Manifest, SettingsError, load_settings, parse_asset_class
-from schemas.topics import CLICKS, ITEMS, MAINTENANCE, TELEMETRY
+from schemas import (
+    CLICKS,
+    ITEMS,
+    MAINTENANCE,
+    TELEMETRY,
+    InputEvent,
+    Manifest,
+    SettingsError,
+    load_settings,
+    parse_asset_class,
+)
 
 if TYPE_CHECKING:
-    from models.store import ModelStore
+    from models.registry import ModelStore
 
 app = typer.Typer(name="train", help="Models from events: files, or what the topics hold.", no_args_is_help=True)
 BATCH = 1000
@@ -42,7 +51,7 @@ def recommender(
     held_out: HeldOut = None,
 ) -> None:
     """Train the recommender on clicks and items. Nothing serves it until it is promoted."""
-    from models.train_recommender import train
+    from models.recommender.training import train
     from schemas import RECOMMENDER
     from streams.app import read_profile
 
@@ -64,7 +73,7 @@ def maintenance(
     held_out: HeldOut = None,
 ) -> None:
     """Train asset classes on telemetry and the maintenance log. Nothing serves them until they are promoted."""
-    from models.train_maintenance import train
+    from models.maintenance.training import train
 
     asset_classes = [parse_asset_class(_text(path), path) for path in classes]
     by_class: dict[str, list[Any]] = {asset_class.name: [] for asset_class in asset_classes}
@@ -99,7 +108,7 @@ class History:
             yield from self._cut_off(_cut(self._from_files()))
 
     def _from_files(self) -> Iterator[InputEvent]:
-        from millrace.event_files import Source, merged
+        from millrace.events import Source, merged
 
         for row in merged([Source(file, None) for file in self.files], is_checked=True):
             if row.topic in self.topics and row.event is not None:
@@ -133,7 +142,7 @@ def _text(path: Path) -> str:
 
 
 def _store() -> ModelStore:
-    from models.store import ModelStore
+    from models.registry import ModelStore
 
     return ModelStore(load_settings().home / "models")
 

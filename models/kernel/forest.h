@@ -226,7 +226,6 @@ const char *derive_search(Forest *forest);
 const char *derive_common(Forest *forest);
 const char *derive_planes(Forest *forest);
 void derive_bits(Forest *forest);
-int offsets_are_valid(const Array *offsets, size_t count, size_t total);
 
 /* quantise.c */
 void quantise_row(const Forest *forest, const void *row, int is_double, uint8_t *bytes, uint16_t *classes);

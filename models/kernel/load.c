@@ -6,21 +6,13 @@
 #include <string.h>
 
 #include "forest.h"
+#include "offsets.h"
 
 #define MAX_COLUMNS 32768u
 #define MAX_SPLIT_CATEGORIES 4096u
 
 /* Size of one element of each array. */
 static const uint8_t ELEMENT[ARRAY_COUNT] = {4, 4, 8, 4, 2, 1, 1, 4, 4, 2, 2, 4, 4, 8, 4, 4, 4, 4, 4, 4, 8, 8};
-
-/* `count` + 1 offsets into `total` elements: from 0 to the end, never falling. */
-int offsets_are_valid(const Array *offsets, size_t count, size_t total) {
-  const uint32_t *at = offsets->data;
-  if (offsets->bytes != (count + 1) * sizeof *at || at[0] != 0 || at[count] != total) return 0;
-  for (size_t i = 0; i < count; i++)
-    if (at[i] > at[i + 1]) return 0;
-  return 1;
-}
 
 static const char *load_columns(Forest *forest, const Array *arrays) {
   const uint32_t *feature = arrays[COLUMN_FEATURE].data;

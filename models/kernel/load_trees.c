@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "forest.h"
+#include "offsets.h"
 
 typedef struct {
   const uint32_t *key;

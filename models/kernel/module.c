@@ -242,7 +242,7 @@ static int add_contents(PyObject *module) {
 static PyModuleDef_Slot MODULE_SLOTS[] = {{Py_mod_exec, (void *)add_contents}, {0, NULL}};
 static PyModuleDef MODULE = {PyModuleDef_HEAD_INIT,
                              "_native",
-                             "The scoring kernel; use models.scorer.",
+                             "The scoring kernel; use models.packs.scorer.",
                              0,
                              NULL,
                              MODULE_SLOTS,

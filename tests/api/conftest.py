@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 
 from api import ApiServer
@@ -18,7 +18,7 @@ __all__ = ["database_url", "migrated_sqlite", "postgres", "postgres_url", "sqlit
 
 
 @contextmanager
-def serving(settings: Settings) -> Iterator[httpx.Client]:
+def serving(settings: Settings) -> Iterator[httpx2.Client]:
     """A real server on a free port, in a thread, and a client of it."""
     ports: list[int] = []
     is_ready = threading.Event()
@@ -32,7 +32,7 @@ def serving(settings: Settings) -> Iterator[httpx.Client]:
     thread.start()
     try:
         assert is_ready.wait(10)
-        with httpx.Client(base_url=f"http://127.0.0.1:{ports[0]}", timeout=10) as client:
+        with httpx2.Client(base_url=f"http://127.0.0.1:{ports[0]}", timeout=10) as client:
             yield client
     finally:
         server.should_exit = True
@@ -47,13 +47,13 @@ def api_settings(database_url: str, tmp_path: Path) -> Settings:
 
 
 @pytest.fixture
-def client(api_settings: Settings) -> Iterator[httpx.Client]:
+def client(api_settings: Settings) -> Iterator[httpx2.Client]:
     with serving(api_settings) as client:
         yield client
 
 
 @pytest.fixture(scope="module")
-def shared_client(migrated_sqlite: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+def shared_client(migrated_sqlite: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx2.Client]:
     """Of an API without any decisions, for tests that write none."""
     home = tmp_path_factory.mktemp("api")
     url = f"sqlite:///{shutil.copy(migrated_sqlite, home / 'shared.db')}"
@@ -62,7 +62,7 @@ def shared_client(migrated_sqlite: Path, tmp_path_factory: pytest.TempPathFactor
 
 
 @pytest.fixture
-def sqlite_client(sqlite_url: str, tmp_path: Path) -> Iterator[httpx.Client]:
+def sqlite_client(sqlite_url: str, tmp_path: Path) -> Iterator[httpx2.Client]:
     with serving(Settings(home=tmp_path, database_url=sqlite_url, api_port=0)) as client:
         yield client
 
@@ -75,6 +75,6 @@ def sqlite_store(sqlite_url: str) -> Iterator[Store]:
 
 
 @pytest.fixture
-def postgres_client(postgres_url: str, tmp_path: Path) -> Iterator[httpx.Client]:
+def postgres_client(postgres_url: str, tmp_path: Path) -> Iterator[httpx2.Client]:
     with serving(Settings(home=tmp_path, database_url=postgres_url, api_port=0)) as client:
         yield client

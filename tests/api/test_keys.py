@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 
 from api import KeysError, build_api, make_key
@@ -88,7 +88,7 @@ def test_without_keys_other_addresses_are_refused(tmp_path: Path, host: str) -> 
         build_api(Settings(home=tmp_path, api_host=host))
 
 
-def test_without_keys_other_host_names_are_refused(shared_client: httpx.Client) -> None:
+def test_without_keys_other_host_names_are_refused(shared_client: httpx2.Client) -> None:
     for host, status in (("evil.example", 421), ("localhost:1", 200), ("127.0.0.1", 200), ("[::1]", 200)):
         assert shared_client.get("/v1/assets", headers={"Host": host}).status_code == status
 

@@ -18,7 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -39,7 +39,7 @@ PATHS = ["/v1/assets/p/scores", "/v1/assets", "/v1/alerts", "/v1/assets/p", "/v1
 NAMES = ["since", "until", "after", "limit", "asset_class", "asset_id", "state", "severity"]
 
 
-def test_extreme_times_are_used_or_refused(client: httpx.Client, store: Store) -> None:
+def test_extreme_times_are_used_or_refused(client: httpx2.Client, store: Store) -> None:
     store.write([score(1, asset="p")], [])
     for name, value in itertools.product(("since", "until"), EXTREMES):
         answer = client.get("/v1/assets/p/scores", params={name: value})
@@ -48,7 +48,7 @@ def test_extreme_times_are_used_or_refused(client: httpx.Client, store: Store) -
             assert [e["field"] for e in answer.json()["errors"]] == [f"query.{name}"]
 
 
-def test_the_last_moments_of_all_time(shared_client: httpx.Client) -> None:
+def test_the_last_moments_of_all_time(shared_client: httpx2.Client) -> None:
     assert shared_client.get("/v1/assets/p/scores", params={"since": "9999-12-31T23:59:59-23:59"}).status_code == 422
 
 
@@ -61,7 +61,7 @@ def test_the_last_moments_of_all_time(shared_client: httpx.Client) -> None:
     ),
 )
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_no_parameter_is_a_bug(shared_client: httpx.Client, path: str, values: dict[str, str]) -> None:
+def test_no_parameter_is_a_bug(shared_client: httpx2.Client, path: str, values: dict[str, str]) -> None:
     values = {name: value.encode("utf-8", "replace").decode() for name, value in values.items()}
     answer = shared_client.get(path, params=values)
     assert answer.status_code in (200, 404, 422), (path, values, answer.text)
@@ -70,7 +70,7 @@ def test_no_parameter_is_a_bug(shared_client: httpx.Client, path: str, values: d
 @given(body=st.recursive(st.none() | st.booleans() | st.floats() | st.text(), lambda c: st.lists(c) | st.dictionaries(
     st.sampled_from(["by", "comment", "x"]), c)))  # fmt: skip
 @settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_no_body_is_a_bug(shared_client: httpx.Client, body: Any) -> None:
+def test_no_body_is_a_bug(shared_client: httpx2.Client, body: Any) -> None:
     content = json.dumps(body).encode("utf-8", "surrogatepass")
     for sent in (content, b'{"by": "\\ud800"}', b'{"by": "jo", "comment": "\\ud800"}', content + b"\xff"):
         headers = {"content-type": "application/json"}
@@ -78,7 +78,7 @@ def test_no_body_is_a_bug(shared_client: httpx.Client, body: Any) -> None:
         assert answer.status_code in (404, 422), answer.text
 
 
-def _port(client: httpx.Client) -> int:
+def _port(client: httpx2.Client) -> int:
     return client.base_url.port or 0
 
 
@@ -106,7 +106,7 @@ HEAD = b"POST /v1/alerts/a/acknowledge HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Ty
     ids=["nothing", "half a head", "half a body", "half a second request", "half a body that nobody reads"],
 )
 def test_half_sent_requests_are_closed(
-    shared_client: httpx.Client, monkeypatch: pytest.MonkeyPatch, sent: bytes
+    shared_client: httpx2.Client, monkeypatch: pytest.MonkeyPatch, sent: bytes
 ) -> None:
     monkeypatch.setattr("api.connections.HEADER_TIMEOUT_S", 0.5)
     monkeypatch.setattr("api.middleware.BODY_TIMEOUT_S", 0.5)
@@ -116,7 +116,7 @@ def test_half_sent_requests_are_closed(
 
 
 def test_a_byte_now_and_then_does_not_keep_a_connection(
-    shared_client: httpx.Client, monkeypatch: pytest.MonkeyPatch
+    shared_client: httpx2.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("api.connections.HEADER_TIMEOUT_S", 0.5)
     with socket.create_connection(("127.0.0.1", _port(shared_client))) as connection:
@@ -138,7 +138,7 @@ def test_the_limit_of_streams_is_exact(sqlite_url: str, tmp_path: Path, monkeypa
             done = threading.Event()
 
             def opened(_: int, port: int = _port(client), done: threading.Event = done) -> int:
-                with httpx.stream("GET", f"http://127.0.0.1:{port}/v1/alerts/stream", timeout=20) as answer:
+                with httpx2.stream("GET", f"http://127.0.0.1:{port}/v1/alerts/stream", timeout=20) as answer:
                     if answer.status_code == 200:
                         done.wait(20)
                     return answer.status_code
@@ -156,14 +156,14 @@ def test_the_limit_of_streams_is_exact(sqlite_url: str, tmp_path: Path, monkeypa
                 assert time.monotonic() < deadline
 
 
-def test_a_wrong_stream_takes_no_place(shared_client: httpx.Client) -> None:
+def test_a_wrong_stream_takes_no_place(shared_client: httpx2.Client) -> None:
     for _ in range(5):
         assert shared_client.get("/v1/alerts/stream", headers={"Last-Event-ID": "x"}).status_code == 422
     assert "millrace_api_streams 0.0" in shared_client.get("/metrics").text
 
 
 def test_an_acknowledgement_that_was_not_kept_says_so(
-    sqlite_client: httpx.Client, sqlite_store: Store, sqlite_url: str
+    sqlite_client: httpx2.Client, sqlite_store: Store, sqlite_url: str
 ) -> None:
     sqlite_store.write([alert("a", 0)], [])
     other = sqlite3.connect(sqlite_url.removeprefix("sqlite:///"), isolation_level=None)
@@ -184,7 +184,7 @@ def test_an_acknowledgement_that_was_not_kept_says_so(
     assert sqlite_client.get("/readyz").status_code == 200
 
 
-def test_a_locked_or_read_only_database_is_noticed(postgres_client: httpx.Client, postgres_url: str) -> None:
+def test_a_locked_or_read_only_database_is_noticed(postgres_client: httpx2.Client, postgres_url: str) -> None:
     plain = postgres_url.replace("+psycopg", "")
     with psycopg.connect(plain) as other:
         other.execute("lock table scores, assets")
@@ -211,7 +211,7 @@ def test_a_database_that_hangs_does_not_hang_the_api(
     server: tuple[subprocess.Popen[str], int], postgres_url: str
 ) -> None:
     process, port = server
-    with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=20) as client:
+    with httpx2.Client(base_url=f"http://127.0.0.1:{port}", timeout=20) as client:
         assert client.get("/readyz").status_code == 200
         with psycopg.connect(postgres_url.replace("+psycopg", "")) as other:
             ours = "application_name = 'millrace' and datname = current_database()"

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 
 from schemas import Settings
@@ -34,7 +34,7 @@ def _events(lines: Iterator[str]) -> Iterator[tuple[str, str]]:
             number, data = "", ""
 
 
-def _take(client: httpx.Client, count: int, last_event_id: int | None = None) -> list[tuple[str, str]]:
+def _take(client: httpx2.Client, count: int, last_event_id: int | None = None) -> list[tuple[str, str]]:
     headers = {} if last_event_id is None else {"Last-Event-ID": str(last_event_id)}
     found = []
     with client.stream("GET", "/v1/alerts/stream", headers=headers) as response:
@@ -47,7 +47,7 @@ def _take(client: httpx.Client, count: int, last_event_id: int | None = None) ->
     return found
 
 
-def test_transitions_as_they_happen(client: httpx.Client, store: Store) -> None:
+def test_transitions_as_they_happen(client: httpx2.Client, store: Store) -> None:
     store.write([alert("before", 0)], [])
     with client.stream("GET", "/v1/alerts/stream") as response:
         events = _events(response.iter_lines())
@@ -59,7 +59,7 @@ def test_transitions_as_they_happen(client: httpx.Client, store: Store) -> None:
             assert int(number) > 1
 
 
-def test_a_client_that_comes_back_misses_nothing(client: httpx.Client, store: Store) -> None:
+def test_a_client_that_comes_back_misses_nothing(client: httpx2.Client, store: Store) -> None:
     store.write([alert("a", n) for n in range(250)], [])
     first = _take(client, 120, last_event_id=0)
     rest = _take(client, 130, last_event_id=int(first[-1][0]))
@@ -67,7 +67,7 @@ def test_a_client_that_comes_back_misses_nothing(client: httpx.Client, store: St
 
 
 @pytest.mark.parametrize("value", ["abc", "-1", str(2**63)])
-def test_a_wrong_last_event_id_is_named(shared_client: httpx.Client, value: str) -> None:
+def test_a_wrong_last_event_id_is_named(shared_client: httpx2.Client, value: str) -> None:
     refused = shared_client.get("/v1/alerts/stream", headers={"Last-Event-ID": value})
     assert refused.status_code == 422
     assert [e["field"] for e in refused.json()["errors"]] == ["header.last-event-id"]
@@ -100,7 +100,7 @@ def test_sigterm_ends_the_server_with_its_streams(sqlite_url: str, tmp_path: Pat
         assert server.stdout is not None
         port = next(line for line in server.stdout if line.strip().isdigit()).strip()
         with (
-            httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=10) as client,
+            httpx2.Client(base_url=f"http://127.0.0.1:{port}", timeout=10) as client,
             client.stream("GET", "/v1/alerts/stream") as response,
         ):
             lines = response.iter_lines()

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from api import PROBLEM_TYPES
@@ -16,7 +16,7 @@ from tests.support.decisions import alert, at, catalogue_entry, recommendation, 
 from tests.support.postgres import Postgres
 
 
-def _problem(response: httpx.Response, slug: str) -> dict[str, Any]:
+def _problem(response: httpx2.Response, slug: str) -> dict[str, Any]:
     """The answer is this problem, completely, and its type resolves to its page."""
     body: dict[str, Any] = response.json()
     kind = PROBLEM_TYPES[slug]
@@ -27,7 +27,7 @@ def _problem(response: httpx.Response, slug: str) -> dict[str, Any]:
     return body
 
 
-def test_recommendations_of_known_and_unknown_users(client: httpx.Client, store: Store) -> None:
+def test_recommendations_of_known_and_unknown_users(client: httpx2.Client, store: Store) -> None:
     empty = client.get("/v1/users/eve/recommendations").json()
     assert (empty["strategy"], empty["event_time"], empty["items"]) == ("trending", None, [])
     store.write([recommendation("ann", 3, ["a", "b", "c"]), catalogue_entry("trending", 1, ["x", "y", "z"])], [])
@@ -42,7 +42,7 @@ def test_recommendations_of_known_and_unknown_users(client: httpx.Client, store:
     assert trending == {"event_time": "2026-05-01T12:00:01Z", "items": [{"item_id": "x", "score": 1.0}]}
 
 
-def test_ids_may_hold_anything_printable(client: httpx.Client, store: Store) -> None:
+def test_ids_may_hold_anything_printable(client: httpx2.Client, store: Store) -> None:
     store.write([recommendation("Zoë K.+%/?", 3), score(1, asset="plant/line 1/pump"), score(2, asset="a/scores")], [])
     found = client.get("/v1/users/Zo%C3%AB%20K.+%25%2F%3F/recommendations").json()
     assert (found["user_id"], found["strategy"]) == ("Zoë K.+%/?", "ranker")
@@ -50,7 +50,7 @@ def test_ids_may_hold_anything_printable(client: httpx.Client, store: Store) -> 
     assert len(client.get("/v1/assets/plant/line%201/pump/scores").json()["items"]) == 1
 
 
-def test_assets_page_by_page(client: httpx.Client, store: Store) -> None:
+def test_assets_page_by_page(client: httpx2.Client, store: Store) -> None:
     store.write([score(n, asset=f"pump-{n}", asset_class="pump" if n % 2 else "press") for n in range(7)], [])
     seen, after = [], None
     for _ in range(4):
@@ -63,7 +63,7 @@ def test_assets_page_by_page(client: httpx.Client, store: Store) -> None:
     assert [a["asset_id"] for a in pumps["items"]] == ["pump-1", "pump-3", "pump-5"]
 
 
-def test_one_id_in_two_classes(client: httpx.Client, store: Store) -> None:
+def test_one_id_in_two_classes(client: httpx2.Client, store: Store) -> None:
     store.write([score(1, "1", 10.0), score(2, "1", 99.0, asset_class="fan"), score(3, "a/scores"), score(4, "a")], [])
     for path in ("/v1/assets/1", "/v1/assets/1/scores"):
         assert "fan, pump" in _problem(client.get(path), "ambiguous-asset")["detail"]
@@ -76,7 +76,7 @@ def test_one_id_in_two_classes(client: httpx.Client, store: Store) -> None:
     assert client.get("/v1/assets/a").json()["asset_class"] == "pump"
 
 
-def test_an_asset_with_scores_and_alerts(client: httpx.Client, store: Store) -> None:
+def test_an_asset_with_scores_and_alerts(client: httpx2.Client, store: Store) -> None:
     store.write([score(n) for n in range(5)] + [alert("a", 0, 4), alert("b", 0, 2, state="cleared")], [])
     asset = client.get("/v1/assets/pump-1").json()
     assert asset["latest_scores"] == [score(4).model_dump(mode="json")]
@@ -92,7 +92,7 @@ def test_an_asset_with_scores_and_alerts(client: httpx.Client, store: Store) -> 
     assert later.json() == {"items": [], "next": None}
 
 
-def test_alerts_are_listed_shown_and_acknowledged(client: httpx.Client, store: Store) -> None:
+def test_alerts_are_listed_shown_and_acknowledged(client: httpx2.Client, store: Store) -> None:
     store.write([alert("a", 0, 1), alert("a", 1, 2, severity="critical"), alert("b", 0, 3, asset_id="pump-2")], [])
     assert [a["alert_id"] for a in client.get("/v1/alerts").json()["items"]] == ["b", "a"]
     for filters, expected in (
@@ -134,13 +134,13 @@ def test_alerts_are_listed_shown_and_acknowledged(client: httpx.Client, store: S
         ("/v1/alerts?after=W10", "query.after"),
     ],
 )
-def test_what_cannot_be_used_is_named(shared_client: httpx.Client, path: str, field: str) -> None:
+def test_what_cannot_be_used_is_named(shared_client: httpx2.Client, path: str, field: str) -> None:
     problem = _problem(shared_client.get(path), "invalid-request")
     assert [e["field"] for e in problem["errors"]] == [field]
     assert field in problem["detail"]
 
 
-def test_a_cursor_is_good_for_its_list_only(sqlite_client: httpx.Client, sqlite_store: Store) -> None:
+def test_a_cursor_is_good_for_its_list_only(sqlite_client: httpx2.Client, sqlite_store: Store) -> None:
     sqlite_store.write([score(1, asset="p1"), score(2, asset="p2")], [])
     cursor = sqlite_client.get("/v1/assets?limit=1").json()["next"]
     assert cursor is not None
@@ -162,7 +162,7 @@ def test_a_cursor_is_good_for_its_list_only(sqlite_client: httpx.Client, sqlite_
         (b"[" * 30_000, "body"),
     ],
 )
-def test_a_bad_body_is_named(shared_client: httpx.Client, content: bytes, field: str) -> None:
+def test_a_bad_body_is_named(shared_client: httpx2.Client, content: bytes, field: str) -> None:
     response = shared_client.post(
         "/v1/alerts/a/acknowledge", content=content, headers={"content-type": "application/json"}
     )
@@ -172,7 +172,7 @@ def test_a_bad_body_is_named(shared_client: httpx.Client, content: bytes, field:
         assert [e["field"] for e in problem["errors"]] == [field]
 
 
-def test_a_body_that_is_too_large(shared_client: httpx.Client) -> None:
+def test_a_body_that_is_too_large(shared_client: httpx2.Client) -> None:
     def drops() -> Any:
         for _ in range(70):
             yield b" " * 1000
@@ -184,7 +184,7 @@ def test_a_body_that_is_too_large(shared_client: httpx.Client) -> None:
         _problem(response, "too-large")
 
 
-def test_what_is_not_there(shared_client: httpx.Client) -> None:
+def test_what_is_not_there(shared_client: httpx2.Client) -> None:
     assert "press-9" in _problem(shared_client.get("/v1/assets/press-9"), "unknown-asset")["detail"]
     _problem(shared_client.get("/v1/assets/press-9/scores"), "unknown-asset")
     _problem(shared_client.get("/v1/alerts/none"), "unknown-alert")
@@ -196,7 +196,7 @@ def test_what_is_not_there(shared_client: httpx.Client) -> None:
     assert refused.headers["allow"] == "GET"
 
 
-def test_every_problem_type_resolves_to_its_page(shared_client: httpx.Client) -> None:
+def test_every_problem_type_resolves_to_its_page(shared_client: httpx2.Client) -> None:
     for slug, kind in PROBLEM_TYPES.items():
         page = shared_client.get(f"/problems/{slug}")
         assert page.status_code == 200
@@ -205,7 +205,7 @@ def test_every_problem_type_resolves_to_its_page(shared_client: httpx.Client) ->
 
 
 def test_a_bug_is_a_problem_that_gives_nothing_away(
-    shared_client: httpx.Client, monkeypatch: pytest.MonkeyPatch
+    shared_client: httpx2.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object) -> None:
         raise RuntimeError("the secret")
@@ -216,7 +216,7 @@ def test_a_bug_is_a_problem_that_gives_nothing_away(
     assert "secret" not in response.text
 
 
-def test_probes_metrics_and_documents(client: httpx.Client, store: Store) -> None:
+def test_probes_metrics_and_documents(client: httpx2.Client, store: Store) -> None:
     assert client.get("/livez").json()["status"] == "alive"
     ready = client.get("/readyz")
     assert (ready.status_code, ready.json()["checks"]) == (200, {"database": store.check()})
@@ -229,7 +229,7 @@ def test_probes_metrics_and_documents(client: httpx.Client, store: Store) -> Non
     assert "/docs" in client.get("/").text
 
 
-def test_openapi_is_complete(shared_client: httpx.Client) -> None:
+def test_openapi_is_complete(shared_client: httpx2.Client) -> None:
     document = shared_client.get("/openapi.json").json()
     assert document["openapi"].startswith("3.1")
     operations = [o for path in document["paths"].values() for o in path.values()]
@@ -248,7 +248,7 @@ def test_openapi_is_complete(shared_client: httpx.Client) -> None:
         assert reference in document["components"]["schemas"]
 
 
-def test_models_are_listed_from_their_folders(sqlite_client: httpx.Client, tmp_path: Path) -> None:
+def test_models_are_listed_from_their_folders(sqlite_client: httpx2.Client, tmp_path: Path) -> None:
     assert sqlite_client.get("/v1/models").json() == {"items": [], "next": None}
     for version, created in (("1", "2026-03-01T00:00:00Z"), ("2", "2026-04-01T00:00:00Z")):
         write_manifest(tmp_path, version, created)
@@ -261,7 +261,7 @@ def test_models_are_listed_from_their_folders(sqlite_client: httpx.Client, tmp_p
 
 
 def test_models_tell_which_workers_run_and_refuse_them(
-    sqlite_client: httpx.Client, sqlite_store: Store, tmp_path: Path
+    sqlite_client: httpx2.Client, sqlite_store: Store, tmp_path: Path
 ) -> None:
     now = datetime.now(UTC)
     old, new = worker_status("old", now - timedelta(minutes=5)), worker_status("new", now, refused="9")
@@ -287,7 +287,7 @@ def write_manifest(home: Path, version: str, created: str) -> None:
     (folder / "card.md").write_text(f"# pump {version}\n")
 
 
-def test_a_database_that_is_away_and_back(postgres: Postgres, postgres_client: httpx.Client) -> None:
+def test_a_database_that_is_away_and_back(postgres: Postgres, postgres_client: httpx2.Client) -> None:
     assert postgres_client.get("/readyz").status_code == 200
     postgres.stop()
     try:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from benchmarks.cmapss import figures, predict, read_class, read_events, run_training, write_events
-from models.asset_log import read_log
+from models.maintenance.training.log import read_log
 from schemas import Maintenance, Telemetry
 
 

@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 
-from millrace.broker import Broker, BrokerError
+from millrace.kafka.broker import Broker, BrokerError
 from tests.faults.disks import fill
 from tests.faults.fault import Fault
 from tests.faults.site import Site

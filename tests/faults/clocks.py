@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 import orjson
 
-from schemas.topics import TELEMETRY
+from schemas import TELEMETRY
 from tests.faults.fault import Fault
 from tests.faults.inputs import sent
 from tests.faults.ledger import Raw

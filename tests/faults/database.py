@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 from sqlalchemy import create_engine, text
 
-from schemas.topics import ALERTS, RECOMMENDATIONS, SCORES
+from schemas import ALERTS, RECOMMENDATIONS, SCORES
 from tests.faults.oracle import Expected, Verdict, decoded
 
 SCORES_SQL = "select score_id, value, low, high, caused_partition, caused_offset from scores"

@@ -10,14 +10,14 @@ import orjson
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
-from schemas import TOPICS, topic_name
-from schemas.topics import ITEMS, MAINTENANCE, TELEMETRY
-from streams.admin import apply_topics, delete_topics
-from streams.kafka import client_options
-from streams.topic_ids import topic_ids
+from schemas import ITEMS, MAINTENANCE, TELEMETRY, TOPICS, topic_name
+from streams.kafka.admin import apply_topics
+from streams.kafka.clients import client_options
+from streams.kafka.ids import topic_ids
 from tests.faults.fault import Fault, judged
 from tests.faults.ledger import Raw
 from tests.faults.site import Site
+from tests.support.kafka import delete_topics
 
 EVENTS = 4_000
 PLANT_TOPICS = (TELEMETRY, MAINTENANCE)
@@ -109,7 +109,7 @@ def made_anew(*, is_running: bool, beyond: bool = False) -> Fault.act:
             await site.end(site.running("edge")[0])
         topics = [topic for topic in TOPICS if topic.name in PLANT_TOPICS]
         length = sum(end for (topic, _), end in site.ledger.ends().items() if topic in PLANT_TOPICS)
-        await delete_topics(site.settings, topics)
+        await delete_topics(site.settings, *(topic.name for topic in topics))
         await apply_topics(site.settings)
         site.forget(*PLANT_TOPICS)
         ids = await topic_ids(site.settings, [topic_name(site.settings, name) for name in PLANT_TOPICS])

@@ -17,7 +17,7 @@ from unittest import mock
 import numpy as np
 
 from millrace.kernels import use_kernel_cache
-from streams.partition import Layout
+from streams.agent.rows import Layout
 
 HIGHEST = (1 << 32) - 1
 
@@ -45,7 +45,7 @@ def _later(layouts: Callable[[Any], Mapping[str, Layout]]) -> Callable[[Any], Ma
 @contextlib.contextmanager
 def installed() -> Iterator[None]:
     """As long as this is entered, this process is the newer version."""
-    from streams import saved
+    from streams.agent import saved
     from streams.maintain import Maintain
     from streams.recommend import Recommend
 

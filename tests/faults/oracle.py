@@ -17,18 +17,29 @@ from typing import Any
 
 import orjson
 
-from models.maintenance import AssetModel
-from models.recommender import Recommender
-from models.store import ModelStore
-from schemas import ModelRef, Settings, dead_letters_of
-from schemas.topics import ALERTS, CLICKS, INPUT_TOPICS, ITEMS, MAINTENANCE, RECOMMENDATIONS, SCORES, TELEMETRY
-from streams.deadletters import HEADER
-from streams.feed import FeedReader
-from streams.handler import DeadLetter, Outcome
+from models.maintenance.model import AssetModel
+from models.recommender.recommender import Recommender
+from models.registry.store import ModelStore
+from schemas import (
+    ALERTS,
+    CLICKS,
+    INPUTS,
+    ITEMS,
+    MAINTENANCE,
+    RECOMMENDATIONS,
+    SCORES,
+    TELEMETRY,
+    ModelRef,
+    Settings,
+    dead_letters_of,
+)
+from streams.agent.deadletters import HEADER
+from streams.agent.handler import DeadLetter, Outcome
+from streams.agent.rows import PartitionState, empty_state
+from streams.agent.saved import Replayed, restore
+from streams.catalogue.reader import FeedReader
 from streams.maintain import Maintain
-from streams.partition import PartitionState, empty_state
 from streams.recommend import Recommend
-from streams.saved import Replayed, restore
 from tests.faults.reading import Reading
 
 AT_ONCE = 1000
@@ -81,7 +92,7 @@ def handlers(models: Path, prefix: str) -> tuple[Maintain, Recommend]:
     assert ranker.manifest.profile is not None
     view = FeedReader(settings, ranker.manifest.profile)  # empty: what is recommended is not asked here
     recommend = Recommend(settings, view, Recommender(ranker, ranker.manifest.profile), ModelRef(name="r", version="v"))
-    return Maintain(settings, {"pump": AssetModel.load(store.load("pump"))}), recommend
+    return Maintain(settings, {"pump": AssetModel(store.load("pump"))}), recommend
 
 
 def in_event_time(records: Sequence[Any], maintain: Maintain) -> list[Any]:
@@ -125,7 +136,7 @@ class Oracle:
 
     async def judge(self) -> Verdict:
         """Outputs and saved rows against the undisturbed pass; only what is new is counted."""
-        records = await self._reading.new(*INPUT_TOPICS)
+        records = await self._reading.new(*INPUTS)
         verdict = Verdict(len(records))
         for number, (assets, users) in self.states.items():
             own = [record for record in records if record.partition == number]
@@ -194,7 +205,7 @@ class Oracle:
             verdict.compare(topic, wanted, first)
 
     async def _judge_dead(self, verdict: Verdict) -> None:
-        for record in await self._reading.new(*map(dead_letters_of, INPUT_TOPICS)):
+        for record in await self._reading.new(*map(dead_letters_of, INPUTS)):
             headers = {name.removeprefix(HEADER): value.decode() for name, value in record.headers}
             self._found_dead[headers["topic"], int(headers["partition"]), int(headers["offset"])] += 1
         verdict.compare("dead letters", dict.fromkeys(self.expected.dead), dict.fromkeys(self._found_dead))

@@ -12,8 +12,7 @@ import time
 from collections.abc import Sequence
 from itertools import islice
 
-from schemas import topic_name
-from schemas.topics import MAINTENANCE, TELEMETRY
+from schemas import MAINTENANCE, TELEMETRY, topic_name
 from tests.faults.fault import Fault
 from tests.faults.ledger import Raw
 from tests.faults.proxy import Proxy

@@ -9,8 +9,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from schemas import Settings, topic_name
-from schemas.topics import ALERTS, MAINTAIN_STATE, RECOMMENDATIONS, SCORES
+from schemas import ALERTS, MAINTAIN_STATE, RECOMMENDATIONS, SCORES, Settings, topic_name
 from tests.faults.proxy import ADD_PARTITIONS, END_TXN, PRODUCE, TXN_OFFSETS, Dropped, Request
 from tests.faults.site import Part
 

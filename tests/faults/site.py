@@ -27,11 +27,21 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import GroupCoordinatorNotAvailableError
 
-from millrace.broker import Broker
-from schemas import Settings, UnavailableError, topic_name
-from schemas.topics import ALERTS, CLICKS, ITEMS, MAINTENANCE, RECOMMENDATIONS, SCORES, TELEMETRY
+from millrace.kafka.broker import Broker
+from schemas import (
+    ALERTS,
+    CLICKS,
+    ITEMS,
+    MAINTENANCE,
+    RECOMMENDATIONS,
+    SCORES,
+    TELEMETRY,
+    Settings,
+    UnavailableError,
+    topic_name,
+)
 from storage import Store
-from streams.kafka import client_options, group_name
+from streams.kafka.clients import client_options, group_name
 from tests.faults.ledger import Ledger, Raw, plant, shop
 from tests.faults.oracle import Oracle
 from tests.faults.proxy import Proxy

@@ -9,8 +9,8 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from schemas import Settings, Topic
-from streams.admin import apply_topics
-from streams.topic_ids import topic_ids
+from streams.kafka.admin import apply_topics
+from streams.kafka.ids import topic_ids
 from tests.faults.proxy import FETCH, PRODUCE, Proxy, Request
 
 pytestmark = pytest.mark.kafka

@@ -15,9 +15,8 @@ import orjson
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
-from schemas import Settings, topic_name
-from schemas.topics import CLICKS, RECOMMENDATIONS, SCORES, TELEMETRY
-from streams.kafka import client_options
+from schemas import CLICKS, RECOMMENDATIONS, SCORES, TELEMETRY, Settings, topic_name
+from streams.kafka.clients import client_options
 
 CAUSES = {SCORES: TELEMETRY, RECOMMENDATIONS: CLICKS}
 

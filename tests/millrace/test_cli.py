@@ -13,8 +13,7 @@ from pathlib import Path
 import pytest
 
 from millrace.cli import app, run
-from schemas import TOPICS, Settings
-from schemas.topics import CLICKS, TELEMETRY
+from schemas import CLICKS, TELEMETRY, TOPICS, Settings
 
 
 @pytest.fixture(autouse=True)

@@ -8,9 +8,7 @@ import orjson
 import pytest
 
 from millrace.generate import generated_files, write
-from schemas import INPUTS, OUTPUTS, TOPICS
-from schemas.asyncapi import asyncapi_document
-from schemas.examples import EXAMPLES
+from schemas import INPUTS, OUTPUTS, TOPICS, asyncapi_document
 
 ROOT = Path(__file__).parents[2]
 
@@ -33,10 +31,11 @@ def test_generating_tells_what_changed(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("topic", [*INPUTS, *OUTPUTS])
 def test_examples_are_valid(topic: str) -> None:
-    event = (INPUTS | OUTPUTS)[topic].model_validate_json(orjson.dumps(EXAMPLES[topic]))
+    kind = {**INPUTS, **OUTPUTS}[topic]
+    event = kind.model_validate_json(orjson.dumps(kind.EXAMPLE))
     assert event.model_extra in (None, {}), "an example shows no field that the schema does not know"
     if topic in OUTPUTS:
-        assert event.model_dump(mode="json", exclude_none=True, exclude_unset=True).keys() == EXAMPLES[topic].keys()
+        assert event.model_dump(mode="json", exclude_none=True, exclude_unset=True).keys() == kind.EXAMPLE.keys()
 
 
 def test_asyncapi_describes_every_public_topic_and_every_reference_resolves() -> None:

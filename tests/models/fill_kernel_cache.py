@@ -9,8 +9,8 @@ import sys
 
 import numpy as np
 
-from models.asset_rows import Shape, row_dtype
-from models.log_memory import ERROR, REPLACEMENT, write_log
+from models.maintenance.log_memory import ERROR, REPLACEMENT, write_log
+from models.maintenance.rows import Shape, row_dtype
 
 SHAPES = {
     "small": Shape(channels=2, errors=0, components=1, targets=1),

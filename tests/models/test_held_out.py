@@ -12,7 +12,7 @@ import pyarrow.parquet
 import pytest
 
 from models.held_out import HeldOut, read_held_out, write_held_out
-from models.judge import Judge
+from models.shrink.judge import Judge
 from schemas import PROFILES, Manifest, ModelError, PackFile, Training
 
 NAMES = ["speed", "heat", "wear_1.trend"]

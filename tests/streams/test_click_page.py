@@ -13,19 +13,19 @@ import numpy as np
 import orjson
 import pytest
 
-from models.catalogue import CatalogueView
-from models.feed import ItemRecord, decode
-from models.recommender import Recommender
-from schemas import ModelRef, Settings, rfc3339
-from schemas.topics import CLICKS, FEED, ITEMS, RECOMMENDATIONS
-from streams.handler import ConsumerRecord, Outcome
-from streams.ownership import Partition
-from streams.partition import PartitionState, empty_state
+from models.recommender.catalogue import CatalogueView
+from models.recommender.feed import ItemRecord, decode_record
+from models.recommender.recommender import Recommender
+from schemas import CLICKS, FEED, ITEMS, RECOMMENDATIONS, ModelRef, Settings, rfc3339
+from streams.agent.handler import Outcome
+from streams.agent.ownership import Partition
+from streams.agent.rows import PartitionState, empty_state
+from streams.agent.saved import restore
+from streams.agent.trying import Trial
+from streams.kafka import ConsumerRecord
 from streams.recommend import USERS, Recommend
 from streams.repeats import BLOCK, BLOCKS, RECENT, known_before
-from streams.saved import restore
-from streams.trying import Trial
-from tests.models.shoppers import small
+from tests.models.recommender.shoppers import small
 
 SETTINGS = Settings(topic_prefix="p.")
 START = 1_770_000_000.0
@@ -140,7 +140,7 @@ def test_removals_have_times_of_their_own_and_are_told_apart_from_not_available(
     away = {"item_id": "k", "event_time": rfc3339(datetime.fromtimestamp(START, UTC)), "available": False}
     outcome = page.take([_record(ITEMS, "i", None, START + 1), _record(ITEMS, "j", None, START + 2),
                          _record(ITEMS, "k", away, START + 3), _record(ITEMS, "l", None, 0.0)])  # fmt: skip
-    told = decode(outcome.outputs[0].value or b"")
+    told = decode_record(outcome.outputs[0].value or b"")
     assert isinstance(told, ItemRecord)
     assert told.times.tolist() == [START + 1, START + 2, START, 0.0]
     assert not told.is_available.any()

@@ -19,22 +19,33 @@ from typing import Any
 
 import pytest
 
-from millrace.probe import free_port
-from models.clicks import encode_clicks
-from models.maintenance import AssetModel
-from models.recommender import Recommender
+from millrace.kafka.probe import free_port
+from models.maintenance.model import AssetModel
+from models.recommender.clicks import encode_clicks
+from models.recommender.recommender import Recommender
+from models.recommender.users import advance
+from models.registry.store import ModelStore
 from models.stages import STAGES
-from models.store import ModelStore
-from models.users import advance
-from schemas import Click, InputEvent, Maintenance, ModelRef, Settings, Telemetry
-from schemas.topics import CLICKS, ITEMS, MAINTENANCE, RECOMMENDATIONS, TELEMETRY
+from schemas import (
+    CLICKS,
+    ITEMS,
+    MAINTENANCE,
+    RECOMMENDATIONS,
+    TELEMETRY,
+    Click,
+    InputEvent,
+    Maintenance,
+    ModelRef,
+    Settings,
+    Telemetry,
+)
 from storage import upgrade
-from streams.changelog import Changelog
+from streams.agent.changelog import Changelog
+from streams.agent.outputs import output_id
+from streams.agent.ownership import Partition
+from streams.agent.rows import PartitionState, Rows, empty_state
+from streams.kafka.producer import EventProducer
 from streams.maintain import Maintain
-from streams.outbox import output_id
-from streams.ownership import Partition
-from streams.partition import PartitionState, Rows, empty_state
-from streams.producer import EventProducer
 from streams.recommend import USERS, Recommend
 from tests.support.kafka import consume, create_topics
 from tests.support.workers import TIMEOUT_S, Workers
@@ -145,12 +156,12 @@ def content(table: Rows) -> dict[bytes, bytes]:
 
 async def same_assets(settings: Settings, records: Sequence[Any]) -> None:
     """The rows of the assets are those of one undisturbed pass over the records."""
-    model = AssetModel.load(ModelStore(settings.home / "models").load("pump"))
+    model = AssetModel(ModelStore(settings.home / "models").load("pump"))
     handler = Maintain(settings, {"pump": model})
     for number in range(settings.partitions):
         undisturbed = empty_state(number, handler.layouts())
         own = [r for r in records if r.partition == number]
-        own.sort(key=lambda record: (event_time_of(record), record.topic.endswith(TELEMETRY)))  # as streams.merge does
+        own.sort(key=lambda record: (event_time_of(record), record.topic.endswith(TELEMETRY)))  # as merge does
         handler.handle(undisturbed, own)
         found = (await saved(settings, handler, number)).tables["pump"]
         assert len(found) > 1

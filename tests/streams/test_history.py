@@ -9,11 +9,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from aiokafka import AIOKafkaProducer
 
-from schemas import Settings, Telemetry, topic_name
-from schemas.topics import MAINTENANCE, TELEMETRY
-from streams.admin import apply_topics
+from schemas import MAINTENANCE, TELEMETRY, Settings, Telemetry, topic_name
 from streams.history import read_topics
-from streams.kafka import client_options
+from streams.kafka.admin import apply_topics
+from streams.kafka.clients import client_options
 
 pytestmark = pytest.mark.kafka
 START = datetime.now(UTC) - timedelta(hours=1)

@@ -12,18 +12,34 @@ import orjson
 import pytest
 from prometheus_client import REGISTRY
 
-from models.catalogue import CatalogueView
-from models.maintenance import AssetModel
-from models.recommender import Recommender
+from models.maintenance.model import AssetModel
+from models.recommender.catalogue import CatalogueView
+from models.recommender.recommender import Recommender
+from models.registry.store import ModelStore
 from models.stages import STAGES, Stage
-from models.store import ModelStore
-from schemas import OUTPUTS, Alert, InputEvent, Maintenance, ModelRef, Recommendation, Score, Settings
-from schemas.topics import ALERTS, CLICKS, FEED, ITEMS, RECOMMENDATIONS, SCORES, TELEMETRY
-from streams.handler import ConsumerRecord, Output
+from schemas import (
+    ALERTS,
+    CLICKS,
+    FEED,
+    ITEMS,
+    KEY_FIELDS,
+    OUTPUTS,
+    RECOMMENDATIONS,
+    SCORES,
+    TELEMETRY,
+    Alert,
+    InputEvent,
+    Maintenance,
+    ModelRef,
+    Recommendation,
+    Score,
+    Settings,
+)
+from streams.agent.handler import Output
+from streams.agent.rows import PartitionState, empty_state
+from streams.kafka import ConsumerRecord
 from streams.maintain import Maintain
 from streams.metrics import BatchMetrics
-from streams.partition import PartitionState, empty_state
-from streams.producer import KEYS
 from streams.recommend import Recommend
 from tests.support.world import START, plant_events, shop_events, topic_of
 
@@ -37,7 +53,7 @@ def records_of(events: Sequence[InputEvent], partition: int = 1) -> list[Consume
     for event in events:
         topic = topic_of(event)
         number = next(offsets.setdefault(topic, iter(range(10**9))))
-        one = record(topic, getattr(event, KEYS[topic]), event.model_dump_json().encode(), number, partition)
+        one = record(topic, getattr(event, KEY_FIELDS[topic]), event.model_dump_json().encode(), number, partition)
         one.timestamp = int(event.event_time.timestamp() * 1000)  # type: ignore[attr-defined]  # all inputs have it
         made.append(one)
     return made
@@ -68,7 +84,7 @@ def checked(outputs: Sequence[Output], topic: str) -> list[Any]:
 
 @pytest.fixture(scope="module")
 def pump(trained_home: Path) -> AssetModel:
-    return AssetModel.load(ModelStore(trained_home / "models").load("pump"))
+    return AssetModel(ModelStore(trained_home / "models").load("pump"))
 
 
 @pytest.fixture

@@ -9,14 +9,10 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from models.model_folder import Publication
-from models.signing import sign_alias
-from models.store import ModelStore
-from schemas import Alias, Settings, topic_name
-from schemas.publication import AliasRecord
-from schemas.topics import MODELS
-from streams.model_topic import publish
-from streams.producer import EventProducer
+from models.registry import ModelStore, Publication, sign_alias
+from schemas import MODELS, Alias, AliasRecord, Settings, topic_name
+from streams.kafka import EventProducer
+from streams.serving import publish
 from tests.support.versions import save_as
 from tests.support.world import plant_events, topic_of
 

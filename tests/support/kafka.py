@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import orjson
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
+from aiokafka.errors import UnknownTopicOrPartitionError
 from pydantic import BaseModel
 
 from schemas import TOPICS, Settings, topic_name
-from streams.admin import apply_topics
-from streams.kafka import client_options, partition_counts
+from streams.kafka import administering, apply_topics, client_options, partition_counts
 
 Value = bytes | BaseModel | dict[str, Any] | None
 
@@ -20,6 +21,18 @@ Value = bytes | BaseModel | dict[str, Any] | None
 async def create_topics(settings: Settings, *names: str) -> None:
     """Create these topics of the contract (all of them if none is named) for this test."""
     await apply_topics(settings, [topic for topic in TOPICS if not names or topic.name in names])
+
+
+async def delete_topics(settings: Settings, *names: str) -> None:
+    """Delete these topics (names in the contract), with all their records, until the broker does not know them."""
+    there = [topic_name(settings, name) for name in names]
+    deadline = time.monotonic() + 20.0
+    async with administering(settings) as admin:
+        answer = await admin.delete_topics(there)
+        assert not [code for _, code in answer.topic_error_codes if code not in (0, UnknownTopicOrPartitionError.errno)]
+        while set(there).intersection(await admin.list_topics()):
+            assert time.monotonic() < deadline, f"{there} are still there"
+            await asyncio.sleep(0.02)
 
 
 async def produce(

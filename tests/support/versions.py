@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from models.golden import pack_entries
-from models.model_folder import CARD, Publication, publication_of
-from models.pack import read_pack, write_pack
-from models.store import ModelStore
+from models.packs import pack_entries, read_pack, write_pack
+from models.registry import CARD, ModelStore, Publication, publication_of
 
 
 def shifted(blob: bytes, by: float) -> bytes:

@@ -6,13 +6,12 @@ from itertools import islice, takewhile
 from pathlib import Path
 from typing import Any
 
-from millrace.simulate import PUMP, Event, Plant, Shop
-from models.store import ModelStore
-from models.train_maintenance import train as train_assets
-from models.train_recommender import Sampling
-from models.train_recommender import train as train_recommender
-from schemas import INPUTS, PROFILES, InputEvent, parse_asset_class
-from schemas.topics import CLICKS, ITEMS
+from millrace.demo import PUMP, Event, Plant, Shop
+from models.maintenance.training import train as train_assets
+from models.recommender.training import Sampling
+from models.recommender.training import train as train_recommender
+from models.registry import ModelStore
+from schemas import CLICKS, INPUTS, ITEMS, PROFILES, InputEvent, parse_asset_class
 
 START = 1_700_000_000.0
 

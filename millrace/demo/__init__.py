@@ -1,0 +1,10 @@
+"""A shop and a plant that do not exist, and everything that `make demo` starts for them.
+
+simulators ─► events ─► training ─► supervisor ─► what to try
+May import: every room but millrace.commands.
+"""
+
+from millrace.demo.demo import run_demo
+from millrace.demo.simulate import PUMP, Event, Plant, Shop
+
+__all__ = ["PUMP", "Event", "Plant", "Shop", "run_demo"]

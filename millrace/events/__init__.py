@@ -1,0 +1,24 @@
+"""Events in files and by hand: sent, replayed, read back, dead letters handled.
+
+file or arguments ─► checked events ─► their topics ─► the decision
+May import: schemas, streams, storage.
+"""
+
+from millrace.events.files import Source, merged
+from millrace.events.frontier import draw
+from millrace.events.replay import Pace, Replay, Replayed
+from millrace.events.send import Answer, Decision, EventError, send_bytes, send_event
+
+__all__ = [
+    "Answer",
+    "Decision",
+    "EventError",
+    "Pace",
+    "Replay",
+    "Replayed",
+    "Source",
+    "draw",
+    "merged",
+    "send_bytes",
+    "send_event",
+]

@@ -1,0 +1,164 @@
+"""One event, and what came back: for people who want to see the service answer.
+
+event ─► schema ─► topic ─► wait on the output topics and the quarantine for what it caused ─► decisions with delay
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from schemas import (
+    ALERTS,
+    CLICKS,
+    ITEMS,
+    KEY_FIELDS,
+    MAINTENANCE,
+    RECOMMENDATIONS,
+    SCORES,
+    TELEMETRY,
+    InputEvent,
+    MillraceError,
+    Settings,
+    UnavailableError,
+    dead_letters_of,
+    topic_name,
+)
+from streams.kafka import EventProducer, answering, reading
+
+ANSWERS: dict[str, tuple[str, ...]] = {
+    CLICKS: (RECOMMENDATIONS,),
+    TELEMETRY: (SCORES, ALERTS),
+    MAINTENANCE: (ALERTS,),
+    ITEMS: (),
+}
+EXPECTED = (CLICKS, TELEMETRY)  # the other events only change what is known
+SETTLE_S = 0.1  # a reading may lead to several scores and an alert, all of one batch
+
+
+class EventError(MillraceError):
+    title = "The event was not accepted"
+
+
+class NoDecisionError(UnavailableError):
+    title = "No decision came back"
+
+
+@dataclass(frozen=True)
+class Decision:
+    """An output event and how long after sending it was here."""
+
+    topic: str
+    delay_ms: float
+    event: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Where the event went, and what it caused."""
+
+    topic: str
+    partition: int
+    offset: int
+    acknowledged_ms: float
+    decisions: list[Decision] = field(default_factory=list)
+
+
+async def send_event(settings: Settings, topic: str, event: InputEvent, wait_s: float) -> Answer:
+    """Push the event and wait for the decisions that name it as their cause.
+
+    Raises:
+        EventError: the service quarantined the event; with the reason.
+        NoDecisionError: a click or reading led to nothing within `wait_s`.
+        UnavailableError: the broker or a topic is not there.
+    """
+    key = str(getattr(event, KEY_FIELDS[topic])).encode()
+    return await send_bytes(settings, topic, key, event.model_dump_json(exclude_none=True).encode(), wait_s)
+
+
+async def send_bytes(settings: Settings, topic: str, key: bytes, value: bytes | None, wait_s: float) -> Answer:
+    """As `send_event`, with bytes as they are; none is a tombstone."""
+    answers = (*ANSWERS[topic], dead_letters_of(topic))
+    async with _listening(settings, answers) as listener, EventProducer(settings) as producer:
+        sent = time.perf_counter()
+        metadata = await (await producer.push_bytes(topic, key, value))
+        acknowledged_ms = _milliseconds_since(sent)
+        where = (topic, metadata.partition, metadata.offset)
+        found = await listener.caused_by(*where, sent, wait_s)
+    refused = [decision.event for decision in found if decision.topic == dead_letters_of(topic)]
+    if refused:
+        raise EventError(
+            f"{topic}, partition {metadata.partition}, offset {metadata.offset} is quarantined: {refused[0]['reason']}",
+            f"It is on {dead_letters_of(topic)}: `millrace deadletters list {topic}`.",
+        )
+    if topic in EXPECTED and not found:
+        raise NoDecisionError(
+            f"{topic} has the event (partition {metadata.partition}, offset {metadata.offset}), but nothing came out "
+            f"within {wait_s:g} s.",
+            "See that an edge worker runs (`millrace up`) and has a model for it (`millrace models list`); one that "
+            "has just started or is busy with earlier events needs a longer --wait. Not decided are a repeated "
+            "event_id; a reading none of whose sensor names is known to its asset class, that has no number for any, "
+            "or lacks its regime; one older than the asset's present life; and one of an asset out of service. "
+            "millrace_skipped_total at the metrics address of the edge worker counts the reason: `edge` under "
+            "`metrics` in MILLRACE_HOME/run.json, or port MILLRACE_METRICS_PORT.",
+        )
+    return Answer(*where, acknowledged_ms, found)
+
+
+@asynccontextmanager
+async def _listening(settings: Settings, topics: Sequence[str]) -> AsyncIterator[_Listener]:
+    """To output topics, from their present ends on."""
+    names = {topic_name(settings, topic): topic for topic in topics}
+    with answering(settings):
+        async with reading(settings, list(names)) as reader:
+            for partition, end in (await reader.end_offsets(list(reader.assignment()))).items():
+                reader.seek(partition, end)
+            yield _Listener(settings, names, reader)
+
+
+@dataclass(frozen=True)
+class _Listener:
+    settings: Settings
+    names: Mapping[str, str]  # on the broker -> in the contract
+    reader: Any
+
+    async def caused_by(self, topic: str, partition: int, offset: int, sent: float, wait_s: float) -> list[Decision]:
+        found: list[Decision] = []
+        deadline = time.perf_counter() + wait_s
+        while (left_s := deadline - time.perf_counter()) > 0:
+            batches = await self.reader.getmany(timeout_ms=int(left_s * 1000) + 1)
+            delay_ms = _milliseconds_since(sent)
+            fresh = [
+                Decision(self.names[record.topic], delay_ms, event)
+                for records in batches.values()
+                for record in records
+                if (event := _event(record)) and _cause(event) == (partition, offset)
+                if event["caused_by"]["topic"] in (topic, topic_name(self.settings, topic))
+            ]
+            if fresh and not found:
+                deadline = min(deadline, time.perf_counter() + SETTLE_S)
+            found += fresh
+        return found
+
+
+def _event(record: Any) -> dict[str, Any] | None:
+    """The output event, or for a dead letter its cause and reason from the headers."""
+    headers = {name.removeprefix("__streams.errors."): text for name, text in record.headers}
+    if "message" in headers:
+        cause = {name: int(headers[name]) for name in ("partition", "offset")}
+        return {"reason": headers["message"].decode(), "caused_by": {"topic": headers["topic"].decode(), **cause}}
+    event = orjson.loads(record.value) if record.value else None
+    return event if isinstance(event, dict) and "caused_by" in event else None
+
+
+def _cause(event: dict[str, Any]) -> tuple[int, int]:
+    return event["caused_by"]["partition"], event["caused_by"]["offset"]
+
+
+def _milliseconds_since(start: float) -> float:
+    return (time.perf_counter() - start) * 1e3

@@ -1,0 +1,162 @@
+"""From checked events of one asset class to the columns that the kernels read.
+
+Telemetry | Maintenance ─► Encoder ─► EventBatch
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from math import isfinite
+from operator import itemgetter
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from models.maintenance.log_memory import ERROR, KINDS, NO_CODE, READING, WINDOW_END, WINDOW_START
+from models.maintenance.observe import EventBatch
+from schemas import AssetClass, FailureTarget, Maintenance, Telemetry
+
+AssetEvent = Telemetry | Maintenance
+TAGS = 0x4000  # of windows, see models.maintenance.windows
+ABSENT: Any = float("nan")  # stands for a reading that was not given; told from a NaN that was by identity
+
+
+@dataclass(frozen=True)
+class Beside:
+    """What readings had beside numbers of sensors that the class names."""
+
+    unknown: int = 0  # readings whose names it does not name
+    not_numbers: int = 0  # values of known ones that are no finite number, and not null
+    unusable: Mapping[int, str] = field(default_factory=dict)  # places of events without any number, and why
+
+
+def components_of(asset_class: AssetClass) -> list[str]:
+    target = asset_class.target
+    return list(target.components) if isinstance(target, FailureTarget) else []
+
+
+class Encoder:
+    """Encodes events of one asset class. Readings, errors and components that it does not name are left out.
+
+    `beside` is what the readings of the last call had beside what was encoded.
+    """
+
+    beside = Beside()
+
+    def __init__(self, asset_class: AssetClass) -> None:
+        self._names = [*asset_class.sensors, *asset_class.regime, *asset_class.constants]
+        self._cuts = np.cumsum([len(asset_class.sensors), len(asset_class.regime)])
+        pick = itemgetter(*self._names)
+        self._pick = pick if len(self._names) > 1 else lambda readings: (pick(readings),)
+        components = components_of(asset_class)
+        self._error_code = {code: place for place, code in enumerate(asset_class.errors)}
+        self._component_code: dict[str | None, int] = {
+            component: len(asset_class.errors) + place for place, component in enumerate(components)
+        }
+        self._component_code[None] = len(asset_class.errors) + len(components)
+
+    def __call__(self, events: Sequence[AssetEvent], arrived_s: Sequence[float] | None = None) -> EventBatch:
+        """The columns of the events, in their order.
+
+        Args:
+            arrived_s: the records' times, epoch seconds, NaN: not known. Only what follows a clock that was set back
+                reads them.
+        """
+        count = len(events)
+        values = self._table(events)
+        readings, variables, constants = (np.ascontiguousarray(part) for part in np.split(values, self._cuts, axis=1))
+        kind = np.fromiter((self._kind(event) for event in events), np.int8, count)
+        return EventBatch(
+            time_s=np.fromiter((event.event_time.timestamp() for event in events), np.float64, count),
+            kind=kind,
+            code=np.fromiter((self._code(event) for event in events), np.int16, count),
+            event_id=_hashes([event.event_id for event in events]),
+            readings=readings,
+            variables=variables,
+            constants=constants,
+            arrived_s=np.full(count, np.nan) if arrived_s is None else np.array(arrived_s, np.float64),
+        )
+
+    def _table(self, events: Sequence[AssetEvent]) -> npt.NDArray[np.float64]:
+        """Values (n, names) of the readings the class names, NaN where there is none; notes what else there was."""
+        values = np.full((len(events), len(self._names)), np.nan)
+        places = [place for place, event in enumerate(events) if isinstance(event, Telemetry)]
+        readings = [event.readings for event in events if isinstance(event, Telemetry)]
+        found = [self._values(one) for one in readings]
+        odd: dict[int, str] = {}
+        count = 0
+        if found:
+            try:
+                table = np.array(found, np.float64)
+                is_plain = (
+                    table.ndim == 2
+                    and not np.isinf(table).any()
+                    and all(
+                        found[place][column] in (None, ABSENT)
+                        for place, column in np.argwhere(np.isnan(table)).tolist()
+                    )
+                )
+            except (TypeError, ValueError, OverflowError):
+                is_plain = False
+            if not is_plain:
+                table, odd, count = self._numbers(found)
+            values[places] = table
+        given = sum(map(len, readings)) - sum(len(self._names) - row.count(ABSENT) for row in found)
+        self.beside = Beside(given, count, {places[place]: why for place, why in odd.items()})
+        return values
+
+    def _numbers(self, found: Sequence[tuple[Any, ...]]) -> tuple[npt.NDArray[np.float64], dict[int, str], int]:
+        """The numbers among the values, why a reading has none though it was given some, and how many were none."""
+        table, odd, count = np.full((len(found), len(self._names)), np.nan), dict[int, str](), 0
+        for place, row in enumerate(found):
+            first = ""
+            for column, value in enumerate(row):
+                number = _number(value)
+                if number is not None:
+                    table[place, column] = number
+                elif value is not None and value is not ABSENT:
+                    count += 1
+                    first = first or f"{value!r:.60} is no number - at readings.{self._names[column]}"
+            if first and np.isnan(table[place]).all():
+                odd[place] = first
+        return table, odd, count
+
+    def _values(self, readings: Mapping[str, Any]) -> tuple[Any, ...]:
+        try:
+            return self._pick(readings)
+        except KeyError:
+            return tuple(readings.get(name, ABSENT) for name in self._names)
+
+    @staticmethod
+    def _kind(event: AssetEvent) -> int:
+        return READING if isinstance(event, Telemetry) else KINDS.index(event.kind)
+
+    def _code(self, event: AssetEvent) -> int:
+        if isinstance(event, Telemetry):
+            return NO_CODE
+        if KINDS.index(event.kind) in (WINDOW_START, WINDOW_END):
+            return int(_hashes([event.code])[0] % np.uint64(TAGS - 1)) + 1 if event.code else 0
+        if KINDS.index(event.kind) == ERROR:
+            return self._error_code.get(event.code or "", NO_CODE)
+        return self._component_code.get(event.component, NO_CODE)
+
+
+def _number(value: Any) -> float | None:
+    """A finite number, or text that is one, as JSON of many gateways has it."""
+    if value is None or isinstance(value, (list, dict)):
+        return None
+    try:
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return number if isfinite(number) else None
+
+
+def _hashes(texts: Sequence[str]) -> npt.NDArray[np.uint64]:
+    """64 bits of BLAKE2b of each id, never 0: 0 is an empty place in the ring of a row."""
+    digests = b"".join([blake2b(text.encode(), digest_size=8).digest() for text in texts])
+    found = np.frombuffer(digests, "<u8").astype(np.uint64)
+    return np.where(found == 0, np.uint64(1), found)

@@ -1,0 +1,99 @@
+"""The 90 % interval of a remaining life.
+
+out-of-fold residuals ─► quantile forests ─► conformal offset per bin of the prediction ─► low, high
+
+Quantile forests on the capped life itself fail silently: more than 5 % of the targets equal the cap, so the upper
+quantile never splits; residuals have no such atom. The offsets make the coverage hold (conformalised quantile
+regression, Romano et al. 2019). With few readings a table of residual quantiles serves instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from models.arrays import Floats
+from models.packs import Scorer
+
+COVERAGE = 0.9
+EDGES = np.array([20.0, 45.0, 80.0, 105.0]) / 125  # of the bins, as shares of the cap
+TABLE_BINS = 8
+FEW = 200  # rows of a bin that weigh as much as the offset of all bins
+ROLES = ("low", "high")
+
+
+@dataclass(frozen=True)
+class Interval:
+    """Bounds are value + forest (when there are forests) + the offset of the value's bin, within 0 and cap."""
+
+    edges: Floats  # (B - 1,)
+    low: Floats  # (B,)
+    high: Floats  # (B,)
+    cap: float
+    has_forests: bool
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        return ROLES if self.has_forests else ()
+
+    def to_json(self) -> dict[str, Any]:
+        arrays = {"edges": self.edges.tolist(), "low": self.low.tolist(), "high": self.high.tolist()}
+        return arrays | {"cap": self.cap, "has_forests": self.has_forests}
+
+    @classmethod
+    def from_json(cls, given: Mapping[str, Any]) -> Interval:
+        edges, low, high = (np.array(given[name], np.float64) for name in ("edges", "low", "high"))
+        return cls(edges, low, high, float(given["cap"]), bool(given["has_forests"]))
+
+    def of(
+        self, features: npt.NDArray[np.float32], value: Floats, scorers: Mapping[str, Scorer]
+    ) -> tuple[Floats, Floats]:
+        """Lower and upper bounds (n,) for feature rows (n, F) and values (n,)."""
+        low = high = np.zeros(len(value))
+        if self.has_forests:
+            rows = with_value(features, value)
+            low, high = scorers["low"].score(rows), scorers["high"].score(rows)
+        return self.bounds(value, low, high)
+
+    def bounds(self, value: Floats, low: Floats, high: Floats) -> tuple[Floats, Floats]:
+        """The same from what the forests said."""
+        place = np.digitize(value, self.edges)
+        lower = np.clip(value + low + self.low[place], 0, self.cap)
+        upper = np.clip(value + high + self.high[place], 0, self.cap)
+        return np.minimum(lower, value), np.maximum(upper, value)
+
+
+def with_value(features: npt.NDArray[np.float32], value: Floats) -> npt.NDArray[np.float32]:
+    """Rows of the quantile forests: the feature row and the filtered value."""
+    return np.ascontiguousarray(np.column_stack([features, value.astype(np.float32)]))
+
+
+def conformal(value: Floats, residual: Floats, low: Floats, high: Floats, cap: float) -> Interval:
+    """Offsets per bin, from out-of-fold values, residuals (true minus value) and bounds of the residuals."""
+    edges = EDGES * cap
+    excess = np.maximum(low - residual, residual - high)
+    overall = np.quantile(excess, COVERAGE)
+    offset = np.full(len(edges) + 1, overall)
+    place = np.digitize(value, edges)
+    for one in range(len(offset)):
+        inside = excess[place == one]
+        if len(inside) > 20:
+            share = len(inside) / (len(inside) + FEW)
+            level = min(1.0, COVERAGE * (1 + 1 / len(inside)))
+            offset[one] = share * np.quantile(inside, level) + (1 - share) * overall
+    return Interval(edges, -offset, offset, cap, has_forests=True)
+
+
+def tabled(value: Floats, residual: Floats, cap: float) -> Interval:
+    """Quantiles of the residuals in eight bins of the value."""
+    edges = np.unique(np.quantile(value, np.linspace(0, 1, TABLE_BINS + 1)[1:-1]))
+    place = np.digitize(value, edges)
+    tails = ((1 - COVERAGE) / 2, (1 + COVERAGE) / 2)
+    overall = np.quantile(residual, tails)
+    table = [np.quantile(residual[place == b], tails) if (place == b).any() else overall for b in range(len(edges) + 1)]
+    low, high = np.array(table).T
+    return Interval(edges, low, high, cap, has_forests=False)

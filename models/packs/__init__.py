@@ -1,0 +1,25 @@
+"""What a forest is when it serves: packs, one file of flat tables each, and what scores rows with them.
+
+pack (bytes) ─► read_pack ─► Scorer ─► scores
+May import: models.kernel. No library that trains.
+"""
+
+from models.packs.anatomy import anatomy_of
+from models.packs.golden import check_golden, make_golden, pack_entries
+from models.packs.pack import LINKS, RESTORE, PackHeader, changed, pack_sha256, read_pack, write_pack
+from models.packs.scorer import Scorer
+
+__all__ = [
+    "LINKS",
+    "RESTORE",
+    "PackHeader",
+    "Scorer",
+    "anatomy_of",
+    "changed",
+    "check_golden",
+    "make_golden",
+    "pack_entries",
+    "pack_sha256",
+    "read_pack",
+    "write_pack",
+]

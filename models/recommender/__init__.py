@@ -1,0 +1,51 @@
+"""Which items for this user now: users' rows, the catalogue view, candidates, features, ranking.
+
+clicks ─► advance (users' rows) ─► Queries ─► candidates ─► features ─► Scorer ─► Rankings
+May import: models.registry, models.packs, the top of models. Its training is a room of its own.
+"""
+
+from models.recommender.catalogue import CatalogueView, context_fingerprint
+from models.recommender.challenger import RankChallenger
+from models.recommender.clicks import ClickArrays, encode_clicks, feed_clicks, feed_items
+from models.recommender.features import feature_names
+from models.recommender.feed import ClickRecord, FeedError, ItemRecord, encode_record
+from models.recommender.hashing import halves, stable_hash
+from models.recommender.ranking import choose_best
+from models.recommender.recommender import LIST_LENGTH, STRATEGIES, Candidates, Queries, Recommender, queries_of
+from models.recommender.repeats import REMEMBERED, Repeats
+from models.recommender.snapshot import SnapshotError
+from models.recommender.users import EARLIER_USERS, PREFIX, USER, USER_BOUNDS, USER_LAYOUT, Steps, advance
+
+__all__ = [
+    "EARLIER_USERS",
+    "LIST_LENGTH",
+    "PREFIX",
+    "REMEMBERED",
+    "STRATEGIES",
+    "USER",
+    "USER_BOUNDS",
+    "USER_LAYOUT",
+    "Candidates",
+    "CatalogueView",
+    "ClickArrays",
+    "ClickRecord",
+    "FeedError",
+    "ItemRecord",
+    "Queries",
+    "RankChallenger",
+    "Recommender",
+    "Repeats",
+    "SnapshotError",
+    "Steps",
+    "advance",
+    "choose_best",
+    "context_fingerprint",
+    "encode_clicks",
+    "encode_record",
+    "feature_names",
+    "feed_clicks",
+    "feed_items",
+    "halves",
+    "queries_of",
+    "stable_hash",
+]

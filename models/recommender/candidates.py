@@ -1,0 +1,140 @@
+"""Candidates: the items that are worth a score, chosen from the evidence by quotas, then from the hot lists.
+
+evidence ─► own items in or out ─► best of each generator ─► hot and new items ─► rows in the catalogue
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from models.jit import njit
+from models.recommender.arrays import HOT_LENGTH, HOT_LISTS
+from models.recommender.evidence import (
+    AFTER,
+    AFTER_LAST,
+    COLUMNS,
+    COSINE,
+    DIRECTED,
+    NEIGHBOURS,
+    NEIGHBOURS_AFTER,
+    NEIGHBOURS_RECENT,
+    RECENT,
+    ROWS,
+    SECOND_ORDER,
+    TOGETHER_LAST,
+    row_of,
+)
+from models.recommender.hot_lists import push_top
+from models.recommender.item_life import may_be_shown
+from models.recommender.users import PREFIX
+from schemas import RecommenderProfile
+
+GENERATORS = np.array(
+    [
+        NEIGHBOURS,
+        NEIGHBOURS_RECENT,
+        NEIGHBOURS_AFTER,
+        AFTER,
+        COSINE,
+        AFTER_LAST,
+        RECENT,
+        TOGETHER_LAST,
+        DIRECTED,
+        SECOND_ORDER,
+    ]
+)
+
+FURTHER_ROWS = HOT_LISTS * HOT_LENGTH + PREFIX  # items that `choose` may be the first to touch
+
+
+class Choice(NamedTuple):
+    """The part of the profile that choosing needs, under the profile's names; quotas in the order of GENERATORS."""
+
+    max_candidates: int
+    min_candidates: int
+    own_items: bool
+    hot_items: int
+    new_items: int
+    quotas: tuple[int, ...]
+
+
+def build_choice(profile: RecommenderProfile) -> Choice:
+    quotas = tuple(getattr(profile.quotas, COLUMNS[generator]) for generator in GENERATORS.tolist())
+    return Choice._make([*(getattr(profile, name) for name in Choice._fields[:-1]), quotas])
+
+
+@njit(cache=True, inline="always")
+def take(view, scratch, item, now, chosen, count):
+    """Add the item to the chosen ones, if it may be and is not yet. Returns the new count."""
+    row = row_of(scratch.place, scratch.evidence, scratch.touched, scratch.state, item)
+    if row == len(scratch.evidence) - 1 or scratch.chosen[row] != 0 or not may_be_shown(view.items, item, now):
+        return count
+    scratch.chosen[row] = 1
+    chosen[count] = item
+    return count + 1
+
+
+@njit(cache=True)
+def settle_own_items(view, choice, scratch, query, chosen):
+    """The session's own items are the first candidates, newest first, or none at all."""
+    count = 0
+    for age in range(query.length):
+        item = query.prefix[query.length - 1 - age]
+        if item < 0:
+            continue
+        if choice.own_items:
+            count = take(view, scratch, item, query.now, chosen, count)
+        else:
+            scratch.chosen[row_of(scratch.place, scratch.evidence, scratch.touched, scratch.state, item)] = 1
+    return count
+
+
+@njit(cache=True)
+def choose_by_evidence(view, choice, scratch, now, chosen, count):
+    """The best of each generator that no earlier one chose."""
+    best = np.empty(choice.max_candidates, np.float32)
+    rows = np.empty(choice.max_candidates, np.int32)
+    for generator in range(len(choice.quotas)):
+        quota = min(choice.quotas[generator], choice.max_candidates - count)
+        if quota <= 0:
+            continue
+        column, found = GENERATORS[generator], 0
+        for row in range(scratch.state[ROWS]):
+            score = scratch.evidence[row, column]
+            if score > 0 and (found < quota or score > best[0]) and scratch.chosen[row] == 0:
+                found = push_top(best, rows, found, quota, score, row)
+        for place in range(found):
+            count = take(view, scratch, scratch.touched[rows[place]], now, chosen, count)
+    return count
+
+
+@njit(cache=True)
+def choose_hot(view, scratch, kind, now, quota, maximum, chosen, count):
+    """Up to `quota` further items of a hot list."""
+    goal = min(count + quota, maximum)
+    for place in range(view.hot_length[kind]):
+        if count >= goal:
+            break
+        count = take(view, scratch, view.hot[kind, place], now, chosen, count)
+    return count
+
+
+@njit(cache=True)
+def choose(view, choice, scratch, query, chosen):
+    """Write the candidates (rows in the catalogue, at most `maximum`) to `chosen`; returns how many."""
+    scratch.chosen[: scratch.state[ROWS] + FURTHER_ROWS] = 0  # not all of it: that would sweep the cache
+    now = query.now
+    for row in range(scratch.state[ROWS]):  # what may not be shown must not use up a quota
+        scratch.chosen[row] = not may_be_shown(view.items, scratch.touched[row], now)
+    count = settle_own_items(view, choice, scratch, query, chosen)
+    count = choose_by_evidence(view, choice, scratch, now, chosen, count)
+    for kind in range(3):
+        count = choose_hot(view, scratch, kind, now, choice.hot_items, choice.max_candidates, chosen, count)
+    count = choose_hot(view, scratch, 3, now, choice.new_items, choice.max_candidates, chosen, count)
+    for kind in range(3, -1, -1):
+        count = choose_hot(
+            view, scratch, kind, now, choice.min_candidates - count, choice.max_candidates, chosen, count
+        )
+    return count

@@ -1,0 +1,286 @@
+"""The catalogue view: what every worker knows about all users and items, a pure function of the click feed.
+
+feed record ─► ignore what is known (offset per input partition) ─► rows of the items ─► kernels ─► arrays
+
+Two views that applied the same records are equal bit for bit, whether rebuilt or continued from a snapshot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from zlib import crc32
+
+import numpy as np
+import numpy.typing as npt
+
+from models.jit import njit
+from models.recommender import snapshot
+from models.recommender.arrays import (
+    CLICKS,
+    EVENTS,
+    ITEM,
+    ITEMS,
+    NOW,
+    SESSIONS,
+    WAITING,
+    Arrays,
+    build_arrays,
+    build_clock,
+)
+from models.recommender.feed import CLICK_KIND, ITEM_KIND, REMOVED, ClickRecord, ItemRecord, decode_record
+from models.recommender.hashing import find, halves, insert, rebuilt, stable_hash
+from models.recommender.hot_lists import apply_clicks, apply_items
+from models.recommender.scratch import Scratch, build_scratch
+from models.recommender.trending import trending
+from schemas import RecommenderProfile
+
+PER_ITEM = ("items", "popularity", "context", "waiting")
+
+
+def context_fingerprint(profile: RecommenderProfile) -> int:
+    """Tells whether the codes in a feed record mean what this profile means by them."""
+    return crc32(repr([(c.name, c.values) for c in profile.context_popularity]).encode())
+
+
+@njit(cache=True)
+def _register(items, table, keys, count, new):
+    """Row of each key, in order of first appearance; `new` receives where the new ones are. Returns rows, new count."""
+    rows = np.empty(len(keys), np.int64)
+    added = 0
+    for place in range(len(keys)):
+        row = find(table, items, keys[place])
+        if row < 0:
+            row = count + added
+            items[row].key = keys[place]
+            items[row].is_available = 1
+            insert(table, keys[place], row)
+            new[added] = place
+            added += 1
+        rows[place] = row
+    return rows, added
+
+
+class CatalogueView:
+    """Statistics of all clicks, in arrays. Not for several threads."""
+
+    def __init__(self, profile: RecommenderProfile) -> None:
+        self.profile = profile
+        self.arrays: Arrays = build_arrays(profile)
+        self.clock = build_clock(profile)
+        self.item_ids: list[str] = []
+        self.positions: dict[tuple[int, int], int] = {}
+        self.feed_offset = 0
+        self.feed_id = ""  # which feed the offset is of; empty: not known
+        self._context = context_fingerprint(profile)
+        self._scratch: Scratch | None = None
+
+    # ---- facts
+
+    @property
+    def items(self) -> int:
+        return len(self.item_ids)
+
+    @property
+    def clicks(self) -> int:
+        return int(self.arrays.counters[CLICKS])
+
+    @property
+    def time(self) -> float:
+        """The newest time, in the clock of the profile."""
+        return float(self.arrays.clocks[NOW])
+
+    @property
+    def event_time(self) -> float:
+        """The newest event time, epoch seconds."""
+        return float(self.arrays.clocks[EVENTS])
+
+    def row_of(self, item_id: str) -> int:
+        """Row of an item, or -1."""
+        return int(find(self.arrays.item_table, self.arrays.items, np.uint64(stable_hash(item_id))))
+
+    def query_time(self, event_times: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Times of queries in the clock of the profile: not before the newest click, or its item would not decay."""
+        if self.clock.counts_sessions:
+            return np.full(len(event_times), float(self.arrays.counters[SESSIONS]))
+        return np.maximum(event_times, self.time)
+
+    # ---- changes
+
+    def apply(self, record: bytes | ClickRecord | ItemRecord, feed_offset: int | None = None) -> int:
+        """Apply one record of the feed; what was applied before, by input partition and offset, is ignored.
+
+        Args:
+            feed_offset: where the record lies in the feed; kept as the next offset to read.
+
+        Returns:
+            How many clicks or item changes were new.
+
+        Raises:
+            FeedError: bytes that are no feed record.
+        """
+        found = decode_record(record) if isinstance(record, bytes | bytearray | memoryview) else record
+        source = (CLICK_KIND if isinstance(found, ClickRecord) else ITEM_KIND, found.partition)
+        beyond = self.positions.get(source, -1)
+        applied = 0
+        if found.last_offset > beyond:
+            if isinstance(found, ClickRecord):
+                applied = self._apply_clicks(found, beyond)
+            else:
+                applied = self._apply_items(found, beyond)
+            self.positions[source] = found.last_offset
+        if feed_offset is not None:
+            self.feed_offset = feed_offset + 1
+        return applied
+
+    def _apply_clicks(self, record: ClickRecord, beyond: int) -> int:
+        rows = self._rows(record, beyond)
+        codes = record.codes
+        if record.context != self._context:
+            codes = np.full((len(rows), len(self.profile.context_popularity)), 255, np.uint8)
+        if record.users is None or record.is_repeated is None:  # of before: a session stands for its user
+            users, is_repeated = halves(record.sessions), np.zeros(len(rows), np.uint8)
+        else:
+            users, is_repeated = record.users, record.is_repeated
+        clicks = (record.offsets, record.sessions, rows, record.times, codes, users, is_repeated)
+        return int(apply_clicks(self.arrays, self.clock, beyond, clicks))
+
+    def _apply_items(self, record: ItemRecord, beyond: int) -> int:
+        rows = self._rows(record, beyond)
+        is_removed = record.categories == np.uint64(REMOVED)
+        changes = (record.offsets, rows, record.times, record.published, record.is_available, is_removed)
+        return int(apply_items(self.arrays, self.clock, beyond, changes))
+
+    def _rows(self, record: ClickRecord | ItemRecord, beyond: int) -> npt.NDArray[np.int64]:
+        """Rows of the record's items, -1 where the offset is not beyond; new items are added."""
+        fresh = np.flatnonzero(record.offsets > beyond)
+        keys = record.items[fresh]
+        if self.items + len(keys) > self.profile.max_items:
+            self._forget(self.profile.max_items // 2)
+        self._reserve(self.items + len(keys))
+        new = np.empty(len(keys), np.int64)
+        found, added = _register(self.arrays.items, self.arrays.item_table, keys, self.items, new)
+        self.item_ids.extend(record.item_ids[int(place)] for place in fresh[new[:added]])
+        self.arrays.counters[ITEMS] = self.items
+        rows = np.full(len(record.offsets), -1, np.int64)
+        rows[fresh] = found
+        return rows
+
+    def _reserve(self, items: int) -> None:
+        """Room for so many items, by doubling."""
+        capacity = len(self.arrays.items)
+        if items <= capacity:
+            return
+        while capacity < items:
+            capacity *= 2
+        grown = {}
+        for name in PER_ITEM:
+            old = getattr(self.arrays, name)
+            grown[name] = np.zeros((capacity, *old.shape[1:]), old.dtype)
+            grown[name][: len(old)] = old
+        size = 1 << (2 * capacity - 1).bit_length()
+        self.arrays = self.arrays._replace(**grown, item_table=rebuilt(size, grown["items"], self.items))
+        self._scratch = None
+
+    def _forget(self, keep: int) -> None:
+        """Keep the `keep` items seen last; the rows of the others are taken by those behind them."""
+        arrays, count = self.arrays, self.items
+        if count <= keep:
+            return
+        seen = np.maximum(arrays.items["last"][:count], arrays.items["first"][:count])
+        kept = np.sort(np.argsort(-seen, kind="stable")[:keep])
+        row_now = np.full(count + 1, -1, np.int32)  # the last one stands for -1
+        row_now[kept] = np.arange(keep, dtype=np.int32)
+        waiting = row_now[arrays.waiting[: arrays.counters[WAITING]]]
+        for name in PER_ITEM:
+            array = getattr(arrays, name)
+            array[:keep] = array[kept]
+            array[keep:count] = np.zeros((), array.dtype)
+        waiting = waiting[waiting >= 0]
+        arrays.waiting[: len(waiting)] = waiting
+        arrays.counters[WAITING] = len(waiting)
+        arrays.session_items[:] = row_now[arrays.session_items]
+        arrays.new_ring[:] = row_now[arrays.new_ring]
+        for kind, length in enumerate(arrays.hot_length):
+            left = row_now[arrays.hot[kind, :length]]
+            left = left[left >= 0]
+            arrays.hot[kind, : len(left)] = left
+            arrays.hot_length[kind] = len(left)
+        self.item_ids = [self.item_ids[row] for row in kept]
+        self.arrays = arrays._replace(item_table=rebuilt(len(arrays.item_table), arrays.items, keep))
+
+    # ---- questions
+
+    @property
+    def scratch(self) -> Scratch:
+        """Working memory that fits the arrays."""
+        if self._scratch is None:
+            self._scratch = build_scratch(len(self.arrays.items), len(self.arrays.sessions))
+        return self._scratch
+
+    def trending(self, count: int = 20, time: float | None = None) -> list[tuple[str, float]]:
+        """The most clicked items that may be shown, best first, with decayed clicks.
+
+        Args:
+            time: in the clock of the profile; now, if not given.
+        """
+        found = trending(self.arrays, count, self.time if time is None else time, self.event_time)
+        return [(self.item_ids[row], score) for row, score in zip(*(part.tolist() for part in found), strict=True)]
+
+    def trending_rows(self, count: int, now: float | None = None) -> list[int]:
+        """Rows of the most clicked items, best first; the ones seen first last fill up an empty shop.
+
+        Args:
+            now: epoch seconds: items that are published later are not there.
+        """
+        rows: list[int] = trending(self.arrays, count, self.time, self.event_time if now is None else now)[0].tolist()
+        return rows
+
+    # ---- snapshots
+
+    def save(self, path: Path) -> None:
+        """Write a snapshot, atomically."""
+        self.frozen()(path)
+
+    def frozen(self) -> Callable[[Path], None]:
+        """What writes a snapshot of the view as it is now; may be called later, and in another thread."""
+        arrays = {n: (a[: self.items] if n in PER_ITEM else a) for n, a in self.arrays._asdict().items()}
+        del arrays["item_table"]
+        arrays = {name: array.copy() for name, array in arrays.items()}
+        names, profile = self.item_ids.copy(), self.profile
+        positions = [[*source, offset] for source, offset in sorted(self.positions.items())]
+        facts = {"feed_offset": self.feed_offset, "positions": positions, "feed_id": self.feed_id}
+
+        def write(path: Path) -> None:
+            ids = [text.encode() for text in names]
+            arrays["id_lengths"] = np.array([len(text) for text in ids], np.uint32)
+            arrays["id_text"] = np.frombuffer(b"".join(ids), np.uint8)
+            snapshot.save(path, profile, facts, arrays)
+
+        return write
+
+    @classmethod
+    def load(cls, path: Path, profile: RecommenderProfile) -> CatalogueView:
+        """The view of a snapshot; go on with the feed at `feed_offset`.
+
+        Raises:
+            SnapshotError: it cannot be used; build a new view and read the feed from its beginning.
+        """
+        facts, arrays = snapshot.load(path, profile)
+        view = cls(profile)
+        ends = np.cumsum(arrays.pop("id_lengths"), dtype=np.int64)
+        text = arrays.pop("id_text").tobytes()
+        view._reserve(len(ends))
+        for name in PER_ITEM:
+            getattr(view.arrays, name)[: len(ends)] = arrays.pop(name)
+        view.arrays = view.arrays._replace(**arrays)
+        size = len(view.arrays.item_table)
+        view.arrays = view.arrays._replace(item_table=rebuilt(size, view.arrays.items, len(ends)))
+        view.item_ids = [text[a:b].decode() for a, b in zip([0, *ends[:-1]], ends, strict=True)] if len(ends) else []
+        view.positions = {(kind, partition): offset for kind, partition, offset in facts["positions"]}
+        view.feed_offset = facts["feed_offset"]
+        view.feed_id = facts.get("feed_id", "")  # snapshots of the version before do not know it
+        return view
+
+
+__all__ = ["ITEM", "CatalogueView", "Scratch", "context_fingerprint"]

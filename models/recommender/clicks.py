@@ -1,0 +1,150 @@
+"""Clicks and items as arrays: what the events of a batch look like to the kernels, and to the click feed.
+
+[Click] ─► encode_clicks ─► ClickArrays ─► users.advance ─► Steps ─► feed_clicks ─► ClickRecord
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from models.recommender.catalogue import context_fingerprint
+from models.recommender.feed import REMOVED, ClickRecord, ItemRecord
+from models.recommender.hashing import halves, stable_hash
+from models.recommender.users import Moves, Steps
+from schemas import Click, Item, RecommenderProfile
+
+NO_CODE = 255
+TEXT_VALUES = 4096  # a text among the context features is the number hash modulo this
+
+
+@dataclass(frozen=True)
+class ClickArrays:
+    """n clicks in order of arrival; C context features, K context fields whose popularity is counted."""
+
+    moves: Moves
+    codes: npt.NDArray[np.uint8]  # (n, K) columns of context popularity; 255: none
+    context: npt.NDArray[np.float32]  # (n, C) missing = NaN
+    item_ids: list[str]
+    fingerprint: int  # of the context fields
+
+    def __len__(self) -> int:
+        return len(self.item_ids)
+
+
+def encode_clicks(profile: RecommenderProfile, clicks: Sequence[Click]) -> ClickArrays:
+    """The clicks as arrays."""
+    hashes = np.array(
+        [
+            (
+                stable_hash(c.event_id),
+                stable_hash(c.user_id),
+                stable_hash(c.session_id) if c.session_id else 0,
+                stable_hash(c.item_id),
+            )
+            for c in clicks
+        ],
+        np.uint64,
+    ).reshape(len(clicks), 4)
+    events, users, session_ids, items = np.ascontiguousarray(hashes.T)
+    times = np.array([c.event_time.timestamp() for c in clicks], np.float64)
+    context = np.array([[_feature(c.context.get(name)) for name in profile.context] for c in clicks], np.float32)
+    context = context.reshape(len(clicks), len(profile.context))
+    if profile.hour_of_day:
+        context = np.column_stack([context, ((times / 3600.0) % 24.0).astype(np.float32)])
+    return ClickArrays(
+        Moves(events, users, session_ids, items, times),
+        _codes(profile, clicks),
+        context,
+        [c.item_id for c in clicks],
+        context_fingerprint(profile),
+    )
+
+
+def _feature(value: Any) -> float:
+    if isinstance(value, str):
+        return float(stable_hash(value) % TEXT_VALUES)
+    return float("nan") if value is None else float(value)
+
+
+def _code(value: Any, values: int) -> int:
+    """Which of the field's values; numbers are clipped, texts hashed."""
+    if isinstance(value, str):
+        return stable_hash(value) % values
+    return int(min(max(value, 0), values - 1))
+
+
+def _codes(profile: RecommenderProfile, clicks: Sequence[Click]) -> npt.NDArray[np.uint8]:
+    codes = np.full((len(clicks), len(profile.context_popularity)), NO_CODE, np.uint8)
+    first = 0
+    for column, field in enumerate(profile.context_popularity):
+        for row, click in enumerate(clicks):
+            value = click.context.get(field.name)
+            if value is not None:
+                codes[row, column] = first + _code(value, field.values)
+        first += field.values
+    return codes
+
+
+def feed_clicks(clicks: ClickArrays, steps: Steps, partition: int, offsets: npt.NDArray[np.int64]) -> ClickRecord:
+    """The feed record of the accepted clicks of a batch.
+
+    Args:
+        offsets: (n,) input offsets of all clicks, rising.
+    """
+    which = np.flatnonzero(steps.is_accepted)
+    return ClickRecord(
+        partition=partition,
+        first_offset=int(offsets[0]),
+        last_offset=int(offsets[-1]),
+        offsets=offsets[which],
+        sessions=steps.sessions[which],
+        items=clicks.moves.items[which],
+        times=steps.times[which],
+        codes=clicks.codes[which],
+        item_ids=[clicks.item_ids[n] for n in which],
+        context=clicks.fingerprint,
+        users=halves(clicks.moves.users[which]),
+        is_repeated=steps.is_repeated[which].astype(np.uint8),
+    )
+
+
+def feed_items(
+    changes: Sequence[tuple[str, Item | None]],
+    partition: int,
+    offsets: npt.NDArray[np.int64],
+    now: float | npt.NDArray[np.float64],
+) -> ItemRecord:
+    """The feed record of item changes.
+
+    Args:
+        changes: item id and what is said of it; None removes the item: it is not available, and forgotten.
+        offsets: (n,) input offsets, rising.
+        now: epoch seconds, (n,) or one for all: of removals, which carry no time of their own (the Kafka timestamp).
+    """
+    nan = float("nan")
+    moments = np.broadcast_to(np.asarray(now, np.float64), (len(changes),)).tolist()
+    return ItemRecord(
+        partition=partition,
+        first_offset=int(offsets[0]),
+        last_offset=int(offsets[-1]),
+        offsets=offsets,
+        items=np.array([stable_hash(item_id) for item_id, _ in changes], np.uint64),
+        times=np.array(
+            [moment if i is None else i.event_time.timestamp() for moment, (_, i) in zip(moments, changes, strict=True)]
+        ),
+        published=np.array([i.published_at.timestamp() if i and i.published_at else nan for _, i in changes]),
+        categories=np.array([_category(item) for _, item in changes], np.uint64),
+        is_available=np.array([item is not None and item.available for _, item in changes], np.uint8),
+        item_ids=[item_id for item_id, _ in changes],
+    )
+
+
+def _category(item: Item | None) -> int:
+    if item is None:
+        return REMOVED
+    return stable_hash(item.category) if item.category else 0

@@ -1,0 +1,172 @@
+"""Users: the row that each user has in the partition state, and the kernel that advances the rows by a batch of clicks.
+
+clicks of a batch ─► advance (in order, a user may occur several times) ─► accepted?, prefix, session key, time
+
+A session ends with another session_id, or, where clicks have none, after `session_silence_s` without a click. Clicks
+are taken in the order of arrival and time never runs backwards: a late click counts at the user's newest time.
+
+`MOST_COUNTED` clicks of a user on an item count for popularity within an hour, under whatever session_id (the view is
+stricter where nobody else clicks the item). They are counted by the item's hash in 128 counters of four bits, so only
+of a user with hundreds of clicks an hour one may be taken for a repeated one.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from models.jit import njit
+from models.recommender.hashing import mixed
+
+PREFIX = 20
+RECENT_EVENTS = 64
+MOST_COUNTED = 15  # what four bits hold
+COUNTED_FOR_S = 3600.0
+USER_LAYOUT = 2  # version of USER for the changelog
+USER = np.dtype(
+    [
+        ("last", "f8"),  # newest event time, epoch seconds
+        ("session", "u8"),  # session key: of user and session_id, or of user and number
+        ("session_id", "u8"),  # stable hash of the session_id; 0: none was given
+        ("prefix", "u8", (PREFIX,)),  # stable hashes of the session's newest items, oldest first
+        ("events", "u8", (RECENT_EVENTS,)),  # ring of stable hashes of event ids, against duplicates
+        ("sessions", "u4"),  # begun so far
+        ("length", "u2"),  # of the prefix
+        ("event", "u2"),  # place in the ring that is written next
+        ("counted_since", "f8"),  # epoch seconds
+        ("counted", "u1", (64,)),  # counters of four bits: clicks on the items whose hash they belong to
+    ],
+    align=True,
+)
+
+# Lowest and highest value, inclusive, that a field of a sound row can hold; NaN never.
+USER_BOUNDS: dict[str, tuple[float, float]] = {
+    "last": (0.0, 7_258_118_400.0),  # the year 2200
+    "session": (0.0, 2.0**64),
+    "session_id": (0.0, 2.0**64),
+    "prefix": (0.0, 2.0**64),
+    "events": (0.0, 2.0**64),
+    "sessions": (0.0, 1e9),
+    "length": (0.0, float(PREFIX)),
+    "event": (0.0, RECENT_EVENTS - 1.0),
+    "counted_since": (0.0, 7_258_118_400.0),
+    "counted": (0.0, 255.0),
+}
+
+
+class _WithCounters:
+    """From layout 1, which had all but the last two fields, at the same places."""
+
+    dtype = np.dtype([USER.descr[place] for place in range(8)])
+
+    def __call__(self, rows: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        wider = np.zeros(len(rows), USER)
+        for name in self.dtype.names or ():
+            wider[name] = rows[name]
+        return wider
+
+
+EARLIER_USERS = {1: _WithCounters()}  # of the rows, by the version of their layout
+
+
+class Steps(NamedTuple):
+    """What each click of a batch came to; n clicks."""
+
+    is_accepted: npt.NDArray[np.bool_]  # (n,) false: a duplicate, nothing was changed
+    prefixes: npt.NDArray[np.uint64]  # (n, 20) item hashes, oldest first, this click's item last, then 0
+    lengths: npt.NDArray[np.int64]  # (n,)
+    sessions: npt.NDArray[np.uint64]  # (n,) session keys
+    times: npt.NDArray[np.float64]  # (n,) epoch seconds: the user's newest time
+    is_repeated: npt.NDArray[np.bool_]  # (n,) the user clicked the item so often lately that it is not popularity
+
+
+class Moves(NamedTuple):
+    """The columns of a batch of clicks that `advance` reads; n clicks."""
+
+    events: Any  # (n,) u8: stable hashes of the event ids; 0: known to be a duplicate
+    users: Any  # (n,) u8
+    session_ids: Any  # (n,) u8; 0: none
+    items: Any  # (n,) u8
+    times: Any  # (n,) f8: epoch seconds
+
+
+@njit(cache=True)
+def _is_duplicate(events, place, event):
+    """Remembers the event otherwise."""
+    for known in range(RECENT_EVENTS):
+        if events[known] == event:
+            return True
+    events[place] = event
+    return False
+
+
+@njit(cache=True)
+def _is_repeated(row, item):
+    """Counts the click otherwise."""
+    if row.last - row.counted_since > COUNTED_FOR_S:
+        row.counted_since = row.last
+        row.counted[:] = 0
+    counter = np.int64(item & np.uint64(0x7F))
+    byte, shift = counter >> 1, 4 * (counter & 1)
+    if (np.int64(row.counted[byte]) >> shift) & MOST_COUNTED == MOST_COUNTED:
+        return True
+    row.counted[byte] += 1 << shift
+    return False
+
+
+@njit(cache=True)
+def _begins_session(row, session_id, time, silence_s):
+    if row.sessions == 0:
+        return True
+    if session_id != 0:
+        return session_id != row.session_id
+    return time - row.last > silence_s
+
+
+@njit(cache=True)
+def _advance(rows, slots, moves, silence_s, prefixes):
+    count = len(slots)
+    is_accepted = np.zeros(count, np.bool_)
+    lengths = np.zeros(count, np.int64)
+    sessions = np.zeros(count, np.uint64)
+    times = np.zeros(count, np.float64)
+    is_repeated = np.zeros(count, np.bool_)
+    for click in range(count):
+        row = rows[slots[click]]
+        if moves.events[click] == 0 or _is_duplicate(row.events, row.event, moves.events[click]):
+            continue
+        row.event = (row.event + 1) % RECENT_EVENTS
+        time, session_id = moves.times[click], moves.session_ids[click]
+        if _begins_session(row, session_id, time, silence_s):
+            row.sessions += 1
+            row.length = 0
+            row.session_id = session_id
+            row.session = mixed(moves.users[click], session_id if session_id != 0 else np.uint64(row.sessions))
+        row.last = max(row.last, time)
+        if row.length == PREFIX:
+            for place in range(PREFIX - 1):
+                row.prefix[place] = row.prefix[place + 1]
+            row.length -= 1
+        row.prefix[row.length] = moves.items[click]
+        row.length += 1
+        is_accepted[click], lengths[click] = True, row.length
+        sessions[click], times[click] = row.session, row.last
+        is_repeated[click] = _is_repeated(row, moves.items[click])
+        for place in range(row.length):
+            prefixes[click, place] = row.prefix[place]
+    return is_accepted, lengths, sessions, times, is_repeated
+
+
+def advance(rows: npt.NDArray[Any], slots: npt.NDArray[np.int64], moves: Moves, silence_s: float) -> Steps:
+    """Advance the users' rows, in place and in order.
+
+    Args:
+        rows: (m,) USER.
+        slots: (n,) row of the user of each click.
+        silence_s: ends a session without a session_id.
+    """
+    prefixes = np.zeros((len(slots), PREFIX), np.uint64)
+    is_accepted, lengths, sessions, times, is_repeated = _advance(rows, slots, moves, silence_s, prefixes)
+    return Steps(is_accepted, prefixes, lengths, sessions, times, is_repeated)

@@ -1,0 +1,106 @@
+"""Aliases: which version of each model serves, in one file that changes in one step.
+
+change_aliases (locked) ─► Changing.move ... ─► aliases.json
+
+The time of the newest change of each alias is kept, of one that was withdrawn too, and it never goes back: so an older
+record of models.v1, played again by whoever may write there, changes nothing.
+"""
+
+from __future__ import annotations
+
+import fcntl
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from models.registry.files import replace_file
+from models.registry.folder import reason
+from schemas import Alias, Aliases, AliasRecord, ModelError
+
+ALIASES, LOCK = "aliases.json", ".aliases.lock"
+KEPT_HISTORY = 20
+FUTURE = timedelta(minutes=5)  # clocks of the machines that promote and serve may differ by this
+STEP = timedelta(microseconds=1)
+Changes = Mapping[str, Mapping[Alias, datetime]]  # model -> alias -> when it was pointed anew
+
+
+@dataclass
+class Changing:
+    """The aliases while they are changed."""
+
+    models: dict[str, dict[Alias, str]]
+    history: dict[str, dict[Alias, list[str]]]
+    changed_at: dict[str, dict[Alias, datetime]]
+
+    def move(self, record: AliasRecord) -> None:
+        """Follows a record, unless a newer one is known."""
+        if is_older(record, self.changed_at.get(record.name, {}).get(record.alias)):
+            return
+        self.changed_at.setdefault(record.name, {})[record.alias] = record.changed_at
+        of_name = self.models.setdefault(record.name, {})
+        before = of_name.get(record.alias)
+        if record.version is None:
+            of_name.pop(record.alias, None)
+        elif before != record.version:
+            of_name[record.alias] = record.version
+            if before:
+                of = self.history.setdefault(record.name, {})
+                of[record.alias] = [before, *of.get(record.alias, [])][:KEPT_HISTORY]
+
+
+def remember(folder: Path, record: AliasRecord) -> None:
+    """Keeps the time of a record that counts and cannot be followed, so that no older one is followed in its place."""
+    with change_aliases(folder) as changing:
+        of_name = changing.changed_at.setdefault(record.name, {})
+        if not is_older(record, of_name.get(record.alias)):
+            of_name[record.alias] = record.changed_at
+
+
+def decided_now(changed_at: Changes, name: str, alias: Alias, version: str | None) -> AliasRecord:
+    """A change of an alias that is newer than the one that is known, though its clock was ahead by some."""
+    now = datetime.now(UTC)
+    known = changed_at.get(name, {}).get(alias)
+    at = known + STEP if known is not None and now <= known <= now + FUTURE else now
+    return AliasRecord(name=name, alias=alias, version=version, changed_at=at)
+
+
+def is_older(record: AliasRecord, known: datetime | None) -> bool:
+    """Whether a newer change than this one is known.
+
+    A time that no worker would take (`FUTURE`) counts for nothing: it came from the clock of this machine, which was
+    wrong then or is now, and would stand above all that people decide.
+    """
+    return known is not None and record.changed_at < known <= datetime.now(UTC) + FUTURE
+
+
+def read_aliases(folder: Path) -> Aliases:
+    """What `aliases.json` in a folder says; empty while there is none.
+
+    Raises:
+        ModelError: the file cannot be read.
+    """
+    path = folder / ALIASES
+    try:
+        return Aliases.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        return Aliases()
+    except (OSError, ValidationError) as error:
+        raise ModelError(
+            f"{path} cannot be read: {reason(error)}.",
+            "Restore it, or delete it and promote the versions that shall serve.",
+        ) from error
+
+
+@contextmanager
+def change_aliases(folder: Path) -> Iterator[Changing]:
+    """Aliases to change; written at the end, in one step, while no one else does."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / LOCK).open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        aliases = read_aliases(folder).model_copy(deep=True)
+        yield Changing(aliases.models, aliases.history, aliases.changed_at)
+        replace_file(folder / ALIASES, aliases.model_dump_json(indent=2).encode() + b"\n")

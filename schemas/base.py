@@ -1,0 +1,64 @@
+"""Base: what all schemas share: a frozen value, ids, names and times, and the two kinds of events."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Any, ClassVar
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer
+from pydantic.json_schema import WithJsonSchema
+
+Json = dict[str, Any]
+EARLIEST, LATEST = datetime(1980, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
+
+
+def _utc(value: datetime) -> datetime:
+    """Compared before it is converted: the last hours of the year 9999 have no time in UTC."""
+    if value < EARLIEST:
+        raise ValueError(
+            f"is before {EARLIEST:%Y-%m-%d}: send RFC 3339 with a zone, or epoch milliseconds (not seconds)"
+        )
+    if value >= LATEST:
+        raise ValueError(f"is after {LATEST:%Y-%m-%d}: send RFC 3339 with a zone, or epoch milliseconds (not more)")
+    return value.astimezone(UTC) if value.utcoffset() else value
+
+
+def rfc3339(value: datetime) -> str:
+    """UTC, microseconds only where there are any, `Z` for the zone."""
+    return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+Id = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
+Name = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.\-]*$")]
+EventTime = Annotated[
+    AwareDatetime,
+    AfterValidator(_utc),
+    PlainSerializer(rfc3339, return_type=str),
+    WithJsonSchema(
+        {
+            "description": "RFC 3339 with zone, or epoch milliseconds",
+            "anyOf": [{"type": "string", "format": "date-time"}, {"type": "integer"}],
+        },
+        mode="validation",
+    ),
+]
+Time = Annotated[AwareDatetime, PlainSerializer(rfc3339, return_type=str)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+
+
+class Frozen(BaseModel):
+    """A value of ours: exactly its fields, and never changed."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class InputEvent(BaseModel):
+    """Unknown fields are kept in `model_extra`, so that they can be counted."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, val_temporal_unit="milliseconds", strict=False)
+    EXAMPLE: ClassVar[Json]  # a valid value, for the documents; a test checks that it is
+
+
+class OutputEvent(Frozen):
+    model_config = ConfigDict(val_temporal_unit="milliseconds")
+    EXAMPLE: ClassVar[Json]

@@ -1,0 +1,115 @@
+"""Inputs: the events that producers push, past facts. Unknown fields are tolerated.
+
+producer ─► clicks, items, telemetry, maintenance ─► Millrace
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field, JsonValue
+
+from schemas.base import EventTime, Finite, Id, InputEvent, Json, Name
+
+
+class Click(InputEvent):
+    """A user looked at an item."""
+
+    event_id: Id
+    event_time: EventTime
+    user_id: Id
+    item_id: Id
+    session_id: Id | None = Field(None, description="without it, half an hour of silence ends a session")
+    action: Literal["view"] = "view"
+    recommendation_id: Id | None = Field(None, description="the recommendation that the user followed")
+    context: dict[Name, Annotated[str, Field(max_length=200)] | Finite] = Field(default_factory=dict, max_length=32)
+
+    EXAMPLE: ClassVar[Json] = {
+        "event_id": "c-40817",
+        "event_time": "2026-05-01T12:00:00.250Z",
+        "user_id": "ann",
+        "item_id": "sku-3",
+        "session_id": "s-981",
+        "action": "view",
+        "context": {"device": "phone", "hour": 14},
+    }
+
+
+class Item(InputEvent):
+    """What the shop says of an item; a null value on the topic removes it."""
+
+    item_id: Id
+    event_time: EventTime
+    title: str | None = Field(None, max_length=1000)
+    category: Annotated[str, Field(max_length=200)] | None = None
+    attributes: dict[Name, JsonValue] = Field(default_factory=dict, max_length=64)
+    published_at: EventTime | None = None
+    available: bool = True
+
+    EXAMPLE: ClassVar[Json] = {
+        "item_id": "sku-3",
+        "event_time": "2026-05-01T09:00:00Z",
+        "title": "Trail shoe",
+        "category": "shoes",
+        "attributes": {"brand": "Alto", "price": 89.9},
+        "published_at": "2026-04-20T00:00:00Z",
+        "available": True,
+    }
+
+
+class Telemetry(InputEvent):
+    """One reading of an asset's sensors; null where a sensor said nothing.
+
+    Readings that the asset class does not name may have any name and value: they are ignored, and counted. One that it
+    names and that is no number counts as null. Records of one asset and one event_time are parts of one reading.
+    """
+
+    event_id: Id
+    event_time: EventTime
+    asset_id: Id
+    asset_class: Name
+    readings: dict[str, Any] = Field(
+        min_length=1, max_length=10_000, description="sensor: number or null; of other sensors, anything"
+    )
+
+    EXAMPLE: ClassVar[Json] = {
+        "event_id": "t-90210",
+        "event_time": 1777636800000,
+        "asset_id": "pump-7",
+        "asset_class": "pump",
+        "readings": {"vibration": 0.41, "temperature": 71.5, "pressure": None},
+    }
+
+
+MaintenanceKind = Literal[
+    "error",
+    "maintenance",
+    "replacement",
+    "failure",
+    "window_start",
+    "window_end",
+    "out_of_service",
+    "in_service",
+    "decommissioned",
+]
+
+
+class Maintenance(InputEvent):
+    """One entry of an asset's log: what it reported, what was done to it, when it failed."""
+
+    event_id: Id
+    event_time: EventTime
+    asset_id: Id
+    asset_class: Name
+    kind: MaintenanceKind
+    code: Name | None = Field(None, description="of an error; of a maintenance window, which its end then names too")
+    component: Name | None = Field(None, description="of a replacement or failure; none means the whole asset")
+
+    EXAMPLE: ClassVar[Json] = {
+        "event_id": "m-17",
+        "event_time": "2026-05-01T06:30:00Z",
+        "asset_id": "pump-7",
+        "asset_class": "pump",
+        "kind": "replacement",
+        "component": "bearing",
+    }

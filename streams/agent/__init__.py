@@ -1,0 +1,41 @@
+"""One agent's partitions: from fetched records, through a handler and its rows, to outputs and a checkpoint.
+
+Source ─► Merge ─► Handler.handle(rows, records) ─► Outbox ─► checkpoint (one transaction)
+May import: streams.kafka, streams.metrics. Knows no page and no model of any kind.
+"""
+
+from streams.agent.arrival import arrived_s, at_arrival
+from streams.agent.deadletters import HEADER
+from streams.agent.decode import decode_records, decode_topics, record_time_s
+from streams.agent.handler import DeadLetter, Handler, Outcome, Output
+from streams.agent.outbox import Outbox
+from streams.agent.outputs import caused_by, cloud_event_headers, decision, output_id
+from streams.agent.rows import Layout, PartitionState, Rows, adopt, empty_state, fits
+from streams.agent.runtime import Runtime
+from streams.agent.source import Source
+
+__all__ = [
+    "HEADER",
+    "DeadLetter",
+    "Handler",
+    "Layout",
+    "Outbox",
+    "Outcome",
+    "Output",
+    "PartitionState",
+    "Rows",
+    "Runtime",
+    "Source",
+    "adopt",
+    "arrived_s",
+    "at_arrival",
+    "caused_by",
+    "cloud_event_headers",
+    "decision",
+    "decode_records",
+    "decode_topics",
+    "empty_state",
+    "fits",
+    "output_id",
+    "record_time_s",
+]

@@ -1,0 +1,42 @@
+"""Dead letters: input records that cannot be handled, quarantined with their original key and bytes.
+
+record + reason ─► <topic>.dlq, same partition ─► `millrace deadletters list` and `replay`
+"""
+
+from __future__ import annotations
+
+import traceback
+
+from schemas import dead_letters_of
+from streams.agent.handler import DeadLetter, Output
+
+HEADER = "__streams.errors."
+MAX_REASON_CHARS = 8000  # of a traceback the end says most
+MARK_BYTES = 64  # of the header `truncated`
+
+
+def dead_letter_output(letter: DeadLetter, topic: str, surplus: int = 0) -> Output:
+    """The record for the quarantine of `topic` (the name in the contract).
+
+    With a `surplus` of bytes, for which the broker would refuse it, the value is cut; the header `truncated` then has
+    its size, and the original stays on the input topic, at the offset in the headers, until retention removes it.
+    """
+    record, value = letter.record, letter.record.value
+    headers = [
+        (HEADER + "exception", letter.exception.encode()),
+        (HEADER + "message", letter.reason[-MAX_REASON_CHARS:].encode()),
+        (HEADER + "topic", topic.encode()),
+        (HEADER + "partition", b"%d" % record.partition),
+        (HEADER + "offset", b"%d" % record.offset),
+    ]
+    if value is not None and surplus > 0:
+        headers.append((HEADER + "truncated", b"%d" % len(value)))
+        value = value[: max(0, len(value) - surplus - MARK_BYTES)]
+    if record.key is None and value is None:
+        value = b""  # Kafka clients take a record without key and value for a mistake
+    return Output(dead_letters_of(topic), record.key, value, [*record.headers, *headers], record.partition)
+
+
+def failure_reason(error: BaseException) -> str:
+    """The traceback of a handler's failure."""
+    return "".join(traceback.format_exception(error)).strip()

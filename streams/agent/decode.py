@@ -1,0 +1,149 @@
+"""Decode: from the bytes of input records to events, or to dead letters that say where they are wrong.
+
+value ─► size ─► JSON, depth, schema (pydantic) ─► time ─► key ─► event
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from schemas import EARLIEST, KEY_FIELDS, LATEST, TOPICS, InputEvent, Settings, faults_of, topic_name
+from streams.agent.handler import DeadLetter
+from streams.kafka import ConsumerRecord
+from streams.metrics import UNKNOWN_FIELDS
+
+Event = TypeVar("Event", bound=InputEvent)
+EARLIEST_MS, LATEST_MS = EARLIEST.timestamp() * 1000, LATEST.timestamp() * 1000
+MOST_FUTURE_S = 300.0  # of topics without a setting
+MOST_FAULTS = 3  # named in a reason
+MOST_CHARS = 120  # of the path to a field, which a producer makes up
+
+
+def decode_records(
+    records: Sequence[ConsumerRecord], event_type: type[Event], settings: Settings, now: float | None = None
+) -> tuple[list[Event | None], list[DeadLetter]]:
+    """Events of records of one topic, none where a record is dead, and the dead letters. Never raises for a record.
+
+    A record without value is dead too, except on a compacted topic, where it removes its key: there the event is none
+    and no dead letter says so.
+
+    Args:
+        now: epoch seconds. Without it each record's Kafka timestamp is its clock (the broker's, see schemas.topics),
+            so that decoding is deterministic. A record whose timestamp is none (0, -1, in seconds) is measured by the
+            worker's clock: only an event that lies ahead at this moment can be judged otherwise by a replay.
+    """
+    validate, most_bytes = event_type.__pydantic_validator__.validate_json, settings.max_event_bytes
+    events: list[Event | None] = []
+    dead: list[DeadLetter] = []
+    topic, limits = "", (0.0, "")
+    for record in records:
+        if record.topic != topic:
+            topic, limits = record.topic, _most_future(record.topic.removeprefix(settings.topic_prefix), settings)
+        event, reason, value = None, "", record.value
+        if value is None or len(value) > most_bytes:
+            reason = _unread(record, settings)
+        else:
+            try:
+                event = validate(value)
+                ahead = event.event_time.timestamp() - (now if now is not None else _clock(record))
+                if ahead > limits[0]:
+                    event, reason = None, _too_far(ahead, limits)
+                elif event.model_extra:
+                    UNKNOWN_FIELDS.labels(record.topic).inc(len(event.model_extra))
+            except ValidationError as error:
+                reason = describe(error)
+            except Exception as error:  # whatever the parser stumbles over: a record is refused, not the partition
+                event, reason = None, f"{type(error).__name__} while it was read: {str(error)[:MOST_CHARS]}"
+        events.append(event)
+        if reason:
+            dead.append(DeadLetter(record, reason))
+    return events, dead
+
+
+def _unread(record: ConsumerRecord, settings: Settings) -> str:
+    """Why a value is not even parsed; empty where none is right."""
+    if record.value is not None:
+        most = settings.max_event_bytes
+        return f"{len(record.value):,} bytes, more than MILLRACE_MAX_EVENT_BYTES = {most:,}"
+    takes_none = _takes_tombstones(record.topic.removeprefix(settings.topic_prefix))
+    return "" if takes_none else "no value: this topic takes events only"
+
+
+def _too_far(ahead: float, limits: tuple[float, str]) -> str:
+    return f"{ahead:,.0f} s ahead of the clock, more than {limits[1]} = {limits[0]:,.0f} - at event_time"
+
+
+def record_time_s(record: ConsumerRecord) -> float:
+    """Epoch seconds of a record's timestamp; NaN where it is none: clients write 0, -1, seconds, microseconds."""
+    timestamp_ms = record.timestamp
+    if timestamp_ms is None or not EARLIEST_MS <= timestamp_ms < LATEST_MS:
+        return math.nan
+    return float(timestamp_ms) / 1000
+
+
+def _clock(record: ConsumerRecord) -> float:
+    found = record_time_s(record)
+    return time.time() if math.isnan(found) else found
+
+
+def _most_future(topic: str, settings: Settings) -> tuple[float, str]:
+    """How far ahead events of a topic may lie, and the setting that says so."""
+    name = f"max_future_{topic.removesuffix('.v1')}_s"
+    return getattr(settings, name, MOST_FUTURE_S), f"MILLRACE_{name.upper()}"
+
+
+def describe(error: ValidationError) -> str:
+    """The faults of an event in one line, each with the path to its field: `... - at readings.s3`."""
+    faults = faults_of(error)
+    texts = [
+        f"{fault.message} - at {fault.path[:MOST_CHARS]}" if fault.path else fault.message
+        for fault in faults[:MOST_FAULTS]
+    ]
+    if len(faults) > MOST_FAULTS:
+        texts.append(f"and {len(faults) - MOST_FAULTS} more")
+    return "; ".join(texts)
+
+
+@cache
+def _takes_tombstones(topic: str) -> bool:
+    return any(t.name == topic and "compact" in t.config.get("cleanup.policy", "") for t in TOPICS)
+
+
+def decode_topics(
+    records: Sequence[ConsumerRecord], event_types: Mapping[str, type[InputEvent]], settings: Settings
+) -> tuple[list[Any], list[DeadLetter]]:
+    """Events of the records, none where a record is dead or removes its key, and the dead letters.
+
+    Args:
+        event_types: by the topic's name in the contract.
+    """
+    events: list[Any] = [None] * len(records)
+    dead: list[DeadLetter] = []
+    for topic, event_type in event_types.items():
+        name = topic_name(settings, topic)
+        places = [place for place, record in enumerate(records) if record.topic == name]
+        decoded, letters = decode_records([records[place] for place in places], event_type, settings)
+        dead += letters
+        for place, event in zip(places, decoded, strict=True):
+            if event is None:
+                continue
+            key = getattr(event, KEY_FIELDS[topic])
+            if records[place].key == key.encode():
+                events[place] = event
+            else:
+                dead.append(DeadLetter(records[place], _wrong_key(records[place].key, KEY_FIELDS[topic], key)))
+    return events, dead
+
+
+def _wrong_key(key: bytes | None, field: str, value: str) -> str:
+    found = "none" if key is None else repr(key[:60].decode(errors="replace"))
+    return (
+        f"the record's key is {found} but {field} is {value!r}: "
+        "keys choose the partition, and the state of one key must not be in two"
+    )

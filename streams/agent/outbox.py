@@ -1,0 +1,233 @@
+"""Outbox: outputs leave at once, with deterministic ids; they must be acknowledged before the next checkpoint.
+
+outputs of a batch ─► one record batch per topic and partition ─► acknowledgements that the checkpoint waits for
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+import structlog
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError
+
+from models.stages import StageClock
+from schemas import MillraceError, Settings, UnavailableError, dead_letters_of, topic_name
+from streams.agent.deadletters import dead_letter_output
+from streams.agent.handler import DeadLetter, Outcome, Output
+from streams.kafka import client_options, started
+from streams.metrics import DEAD_LETTERS, OUTPUTS
+
+log = structlog.get_logger(__name__)
+BATCH_BYTES = 900_000  # the broker's default limit of a batch is 1,048,588
+MOST_BYTES = 1_000_000  # of an output
+SURELY_BYTES = 500_000  # of a value that needs no closer look
+MOST_DEAD_BYTES = 12_500_000  # dead letters keep events that are too large: max.message.bytes of their topics is 12 MiB
+RECORD_OVERHEAD = 100  # bytes at most of a batch and a record besides key, value and headers
+DEAD_LETTERS_SUFFIX = dead_letters_of("")
+STOP_S = 5.0
+
+
+class OutputTooLargeError(MillraceError):
+    title = "A decision is too large for its topic"
+
+
+class Delivery(NamedTuple):
+    """A record batch on its way; the future has the metadata of its first record when the broker has it."""
+
+    future: asyncio.Future[Any]
+    topic: str  # on the broker
+    partition: int
+    records: int
+
+
+class Packed(NamedTuple):
+    """A record batch that is full or complete, and the bytes of its records."""
+
+    batch: Any
+    size: int
+
+
+class StoodStillError(KafkaError):
+    """This process was frozen with outputs on their way; another worker may have decided them since."""
+
+    retriable = False
+
+
+class _Guard:
+    """In the place of a client's `send`: once the process has stood still, nothing of before goes out any more."""
+
+    def __init__(self, send: Callable[..., Awaitable[Any]], has_stood_still: Callable[[], bool]) -> None:
+        self._send, self._has_stood_still = send, has_stood_still
+        self.refuses = False
+
+    async def __call__(self, node_id: Any, request: Any, **options: Any) -> Any:
+        self.refuses = self.refuses or self._has_stood_still()
+        if self.refuses and type(request).__name__.startswith("Produce"):
+            raise StoodStillError("The process stood still for longer than its session.")
+        return await self._send(node_id, request, **options)
+
+
+class Outbox:
+    """The idempotent producer of one agent.
+
+    `has_stood_still` is asked before each request of the producer: a frozen process may wake with outputs in its
+    buffers that another worker has decided meanwhile, from another view.
+    """
+
+    def __init__(self, settings: Settings, agent: str, clock: StageClock) -> None:
+        self._settings, self._agent, self._clock = settings, agent, clock
+        self._producer: Any = None
+        self._guard: _Guard | None = None
+        self.has_stood_still: Callable[[], bool] = lambda: False
+        self._is_broken = False
+        self._most: dict[str, int] = {}  # topic -> bytes of a record that the broker takes, once it has refused one
+        self._batch: dict[str, int] = {}  # topic -> bytes of a batch, likewise
+
+    def prepare(self) -> None:
+        """Make the producer, which connects to nothing yet: enough to `pack`. Needs a running event loop."""
+        options = client_options(self._settings)
+        self._producer = AIOKafkaProducer(
+            **options, acks="all", enable_idempotence=True, linger_ms=0, max_batch_size=BATCH_BYTES + 50_000
+        )
+
+    async def start(self) -> None:
+        self.prepare()
+        await started(self._producer)
+        self._guard = self._producer.client.send = _Guard(self._producer.client.send, self.has_stood_still)
+        self._is_broken = False
+
+    async def stop(self) -> None:
+        """Send what is left and close, within 5 s."""
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            try:
+                await asyncio.wait_for(producer.stop(), STOP_S)
+            except Exception as error:  # unsent outputs are repeated after the next start
+                log.warning("outputs are still unsent; they will be sent again", agent=self._agent, error=repr(error))
+
+    async def send(self, outputs: Sequence[Output], dead: Iterable[DeadLetter], partition: int) -> list[Delivery]:
+        """Hand outputs and dead letters to the producer.
+
+        Raises:
+            UnavailableError: an output topic lacks the partition.
+            KafkaError: the broker is away.
+        """
+        await self._until_ready()
+        packed = self.pack(outputs, dead, partition)
+        return [one for at, batches in packed.items() for one in await self._send_batches(*at, batches)]
+
+    async def write_down(self, topic: str, partition: int, key: bytes, value: bytes) -> None:
+        """One record, until the broker has it.
+
+        Raises:
+            KafkaError: the broker is away.
+        """
+        await self._until_ready()
+        await self._producer.send_and_wait(topic, value, key, partition)
+
+    def distrust(self) -> None:
+        """What is still on its way is refused; the next outputs go by a new producer."""
+        self._is_broken = True
+        if self._guard is not None:
+            self._guard.refuses = True
+
+    async def _until_ready(self) -> None:
+        if self._is_broken:  # after a refused batch the sequence numbers have a gap: only a new producer goes on
+            await self.stop()
+        if self._producer is None:
+            await self.start()
+
+    def check(self, outcome: Outcome) -> None:
+        """Raises:
+        OutputTooLargeError: an output is larger than its topic takes.
+        """
+        for output in outcome.outputs:
+            self._check_size(output)
+
+    def pack(
+        self, outputs: Sequence[Output], dead: Iterable[DeadLetter], partition: int
+    ) -> dict[tuple[str, int], list[Packed]]:
+        """(topic, partition) -> record batches, ready to be sent: all work of sending that does not wait."""
+        groups: dict[tuple[str, int], list[Output]] = defaultdict(list)
+        with self._clock.running("emit"):
+            for output in outputs:
+                groups[output.topic, partition if output.partition is None else output.partition].append(output)
+            for letter in dead:
+                output = self._quarantine(letter)
+                groups[output.topic, letter.record.partition].append(output)
+            return {(topic, number): self._pack_group(topic, group) for (topic, number), group in groups.items()}
+
+    def _check_size(self, output: Output) -> None:
+        if output.topic not in self._most and len(output.value or b"") < SURELY_BYTES:
+            return
+        size, most = size_of(output), self._most.get(output.topic, MOST_BYTES)
+        if size > most:
+            raise OutputTooLargeError(
+                f"A record of {size:,} bytes for {output.topic}, which takes {most:,}.",
+                "Raise max.message.bytes of the topic, or make the decision smaller.",
+            )
+
+    def _quarantine(self, letter: DeadLetter) -> Output:
+        topic = letter.record.topic.removeprefix(self._settings.topic_prefix)
+        output = dead_letter_output(letter, topic)
+        surplus = size_of(output) - self._most.get(output.topic, MOST_DEAD_BYTES)
+        return dead_letter_output(letter, topic, surplus) if surplus > 0 else output
+
+    def _pack_group(self, topic: str, outputs: Sequence[Output]) -> list[Packed]:
+        now_ms, most = int(time.time() * 1000), self._batch.get(topic, BATCH_BYTES)
+        packed, batch, size = [], self._producer.create_batch(), 0
+        for output in outputs:
+            record = {"key": output.key, "value": output.value, "timestamp": now_ms, "headers": list(output.headers)}
+            added = batch.append(**record) if size < most else None
+            if added is None:  # it is full
+                packed.append(Packed(batch, size))
+                batch, size = self._producer.create_batch(), 0
+                added = batch.append(**record)
+            size += added.size
+        return [*packed, Packed(batch, size)]
+
+    async def _send_batches(self, topic: str, partition: int, batches: Sequence[Packed]) -> list[Delivery]:
+        name = topic_name(self._settings, topic)
+        if partition not in await self._producer.partitions_for(name):
+            raise UnavailableError(
+                f"{name} has no partition {partition}, so its outputs cannot be sent.",
+                "It needs as many partitions as the input topics: `millrace topics list` shows them.",
+            )
+        deliveries = []
+        for batch, size in batches:
+            records = batch.record_count()
+            future: asyncio.Future[Any] = await self._producer.send_batch(batch, name, partition=partition)
+            future.add_done_callback(partial(self._delivered, topic, records, size))
+            deliveries.append(Delivery(future, name, partition, records))
+        return deliveries
+
+    def _delivered(self, topic: str, records: int, size: int, future: asyncio.Future[Any]) -> None:
+        if future.cancelled():
+            return
+        error = future.exception()
+        if error is None:
+            is_dead = topic.endswith(DEAD_LETTERS_SUFFIX)
+            counter = DEAD_LETTERS if is_dead else OUTPUTS
+            counter.labels(self._agent, topic.removesuffix(DEAD_LETTERS_SUFFIX)).inc(records)
+            return
+        self._is_broken = True
+        if isinstance(error, MessageSizeTooLargeError):  # smaller ones next time, until the record is known
+            if records == 1:
+                self._most[topic] = min(size - 1, self._most.get(topic, size))
+            else:
+                self._batch[topic] = min(size, self._batch.get(topic, size)) // 2
+            log.warning("the broker refused outputs for their size", topic=topic, records=records, bytes=size)
+
+
+def size_of(output: Output) -> int:
+    """Bytes of a record in a batch of its own, a little more than they really are."""
+    size = RECORD_OVERHEAD + len(output.key or b"") + len(output.value or b"")
+    for name, value in output.headers:
+        size += len(name) + len(value) + 8
+    return size

@@ -1,0 +1,86 @@
+"""Sending: what a batch led to leaves, in an order that lets whoever replays it follow.
+
+where entries of the log are applied ─► changelog, acknowledged ─► ... handler ... ─► outputs that were not sent before
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from schemas import Settings
+from streams.agent.handler import Handler, Outcome
+from streams.agent.outbox import Outbox
+from streams.agent.ownership import Batch, Partition, Phase
+from streams.agent.recall import not_quarantined, not_sent
+from streams.agent.saved import PLACED
+from streams.kafka import patiently
+
+Result = TypeVar("Result")
+
+
+class Interrupted(Exception):  # noqa: N818 - not an error: the partition went elsewhere while a batch was applied
+    """The batch in hand became stale."""
+
+
+class Sending:
+    """Of one agent.
+
+    Args:
+        changelog: its name on the broker.
+    """
+
+    def __init__(self, settings: Settings, handler: Handler, changelog: str, outbox: Outbox) -> None:
+        self._prefix, self._session_s = settings.topic_prefix, settings.session_timeout_s
+        self._agent, self._changelog, self._outbox = handler.name, changelog, outbox
+        self.alive_at = time.monotonic()  # raised by the source, several times a second
+        outbox.has_stood_still = self.has_stood_still
+
+    def has_stood_still(self) -> bool:
+        """For so long that another worker may own its partitions."""
+        return time.monotonic() - self.alive_at > self._session_s
+
+    async def write_down(self, part: Partition, batch: Batch) -> None:
+        """Where entries of the log are applied, until the broker has it.
+
+        Raises:
+            Interrupted: the partition went elsewhere.
+        """
+        if not batch.placements:
+            return
+        known = set(part.placed)
+        part.placed += [placement for placement in batch.placements if placement not in known]
+        key, value = PLACED + part.owner.encode(), json.dumps(part.placed).encode()
+        await self._patiently(part, lambda: self._outbox.write_down(self._changelog, part.number, key, value))
+
+    async def emit(self, part: Partition, outcome: Outcome) -> None:
+        """Hand outputs over; while the broker is away nothing is fetched, as the agent waits here.
+
+        Raises:
+            Interrupted: the partition went elsewhere, or may have: the process stood still.
+        """
+        if part.phase is Phase.FENCED or self.has_stood_still():
+            raise Interrupted
+        outputs, dead = outcome.outputs, outcome.dead
+        if sent := part.memory.sent:
+            outputs = not_sent(self._agent, outputs, sent)
+            dead = not_quarantined(dead, self._prefix, sent)
+        if outputs or dead:
+            part.pending += await self._patiently(part, lambda: self._outbox.send(outputs, dead, part.number))
+
+    @staticmethod
+    async def _patiently(part: Partition, send: Callable[[], Awaitable[Result]]) -> Result:
+        """Until the broker takes it, or the partition goes elsewhere."""
+        epoch = part.epoch
+
+        def tell(error: Exception) -> None:
+            part.log.warning("outputs wait for the broker", error=str(error) or repr(error))
+
+        async for attempt in patiently(tell):
+            with attempt:
+                if part.epoch != epoch:
+                    raise Interrupted
+                return await send()
+        raise AssertionError("patience has no end")

@@ -1,0 +1,22 @@
+"""Which models a worker runs, and how they change while events flow.
+
+models.v1 ─► ModelReader ─► Serving (verify) ─► Seat (load, warm) ─► swap between two batches ─► workers.v1
+May import: the two pages, streams.catalogue, streams.agent, streams.kafka, models.
+"""
+
+from streams.serving.promoted import Answer, answers_of_workers
+from streams.serving.seats import AssetSeat, RankerSeat
+from streams.serving.serving import Serving
+from streams.serving.status import StatusTeller
+from streams.serving.topic import ModelReader, publish
+
+__all__ = [
+    "Answer",
+    "AssetSeat",
+    "ModelReader",
+    "RankerSeat",
+    "Serving",
+    "StatusTeller",
+    "answers_of_workers",
+    "publish",
+]

@@ -1,0 +1,174 @@
+"""Seats: how a verified model is put to use in an agent, as champion or in the shadow.
+
+Model ─► prepare (load, warm, in a thread) ─► Change ─► between two batches: Handler.use, Handler.challenge
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from functools import cached_property
+
+from models.maintenance import AssetModel
+from models.recommender import Recommender
+from models.registry import Model
+from schemas import RECOMMENDER, Alias, Comparison, ModelError, ModelRef, RecommenderProfile, Settings
+from streams.agent import PartitionState, Runtime, adopt
+from streams.catalogue import FeedReader
+from streams.maintain import Maintain, challenger_table
+from streams.recommend import Recommend
+from streams.serving.swap import Change
+
+StartService = Callable[[FeedReader], Awaitable[None]]
+
+
+class AssetSeat:
+    """Models of asset classes, in the agent `maintain`."""
+
+    runtime: Runtime  # given by whoever builds the agent of the handler
+
+    def __init__(self, settings: Settings) -> None:
+        self.handler = Maintain(settings, {})
+        self._challengers: dict[str, tuple[AssetModel, int]] = {}
+
+    def place(self, model: Model, alias: Alias, since: datetime) -> None:
+        self._change(load_asset_model(model), alias, since)([])
+
+    async def prepare(self, model: Model, alias: Alias, since: datetime) -> Change:
+        return self._change(await asyncio.to_thread(load_asset_model, model), alias, since)
+
+    def _change(self, served: AssetModel, alias: Alias, since: datetime) -> Change:
+        name = served.reference.name
+
+        def become_challenger(states: list[PartitionState]) -> None:  # noqa: ARG001
+            self._challengers[name] = served, int(since.timestamp())
+            self.handler.challenge(name, *self._challengers[name])
+
+        def become_champion(states: list[PartitionState]) -> None:
+            challenger = self.handler.challengers.get(name)
+            self.handler.use(served)
+            self.handler.challenge(name, *self._challengers.get(name, (None, 0)))
+            if challenger is not None and challenger.has_own_rows and challenger.model.reference == served.reference:
+                for state in states:
+                    self._take_over(name, state)
+
+        return become_champion if alias == "champion" else become_challenger
+
+    def _take_over(self, name: str, state: PartitionState) -> None:
+        """The challenger has followed the assets for a while: its rows go on, instead of rows of zeros."""
+        rows = state.tables.pop(challenger_table(name), None)
+        if rows is not None and name in state.tables:
+            state.tables[name] = adopt(self.handler.layouts()[name], state.tables[name], rows)
+
+    def remove(self, name: str, alias: Alias) -> Change:  # noqa: ARG002 - only challengers are removed
+        def end_challenge(states: list[PartitionState]) -> None:  # noqa: ARG001
+            self._challengers.pop(name, None)
+            self.handler.challenge(name, None)
+
+        return end_challenge
+
+    def comparisons(self) -> list[Comparison]:
+        return [challenger.tally.comparison() for challenger in self.handler.challengers.values()]
+
+
+def load_asset_model(model: Model) -> AssetModel:
+    """Ready to serve, its kernels compiled.
+
+    Raises:
+        ModelError: it is not a model of an asset class, or its parts do not fit together.
+    """
+    served = AssetModel(model)
+    served.warm()
+    return served
+
+
+class RankerSeat:
+    """The recommender, in the agent `recommend`. A champion of another profile comes with a view of its own.
+
+    Args:
+        profile: until a champion comes with its own.
+        start: starts a service that ends with the worker.
+    """
+
+    runtime: Runtime  # given by whoever builds the agent of the handler
+
+    def __init__(self, settings: Settings, profile: RecommenderProfile, start: StartService) -> None:
+        self._settings, self._default, self._start = settings, profile, start
+        self._challenger: tuple[Recommender, ModelRef] | None = None
+        self._ending: asyncio.Future[None] | None = None
+
+    @cached_property
+    def handler(self) -> Recommend:
+        """With the hand-weighted list while no champion was placed."""
+        recommender = Recommender(None, self._default)
+        recommender.warm()
+        reference = ModelRef(name=RECOMMENDER, version=f"profile-{self._default.name}")
+        return Recommend(self._settings, FeedReader(self._settings, self._default), recommender, reference)
+
+    def place(self, model: Model, alias: Alias, since: datetime) -> None:  # noqa: ARG002 - keeps no rows
+        recommender, reference = self._load(model), _reference(model)
+        if alias == "champion":
+            reader = FeedReader(self._settings, recommender.profile)
+            self.handler = Recommend(self._settings, reader, recommender, reference)
+        else:
+            self._check_challenger(recommender, reference)
+            self._become_challenger(recommender, reference)
+
+    async def prepare(self, model: Model, alias: Alias, since: datetime) -> Change:  # noqa: ARG002 - keeps no rows
+        recommender, reference = await asyncio.to_thread(self._load, model), _reference(model)
+        if alias == "challenger":
+            self._check_challenger(recommender, reference)
+            return lambda _: self._become_challenger(recommender, reference)
+        reader = self.handler.reader
+        if recommender.profile != self.handler.recommender.profile:
+            reader = FeedReader(self._settings, recommender.profile)
+            await self._start(reader)
+            await reader.caught_up()
+        return lambda _: self._become_champion(reader, recommender, reference)
+
+    def _check_challenger(self, recommender: Recommender, reference: ModelRef) -> None:
+        served = self.handler.recommender.profile
+        if recommender.profile != served:
+            raise ModelError(
+                f"{reference.name} {reference.version} cannot be the challenger: its profile is "
+                f"{recommender.profile.name}, the champion's {served.name}, so the two have different candidates.",
+                "Train it with the champion's profile, or promote it.",
+            )
+
+    def _load(self, model: Model) -> Recommender:
+        if model.manifest.kind != "recommender":
+            raise ModelError(
+                f"{model.folder} is a {model.manifest.kind} model, not a recommender.",
+                f"No asset class may be named {RECOMMENDER}: rename it and train again.",
+            )
+        recommender = Recommender(model, model.manifest.profile or self._default)
+        recommender.warm()
+        return recommender
+
+    def _become_challenger(self, recommender: Recommender, reference: ModelRef) -> None:
+        self._challenger = recommender, reference
+        self.handler.challenge(recommender, reference)
+
+    def _become_champion(self, reader: FeedReader, recommender: Recommender, reference: ModelRef) -> None:
+        if reader is not self.handler.reader:
+            self._ending = asyncio.ensure_future(self.handler.reader.stop())
+        self.handler.use(reader, recommender, reference)
+        if self._challenger is not None and self._challenger[0].profile == recommender.profile:
+            self.handler.challenge(*self._challenger)
+        else:
+            self.handler.challenger = None
+
+    def remove(self, name: str, alias: Alias) -> Change:  # noqa: ARG002 - only challengers are removed
+        def end_challenge(states: list[PartitionState]) -> None:  # noqa: ARG001
+            self._challenger, self.handler.challenger = None, None
+
+        return end_challenge
+
+    def comparisons(self) -> list[Comparison]:
+        challenger = self.handler.challenger
+        return [] if challenger is None else [challenger.tally.comparison()]
+
+
+def _reference(model: Model) -> ModelRef:
+    return ModelRef(name=model.manifest.name, version=model.manifest.version)

@@ -1,0 +1,114 @@
+"""The service as a newcomer meets it: `millrace demo` from nothing, Ctrl-C, and once more with what is there."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+pytestmark = [pytest.mark.kafka, pytest.mark.timeout(900)]  # its own Kafka; five waits of up to START_S
+START_S, STOP_S = 120.0, 10.0
+
+
+class Demo:
+    """One `millrace demo` in a home of its own."""
+
+    def __init__(self, home: Path) -> None:
+        self.home, self.output = home, home.with_suffix(".txt")
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("MILLRACE_")}
+        with self.output.open("ab") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "millrace", "demo"], stdout=output, stderr=output,
+                env=environment | {"MILLRACE_HOME": str(home), "MILLRACE_API_PORT": "0"},
+            )  # fmt: skip
+
+    def said(self) -> str:
+        return self.output.read_text()
+
+    def until(self, found: Callable[[], Any], what: str) -> Any:
+        deadline = time.monotonic() + START_S
+        while not (value := found()):
+            assert self.process.poll() is None, self.said()
+            assert time.monotonic() < deadline, f"{what}: not within {START_S} s\n{self.said()}"
+            time.sleep(0.1)
+        return value
+
+    def run_file(self) -> dict[str, Any]:
+        return self.until(lambda: self._read_run() if self._read_run().get("ready") else None, "ready")
+
+    def _read_run(self) -> dict[str, Any]:
+        file = self.home / "run.json"
+        return json.loads(file.read_bytes()) if file.exists() else {}
+
+    def stop(self) -> float:
+        """Ctrl-C; returns how long it took."""
+        began = time.monotonic()
+        self.process.send_signal(signal.SIGINT)
+        assert self.process.wait(2 * STOP_S) == 0, self.said()
+        return time.monotonic() - began
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[[], Demo]]:
+    demos: list[Demo] = []
+
+    def make() -> Demo:
+        demos.append(Demo(tmp_path / "home"))
+        return demos[-1]
+
+    yield make
+    for demo in demos:
+        demo.process.kill()  # what it started ends with it
+        demo.process.wait()
+
+
+def assets(api: str) -> dict[str, str]:
+    """Asset -> when it was first scored."""
+    items = httpx2.get(f"{api}/v1/assets").json()["items"]
+    return {item["asset_id"]: item["first_seen"] for item in items}
+
+
+def children(demo: Demo, words: str) -> list[int]:
+    """Processes of the demo whose command line has these words."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # it has ended
+            parent = (folder / "stat").read_text().rpartition(")")[2].split()[1]
+            if int(parent) == demo.process.pid and words in (folder / "cmdline").read_text().replace("\0", " "):
+                found.append(int(folder.name))
+    return found
+
+
+def test_from_nothing_to_decisions_and_on_after_ctrl_c(start: Callable[[], Demo]) -> None:
+    demo = start()
+    run = demo.run_file()
+    assert set(run) >= {"kafka", "api", "pid", "ready"}
+    assert run["pid"] == demo.process.pid
+    first = demo.until(lambda: assets(run["api"]), "scores")
+    demo.until(lambda: "Recommended to" in demo.said(), "a recommendation")
+
+    (edge,) = demo.until(lambda: children(demo, "worker --role edge"), "an edge worker")
+    os.kill(edge, signal.SIGKILL)
+    demo.until(lambda: "edge ended with -9" in demo.said(), "told that the edge worker died")
+    demo.until(lambda: children(demo, "worker --role edge") not in ([], [edge]), "another edge worker")
+    kafka = children(demo, "kafka.Kafka")
+    assert demo.stop() < STOP_S
+    assert not (demo.home / "run.json").exists()
+    assert not any(Path(f"/proc/{pid}").exists() for pid in kafka)
+
+    again = start()
+    run = again.run_file()
+    assert assets(run["api"]).items() >= first.items()  # what was decided before is still there
+    again.until(lambda: again.said().count("The first scores are in the API") == 2, "new scores")
+    assert again.stop() < STOP_S
+    assert again.said().count("Simulating the history") == 1  # the models were kept

@@ -1,0 +1,327 @@
+"""The served model of an asset class: trained on a simulated fleet, then asked what it makes of another one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from models.maintenance.alerts import CHANGED, CLEARED, RAISED, REPLACED
+from models.maintenance.model import AssetModel, Decisions, Learned
+from models.maintenance.observe import BLANK, DUPLICATE, LATE, LOGGED, SCORED
+from models.maintenance.rows import ROW_BYTES
+from models.maintenance.training.log import read_log
+from models.maintenance.training.train import train
+from models.registry.store import ModelStore
+from schemas import ModelError
+from tests.support.fleets import (
+    AssetEvent,
+    batches,
+    entry,
+    press_class,
+    press_history,
+    pump_class,
+    pump_history,
+    pump_readings,
+    reading,
+)  # fmt: skip
+
+HEALTHY: dict[str, float | None] = {"speed": 100, "heat": 30, "shake": 1, "flow": 70, "room": 21, "serial": 7}
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> ModelStore:
+    """Models of pumps and presses."""
+    store = ModelStore(tmp_path_factory.mktemp("models"))
+    for asset_class, history in ((pump_class(), pump_history(1)), (press_class(), press_history(1))):
+        for manifest in train([(asset_class, batches(history))], store):
+            store.promote(manifest.name, manifest.version)
+    return store
+
+
+@pytest.fixture(scope="module")
+def pump(store: ModelStore) -> AssetModel:
+    return AssetModel(store.load("pump"))
+
+
+@pytest.fixture(scope="module")
+def press(store: ModelStore) -> AssetModel:
+    return AssetModel(store.load("press"))
+
+
+@dataclass
+class Plant:
+    """Rows of some assets, as an agent would keep them."""
+
+    model: AssetModel
+    slots: dict[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.rows = np.zeros(64, self.model.dtype)
+
+    def take(self, events: Sequence[AssetEvent]) -> Decisions:
+        slots = np.array([self.slots.setdefault(event.asset_id, len(self.slots)) for event in events], np.int64)
+        return self.model.step(self.rows, slots, self.model.encode(events))
+
+    def row(self, asset: str) -> np.void:
+        return self.rows[self.slots[asset]]
+
+
+def life(asset: str, length: int = 100, seed: int = 5, start: int = 0) -> list[AssetEvent]:
+    random = np.random.default_rng(seed)
+    return [reading(asset, start + age, pump_readings(random, age / length)) for age in range(1, length + 1)]
+
+
+def test_scores_follow_the_life_that_is_left(pump: AssetModel) -> None:
+    history = pump_history(2, assets=10)
+    log = read_log(pump.asset_class, [history])
+    made = Plant(pump).take(history)
+    value, low, high = (column[log.readings, 0] for column in (made.value, made.low, made.high))
+    left = np.minimum(log.remaining, 60)
+    guess = np.sqrt(np.mean((left - left.mean()) ** 2))
+    assert np.sqrt(np.mean((value - left) ** 2)) < 0.5 * guess
+    assert 0.8 <= np.mean((low <= left) & (left <= high)) <= 0.99
+    assert (low <= value).all()
+    assert (value <= high).all()
+
+
+def test_served_feature_rows_equal_the_trained_ones_bit_for_bit(store: ModelStore, pump: AssetModel) -> None:
+    for name, history in (("pump", pump_history(1)), ("press", press_history(1))):
+        model = AssetModel(store.load(name))
+        log = read_log(model.asset_class, batches(history))
+        trained = log.replay(Learned.from_json(store.load(name).manifest.learned).preparation)
+        plant = Plant(model)
+        served = np.vstack([plant.take(part).features for part in batches(history, 97)])
+        assert (trained.status == SCORED).sum() > 1000
+        assert served.tobytes() == trained.features.tobytes()
+
+
+def test_decisions_do_not_depend_on_how_events_are_cut_into_batches(press: AssetModel) -> None:
+    history = press_history(3, assets=4)
+    whole, parts = Plant(press), Plant(press)
+    at_once = whole.take(history)
+    one_by_one = [parts.take([event]) for event in history]
+    assert np.array_equal(at_once.value, np.vstack([made.value for made in one_by_one]), equal_nan=True)
+    assert len(at_once.transitions) == sum(len(made.transitions) for made in one_by_one) > 0
+    assert whole.rows.tobytes() == parts.rows.tobytes()
+
+
+def test_a_row_is_small_and_a_model_without_events_is_ready(pump: AssetModel, press: AssetModel) -> None:
+    assert max(pump.dtype.itemsize, press.dtype.itemsize) <= ROW_BYTES
+    pump.warm()
+    assert len(pump.step(np.zeros(1, pump.dtype), np.zeros(0, np.int64), pump.encode([])).status) == 0
+
+
+def test_a_repeated_event_is_a_duplicate_and_an_older_reading_is_late(pump: AssetModel) -> None:
+    events = life("a", 30)
+    plant, clean = Plant(pump), Plant(pump)
+    clean.take(events)
+    made = plant.take([*events[:20], events[19], entry("a", 20, "error"), entry("a", 20, "error"), events[10]])
+    assert made.status[20:].tolist() == [DUPLICATE, LOGGED, DUPLICATE, DUPLICATE]
+    late = reading("a", 7.5, HEALTHY)
+    assert plant.take([late]).status.tolist() == [LATE]
+    plant.take(events[20:])
+    assert np.array_equal(plant.row("a")["channels"], clean.row("a")["channels"])
+    assert (int(plant.row("a")["duplicates"]), int(plant.row("a")["late"])) == (3, 1)
+
+
+def test_missing_values_are_stood_in_for_and_nothing_known_is_no_score(pump: AssetModel) -> None:
+    events = life("a", 60)
+    plant, clean = Plant(pump), Plant(pump)
+    expected = clean.take(events).value[-1, 0]
+    without = [
+        event.model_copy(update={"readings": {**event.readings, "heat": None} if n % 3 else event.readings})
+        for n, event in enumerate(events)
+        if not isinstance(event, str)
+    ]
+    assert abs(plant.take(without).value[-1, 0] - expected) < 12
+    plant.take([reading("a", 60.5, HEALTHY)])  # the one before was not complete: it is applied now
+    before = plant.row("a")["channels"].copy()
+    nothing = [
+        reading("a", 61, dict.fromkeys(HEALTHY)),
+        reading("a", 62, {"unknown": 4.0, "speed": 100}),
+        reading("a", 63, {"speed": None, "room": 21}),
+    ]
+    made = plant.take(nothing)
+    assert made.status.tolist() == [BLANK] * 3
+    assert np.isnan(made.value).all()
+    assert np.array_equal(plant.row("a")["channels"], before)
+
+
+def test_extreme_values_never_spoil_a_row(pump: AssetModel) -> None:
+    plant = Plant(pump)
+    plant.take(life("a", 30))
+    wild = [reading("a", 31 + n, dict.fromkeys(HEALTHY, value)) for n, value in enumerate((1e308, -1e308, 0.0, 1e-308))]
+    made = plant.take(wild)
+    assert np.isfinite(made.value).all()
+    row = plant.row("a")
+    assert all(np.isfinite(row[name]).all() for name in pump.dtype.names or () if pump.dtype[name].base.kind == "f")
+
+
+def test_rare_spikes_cost_little(pump: AssetModel) -> None:
+    random = np.random.default_rng(4)
+    history = pump_history(6, assets=8)
+    log = read_log(pump.asset_class, [history])
+    spiked = [
+        event.model_copy(update={"readings": {**event.readings, "heat": 100.0}})
+        if hasattr(event, "readings") and random.random() < 0.01
+        else event
+        for event in history
+    ]
+    left = np.minimum(log.remaining, 60)
+    error = [
+        np.sqrt(np.mean((Plant(pump).take(events).value[log.readings, 0] - left) ** 2)) for events in (history, spiked)
+    ]
+    assert error[1] < error[0] + 1.5
+
+
+def test_an_alert_is_raised_escalates_and_is_cleared_by_the_replacement(pump: AssetModel) -> None:
+    plant = Plant(pump)
+    made = plant.take(life("a", 100))
+    states = made.transitions["state"].tolist()
+    assert states == [RAISED, CHANGED, CHANGED]
+    assert made.transitions["severity"].tolist() == [1, 2, 3]
+    assert made.transitions["sequence"].tolist() == [0, 1, 2]
+    assert len(set(made.transitions["raised_at"].tolist())) == 1
+    cleared = plant.take([entry("a", 100, "replacement")]).transitions
+    assert cleared["state"].tolist() == [CLEARED]
+    assert cleared["reason"].tolist() == [REPLACED]
+    assert cleared["severity"].tolist() == [3]
+    assert np.isfinite([cleared["value"][0], cleared["threshold"][0]]).all()
+    again = plant.take(life("a", 100, seed=8, start=100))
+    assert again.value[0, 0] > 40
+    assert again.transitions["alert"].tolist() == [2, 2, 2]
+
+
+def test_a_replacement_takes_effect_after_its_own_time_whenever_it_arrives(pump: AssetModel) -> None:
+    first, second, done = life("a", 90), life("a", 40, start=90), entry("a", 90, "replacement")
+    orders = (
+        [*first, done, *second],
+        [done, *first, *second],
+        [*first[:-1], done, first[-1], *second],
+    )
+    plants = [Plant(pump) for _ in orders]
+    values = [plant.take(events).value[-1, 0] for plant, events in zip(plants, orders, strict=True)]
+    assert values[0] == values[1] == values[2]
+    assert {int(plant.row("a")["seen"]) for plant in plants} == {40}
+
+
+def test_an_asset_that_turns_healthy_at_once_begins_a_new_life(pump: AssetModel) -> None:
+    plant = Plant(pump)
+    plant.take(life("a", 90))
+    made = plant.take(life("a", 90, seed=9, start=90)[:30])
+    assert int(plant.row("a")["seen"]) < 30
+    assert CLEARED in made.transitions["state"]
+    assert made.value[-1, 0] > 40
+
+
+def test_a_maintenance_window_holds_alerts_back_until_it_ends(pump: AssetModel) -> None:
+    events = life("a", 100)
+    plant = Plant(pump)
+    plant.take([entry("a", 1, "window_start")])
+    made = plant.take(events)
+    assert len(made.transitions) == 0
+    assert made.is_suppressed.any()
+    plant.take([entry("a", 100, "window_end")])
+    raised = plant.take([reading("a", 101, pump_readings(np.random.default_rng(0), 1.0))]).transitions
+    assert raised["state"].tolist() == [RAISED]
+    assert raised["severity"].tolist() == [3]
+
+
+def test_evidence_names_what_moved_the_score(pump: AssetModel) -> None:
+    made = Plant(pump).take(life("a", 100))
+    told = pump.explain(made, made.transitions[0])
+    assert len(told) == 5
+    assert all(set(line) == {"feature", "words", "value", "contribution"} for line in told)
+    sizes = [abs(line["contribution"]) for line in told]
+    assert sizes == sorted(sizes, reverse=True)
+    assert any(name in line["words"] for line in told for name in ("heat", "shake", "flow"))
+    assert pump.reason(made.transitions[0]) == "reached the advisory level"
+
+
+def test_the_part_that_is_going_to_fail_is_told(press: AssetModel) -> None:
+    history = press_history(2, assets=6)
+    log = read_log(press.asset_class, [history])
+    made = Plant(press).take(history)
+    assert press.unit == "probability"
+    assert np.isnan(made.low).all()
+    for number, target in enumerate(press.targets):
+        code = len(press.asset_class.errors) + number
+        failures = log.entries(code, (4,))
+        raised = made.transitions[(made.transitions["target"] == number) & (made.transitions["state"] == RAISED)]
+        raised_at = log.batch.time_s[raised["event"]]
+        found = [
+            ((log.slots[raised["event"]] == log.slots[f]) & (raised_at < log.batch.time_s[f])
+             & (raised_at >= log.batch.time_s[f] - 24 * 60)).any()
+            for f in failures
+        ]  # fmt: skip
+        assert target.component in ("bearing", "seal")
+        assert np.mean(found) > 0.8
+
+
+def test_errors_count_within_their_windows_and_only_before_the_reading(press: AssetModel, store: ModelStore) -> None:
+    names = store.load("press").manifest.features
+    plant = Plant(press)
+    normal = {"force": 100.0, "error": 1.0, "age": 3.0}
+    plant.take([entry("p", 5, "error", "press", code="jam"), entry("p", 50, "error", "press", code="jam")])
+    plant.take(
+        [entry("p", 6, "error", "press", code="unheard-of"), entry("p", 7, "replacement", "press", component="seal")]
+    )
+    made = plant.take([reading("p", hour, normal, "press") for hour in (4, 5, 6, 30, 51, 100)])
+    columns = {name: made.features[:, names.index(name)].tolist() for name in names}
+    assert columns["jam.count_24"] == [0, 0, 1, 0, 1, 0]
+    assert columns["jam.count_72"] == [0, 0, 1, 1, 2, 1]
+    assert columns["jam.since"] == [10_000, 10_000, 1, 25, 1, 50]
+    assert columns["leak.count_168"] == [0] * 6
+    assert columns["seal.since_renewal"] == [10_000, 10_000, 10_000, 23, 44, 93]
+    assert columns["bearing.since_renewal"] == [10_000] * 6
+    assert columns["age"] == [3] * 6
+
+
+def test_more_entries_than_the_log_holds_are_remembered_by_kind(press: AssetModel, store: ModelStore) -> None:
+    names = store.load("press").manifest.features
+    plant = Plant(press)
+    many = [entry("p", 1 + n / 100, "error", "press", code="leak") for n in range(60)]
+    plant.take([entry("p", 1, "error", "press", code="jam"), *many])
+    made = plant.take([reading("p", 3, {"force": 100.0, "error": 1.0, "age": 3.0}, "press")])
+    row = dict(zip(names, made.features[0].tolist(), strict=True))
+    assert row["jam.since"] == 2
+    assert row["leak.count_24"] == 24
+    assert row["leak.since"] == pytest.approx(1.41)
+
+
+def test_a_renewed_part_leaves_the_alert_of_the_other_part_open(press: AssetModel) -> None:
+    plant = Plant(press)
+    history = press_history(2, assets=1)
+    raised = next(
+        (event, int(one["target"]))
+        for event in history
+        for one in plant.take([event]).transitions
+        if one["state"] == RAISED
+    )
+    event, number = raised
+    other = press.targets[1 - number].failure_mode
+    hour = (event.event_time.timestamp() - 1_704_067_200) / 60
+    asset = event.asset_id
+    assert len(plant.take([entry(asset, hour, "replacement", "press", component=other)]).transitions) == 0
+    mine = press.targets[number].failure_mode
+    cleared = plant.take([entry(asset, hour, "replacement", "press", component=mine)]).transitions
+    assert cleared["state"].tolist() == [CLEARED]
+
+
+def test_the_layout_tells_rows_of_another_meaning_apart(store: ModelStore, pump: AssetModel, press: AssetModel) -> None:
+    assert AssetModel(store.load("pump")).layout == pump.layout
+    assert pump.layout != press.layout
+
+
+def test_a_model_whose_parts_do_not_fit_is_refused(store: ModelStore) -> None:
+    model = store.load("pump")
+    swapped = type(model)(model.manifest, store.load("press").scorers, Path("elsewhere"))
+    with pytest.raises(ModelError, match="forests take"):
+        AssetModel(swapped)
+    empty = model.manifest.model_copy(update={"learned": {}})
+    with pytest.raises(ModelError, match="learned"):
+        AssetModel(type(model)(empty, model.scorers, Path("elsewhere")))

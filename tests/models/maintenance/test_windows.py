@@ -1,0 +1,64 @@
+"""Maintenance windows: any number, in any order of arrival, planned ahead or typed in late."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models.maintenance.alerts import CLEARED, RAISED
+from models.maintenance.model import AssetModel
+from tests.models.maintenance import test_time_and_identity as shared
+from tests.models.maintenance.test_time_and_identity import APART, Asset, life
+from tests.support.fleets import AssetEvent, entry, pump_readings, reading
+
+pump = shared.pump
+
+
+def windows_of(spans: Sequence[tuple[int, int, str]]) -> list[AssetEvent]:
+    found = []
+    for number, (start, end, code) in enumerate(spans):
+        more = {"code": f"{code}-{number}"} if code else {}
+        for kind, at in (("window_start", start), ("window_end", end)):
+            one = entry("a", at, kind, **more)
+            found.append(one.model_copy(update={"event_id": f"{number}-{kind}"}))
+    return found
+
+
+SPANS = st.lists(
+    st.tuples(st.integers(1, 90), st.integers(1, 40), st.sampled_from(["", "", "job-1", "job-2"])), max_size=6
+)
+
+
+@APART
+@given(SPANS, st.integers(0, 2**32 - 1))
+def test_each_of_several_windows_counts_in_any_order_of_arrival(
+    pump: AssetModel, given_spans: list[tuple[int, int, str]], seed: int
+) -> None:
+    spans = [(start, start + length, code) for start, length, code in given_spans]
+    marks, asset = windows_of(spans), Asset(pump)
+    np.random.default_rng(seed).shuffle(marks)  # type: ignore[arg-type]
+    asset.take([*marks, *marks])
+    made = asset.take(life(100))
+    for one in made.transitions[made.transitions["state"] != CLEARED]:
+        at = int(one["event"]) + 1
+        assert not any(start <= at < end for start, end, _ in spans)
+    free = [at for at in range(1, 101) if not any(start <= at < end for start, end, _ in spans)]
+    after = asset.take([reading("a", 131 + n, pump_readings(np.random.default_rng(n), 1.0)) for n in range(3)])
+    raised = RAISED in made.transitions["state"] or RAISED in after.transitions["state"]
+    assert raised
+    assert free or RAISED in after.transitions["state"]
+
+
+def test_windows_that_are_over_make_room_and_do_not_open_again(pump: AssetModel) -> None:
+    asset, events = Asset(pump), life(100)
+    marks = [windows_of([(at, at + 1, "")]) for at in range(2, 80, 2)]
+    for number, pair in enumerate(marks):
+        own = [one.model_copy(update={"event_id": f"{number}-{one.event_id}"}) for one in pair]
+        asset.take([events[number], *own, events[number].model_copy(update={"event_id": f"late-{number}"})])
+    start = marks[0][0].model_copy(update={"event_id": "again"})
+    asset.take(events[40:80])
+    asset.take([start])
+    assert RAISED in asset.take(events[80:]).transitions["state"]

@@ -1,0 +1,166 @@
+"""Recommender: what is recommended, by whom, and that batches, policy and fallbacks keep their word."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import numpy as np
+import pytest
+
+from models.recommender.clicks import feed_items
+from models.recommender.evidence import MET
+from models.recommender.features import FIRST_ABSOLUTE
+from models.recommender.feed import encode_record
+from models.recommender.hot_lists import apply_clicks, apply_items
+from models.recommender.ranking import build_rows
+from models.recommender.recommender import Recommender, queries_of
+from models.recommender.users import _advance
+from schemas import Click, Item
+from tests.models.recommender.shoppers import START, Shop, shopping, small
+
+
+@pytest.fixture(params=["shop", "portal"])
+def shop(request: pytest.FixtureRequest) -> Shop:
+    shop = Shop(small(request.param))
+    shop.live(shopping(3000))
+    return shop
+
+
+def ask(shop: Shop, *items: str, user: str = "visitor") -> tuple[list[str], str]:
+    """The recommendation after the clicks on `items`, none of which reaches the view."""
+    clicks = [
+        Click(event_id=f"{user}-{n}", event_time=START + timedelta(hours=3, seconds=n), user_id=user, item_id=item)
+        for n, item in enumerate(items)
+    ]
+    rankings = shop.recommender.rank(shop.view, queries_of(*shop.step(clicks)))
+    last = [shop.view.item_ids[row] for row in rankings.items[-1, : rankings.counts[-1]]]
+    return last, rankings.strategies[-1]
+
+
+def test_items_of_the_same_taste_come_first(shop: Shop) -> None:
+    items, strategy = ask(shop, "item-5-3", "item-5-4")
+    assert strategy == "blend"
+    assert len(items) == len(set(items)) == 20
+    others = [item for item in items if item not in ("item-5-3", "item-5-4")]
+    assert sum(item.startswith("item-5-") for item in others[:5]) >= 4
+    assert others[0] in ("item-5-5", "item-5-6")
+
+
+def test_own_items_are_recommended_where_the_profile_says_so(shop: Shop) -> None:
+    items, _ = ask(shop, "item-5-3", "item-5-4")
+    assert ("item-5-3" in items) == shop.recommender.profile.own_items
+
+
+def test_what_is_not_available_is_not_recommended_until_it_is_again(shop: Shop) -> None:
+    before, _ = ask(shop, "item-5-3", user="a")
+    gone = before[1]
+    for offset, is_available in enumerate((False, True)):
+        item = Item(item_id=gone, event_time=START, available=is_available)
+        shop.view.apply(feed_items([(gone, item)], 1, np.array([offset]), START.timestamp()))
+        now, _ = ask(shop, "item-5-3", user=f"b-{offset}")
+        assert (gone in now) == is_available
+    assert gone in [item for item, _ in shop.view.trending(200)]
+
+
+def test_an_unknown_item_gets_what_is_trending(shop: Shop) -> None:
+    items, strategy = ask(shop, "never seen")
+    assert strategy == "trending"
+    assert len(items) == 20
+    assert items[0] in [i for i, _ in shop.view.trending(5)]
+
+
+def test_an_empty_shop_recommends_what_was_announced() -> None:
+    shop = Shop(small("shop"))
+    assert ask(shop, "a") == ([], "trending")
+    changes = [(f"new-{n}", Item(item_id=f"new-{n}", event_time=START)) for n in range(30)]
+    shop.view.apply(feed_items(changes, 0, np.arange(30), START.timestamp()))
+    items, strategy = ask(shop, "a", user="another")
+    assert strategy == "trending"
+    assert items[:2] == ["new-29", "new-28"]
+
+
+def test_a_batch_ranks_as_single_queries_do(shop: Shop) -> None:
+    queries = queries_of(*shop.step(shopping(60, seed=7)))
+    together = shop.recommender.rank(shop.view, queries)
+    for n in range(len(queries.lengths)):
+        alone = shop.recommender.rank(shop.view, type(queries)(*(column[n : n + 1] for column in queries)))
+        assert np.array_equal(alone.items[0], together.items[n])
+        assert np.array_equal(alone.scores[0], together.scores[n])
+
+
+def test_features_have_names_and_are_finite_where_they_must_be(shop: Shop) -> None:
+    found = shop.recommender.candidates(shop.view, queries_of(*shop.step(shopping(60, seed=8))))
+    assert found.rows.shape == (found.counts.sum(), len(shop.recommender.features))
+    assert len(set(shop.recommender.features)) == found.rows.shape[1]
+    may_be_missing = [n for n, name in enumerate(shop.recommender.features) if name.startswith(("context_", "lift_"))]
+    rest = np.delete(found.rows, may_be_missing, axis=1)
+    assert np.isfinite(rest).all()
+    assert (rest.std(axis=0) > 0).sum() > 45
+
+
+def test_ties_are_broken_by_the_hash_of_the_id(shop: Shop) -> None:
+    found = shop.recommender.candidates(shop.view, queries_of(*shop.step(shopping(20, seed=9))))
+    places, _ = shop.recommender.best(found, np.zeros(len(found.items)))
+    if shop.recommender.profile.fresh_bonus:
+        return  # fresh items first: covered below
+    keys = found.keys[places[0]]
+    assert (keys[1:] > keys[:-1]).all()
+
+
+def test_fresh_items_get_the_bonus() -> None:
+    shop = Shop(small("portal", fresh_bonus=100.0))
+    shop.live(shopping(3000))
+    late = [
+        Click(
+            event_id=f"late-{n}",
+            event_time=START + timedelta(hours=3, minutes=n),
+            user_id=f"user-{n}",
+            item_id="item-late" if n % 2 else "item-5-3",
+            session_id=f"late-{n // 2}",
+        )
+        for n in range(20)
+    ]
+    shop.live(late)
+    click = Click(event_id="x", event_time=START + timedelta(hours=3, minutes=30), user_id="v", item_id="item-5-3")
+    rankings = shop.recommender.rank(shop.view, queries_of(*shop.step([click])))
+    assert shop.view.item_ids[rankings.items[0, 0]] == "item-late"
+    assert rankings.scores[0, 0] > 99
+
+
+def test_similar_items_share_the_taste(shop: Shop) -> None:
+    similar = shop.recommender.similar(shop.view, shop.view.row_of("item-5-3"), 5)
+    assert "item-5-3" not in [item for item, _ in similar]
+    assert sum(item.startswith("item-5-") for item, _ in similar) >= 4
+    shares = [share for _, share in similar]
+    assert shares == sorted(shares, reverse=True)
+    assert 0 < shares[0] <= 1
+
+
+def test_warming_compiles_every_kernel() -> None:
+    recommender = Recommender(None, small("portal"))
+    recommender.warm()
+    counts = {kernel: len(kernel.signatures) for kernel in (apply_clicks, apply_items, build_rows, _advance)}
+    assert all(counts.values())
+    shop = Shop(recommender.profile)
+    shop.live(shopping(100))
+    shop.view.apply(encode_record(feed_items([("item-1-1", None)], 0, np.zeros(1, np.int64), 0.0)))
+    recommender.rank(shop.view, queries_of(*shop.step(shopping(5, seed=1))))
+    assert counts == {kernel: len(kernel.signatures) for kernel in counts}
+
+
+@pytest.mark.parametrize("profile", ["shop", "portal"])
+def test_features_have_names_of_their_own(profile: str) -> None:
+    names = Recommender(None, small(profile)).features
+    assert len(set(names)) == len(names)
+    assert names[:3] == ["neighbours_relative", "neighbours_recent_relative", "neighbours_after_relative"]
+    assert names[FIRST_ABSOLUTE - 1 : FIRST_ABSOLUTE + 1] == ["second_order_relative", "neighbours"]
+
+
+def test_a_question_reads_no_more_than_it_may_however_dense_the_log_is() -> None:
+    met = {}
+    for most in (12, 3072):
+        shop = Shop(small("shop", all_reads=most))
+        shop.live(shopping(3000))
+        ask(shop, "item-5-3", "item-5-4", "item-5-5")
+        met[most] = int(shop.view.scratch.state[MET])
+    assert 4 < met[12] <= 12 < met[3072]

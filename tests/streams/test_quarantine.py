@@ -1,0 +1,101 @@
+"""Dead letters on the real broker, quarantined as the agents do it."""
+
+from __future__ import annotations
+
+import pytest
+from aiokafka import TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
+
+from schemas import TELEMETRY, Settings, dead_letters_of, topic_name
+from streams.agent.deadletters import dead_letter_output
+from streams.agent.handler import DeadLetter
+from streams.kafka.clients import client_options
+from streams.kafka.producer import EventProducer
+from streams.quarantine import DeadLetterError, ReplayedLetters, list_letters, replay_letters
+from tests.support import consume, create_topics, produce
+
+
+async def quarantine(settings: Settings, count: int, surplus: int = 0) -> None:
+    """What the agents do with the last `count` records."""
+    records = sorted(
+        await consume(settings, TELEMETRY, until=count), key=lambda r: (r.timestamp, r.partition, r.offset)
+    )
+    async with EventProducer(settings) as producer:
+        for record in records[-count:]:
+            letter = dead_letter_output(DeadLetter(record, "readings: Field required"), TELEMETRY, surplus)
+            await producer.push_bytes(letter.topic, letter.key, letter.value, list(letter.headers))
+        await producer.flush()
+
+
+async def test_letters_go_back_once_as_they_were(settings: Settings) -> None:
+    await create_topics(settings, TELEMETRY, dead_letters_of(TELEMETRY))
+    assert await list_letters(settings, TELEMETRY) == []
+    assert await replay_letters(settings, TELEMETRY) == ReplayedLetters(0, 0)
+    sent = await produce(settings, TELEMETRY, [(f"a{n}", b"\xff bad %d" % n) for n in range(5)])
+    await quarantine(settings, 5)
+
+    letters = await list_letters(settings, TELEMETRY)
+    assert {(letter.partition, letter.offset) for letter in letters} == set(sent)
+    assert {(x.topic, x.exception, x.reason) for x in letters} == {
+        (TELEMETRY, "InvalidEvent", "readings: Field required")
+    }
+    assert {letter.key for letter in letters} == {f"a{n}" for n in range(5)}
+    assert not any(letter.is_replayed for letter in letters)
+
+    assert await replay_letters(settings, TELEMETRY) == ReplayedLetters(5, 0)
+    assert await replay_letters(settings, TELEMETRY) == ReplayedLetters(0, 0)
+    records = await consume(settings, TELEMETRY, until=10)
+    assert sorted((r.key, r.value) for r in records) == sorted(
+        [(f"a{n}".encode(), b"\xff bad %d" % n) for n in range(5)] * 2
+    )
+    assert all(r.headers == () for r in records)
+    assert all(letter.is_replayed for letter in await list_letters(settings, TELEMETRY))
+
+
+async def test_a_letter_that_was_cut_stays(settings: Settings) -> None:
+    await create_topics(settings, TELEMETRY, dead_letters_of(TELEMETRY))
+    await produce(settings, TELEMETRY, [("a", b"x" * 1000)])
+    await quarantine(settings, 1, surplus=500)
+    [letter] = await list_letters(settings, TELEMETRY)
+    assert letter.bytes == 1000
+    assert await replay_letters(settings, TELEMETRY) == ReplayedLetters(0, 1)
+
+
+async def retain_from(settings: Settings, partition: int, offset: int) -> None:
+    """What retention does to the letters of a partition before this one."""
+    admin = AIOKafkaAdminClient(**client_options(settings))
+    await admin.start()
+    try:
+        tp = TopicPartition(topic_name(settings, dead_letters_of(TELEMETRY)), partition)
+        await admin.delete_records({tp: RecordsToDelete(offset)})
+    finally:
+        await admin.close()
+
+
+async def test_letters_that_retention_left_go_back_and_the_others_are_counted(settings: Settings) -> None:
+    await create_topics(settings, TELEMETRY, dead_letters_of(TELEMETRY))
+    [(partition, _)] = await produce(settings, TELEMETRY, [("a", b"0")])
+    await quarantine(settings, 1)
+    assert await replay_letters(settings, TELEMETRY) == ReplayedLetters(1, 0)
+    await produce(settings, TELEMETRY, [("a", b"%d" % number) for number in range(1, 6)])
+    await quarantine(settings, 7)  # the first and what came of it are quarantined again
+    await retain_from(settings, partition, 5)
+
+    assert [letter.is_replayed for letter in await list_letters(settings, TELEMETRY)] == [False] * 3
+    assert await replay_letters(settings, TELEMETRY) == ReplayedLetters(3, 0, deleted=4)
+    assert await replay_letters(settings, TELEMETRY) == ReplayedLetters(0, 0)
+    assert all(letter.is_replayed for letter in await list_letters(settings, TELEMETRY))
+
+
+async def test_that_retention_left_nothing_is_told_once(settings: Settings) -> None:
+    await create_topics(settings, TELEMETRY, dead_letters_of(TELEMETRY))
+    [(partition, _), _] = await produce(settings, TELEMETRY, [("a", b"0"), ("a", b"1")])
+    await quarantine(settings, 2)
+    await retain_from(settings, partition, 2)
+    assert await replay_letters(settings, TELEMETRY) == ReplayedLetters(0, 0, deleted=2)
+    assert await replay_letters(settings, TELEMETRY) == ReplayedLetters(0, 0)
+
+
+async def test_only_input_topics_have_letters() -> None:
+    with pytest.raises(DeadLetterError, match=r"'scores\.v1' has no dead letters"):
+        await list_letters(Settings(kafka="127.0.0.1:1"), "scores.v1")
