@@ -48,6 +48,7 @@ from schemas.outputs import (
 from schemas.profile import PROFILES, RecommenderProfile, parse_profile
 from schemas.publication import (
     CHUNK_BYTES,
+    MOST_CHUNKS,
     AliasKey,
     AliasRecord,
     ChunkKey,
@@ -99,6 +100,7 @@ __all__ = [
     "MAINTAIN_STATE",
     "MAINTENANCE",
     "MODELS",
+    "MOST_CHUNKS",
     "OUTPUTS",
     "PROFILES",
     "RECOMMENDATIONS",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from schemas.asset_class import AssetClass
 from schemas.base import Frozen, Name, Time
@@ -58,7 +58,7 @@ class Optimised(Frozen):
 class Manifest(Frozen):
     """Everything a worker needs besides the packs; JSON, written once."""
 
-    format: Literal[1] = 1
+    format: Literal[1, 2] = 2
     name: Name
     version: Version
     kind: Literal["recommender", "rul", "failure_probability"]
@@ -76,7 +76,14 @@ class Manifest(Frozen):
     libraries: dict[str, str]
     golden: dict[str, Golden] = Field(default_factory=dict, description="by role")
     optimised: Optimised | None = None
-    signature: str | None = Field(None, description="`ed25519:KEY:SIGNATURE`; see docs/publish.md")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_signature(cls, content: Any) -> Any:
+        """In the first format it lay inside; models/registry/first_format.py checks it."""
+        if isinstance(content, dict) and content.get("format") == 1:
+            return {name: value for name, value in content.items() if name != "signature"}
+        return content
 
 
 class Aliases(Frozen):

@@ -1,8 +1,8 @@
 """What is on models.v1: versions of models, the chunks of their packs, and the aliases.
 
-model/NAME/VERSION        ─► VersionRecord: manifest as it is on disk, card, number of chunks of each pack
+model/NAME/VERSION        ─► VersionRecord: the sums of its files, signatures, manifest and card, chunks of each pack
 pack/NAME/VERSION/ROLE/N  ─► bytes of a pack, up to CHUNK_BYTES
-alias/NAME/ALIAS          ─► AliasRecord; null: the alias is withdrawn
+alias/NAME/ALIAS          ─► AliasRecord, with no version: withdrawn; null: withdrawn by someone without a key
 
 The topic is compacted, so the latest of each key stays. Chunks come before the version that they belong to.
 """
@@ -23,19 +23,22 @@ MOST_CHUNKS = 1000
 class VersionRecord(Frozen):
     """One version of a model. Its chunks are on the topic before it."""
 
-    format: Literal[1] = 1
-    manifest: str = Field(description="manifest.json, byte for byte: its signature is over them")
-    card: str
+    format: Literal[2] = 2
+    sums: str = Field(description="SHA256SUMS, byte for byte, over manifest.json, card.md and the packs")
+    signatures: str = Field(description="SHA256SUMS.sig: a line `ed25519:KEY:SIGNATURE` for each key; may be empty")
+    manifest: str = Field(description="manifest.json, byte for byte")
+    card: str = Field(description="card.md, byte for byte")
     chunks: dict[str, Annotated[int, Field(ge=1, le=MOST_CHUNKS)]] = Field(description="role -> number of chunks")
 
 
 class AliasRecord(Frozen):
-    """Which version an alias points to."""
+    """Which version an alias points to. One without a signature is as in the first format."""
 
     name: Name
     alias: Alias
-    version: Version
-    changed_at: Time
+    version: Version | None = Field(description="null: the alias is withdrawn")
+    changed_at: Time = Field(description="an older one than is known is not followed")
+    signature: str | None = Field(None, description="`ed25519:KEY:SIGNATURE`, over topic, name, alias, version, time")
 
 
 class VersionKey(NamedTuple):

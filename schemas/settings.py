@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import AwareDatetime, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from schemas.errors import SettingsError, faults_of
@@ -53,10 +53,13 @@ class Settings(BaseSettings):
         "shop", description="recommender profile without a trained model: `shop`, `portal` or a TOML file"
     )
     model_public_keys: str = Field(
-        "", description="Ed25519 keys whose models are served, as `millrace models keygen` prints them; commas between"
+        "", description="Ed25519 keys whose signatures count, as `millrace models keygen` prints them; commas between"
     )
     model_private_key: Path | None = Field(
-        None, description="PEM file of the key that `millrace models publish` signs with"
+        None, description="PEM file of the key that `millrace models` signs versions and aliases with"
+    )
+    model_aliases_since: AwareDatetime | None = Field(
+        None, description="changes of aliases on models.v1 from before this time are refused (RFC 3339 with zone)"
     )
     allow_unsigned_models: bool = Field(
         False, description="serve models without a signature; `up` and `demo` turn it on with the embedded Kafka"

@@ -49,7 +49,7 @@ class Running(OutputEvent):
 
 
 class Refusal(OutputEvent):
-    """A version that the worker does not serve, and why; what served before goes on serving."""
+    """A version, or a change of an alias, that the worker does not take, and why; what served before goes on."""
 
     name: str
     version: str

@@ -70,9 +70,7 @@ BESIDE = Counter(
 # One transaction: 1 ms for a few rows on SQLite, 100 ms for 1,000 on a busy PostgreSQL.
 SINK_WRITING = Histogram("millrace_sink_write_seconds", "Time of one database transaction", buckets=_HANDLING)
 MODEL = Gauge("millrace_model", "1 for each version that this worker runs", ["name", "alias", "version"])
-REFUSED = Counter(
-    "millrace_models_refused", "Versions that this worker did not take, by alias that pointed there", ["alias"]
-)
+REFUSED = Counter("millrace_models_refused", "Versions and changes of aliases that were not taken, by alias", ["alias"])
 SWAPS = Histogram(
     "millrace_model_swap_seconds", "Time without batches for a change of models", ["agent"], buckets=_CHECKPOINT
 )

@@ -30,6 +30,7 @@ VARIANCE = "share of what splits explain of the variance of the trees' outputs; 
 def page_facts(model: Model) -> dict[str, Any]:
     """Everything that the page tells, as JSON would have it."""
     from models.packs import anatomy_of
+    from models.registry import read_folder
 
     manifest = model.manifest
     packs = {
@@ -43,6 +44,7 @@ def page_facts(model: Model) -> dict[str, Any]:
         "folder": str(model.folder.absolute()),
         "card": card.read_text() if (card := model.folder / "card.md").exists() else "card.md is missing.",
         "manifest": manifest.model_dump(mode="json"),
+        "signed_by": read_folder(model.folder).signers,
         "packs": {role: pack.model_dump(exclude={"variance_shares"}) for role, pack in packs.items()},
         "importance": pictures,
     }
@@ -66,7 +68,8 @@ def tell_page(model: Model, workers: Sequence[WorkerStatus]) -> None:
         console.print(Text(picture["measure"], style="dim"))
         console.print(_picture(picture["shares"], console.width))
     tell_status(console, model.manifest.name, workers)
-    console.print(Text(f"\nFolder: {facts['folder']}"), soft_wrap=True)
+    console.print(Text(f"\nSigned by: {', '.join(facts['signed_by']) or 'nobody'}"), soft_wrap=True)
+    console.print(Text(f"Folder: {facts['folder']}"), soft_wrap=True)
 
 
 def _inside(pack: Mapping[str, Any]) -> Table:

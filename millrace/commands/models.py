@@ -1,6 +1,6 @@
 """`millrace models`: the versions of the models in MILLRACE_HOME, and which of them serve.
 
-publish, promote, rollback, withdraw ─► models.v1, where a Kafka is ─► aliases.json in MILLRACE_HOME
+publish, promote, rollback, withdraw ─► signed, where a key is ─► models.v1, where a Kafka is ─► MILLRACE_HOME
 """
 
 from __future__ import annotations
@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from millrace.commands.common import Json, connected_settings, tell, tell_json, tell_table
+from millrace.commands.migrate import migrate
 from millrace.commands.optimise import optimise
 from schemas import (
+    MODELS,
     Alias,
     Manifest,
     MillraceError,
@@ -23,6 +25,7 @@ from schemas import (
     SettingsError,
     UnavailableError,
     load_settings,
+    topic_name,
 )
 
 if TYPE_CHECKING:
@@ -37,6 +40,7 @@ class PromotionError(MillraceError):
 
 app = typer.Typer(name="models", help="Trained models: versions, and which of them serve.", no_args_is_help=True)
 app.command()(optimise)
+app.command()(migrate)
 Name = Annotated[str, typer.Argument(help="Name of the model.")]
 As = Annotated[Alias, typer.Option("--alias", help="`champion` serves; `challenger` is compared in the shadow.")]
 
@@ -57,6 +61,8 @@ def list_(as_json: Json = False) -> None:
         ["name", "version", "kind", "alias", "events", "measures"],
         [(m.name, m.version, m.kind, ", ".join(names), f"{m.training.events:,}", _measures(m)) for m, names in rows],
     )
+    if old := sum(manifest.format == 1 for manifest, _ in rows):
+        tell(f"{old} of them are of the first format: `millrace models migrate`.")
 
 
 @app.command()
@@ -85,7 +91,7 @@ def publish(
 ) -> None:
     """Sign a version and put it on models.v1, where all edge workers take it from and keep it."""
     settings, store = connected_settings(), _store()
-    found = store.load(name, version).manifest.version
+    found = store.verify(name, version).manifest.version
     if alias is not None:
         publish_and_promote(name, found, alias, settings)
         return
@@ -117,17 +123,28 @@ def withdraw(name: Name, alias: As = "challenger") -> None:
             f"{name} must have a champion as long as its events come.", "Promote another version, or roll back."
         )
     store, settings = _store(), where_kafka_is()
-    was_there = _has(store, name, alias)
+    record = store.withdrawal(name, alias)
     if settings is not None:
-        from streams.serving import publish_withdrawal
-
-        asyncio.run(publish_withdrawal(settings, name, alias))
-    try:
-        store.withdraw(name, alias)
-    except ModelError:
-        if not was_there or _has(store, name, alias):
-            raise  # otherwise a worker of the same home was faster: it follows the topic
+        _check_can_sign(settings, f"That the {alias} of {name} is withdrawn")
+        _publish_alias(settings, record)
+    store.move(record)
     tell(f"{name} has no {alias} any more. `millrace models show {name}` tells which workers know.")
+
+
+@app.command()
+def sign(name: Name, version: Annotated[str, typer.Argument(help="Or an alias.")]) -> None:
+    """Sign a version with MILLRACE_MODEL_PRIVATE_KEY: its SHA256SUMS.sig is written, nothing is published."""
+    from models.registry import load_key, public_text
+
+    settings, store = load_settings(), _store()
+    if settings.model_private_key is None:
+        raise SettingsError(
+            "There is no key to sign with: MILLRACE_MODEL_PRIVATE_KEY is empty. Nothing was signed.",
+            "Set it to a key of `millrace models keygen`.",
+        )
+    key, found = load_key(settings.model_private_key), store.verify(name, version).manifest.version
+    store.sign(name, found, key)
+    tell(f"{name} {found} is signed by {public_text(key)}.")
 
 
 @app.command()
@@ -159,12 +176,11 @@ def _point(
 ) -> AliasRecord:
     """The version first, so that nothing moves where it cannot be published; then the alias, here and on the topic."""
     if settings is not None:
+        _check_can_sign(settings, f"That an alias of {name} points to {version}")
         _publish(settings, store, name, version)
     record = move()
     if settings is not None:
-        from streams.serving import publish
-
-        asyncio.run(publish(settings, [], record))
+        _publish_alias(settings, record)
     return record
 
 
@@ -175,15 +191,42 @@ def _publish(settings: Settings, store: ModelStore, name: str, version: str) -> 
 
     if settings.model_private_key is not None:
         store.sign(name, version, load_key(settings.model_private_key))
-    publication = store.publication(name, version)
-    is_embedded = not load_settings().kafka
-    if publication.manifest.signature is None and not (is_embedded or settings.allow_unsigned_models):
-        raise ModelError(
-            f"{name} {version} is not signed, so workers would refuse it. Nothing was published.",
-            "Set MILLRACE_MODEL_PRIVATE_KEY to a key of `millrace models keygen`; or, where the workers do the same, "
-            "MILLRACE_ALLOW_UNSIGNED_MODELS=true.",
-        )
+    publication = store.verify(name, version)
+    if not publication.is_signed and _needs_signatures(settings):
+        raise _unsigned(f"{name} {version}")
     asyncio.run(publish(settings, [publication]))
+
+
+def _publish_alias(settings: Settings, record: AliasRecord) -> None:
+    """Put a change of an alias on the topic, signed where there is a key."""
+    from models.registry import load_key, sign_alias
+    from streams.serving import publish
+
+    if settings.model_private_key is not None:
+        record = sign_alias(record, load_key(settings.model_private_key), topic_name(settings, MODELS))
+    asyncio.run(publish(settings, [], record))
+
+
+def _check_can_sign(settings: Settings, what: str) -> None:
+    """Raises:
+    ModelError: workers want a signature, and no key is there.
+    """
+    if settings.model_private_key is None and _needs_signatures(settings):
+        raise _unsigned(what)
+
+
+def _needs_signatures(settings: Settings) -> bool:
+    """Whether workers refuse what is not signed; those of an embedded Kafka do where they have keys."""
+    is_lenient = not load_settings().kafka and not settings.model_public_keys
+    return not (is_lenient or settings.allow_unsigned_models)
+
+
+def _unsigned(what: str) -> ModelError:
+    return ModelError(
+        f"{what} is not signed, so workers would refuse it. Nothing was published.",
+        "Set MILLRACE_MODEL_PRIVATE_KEY to a key of `millrace models keygen`; or, where the workers do the same, "
+        "MILLRACE_ALLOW_UNSIGNED_MODELS=true.",
+    )
 
 
 def where_kafka_is() -> Settings | None:
@@ -229,10 +272,6 @@ def _not_followed(record: AliasRecord, answers: Sequence[WorkerAnswer]) -> Promo
     )
     back = "rollback" if record.alias == "champion" else "withdraw"
     return PromotionError(" ".join(told), f"{mend}; or take it back: `millrace models {back} {record.name}`.")
-
-
-def _has(store: ModelStore, name: str, alias: Alias) -> bool:
-    return alias in store.aliases().models.get(name, {})
 
 
 def _store() -> ModelStore:

@@ -133,8 +133,9 @@ def _with_leaves(blob: bytes, change: Callable[[np.ndarray], np.ndarray]) -> byt
 
 
 def _scorers(blob: bytes) -> dict[str, Scorer]:
+    header, arrays = read_pack(blob)
     return {
-        f"{evaluator}, {way}": Scorer.load(blob, crossover, evaluator=evaluator)
+        f"{evaluator}, {way}": Scorer.build(header, arrays, crossover, evaluator)
         for evaluator in EVALUATORS
         for way, crossover in (("in blocks", 1), ("row by row", 1 << 16))
     }

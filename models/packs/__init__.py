@@ -5,8 +5,8 @@ May import: models.kernel. No library that trains.
 """
 
 from models.packs.anatomy import anatomy_of
-from models.packs.golden import check_golden, make_golden
-from models.packs.pack import LINKS, RESTORE, PackHeader, changed, describe_pack, pack_sha256, read_pack, write_pack
+from models.packs.golden import check_golden, make_golden, pack_entries
+from models.packs.pack import LINKS, RESTORE, PackHeader, changed, pack_sha256, read_pack, write_pack
 from models.packs.scorer import Scorer
 
 __all__ = [
@@ -17,8 +17,8 @@ __all__ = [
     "anatomy_of",
     "changed",
     "check_golden",
-    "describe_pack",
     "make_golden",
+    "pack_entries",
     "pack_sha256",
     "read_pack",
     "write_pack",

@@ -8,25 +8,42 @@ A worker's kernel may be of another version, or run another evaluator, than wher
 from __future__ import annotations
 
 from base64 import b64decode, b64encode
+from collections.abc import Mapping
 
 import numpy as np
 import numpy.typing as npt
 
-from models.packs.pack import read_pack
+from models.packs.pack import PackHeader, pack_sha256, read_pack
 from models.packs.scorer import Scorer
-from schemas import Golden, ModelError
+from schemas import Golden, ModelError, PackFile
 
 ROWS = 8
 MISSING_SHARE = 0.1
 
 
-def make_golden(blob: bytes) -> Golden:
-    """Golden rows of a pack: each value is one of its feature's cuts, or just above, or missing.
+def pack_entries(role: str, blob: bytes) -> tuple[PackFile, Golden]:
+    """What a manifest says of a pack, which is decoded once and built once for it.
 
     Raises:
-        ModelError: as `Scorer.load`.
+        ModelError: it is none.
     """
     header, arrays = read_pack(blob)
+    file = PackFile(
+        file=f"{role}.pack",
+        sha256=pack_sha256(blob),
+        bytes=len(blob),
+        trees=header.trees,
+        features=header.features,
+    )
+    return file, make_golden(header, arrays)
+
+
+def make_golden(header: PackHeader, arrays: Mapping[str, np.ndarray]) -> Golden:
+    """Golden rows of a pack that was read: each value is one of its feature's cuts, or just above, or missing.
+
+    Raises:
+        ModelError: as `Scorer.build`.
+    """
     rng = np.random.default_rng(0)
     rows = np.zeros((ROWS, header.features), np.float32)
     for place, feature in enumerate(arrays["feature"].tolist()):
@@ -38,7 +55,7 @@ def make_golden(blob: bytes) -> Golden:
         categories = arrays["class_offset"][place + 1] - arrays["class_offset"][place]
         rows[:, feature] = rng.integers(0, int(categories) + 1, ROWS)
     rows[rng.random(rows.shape) < MISSING_SHARE] = np.nan
-    scores = Scorer.load(blob, crossover=1).score(rows, raw=True)
+    scores = Scorer.build(header, arrays, crossover=1).score(rows, raw=True)
     return Golden(rows=_text(rows, "<f4"), scores=_text(scores, "<f8"))
 
 

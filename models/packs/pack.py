@@ -93,21 +93,6 @@ class PackHeader(BaseModel):
         }
 
 
-class PackSummary(BaseModel):
-    """A pack in figures, for people."""
-
-    model_config = ConfigDict(frozen=True)
-
-    name: str
-    features: int
-    outputs: int
-    trees: int
-    leaves: int
-    link: str
-    bytes: int
-    sha256: str
-
-
 def pack_sha256(blob: bytes) -> str:
     """The digest by which manifests know a pack: SHA-256 of the whole file."""
     return hashlib.sha256(blob).hexdigest()
@@ -136,23 +121,17 @@ def narrowest(array: np.ndarray) -> np.ndarray:
         return next(narrow for narrow in tried if narrow.astype(array.dtype).tobytes() == array.tobytes())
 
 
-def read_pack(blob: bytes, source: str = "the pack", sha256: str = "") -> tuple[PackHeader, dict[str, np.ndarray]]:
+def read_pack(blob: bytes, source: str = "the pack") -> tuple[PackHeader, dict[str, np.ndarray]]:
     """Header and arrays, in the types of `ARRAYS`, of a pack whose hash is right. The kernel checks what they say.
 
     Args:
         blob: the pack.
         source: what to call it in messages.
-        sha256: of the whole file, where a manifest tells it; the pack is hashed once for both.
 
     Raises:
         ModelError: not a pack, another format version, damaged, or arrays that lie outside of the file.
     """
     start = len(MAGIC) + 8
-    hashed = hashlib.sha256(memoryview(blob)[:-DIGEST_BYTES])
-    whole = hashed.copy()
-    whole.update(blob[-DIGEST_BYTES:])
-    if sha256 and whole.hexdigest() != sha256:
-        raise changed(source, whole.hexdigest(), sha256)
     if len(blob) < start + DIGEST_BYTES or blob[: len(MAGIC)] != MAGIC:
         raise ModelError(f"{source} is not a pack: it does not start with {MAGIC.decode()}.", "Train the model again.")
     version, length = struct.unpack_from("<II", blob, len(MAGIC))
@@ -161,7 +140,7 @@ def read_pack(blob: bytes, source: str = "the pack", sha256: str = "") -> tuple[
             f"{source} has pack format {version}, this Millrace reads {' and '.join(map(str, READ_FORMATS))}.",
             "Train the model again with this version, or run the version that wrote it.",
         )
-    if hashed.digest() != blob[-DIGEST_BYTES:]:
+    if hashlib.sha256(memoryview(blob)[:-DIGEST_BYTES]).digest() != blob[-DIGEST_BYTES:]:
         raise ModelError(
             f"{source} is damaged: its SHA-256 does not fit.", "Restore the file or train the model again."
         )
@@ -170,21 +149,6 @@ def read_pack(blob: bytes, source: str = "the pack", sha256: str = "") -> tuple[
     except ValidationError as error:
         raise malformed(source, f"header: {text_of(error, 1)}") from error
     return header, _arrays_of(header, memoryview(blob)[start + length : -DIGEST_BYTES], source)
-
-
-def describe_pack(blob: bytes) -> PackSummary:
-    """Features, trees, bytes and so on of a pack, for its manifest.
-
-    Raises:
-        ModelError: as `read_pack`.
-    """
-    header, arrays = read_pack(blob)
-    return PackSummary(
-        **header.model_dump(include={"name", "features", "outputs", "trees", "link"}),
-        leaves=len(arrays["leaf_value"]),
-        bytes=len(blob),
-        sha256=pack_sha256(blob),
-    )
 
 
 def changed(source: str, found: str, expected: str) -> ModelError:

@@ -31,7 +31,7 @@ class Scorer:
         self.outputs = header.outputs
 
     @classmethod
-    def load(cls, source: Path | bytes, crossover: int = 0, sha256: str = "", evaluator: str | None = None) -> Scorer:
+    def load(cls, source: Path | bytes, crossover: int = 0, evaluator: str | None = None, place: str = "") -> Scorer:
         """The scorer of a pack (a file or its bytes), everything in it checked.
 
         A file is read at once, not mapped: that is as fast (docs/pack.md), and a mapped file that someone truncates
@@ -41,19 +41,30 @@ class Scorer:
             source: where the pack is, or the pack.
             crossover: number of rows from which they are scored in blocks; 0: measured now (a fraction of a
                 millisecond). Scores do not depend on it.
-            sha256: of the whole file, if a manifest tells it.
             evaluator: one of `models.kernel.EVALUATORS`; None: the one that MILLRACE_EVALUATOR names, or else the best
                 one. Scores do not depend on it.
+            place: where bytes come from, for messages.
 
         Raises:
             ModelError: no such file, not a pack, damaged, or malformed; or no such evaluator on this CPU.
         """
-        place = "the pack" if isinstance(source, bytes) else str(source)
+        place = place or ("the pack" if isinstance(source, bytes) else str(source))
         try:
             blob = source if isinstance(source, bytes) else source.read_bytes()
         except OSError as error:
             raise ModelError(f"{place} cannot be read: {error.strerror}.", RESTORE) from error
-        header, arrays = read_pack(blob, place, sha256)
+        return cls.build(*read_pack(blob, place), crossover, evaluator, place)
+
+    @classmethod
+    def build(
+        cls,
+        header: PackHeader,
+        arrays: Mapping[str, np.ndarray],
+        crossover: int = 0,
+        evaluator: str | None = None,
+        place: str = "the pack",
+    ) -> Scorer:
+        """The scorer of a pack that was read already (`read_pack`); arguments and errors as those of `load`."""
         try:
             forest = Forest(
                 header.features,

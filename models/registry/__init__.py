@@ -1,23 +1,37 @@
 """The versions of models on disk and on their way, who signed them, and the aliases that say which of them serves.
 
-save or receive ─► a folder a version ─► promote ─► aliases.json ─► load ─► Model
+save or receive ─► a folder a version ─► promote ─► aliases.json ─► verify ─► load ─► Model
 May import: models.packs.
 """
 
-from models.registry.folder import Publication, document_of, pack_file
-from models.registry.publication import Assembler, records_of
-from models.registry.signing import Trust, generate_key, load_key
+from models.registry.aliases import FUTURE, is_older, remember
+from models.registry.folder import CARD, Publication, publication_of, read_folder, reason
+from models.registry.migrate import Signer, migrate_folders
+from models.registry.publication import AGAIN, UPDATE, Assembler, records_of
+from models.registry.signing import Trust, described, generate_key, load_key, public_text, sign_alias
 from models.registry.store import Model, ModelStore
 
 __all__ = [
+    "AGAIN",
+    "CARD",
+    "FUTURE",
+    "UPDATE",
     "Assembler",
     "Model",
     "ModelStore",
     "Publication",
+    "Signer",
     "Trust",
-    "document_of",
+    "described",
     "generate_key",
+    "is_older",
     "load_key",
-    "pack_file",
+    "migrate_folders",
+    "public_text",
+    "publication_of",
+    "read_folder",
+    "reason",
     "records_of",
+    "remember",
+    "sign_alias",
 ]

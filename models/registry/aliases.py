@@ -1,24 +1,31 @@
 """Aliases: which version of each model serves, in one file that changes in one step.
 
 change_aliases (locked) ─► Changing.move ... ─► aliases.json
+
+The time of the newest change of each alias is kept, of one that was withdrawn too, and it never goes back: so an older
+record of models.v1, played again by whoever may write there, changes nothing.
 """
 
 from __future__ import annotations
 
 import fcntl
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from pydantic import ValidationError
 
-from models.registry.folder import reason, replace_file
+from models.registry.files import replace_file
+from models.registry.folder import reason
 from schemas import Alias, Aliases, AliasRecord, ModelError
 
 ALIASES, LOCK = "aliases.json", ".aliases.lock"
 KEPT_HISTORY = 20
+FUTURE = timedelta(minutes=5)  # clocks of the machines that promote and serve may differ by this
+STEP = timedelta(microseconds=1)
+Changes = Mapping[str, Mapping[Alias, datetime]]  # model -> alias -> when it was pointed anew
 
 
 @dataclass
@@ -30,18 +37,44 @@ class Changing:
     changed_at: dict[str, dict[Alias, datetime]]
 
     def move(self, record: AliasRecord) -> None:
-        before = self.models.setdefault(record.name, {}).get(record.alias)
-        self.changed_at.setdefault(record.name, {})[record.alias] = record.changed_at
-        if before == record.version:
+        """Follows a record, unless a newer one is known."""
+        if is_older(record, self.changed_at.get(record.name, {}).get(record.alias)):
             return
-        self.models[record.name][record.alias] = record.version
-        if before:
-            of = self.history.setdefault(record.name, {})
-            of[record.alias] = [before, *of.get(record.alias, [])][:KEPT_HISTORY]
+        self.changed_at.setdefault(record.name, {})[record.alias] = record.changed_at
+        of_name = self.models.setdefault(record.name, {})
+        before = of_name.get(record.alias)
+        if record.version is None:
+            of_name.pop(record.alias, None)
+        elif before != record.version:
+            of_name[record.alias] = record.version
+            if before:
+                of = self.history.setdefault(record.name, {})
+                of[record.alias] = [before, *of.get(record.alias, [])][:KEPT_HISTORY]
 
-    def withdraw(self, name: str, alias: Alias, at: datetime) -> None:
-        self.models.get(name, {}).pop(alias, None)
-        self.changed_at.setdefault(name, {})[alias] = at
+
+def remember(folder: Path, record: AliasRecord) -> None:
+    """Keeps the time of a record that counts and cannot be followed, so that no older one is followed in its place."""
+    with change_aliases(folder) as changing:
+        of_name = changing.changed_at.setdefault(record.name, {})
+        if not is_older(record, of_name.get(record.alias)):
+            of_name[record.alias] = record.changed_at
+
+
+def decided_now(changed_at: Changes, name: str, alias: Alias, version: str | None) -> AliasRecord:
+    """A change of an alias that is newer than the one that is known, though its clock was ahead by some."""
+    now = datetime.now(UTC)
+    known = changed_at.get(name, {}).get(alias)
+    at = known + STEP if known is not None and now <= known <= now + FUTURE else now
+    return AliasRecord(name=name, alias=alias, version=version, changed_at=at)
+
+
+def is_older(record: AliasRecord, known: datetime | None) -> bool:
+    """Whether a newer change than this one is known.
+
+    A time that no worker would take (`FUTURE`) counts for nothing: it came from the clock of this machine, which was
+    wrong then or is now, and would stand above all that people decide.
+    """
+    return known is not None and record.changed_at < known <= datetime.now(UTC) + FUTURE
 
 
 def read_aliases(folder: Path) -> Aliases:

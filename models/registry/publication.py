@@ -7,20 +7,31 @@ Whatever comes from the topic is checked here or by whoever asked for it; nothin
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Annotated
 
-from pydantic import ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
-from models.registry.folder import Publication, reason
+from models.registry import first_format
+from models.registry.folder import CARD, MANIFEST, Publication, parse_manifest, publication_of_files, reason
 from schemas import CHUNK_BYTES, ChunkKey, ModelError, VersionKey, VersionRecord, key_text
 
+UPDATE = "If whoever published it has a newer Millrace than this one, update this one; otherwise publish it again."
 MOST_WAITING_BYTES = 256 << 20  # of chunks whose version has not come: its publisher died, or it is not a publisher
+_RECORD: TypeAdapter[VersionRecord | first_format.FirstVersionRecord] = TypeAdapter(
+    Annotated[VersionRecord | first_format.FirstVersionRecord, Field(discriminator="format")]
+)
 AGAIN = "Publish it again: `millrace models publish` writes chunks before the version."
 
 
 def records_of(publication: Publication) -> Iterator[tuple[str, bytes]]:
-    """Keys and values in the order in which they must be on the topic."""
+    """Keys and values in the order in which they must be on the topic.
+
+    Raises:
+        ModelError: it is of the first format.
+    """
     manifest = publication.manifest
+    first_format.refuse(manifest)
     name, version = manifest.name, manifest.version
     chunks = {}
     for role, blob in publication.packs.items():
@@ -28,7 +39,13 @@ def records_of(publication: Publication) -> Iterator[tuple[str, bytes]]:
         chunks[role] = len(starts)
         for number, start in enumerate(starts):
             yield key_text(ChunkKey(name, version, role, number)), blob[start : start + CHUNK_BYTES]
-    record = VersionRecord(manifest=publication.document.decode(), card=publication.card, chunks=chunks)
+    record = VersionRecord(
+        sums=publication.sums.decode(),
+        signatures=publication.signatures,
+        manifest=publication.files[MANIFEST].decode(),
+        card=publication.files[CARD].decode(),
+        chunks=chunks,
+    )
     yield key_text(VersionKey(name, version)), record.model_dump_json().encode()
 
 
@@ -58,9 +75,9 @@ class Assembler:
             self._drop(chunk)
         what = f"Model {key.name} {key.version}"
         try:
-            record = VersionRecord.model_validate_json(value)
+            record = _RECORD.validate_json(value)
         except ValidationError as error:
-            raise ModelError(f"{what} cannot be read from the topic: {reason(error)}.", AGAIN) from error
+            raise ModelError(f"{what} cannot be read from the topic: {reason(error)}.", UPDATE) from error
         packs = {}
         for role, count in record.chunks.items():
             parts = [own.get(ChunkKey(*key, role, number)) for number in range(count)]
@@ -68,12 +85,31 @@ class Assembler:
             if missing:
                 raise ModelError(f"{what}: chunk {missing[0]} of {count} of its pack {role} is missing.", AGAIN)
             packs[role] = b"".join(part for part in parts if part is not None)
-        publication = Publication(record.manifest.encode(), packs, record.card)
+        publication = _joined(record, packs, what)
         manifest = publication.manifest
         if (manifest.name, manifest.version) != key:
             raise ModelError(f"{what} has the manifest of {manifest.name} {manifest.version}.", AGAIN)
-        publication.check_packs()
+        publication.verify(what)
         return publication
 
     def _drop(self, key: ChunkKey) -> None:
         self._bytes -= len(self._chunks.pop(key, b""))
+
+
+def _joined(
+    record: VersionRecord | first_format.FirstVersionRecord, packs: Mapping[str, bytes], what: str
+) -> Publication:
+    """A record and its packs.
+
+    Raises:
+        ModelError: the manifest cannot be read, or names other packs.
+    """
+    manifest = parse_manifest(record.manifest.encode(), f"The manifest of {what}")
+    if packs.keys() != manifest.packs.keys():
+        raise ModelError(f"{what} came with packs {sorted(packs)}, its manifest names {sorted(manifest.packs)}.", AGAIN)
+    files = {manifest.packs[role].file: blob for role, blob in packs.items()}
+    files |= {MANIFEST: record.manifest.encode(), CARD: record.card.encode()}
+    if isinstance(record, VersionRecord):
+        return Publication(files, record.sums.encode(), record.signatures)
+    first_format.tell(manifest.name, manifest.version, "models.v1", "Publish it again after `millrace models migrate`.")
+    return publication_of_files(files)

@@ -1,11 +1,12 @@
 """Model store: the versions of all models and the aliases that say which of them serves.
 
-save, or receive from elsewhere ─► a folder a version ─► promote ─► aliases.json ─► load
+save, or receive from elsewhere ─► a folder a version ─► promote ─► aliases.json ─► verify ─► load
+
+`verify` reads and hashes the files of a version; `load` decodes its packs and builds its scorers too, once.
 """
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,23 +16,23 @@ from typing import get_args
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pydantic import TypeAdapter, ValidationError
 
-from models.packs import Scorer, check_golden, make_golden
-from models.registry.aliases import change_aliases, read_aliases
+from models.packs import Scorer, check_golden, pack_entries
+from models.registry import first_format
+from models.registry.aliases import change_aliases, decided_now, read_aliases
 from models.registry.card import model_card
 from models.registry.folder import (
     MANIFEST,
     Publication,
-    document_of,
-    pack_file,
-    parse_manifest,
-    read_document,
+    publication_of,
     read_folder,
     read_manifest,
+    read_or_clear,
     reason,
-    replace_document,
+    replace_folder,
     write_folder,
+    write_signatures,
 )
-from models.registry.signing import Trust, manifest_digest, sign
+from models.registry.signing import Trust
 from schemas import Alias, Aliases, AliasRecord, Manifest, ModelError, Name, Version
 
 _NAME: TypeAdapter[str] = TypeAdapter(Name)
@@ -45,20 +46,15 @@ class Model:
     manifest: Manifest
     scorers: Mapping[str, Scorer]
     folder: Path
-    document: bytes = b""  # the manifest, byte for byte
+    is_signed: bool = False  # by a key that whoever loaded it trusts
 
-    def check(self, trust: Trust) -> bool:
-        """Signature and golden rows: what a worker asks before it serves the model. Returns whether it is signed.
-
-        Raises:
-            ModelError: not signed by a trusted key, or the kernel here scores otherwise.
+    def check_golden(self) -> None:
+        """Raises:
+        ModelError: the kernel here scores otherwise than where the model was made.
         """
-        what = f"Model {self.manifest.name} {self.manifest.version}"
-        is_signed = trust.check(self.document, what)
         for role, golden in self.manifest.golden.items():
             if role in self.scorers:
-                check_golden(golden, self.scorers[role], f"{what}, {role}")
-        return is_signed
+                check_golden(golden, self.scorers[role], f"Model {self.manifest.name} {self.manifest.version}, {role}")
 
 
 class ModelStore:
@@ -91,65 +87,63 @@ class ModelStore:
         Raises:
             ModelError: the version exists already, a pack or a role cannot be used, or the disk is full.
         """
+        entries = {role: pack_entries(role, blob) for role, blob in packs.items()}
         found = {
-            "packs": {role: pack_file(role, blob) for role, blob in packs.items()},
-            "golden": {role: make_golden(blob) for role, blob in packs.items()},
+            "format": 2,
+            "packs": {role: file for role, (file, _) in entries.items()},
+            "golden": {role: golden for role, (_, golden) in entries.items()},
             "importance": importance or manifest.importance,
         }
         manifest = Manifest.model_validate(manifest.model_dump() | found)
         target = self._version_folder(manifest.name, manifest.version)
         if target.exists():
             raise ModelError(f"{target} exists; it was left as it is.", "Save under another version.")
-        write_folder(target, Publication(document_of(manifest), packs, model_card(manifest, card)).files())
+        write_folder(target, publication_of(manifest, packs, model_card(manifest, card)).on_disk())
         return target
 
     def receive(self, publication: Publication) -> Path:
-        """Writes a version that was made elsewhere, unless it is there already; its packs are verified.
+        """Writes a version that was made elsewhere, verified; one that is there already only gets its signatures.
 
         Raises:
             ModelError: it is not whole, or another one is there under its name and version.
         """
-        publication.check_packs()
         manifest = publication.manifest
+        publication.verify(f"{manifest.name} {manifest.version}")
         target = self._version_folder(manifest.name, manifest.version)
-        if not self._is_whole(target):
+        known = read_or_clear(target)
+        if known is None:
             try:
-                write_folder(target, publication.files())
+                write_folder(target, publication.on_disk())
             except ModelError:
                 if not target.exists():  # otherwise another worker of this home was faster
                     raise
-        known = read_document(target)
-        if manifest_digest(known) != manifest_digest(publication.document):
+            known = read_folder(target)
+        if not publication.is_same(known):
             raise ModelError(
                 f"{target} is another model than the one that was published as {manifest.name} {manifest.version}.",
                 "Versions are written once: publish it under another version.",
             )
-        if known != publication.document and manifest.signature:
-            replace_document(target, publication.document)
+        if publication != known and (publication.is_signed or not known.is_signed):
+            if publication.sums == known.sums:
+                write_signatures(target, publication.signatures)
+            elif manifest.format >= known.manifest.format:
+                replace_folder(target, publication.on_disk())
         return target
 
-    def sign(self, name: str, version: str, key: Ed25519PrivateKey) -> None:
-        """Signs a version; its manifest then says by whom.
+    def sign(self, name: str, version: str, key: Ed25519PrivateKey) -> Publication:
+        """Signs a version: only SHA256SUMS.sig is written, where signatures by other keys stay.
 
         Raises:
-            ModelError: no such version, or its manifest was changed.
+            ModelError: as `verify`; or it is of the first format.
         """
-        folder = self._version_folder(name, version)
-        document = read_document(folder)
-        signed = parse_manifest(document, str(folder)).model_copy(update={"signature": sign(document, key)})
-        replace_document(folder, document_of(signed))
+        publication = self.verify(name, version)
+        first_format.refuse(publication.manifest)
+        signed = publication.signed(key)
+        write_signatures(self._version_folder(name, version), signed.signatures)
+        return signed
 
-    def publication(self, name: str, version: str) -> Publication:
-        """A version as it travels, verified.
-
-        Raises:
-            ModelError: as `load`.
-        """
-        self.load(name, version)
-        return read_folder(self._version_folder(name, version))
-
-    def load(self, name: str, alias_or_version: str = "champion") -> Model:
-        """A model with all of its files verified.
+    def verify(self, name: str, alias_or_version: str = "champion") -> Publication:
+        """A version byte for byte, each of its files as SHA256SUMS says. Nothing is decoded.
 
         Raises:
             ModelError: no such model, alias or version, or a file that is missing or changed; names the file.
@@ -158,15 +152,36 @@ class ModelStore:
         if alias_or_version in get_args(Alias):
             version = self._aliased(name, alias_or_version)
         folder = self._version_folder(name, version)
-        document = read_document(folder)
-        manifest = parse_manifest(document, str(folder / MANIFEST))
+        publication = read_folder(folder)
+        manifest = publication.manifest
         if (manifest.name, manifest.version) != (name, version):
             raise ModelError(
                 f"{folder / MANIFEST} is the manifest of {manifest.name} {manifest.version}; it was refused.",
                 "Put the folder where its manifest says.",
             )
-        scorers = {role: Scorer.load(folder / pack.file, sha256=pack.sha256) for role, pack in manifest.packs.items()}
-        return Model(manifest, scorers, folder, document)
+        return publication
+
+    def load(self, name: str, alias_or_version: str = "champion", trust: Trust | None = None) -> Model:
+        """A verified model with its packs decoded and its scorers built, once.
+
+        Args:
+            trust: checks the signature before anything is decoded, and the golden rows with the very scorers.
+
+        Raises:
+            ModelError: as `verify`; a pack is malformed; or it is not trusted, or the kernel here scores otherwise.
+        """
+        publication = self.verify(name, alias_or_version)
+        manifest = publication.manifest
+        is_signed = trust is not None and publication.check_signature(trust)
+        folder = self._version_folder(name, manifest.version)
+        scorers = {
+            role: Scorer.load(blob, place=str(folder / manifest.packs[role].file))
+            for role, blob in publication.packs.items()
+        }
+        model = Model(manifest, scorers, folder, is_signed)
+        if trust is not None:
+            model.check_golden()
+        return model
 
     def champions(self) -> dict[str, Model]:
         """The model that serves, by name, for all names that have a champion.
@@ -199,19 +214,23 @@ class ModelStore:
         """Points the alias to a version, after verifying it. The one before is remembered for `rollback`.
 
         Raises:
-            ModelError: as `load`; the alias stays where it was.
+            ModelError: as `verify`; the alias stays where it was.
         """
-        record = AliasRecord(name=name, alias=alias, version=version, changed_at=datetime.now(UTC))
-        self.move(record)
+        self.verify(name, version)
+        with change_aliases(self.folder) as changing:
+            record = decided_now(changing.changed_at, name, alias, version)
+            changing.move(record)
         return record
 
     def move(self, record: AliasRecord) -> None:
-        """Points an alias as someone else has decided, after verifying the version.
+        """Points an alias as someone else has decided, after verifying the version; or withdraws it. Its history
+        stays. Where a newer change is known, nothing happens.
 
         Raises:
-            ModelError: as `load`; the alias stays where it was.
+            ModelError: as `verify`; the alias stays where it was.
         """
-        self.load(record.name, record.version)
+        if record.version is not None:
+            self.verify(record.name, record.version)
         with change_aliases(self.folder) as changing:
             changing.move(record)
 
@@ -223,8 +242,8 @@ class ModelStore:
         """
         with change_aliases(self.folder) as changing:
             version = self.earlier(name, alias)
-            record = AliasRecord(name=name, alias=alias, version=version, changed_at=datetime.now(UTC))
-            self.load(name, version)
+            record = decided_now(changing.changed_at, name, alias, version)
+            self.verify(name, version)
             left = changing.history[name][alias][1:]
             changing.move(record)
             changing.history[name][alias] = left
@@ -244,25 +263,14 @@ class ModelStore:
             )
         return versions[0]
 
-    def withdraw(self, name: str, alias: Alias) -> None:
-        """Removes an alias; its history stays.
+    def withdrawal(self, name: str, alias: Alias) -> AliasRecord:
+        """The record that removes an alias, for `move`; nothing is changed yet.
 
         Raises:
             ModelError: there is no such alias.
         """
         self._aliased(name, alias)
-        with change_aliases(self.folder) as changing:
-            changing.withdraw(name, alias, datetime.now(UTC))
-
-    def _is_whole(self, folder: Path) -> bool:
-        """Whether a version is there; a damaged one goes out of the way of its good copy."""
-        try:
-            read_folder(folder)
-        except ModelError:
-            if folder.exists():
-                shutil.rmtree(folder, ignore_errors=True)
-            return False
-        return True
+        return decided_now(self.aliases().changed_at, name, alias, None)
 
     def _version_folder(self, name: str, version: str) -> Path:
         return self.folder / _checked(_NAME, name, "model name") / _checked(_VERSION, version, "version or alias")

@@ -83,7 +83,7 @@ def save_optimised(store: ModelStore, model: Model, found: Sequence[Found], allo
         }
     )
     folder = store.save(optimised, packs, _card(optimised))
-    return store.load(manifest.name, folder.name).manifest
+    return store.verify(manifest.name, folder.name).manifest
 
 
 def summary(manifest: Manifest, found: Sequence[Found]) -> Optimised:

@@ -8,7 +8,7 @@ from streams.serving.promoted import WorkerAnswer, answers_of_workers
 from streams.serving.seats import AssetSeat, RankerSeat
 from streams.serving.serving import Serving
 from streams.serving.status import StatusTeller
-from streams.serving.topic import ModelReader, publish, publish_withdrawal
+from streams.serving.topic import ModelReader, publish
 
 __all__ = [
     "AssetSeat",
@@ -19,5 +19,4 @@ __all__ = [
     "WorkerAnswer",
     "answers_of_workers",
     "publish",
-    "publish_withdrawal",
 ]

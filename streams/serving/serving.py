@@ -1,6 +1,7 @@
 """Serving: which models this worker runs, and how they change while events flow.
 
-MILLRACE_HOME/models ─► restore ─► seats;  models.v1 ─► receive, point ─► verify ─► prepare ─► swap ─► report
+MILLRACE_HOME/models ─► restore ─► seats
+models.v1 ─► receive (verify, keep);  admit ─► point (load, once) ─► prepare ─► swap ─► report
 
 A model that cannot be trusted or used is refused, with a reason that the log, a metric and `/v1/models` tell; what
 served before goes on serving.
@@ -10,13 +11,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Protocol
 
 import structlog
 
-from models.registry import Model, ModelStore, Publication, Trust
+from models.registry import FUTURE, Model, ModelStore, Publication, Trust, described, is_older, remember
 from schemas import Alias, AliasRecord, Comparison, ModelError, Refusal, Running, rfc3339
 from streams.agent import Runtime
 from streams.metrics import MODEL, REFUSED
@@ -26,7 +26,6 @@ log = structlog.get_logger(__name__)
 KEPT_REFUSALS = 50
 CHAMPION: Alias = "champion"
 LONG_AGO = datetime(1980, 1, 1, tzinfo=UTC)
-FUTURE = timedelta(minutes=5)  # clocks of the machines that promote and serve may differ by this
 
 
 class Seat(Protocol):
@@ -56,14 +55,6 @@ class Seat(Protocol):
 
     def comparisons(self) -> list[Comparison]:
         """Challengers beside their champions."""
-
-
-@dataclass(frozen=True)
-class Loaded:
-    """A verified model and whether a trusted key has signed it."""
-
-    model: Model
-    is_signed: bool
 
 
 class Serving:
@@ -98,40 +89,55 @@ class Serving:
     def _restore(self, name: str, alias: Alias, versions: Sequence[str], since: datetime) -> None:
         for version in versions:
             try:
-                loaded = self._load(name, version)
-                self._seat_of(name).place(loaded.model, alias, since)
+                model = self._load(name, version)
+                self._seat_of(name).place(model, alias, since)
             except ModelError as error:
                 self.refuse(name, version, alias, error)
                 if alias == CHAMPION:
                     self.unserved.setdefault(name, error)
             else:
-                self._runs(name, alias, loaded)
+                self._runs(alias, model)
                 self.unserved.pop(name, None)
                 return
 
     async def receive(self, publication: Publication) -> None:
-        """Keep a version that came over the topic, so that an alias may point to it later, also offline.
+        """Keep a version that came over the topic, so that an alias may point to it later, also offline. It is verified
+        and not built: that is done once, for the alias that lets it serve.
 
         Raises:
-            ModelError: it is not trusted, not whole, or the kernel here scores otherwise.
+            ModelError: it is not trusted, or not whole.
         """
-        await asyncio.to_thread(self._receive, publication)
+        publication.check_signature(self._trust)
+        await asyncio.to_thread(self.store.receive, publication)
+
+    def admit(self, record: AliasRecord) -> bool:
+        """Whether an alias record may count: signed where that is needed, and not from the future, as it would stand
+        above all that people decide until then. What may not is told."""
+        try:
+            self._trust.check_alias(record)
+            if record.changed_at > datetime.now(UTC) + FUTURE:
+                raise _from_the_future(record)
+        except ModelError as error:
+            self.refuse_change(record.name, record.alias, record.version, error)
+            return False
+        return True
+
+    def admit_null(self, name: str, alias: Alias) -> bool:
+        """Whether an alias may be withdrawn by a null value, which nobody can sign."""
+        if self._trust.needs_signatures:
+            self.refuse_change(name, alias, None, _nobody_s(name, alias))
+        return not self._trust.needs_signatures
 
     async def point(self, record: AliasRecord) -> None:
-        """Serve what the alias points to from now on; never raises for what the model is.
-
-        An older change than the one that is known is passed over. A change from the future is refused: it would stand
-        above all that people decide until then. So one that is known counts only from its time on: whose clock is a
-        little ahead, or was before this was checked, holds nobody up.
-        """
+        """Serve what an admitted record points to from now on; never raises for what the model is. An older change than
+        the one that is known is passed over."""
         name, alias, version = record.name, record.alias, record.version
-        now = datetime.now(UTC)
-        if record.changed_at > now + FUTURE:
-            self.refuse(name, version, alias, _from_the_future(record))
-            return
         known = self.store.aliases().changed_at.get(name, {}).get(alias)
-        if known is not None and record.changed_at < known <= now:
-            log.info("an older change of an alias is passed over", model=name, alias=alias, version=version)
+        if known is not None and is_older(record, known):
+            self._pass_over(record, known)
+            return
+        if version is None:
+            await self._withdraw(record)
             return
         running = self.running.get((name, alias))
         if running is not None and running.version == version:
@@ -139,30 +145,39 @@ class Serving:
             self.changed.set()  # whoever promoted it waits for a word told after that
             return
         try:
-            loaded = await asyncio.to_thread(self._load, name, version)
+            model = await asyncio.to_thread(self._load, name, version)
             seat = self._seat_of(name)
-            change = await seat.prepare(loaded.model, alias, record.changed_at)
+            change = await seat.prepare(model, alias, record.changed_at)
             await asyncio.to_thread(self.store.move, record)
             await between_batches(seat.runtime, change)
         except ModelError as error:
             self.refuse(name, version, alias, error)
+            await asyncio.to_thread(remember, self.store.folder, record)
             return
-        self._runs(name, alias, loaded)
+        self._runs(alias, model)
         if alias == CHAMPION:
             self.unserved.pop(name, None)
-        log.info("a model serves", model=name, alias=alias, version=version, signed=loaded.is_signed)
+        log.info("a model serves", model=name, alias=alias, version=version, signed=model.is_signed)
 
-    async def withdraw(self, name: str, alias: Alias) -> None:
-        """The alias is gone."""
-        if (name, alias) not in self.running:
+    def _pass_over(self, record: AliasRecord, known: datetime) -> None:
+        """Refuses what was decided just now by a clock that is behind: someone waits for it. Otherwise it is an old
+        record that is read again."""
+        if record.changed_at > datetime.now(UTC) - FUTURE:
+            self.refuse_change(record.name, record.alias, record.version, _from_the_past(record, known))
+        else:
+            log.warning("an older change of an alias is passed over", change=described(record), newest=rfc3339(known))
+
+    async def _withdraw(self, record: AliasRecord) -> None:
+        """Takes a challenger out of use; a champion stays until another one is named."""
+        name, alias = record.name, record.alias
+        if alias == CHAMPION:
+            log.warning("a champion is not withdrawn: its events would wait", model=name)
             return
-        seat = self._seat_of(name)
-        await between_batches(seat.runtime, seat.remove(name, alias))
-        MODEL.remove(name, alias, self.running.pop((name, alias)).version)
-        try:
-            await asyncio.to_thread(self.store.withdraw, name, alias)
-        except ModelError:
-            log.info("the alias was withdrawn here already", model=name, alias=alias)
+        if (name, alias) in self.running:
+            seat = self._seat_of(name)
+            await between_batches(seat.runtime, seat.remove(name, alias))
+            MODEL.remove(name, alias, self.running.pop((name, alias)).version)
+        await asyncio.to_thread(self.store.move, record)
         self.changed.set()
 
     def refuse(self, name: str, version: str, alias: Alias | None, error: ModelError) -> None:
@@ -177,6 +192,11 @@ class Serving:
         log.error("a model is refused", model=name, version=version, alias=alias, reason=str(error), serving=served)
         self.changed.set()
 
+    def refuse_change(self, name: str, alias: Alias, version: str | None, error: ModelError) -> None:
+        """Tell of a change of an alias that does not count; of a withdrawal by the version that goes on."""
+        running = self.running.get((name, alias))
+        self.refuse(name, version or (running.version if running else "none"), alias, error)
+
     def check_served(self) -> None:
         """Raises:
         ModelError: a name with a champion has none that can be used, and the topic brought none: its events wait.
@@ -187,19 +207,13 @@ class Serving:
     def _seat_of(self, name: str) -> Seat:
         return self._others.get(name, self._assets)
 
-    def _receive(self, publication: Publication) -> None:
-        manifest = publication.manifest
-        self._trust.check(publication.document, f"Model {manifest.name} {manifest.version}")
-        self.store.receive(publication)
-        self._load(manifest.name, manifest.version)
-
-    def _load(self, name: str, version: str) -> Loaded:
-        model = self.store.load(name, version)
+    def _load(self, name: str, version: str) -> Model:
+        model = self.store.load(name, version, self._trust)
         self.evaluator = str(next(iter(model.scorers.values())).evaluation()["evaluator"])
-        return Loaded(model, model.check(self._trust))
+        return model
 
-    def _runs(self, name: str, alias: Alias, loaded: Loaded) -> None:
-        version = loaded.model.manifest.version
+    def _runs(self, alias: Alias, model: Model) -> None:
+        name, version = model.manifest.name, model.manifest.version
         before = self.running.get((name, alias))
         if before is not None:
             MODEL.remove(name, alias, before.version)
@@ -207,14 +221,30 @@ class Serving:
         for key in [key for key in self.refused if key[:2] == (name, version)]:
             del self.refused[key]  # it is served after all
         self.running[name, alias] = Running(
-            name=name, alias=alias, version=version, since=datetime.now(UTC), is_signed=loaded.is_signed
+            name=name, alias=alias, version=version, since=datetime.now(UTC), is_signed=model.is_signed
         )
         self.changed.set()
 
 
 def _from_the_future(record: AliasRecord) -> ModelError:
     return ModelError(
-        f"{record.alias} of {record.name} was pointed to {record.version} at {rfc3339(record.changed_at)}, which is "
-        f"more than {FUTURE.seconds // 60} minutes ahead of the clock here; it was not followed.",
+        f"{described(record)} is not followed: more than {FUTURE.seconds // 60} minutes ahead of the clock here.",
         "Set the clock of the machine that promoted it, or of this one, and promote the version again.",
+    )
+
+
+def _from_the_past(record: AliasRecord, known: datetime) -> ModelError:
+    return ModelError(
+        f"{described(record)} is not followed: a change of {rfc3339(known)} is known, so it was decided by a clock "
+        "that is behind, or is played again.",
+        "Promote the version again after that time, and set the clocks of the machines that promote.",
+    )
+
+
+def _nobody_s(name: str, alias: Alias) -> ModelError:
+    return ModelError(
+        f"A null value for the {alias} of {name} is not followed: nobody has signed it, and it wipes the signed record "
+        "off models.v1, so that workers without a home do not find it any more.",
+        "Look at who can write to models.v1, and promote the version again. Withdraw with `millrace models withdraw`, "
+        "of this version, and with MILLRACE_MODEL_PRIVATE_KEY.",
     )

@@ -1,19 +1,31 @@
 """models.v1: how versions and aliases get onto the topic, and from there into a worker.
 
-store ─► publish ─► models.v1 (chunks, version, alias) ─► ModelReader ─► Serving.receive, Serving.point
+store ─► publish ─► models.v1 (chunks, version, alias) ─► ModelReader ─► Serving.receive, admit, point
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, get_args
 
 import structlog
 from pydantic import ValidationError
 
-from models.registry import Assembler, Publication, records_of
-from schemas import MODELS, AliasKey, AliasRecord, ChunkKey, ModelError, Settings, VersionKey, key_text, parse_key
+from models.registry import AGAIN, UPDATE, Assembler, Publication, reason, records_of
+from schemas import (
+    MODELS,
+    Alias,
+    AliasKey,
+    AliasRecord,
+    ChunkKey,
+    ModelError,
+    Settings,
+    VersionKey,
+    key_text,
+    parse_key,
+)
 from streams.kafka import EventProducer, TopicFollower
 from streams.serving.serving import Serving
 
@@ -35,17 +47,14 @@ async def publish(settings: Settings, publications: Sequence[Publication], alias
         await asyncio.gather(*sent)  # the version is whole before an alias points to it
         if alias is not None:
             key = key_text(AliasKey(alias.name, alias.alias))
-            await (await producer.push_bytes(MODELS, key.encode(), alias.model_dump_json().encode()))
+            await (await producer.push_bytes(MODELS, key.encode(), _value_of(alias)))
 
 
-async def publish_withdrawal(settings: Settings, name: str, alias: str) -> None:
-    """Take an alias off the topic.
-
-    Raises:
-        UnavailableError: the broker does not answer.
-    """
-    async with EventProducer(settings) as producer:
-        await (await producer.push_bytes(MODELS, key_text(AliasKey(name, alias)).encode(), None))
+def _value_of(record: AliasRecord) -> bytes | None:
+    """Without a signature as in the first format, which workers of before follow too."""
+    if record.signature is not None:
+        return record.model_dump_json().encode()
+    return None if record.version is None else record.model_dump_json(exclude={"signature"}).encode()
 
 
 class ModelReader(TopicFollower):
@@ -55,7 +64,7 @@ class ModelReader(TopicFollower):
         super().__init__(settings, MODELS, fetch_wait_ms=100)
         self._serving = serving
         self._assembler = Assembler()
-        self._pointed: dict[AliasKey, bytes | None] = {}  # aliases that changed, each as it was last
+        self._pointed: dict[AliasKey, AliasRecord] = {}  # of aliases that changed, the newest record that is admitted
         self._is_caught_up = asyncio.Event()
 
     async def caught_up(self) -> None:
@@ -98,30 +107,54 @@ class ModelReader(TopicFollower):
                 except ModelError as error:
                     self._serving.refuse(key.name, key.version, None, error)
             case AliasKey():
-                self._pointed[key] = record.value
+                self._take_alias(key, record)
             case None:
                 log.warning("a record of models.v1 is skipped: its key is unknown", offset=record.offset)
 
+    def _take_alias(self, key: AliasKey, found: Any) -> None:
+        """Notes what an alias points to. What is not admitted, or older, does not hide the good record before it."""
+        record = self._admitted(key, found)
+        if record is None:
+            return
+        known = self._pointed.get(key)
+        if known is None or known.changed_at <= record.changed_at:
+            self._pointed[key] = record
+
+    def _admitted(self, key: AliasKey, found: Any) -> AliasRecord | None:
+        """An alias record that may count; a null value is a withdrawal at the time of its record."""
+        alias = next((alias for alias in get_args(Alias) if alias == key.alias), None)
+        if alias is None:
+            log.warning("an alias of models.v1 is skipped: there is none of this name", alias=key)
+            return None
+        if found.value is None:
+            at = min(datetime.fromtimestamp(found.timestamp / 1000, UTC), datetime.now(UTC))
+            record = AliasRecord(name=key.name, alias=alias, version=None, changed_at=at)
+            return record if self._serving.admit_null(key.name, alias) else None
+        try:
+            record = _read_alias(key, found.value)
+        except ModelError as error:
+            self._serving.refuse_change(key.name, alias, None, error)
+            return None
+        return record if self._serving.admit(record) else None
+
     async def _apply_aliases(self) -> None:
         pointed, self._pointed = self._pointed, {}
-        for key, value in pointed.items():
+        for key, record in pointed.items():
             try:
-                if value is None:
-                    await self._withdraw(key)
-                else:
-                    await self._point(key, value)
+                await self._serving.point(record)
             except Exception as error:  # a bug must not end the reading; what serves goes on serving
                 log.exception("an alias could not be followed", alias=key, error=repr(error))
 
-    async def _point(self, key: AliasKey, value: bytes) -> None:
-        try:
-            record = AliasRecord.model_validate_json(value)
-        except ValidationError as error:
-            log.warning("an alias of models.v1 cannot be read", alias=key, error=str(error))
-            return
-        if (record.name, record.alias) == key:
-            await self._serving.point(record)
 
-    async def _withdraw(self, key: AliasKey) -> None:
-        if key.alias == "challenger":  # a champion stays until another one is named
-            await self._serving.withdraw(key.name, "challenger")
+def _read_alias(key: AliasKey, value: bytes) -> AliasRecord:
+    """Raises:
+    ModelError: it is none, or that of another key.
+    """
+    what = f"The {key.alias} of {key.name} is not followed"
+    try:
+        record = AliasRecord.model_validate_json(value)
+    except ValidationError as error:
+        raise ModelError(f"{what}: its record cannot be read: {reason(error)}.", UPDATE) from error
+    if (record.name, record.alias) != key:
+        raise ModelError(f"{what}: under its key lies the {record.alias} of {record.name}.", AGAIN)
+    return record

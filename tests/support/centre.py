@@ -9,8 +9,8 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from models.registry import ModelStore, Publication
-from schemas import Alias, AliasRecord, Settings
+from models.registry import ModelStore, Publication, sign_alias
+from schemas import MODELS, Alias, AliasRecord, Settings, topic_name
 from streams.kafka import EventProducer
 from streams.serving import publish
 from tests.support.versions import save_as
@@ -22,21 +22,24 @@ class Centre:
 
     def __init__(self, settings: Settings, home: Path) -> None:
         self.settings, self.store, self.key = settings, ModelStore(home / "models"), Ed25519PrivateKey.generate()
-        self.source = self.store.publication("pump", self.store.load("pump").manifest.version)
+        self.source = self.store.verify("pump")
 
     def make(self, version: str, by: float = 0.0, key: Ed25519PrivateKey | None = None, **changes: Any) -> Publication:
         """Another version of the trained pump, its scores moved, signed."""
         save_as(self.store, self.source, version, by, **changes)
-        self.store.sign("pump", version, key or self.key)
-        return self.store.publication("pump", version)
+        return self.store.sign("pump", version, key or self.key)
 
     async def point(
-        self, version: str, *publications: Publication, alias: Alias = "champion", ahead_s: float = 0.0
-    ) -> None:
-        """Put versions on the topic and point an alias, by a clock that is so far ahead."""
-        changed_at = datetime.now(UTC) + timedelta(seconds=ahead_s)
-        record = AliasRecord(name="pump", alias=alias, version=version, changed_at=changed_at)
+        self, version: str | None, *publications: Publication, alias: Alias = "champion", ahead_s: float = 0.0
+    ) -> AliasRecord:
+        """Put versions on the topic and point an alias, signed, by a clock that is so far ahead."""
+        record = self.record(version, alias, datetime.now(UTC) + timedelta(seconds=ahead_s))
         await publish(self.settings, publications, record)
+        return record
+
+    def record(self, version: str | None, alias: Alias, at: datetime) -> AliasRecord:
+        record = AliasRecord(name="pump", alias=alias, version=version, changed_at=at)
+        return sign_alias(record, self.key, topic_name(self.settings, MODELS))
 
 
 class Load:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from models.packs import make_golden, read_pack, write_pack
-from models.registry import ModelStore, Publication, document_of, pack_file
+from models.packs import pack_entries, read_pack, write_pack
+from models.registry import CARD, ModelStore, Publication, publication_of
 
 
 def shifted(blob: bytes, by: float) -> bytes:
@@ -19,13 +19,13 @@ def shifted(blob: bytes, by: float) -> bytes:
 def save_as(store: ModelStore, source: Publication, version: str, by: float = 0.0, **changes: Any) -> Publication:
     """The model as another version in the store, its scores moved by `by`, its manifest changed."""
     packs = {role: shifted(blob, by) if role == "score" else blob for role, blob in source.packs.items()}
+    entries = {role: pack_entries(role, blob) for role, blob in packs.items()}
     found = {
         "version": version,
-        "packs": {role: pack_file(role, blob) for role, blob in packs.items()},
-        "golden": {role: make_golden(blob) for role, blob in packs.items()},
-        "signature": None,
+        "packs": {role: file for role, (file, _) in entries.items()},
+        "golden": {role: golden for role, (_, golden) in entries.items()},
     }
     manifest = source.manifest.model_copy(update=found | changes)
-    publication = Publication(document_of(manifest), packs, source.card)
+    publication = publication_of(manifest, packs, source.files[CARD].decode())
     store.receive(publication)
     return publication

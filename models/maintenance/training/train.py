@@ -121,7 +121,7 @@ def _save(
     )
     first_role = next(iter(outcome.boosters))
     folder = store.save(manifest, packs, _card(log, outcome, place), gain_shares(outcome.boosters[first_role], names))
-    return store.load(asset_class.name, folder.name).manifest
+    return store.verify(asset_class.name, folder.name).manifest
 
 
 def _card(log: AssetLog, outcome: Trained, place: int) -> str:

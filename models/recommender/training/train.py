@@ -88,7 +88,7 @@ def train(
     if held_out is not None:
         write_held_out(held_out, manifest.features, learned.comparison.rows())
     folder = store.save(manifest, packs, _card(manifest), shares)
-    return store.load(name, folder.name).manifest
+    return store.verify(name, folder.name).manifest
 
 
 def _manifest(

@@ -9,8 +9,10 @@ import pytest
 
 from millrace.cli import run
 from models.compiler.compile import compile_forest, gain_shares
+from models.registry.signing import public_text
 from models.registry.store import ModelStore
 from tests.models.forests import small_booster
+from tests.models.registry.test_publish import KEY
 from tests.models.registry.test_store import FEATURES, manifest
 
 
@@ -66,6 +68,10 @@ def test_no_line_is_wider_than_the_terminal(
 def test_the_same_facts_as_json(store: ModelStore, capsys: pytest.CaptureFixture[str]) -> None:
     facts = json.loads(shown(capsys, "--json"))
     assert facts["manifest"]["version"] == "new"
+    assert facts["signed_by"] == []
+    store.sign("wear", "new", KEY)
+    assert json.loads(shown(capsys, "--json"))["signed_by"] == [public_text(KEY)]
+    assert f"Signed by: {public_text(KEY)}" in shown(capsys)
     assert facts["packs"]["score"]["trees"] == 12
     assert "gain" in facts["importance"]["score"]["measure"]
     assert facts["importance"]["score"]["shares"] == store.load("wear").manifest.importance
@@ -73,6 +79,7 @@ def test_the_same_facts_as_json(store: ModelStore, capsys: pytest.CaptureFixture
     assert sum(derived["low"]["shares"].values()) == pytest.approx(1)
 
 
-def test_a_lost_card_is_no_reason_to_show_nothing(store: ModelStore, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_lost_card_is_told(store: ModelStore, capsys: pytest.CaptureFixture[str]) -> None:
     (store.folder / "wear" / "new" / "card.md").unlink()
-    assert "card.md is missing" in shown(capsys)
+    assert run(["models", "show", "wear"]) == 1
+    assert "card.md cannot be read" in " ".join(capsys.readouterr().err.split())

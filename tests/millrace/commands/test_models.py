@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 
 from millrace.cli import run
-from models.registry.signing import Trust
+from models.registry.signing import SUMS_PURPOSE, Trust
 from models.registry.store import ModelStore
 from models.tally import Tally
 from schemas import MODELS, AliasKey, AliasRecord, Settings, VersionKey, VersionRecord, key_text, load_settings
 from storage import Store, upgrade
+from tests.models.registry.test_first_format import WRITTEN
 from tests.support.decisions import worker_status
 from tests.support.kafka import consume, create_topics
 from tests.support.versions import save_as
@@ -31,7 +32,7 @@ def store(trained_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     for name in ("MILLRACE_KAFKA", "MILLRACE_MODEL_PRIVATE_KEY", "MILLRACE_ALLOW_UNSIGNED_MODELS"):
         monkeypatch.delenv(name, raising=False)
     store = ModelStore(home / "models")
-    save_as(store, store.publication("pump", store.load("pump").manifest.version), "2", by=1.0)
+    save_as(store, store.verify("pump"), "2", by=1.0)
     return store
 
 
@@ -101,16 +102,28 @@ def test_a_key_is_made_and_what_is_published_is_signed_with_it(
     roles = store.load("pump").manifest.packs
     found = asyncio.run(records(connected, len(roles) + 2))
     version = VersionRecord.model_validate_json(found[key_text(VersionKey("pump", "2"))])
-    assert Trust.from_settings(Settings(model_public_keys=public)).check(version.manifest.encode(), "it")
+    trust = Trust.from_settings(connected.model_copy(update={"model_public_keys": public}))
+    assert trust.check(SUMS_PURPOSE + version.sums.encode(), version.signatures.splitlines(), "it is refused")
     assert version.chunks == dict.fromkeys(roles, 1)
     alias = AliasRecord.model_validate_json(found[key_text(AliasKey("pump", "champion"))])
     assert (alias.version, alias.changed_at) == ("2", store.aliases().changed_at["pump"]["champion"])
+    assert trust.check_alias(alias)
     monkeypatch.delenv("MILLRACE_MODEL_PRIVATE_KEY")
     assert run(["models", "rollback", "pump"]) == 1  # the version before is not signed
     assert store.load("pump").manifest.version == "2"  # so nothing was moved
+    capsys.readouterr()
+    assert run(["models", "promote", "pump", "2", "--alias", "challenger"]) == 1  # it is, but its alias would not be
+    assert "That an alias of pump points to 2 is not signed" in " ".join(capsys.readouterr().err.split())
+    assert "challenger" not in store.aliases().models["pump"]
     monkeypatch.setenv("MILLRACE_MODEL_PRIVATE_KEY", str(key))
     assert run(["models", "rollback", "pump"]) == 0
     assert json.loads(asyncio.run(records(connected, 2 * (len(roles) + 2)))["alias/pump/champion"])["version"] != "2"
+    assert run(["models", "promote", "pump", "2", "--alias", "challenger"]) == 0
+    assert run(["models", "withdraw", "pump"]) == 0
+    withdrawn = asyncio.run(records(connected, 3 * (len(roles) + 2) + 1))["alias/pump/challenger"]
+    assert json.loads(withdrawn)["version"] is None
+    assert trust.check_alias(AliasRecord.model_validate_json(withdrawn))
+    assert store.aliases().models["pump"].keys() == {"champion"}
 
 
 def test_unsigned_models_are_published_where_workers_take_them(
@@ -121,3 +134,27 @@ def test_unsigned_models_are_published_where_workers_take_them(
     assert run(["models", "withdraw", "pump"]) == 0
     found = asyncio.run(records(connected, len(store.load("pump").manifest.packs) + 3))
     assert found["alias/pump/challenger"] is None
+
+
+def test_an_alias_without_a_signature_is_as_workers_of_before_read_it(
+    connected: Settings, store: ModelStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MILLRACE_ALLOW_UNSIGNED_MODELS", "true")
+    assert run(["models", "promote", "pump", "2"]) == 0
+    found = asyncio.run(records(connected, len(store.load("pump").manifest.packs) + 2))
+    assert json.loads(found["alias/pump/champion"]).keys() == {"name", "alias", "version", "changed_at"}
+
+
+def test_a_version_of_the_first_format_is_published_after_it_was_migrated(
+    connected: Settings, store: ModelStore, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MILLRACE_ALLOW_UNSIGNED_MODELS", "true")
+    shutil.rmtree(store.folder / "recommender")
+    shutil.copytree(WRITTEN / "models" / "recommender", store.folder / "recommender")
+    assert run(["models", "promote", "recommender", "3"]) == 1
+    assert "is of the first format" in (said := " ".join(capsys.readouterr().err.split()))
+    assert "`millrace models migrate`" in said
+    assert run(["models", "migrate", "--drop-signatures"]) == 0
+    assert run(["models", "promote", "recommender", "3"]) == 0
+    found = asyncio.run(records(connected, 3))
+    assert json.loads(found["model/recommender/3"])["format"] == 2

@@ -70,11 +70,11 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModelStore:
 def test_a_challenger_that_a_worker_of_the_same_home_withdrew_first_is_withdrawn(
     store: ModelStore, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    async def followed_at_once(_: Settings, name: str, alias: Alias) -> None:
-        if alias in store.aliases().models.get(name, {}):
-            store.withdraw(name, alias)
+    async def followed_at_once(_: Settings, __: Any, record: AliasRecord) -> None:
+        store.move(record)
 
-    monkeypatch.setattr("streams.serving.publish_withdrawal", followed_at_once)
+    monkeypatch.setattr("streams.serving.publish", followed_at_once)
+    monkeypatch.setenv("MILLRACE_ALLOW_UNSIGNED_MODELS", "true")
     store.promote("wear", "1", "challenger")
     assert run(["models", "withdraw", "wear"]) == 0
     assert "wear has no challenger any more." in capsys.readouterr().out

@@ -11,7 +11,6 @@ import pytest
 
 from models.compiler.compile import compile_forest
 from models.kernel import EVALUATORS
-from models.packs.pack import describe_pack
 from models.packs.scorer import Scorer
 from schemas import ModelError
 from tests.models.forests import random_case, small_booster
@@ -159,11 +158,3 @@ def test_the_deepest_tree_is_known(objective: str) -> None:
 def test_explain_takes_one_row(model) -> None:
     with pytest.raises(ValueError, match="explain takes one row"):
         Scorer.load(model[2]).explain(np.zeros((2, 6)))
-
-
-def test_a_pack_is_described_in_figures(model) -> None:
-    booster, _, blob = model
-    summary = describe_pack(blob)
-    assert (summary.name, summary.features, summary.trees, summary.outputs) == ("model", 6, 20, 1)
-    assert summary.leaves == sum(tree["num_leaves"] for tree in booster.dump_model()["tree_info"])
-    assert summary.bytes == len(blob)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
+import shutil
 import stat
+import subprocess
 from base64 import b64decode, b64encode
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +17,20 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from models.compiler.compile import compile_forest
 from models.packs.golden import check_golden, make_golden
+from models.packs.pack import pack_sha256, read_pack
 from models.packs.scorer import Scorer
-from models.registry.folder import MANIFEST, Publication, document_of, read_document
+from models.registry.folder import (
+    CARD,
+    MANIFEST,
+    SIGNATURES,
+    SUMS,
+    Publication,
+    document_of,
+    publication_of,
+    publication_of_files,
+)
 from models.registry.publication import Assembler, records_of
-from models.registry.signing import Trust, generate_key, load_key, manifest_digest, public_text
+from models.registry.signing import SUMS_PURPOSE, Trust, generate_key, load_key, public_text, sign, sign_alias
 from models.registry.store import ModelStore
 from schemas import (
     CHUNK_BYTES,
@@ -61,69 +73,138 @@ def store(tmp_path: Path, blob: bytes) -> ModelStore:
 # signatures
 
 
-def test_a_signature_holds_however_the_json_is_laid_out(store: ModelStore) -> None:
+def test_a_signature_is_detached_and_others_stay_beside_it(store: ModelStore) -> None:
+    folder = store.folder / "wear" / "1"
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
     store.sign("wear", "1", KEY)
-    model = store.load("wear", "1")
-    assert str(model.manifest.signature).startswith(f"ed25519:{public_text(KEY)}:")
-    assert model.check(trust(KEY))
-    assert model.check(trust(OTHER, KEY))
-    content = json.loads(model.document)
-    backwards = json.dumps(dict(reversed(content.items()))).encode()
-    assert trust(KEY).check(backwards, "it")
-    assert manifest_digest(backwards) == manifest_digest(document_of(manifest_of(store)))
-
-
-def manifest_of(store: ModelStore):  # type: ignore[no-untyped-def]
-    return store.load("wear", "1").manifest.model_copy(update={"signature": None})
-
-
-@pytest.mark.parametrize("field", ["name", "version", "features", "packs", "learned", "metrics", "created_at"])
-def test_no_field_can_be_changed_after_signing(store: ModelStore, field: str) -> None:
+    store.sign("wear", "1", OTHER)
     store.sign("wear", "1", KEY)
-    content = json.loads(store.load("wear", "1").document)
-    value = content[field]
-    content[field] = {} if isinstance(value, dict) else [] if isinstance(value, list) else f"{value}0"
-    with pytest.raises(ModelError, match="changed after signing"):
-        trust(KEY).check(json.dumps(content).encode(), "it")
+    after = {path.name: path.read_bytes() for path in folder.iterdir()}
+    lines = after.pop(SIGNATURES).decode().splitlines()
+    assert after == before  # only the file of signatures was written
+    assert [line.split(":")[:2] for line in lines] == sorted(["ed25519", public_text(key)] for key in (KEY, OTHER))
+    publication = store.verify("wear", "1")
+    for trusted in ((KEY,), (OTHER,), (OTHER, KEY)):
+        assert publication.check_signature(trust(*trusted))
+    assert store.load("wear", "1", trust(KEY)).is_signed
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="there is no openssl here")
+def test_a_signature_is_checked_with_the_system_s_tools(store: ModelStore, tmp_path: Path) -> None:
+    """Ed25519 over the purpose and the bytes of SHA256SUMS, as docs/publish.md says."""
+    publication = store.sign("wear", "1", KEY)
+    der = bytes.fromhex("302a300506032b6570032100") + KEY.public_key().public_bytes_raw()  # RFC 8410
+    (tmp_path / "key.der").write_bytes(der)
+    (tmp_path / "signature").write_bytes(b64decode(publication.signatures.strip().rsplit(":", 1)[1]))
+    (tmp_path / "message").write_bytes(b"millrace model sums 2\n" + (store.folder / "wear" / "1" / SUMS).read_bytes())
+    words = "openssl pkeyutl -verify -pubin -keyform DER -inkey key.der -rawin -in message -sigfile signature"
+    check = subprocess.run(words.split(), cwd=tmp_path, capture_output=True, check=False)
+    assert check.returncode == 0, check.stderr
+
+
+@pytest.mark.parametrize("file", [MANIFEST, CARD, "low.pack"])
+def test_no_file_can_be_changed_after_signing(store: ModelStore, file: str) -> None:
+    signed = store.sign("wear", "1", KEY)
+    changed = {**signed.files, file: signed.files[file] + b" "}
+    with pytest.raises(ModelError, match=f"wear/{file} was changed or damaged"):
+        replace(signed, files=changed).verify("wear")
+    forged = replace(publication_of_files(changed), signatures=signed.signatures)
+    with pytest.raises(ModelError, match=r"Model wear 1 is not served.*changed after signing"):
+        forged.check_signature(trust(KEY))
 
 
 @pytest.mark.parametrize(
-    ("signature", "message"),
+    ("signatures", "message"),
     [
-        (None, "it is not signed"),
-        ("", "not a trusted key"),
+        ("", "it is not signed"),
+        ("\n", "not a trusted key"),
         ("rsa:abc:def", "not a trusted key"),
         (f"ed25519:{public_text(OTHER)}:AAAA", "not a trusted key"),
         (f"ed25519:{public_text(KEY)}:AAAA", "changed after signing"),
         (f"ed25519:{public_text(KEY)}:not base64!", "changed after signing"),
         (f"ed25519:{public_text(KEY)}", "changed after signing"),
-        (7, "not a trusted key"),
+        (sign(b"another purpose\n", KEY), "changed after signing"),
     ],
 )
-def test_what_is_no_good_signature_is_refused(store: ModelStore, signature: object, message: str) -> None:
-    content = json.loads(store.load("wear", "1").document) | {"signature": signature}
+def test_what_is_no_good_signature_is_refused(store: ModelStore, signatures: str, message: str) -> None:
+    publication = replace(store.verify("wear", "1"), signatures=signatures)
     with pytest.raises(ModelError, match=message) as error:
-        trust(KEY).check(json.dumps(content).encode(), "Model wear 1")
+        publication.check_signature(trust(KEY))
     assert "Model wear 1 is not served" in error.value.detail
 
 
+def test_a_signature_without_the_purpose_is_none(store: ModelStore) -> None:
+    publication = store.verify("wear", "1")
+    with pytest.raises(ModelError, match="changed after signing"):
+        replace(publication, signatures=sign(publication.sums, KEY)).check_signature(trust(KEY))
+    assert replace(publication, signatures=sign(SUMS_PURPOSE + publication.sums, KEY)).check_signature(trust(KEY))
+
+
+def test_one_good_signature_is_enough(store: ModelStore) -> None:
+    publication = store.sign("wear", "1", KEY)
+    more = f"{publication.signatures}ed25519:{public_text(OTHER)}:AAAA\nnonsense\n"
+    assert replace(publication, signatures=more).check_signature(trust(KEY, OTHER))
+
+
 def test_unsigned_models_need_a_setting_and_a_bad_signature_helps_nobody(store: ModelStore) -> None:
-    document = store.load("wear", "1").document
+    unsigned = store.verify("wear", "1")
     with pytest.raises(ModelError, match="MILLRACE_ALLOW_UNSIGNED_MODELS=true"):
-        trust().check(document, "it")
-    assert not trust(unsigned=True).check(document, "it")
-    assert not trust(KEY, unsigned=True).check(document, "it")
-    store.sign("wear", "1", OTHER)
-    document = store.load("wear", "1").document
-    assert not trust(unsigned=True).check(document, "it")  # nobody said which keys are good
+        unsigned.check_signature(trust())
+    assert not unsigned.check_signature(trust(unsigned=True))
+    assert not unsigned.check_signature(trust(KEY, unsigned=True))
+    signed = store.sign("wear", "1", OTHER)
+    assert not signed.check_signature(trust(unsigned=True))  # nobody said which keys are good
     with pytest.raises(ModelError, match="not a trusted key"):
-        trust(KEY, unsigned=True).check(document, "it")
+        signed.check_signature(trust(KEY, unsigned=True))
 
 
-@pytest.mark.parametrize("document", [b"", b"[1]", b'"text"', b"{"])
-def test_what_is_no_manifest_cannot_be_checked(document: bytes) -> None:
-    with pytest.raises(ModelError, match="no JSON"):
-        trust(KEY).check(document, "it")
+def aliased(version: str | None = "1") -> AliasRecord:
+    record = AliasRecord(name="wear", alias="champion", version=version, changed_at=datetime(2026, 1, 2, 3, tzinfo=UTC))
+    return sign_alias(record, KEY, "models.v1")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"name": "tear"},
+        {"alias": "challenger"},
+        {"version": "2"},
+        {"version": None},
+        {"changed_at": datetime(2026, 1, 2, 3, 0, 0, 1, tzinfo=UTC)},
+    ],
+)
+def test_nothing_of_an_alias_can_be_changed_after_signing(change: dict[str, object]) -> None:
+    assert trust(KEY).check_alias(aliased())
+    with pytest.raises(ModelError, match=r"is not followed.*changed after signing"):
+        trust(KEY).check_alias(aliased().model_copy(update=change))
+    assert trust(KEY).check_alias(aliased(None))
+    with pytest.raises(ModelError, match=r"champion of wear was pointed to 1 at 2026-01-02T03:00:00Z is not followed"):
+        trust(KEY).check_alias(aliased().model_copy(update={"signature": None}))
+    assert not trust(KEY, unsigned=True).check_alias(aliased().model_copy(update={"signature": None}))
+
+
+def test_an_alias_of_one_installation_says_nothing_in_another() -> None:
+    texts = public_text(KEY)
+    elsewhere = Trust.from_settings(Settings(model_public_keys=texts, topic_prefix="other."))
+    with pytest.raises(ModelError, match="changed after signing"):
+        elsewhere.check_alias(aliased())
+
+
+def test_a_time_before_which_no_alias_counts() -> None:
+    record = aliased()
+    at = record.changed_at
+    for since, counts in ((at, True), (at + timedelta(microseconds=1), False)):
+        settings = Settings(model_public_keys=public_text(KEY), model_aliases_since=since)
+        if counts:
+            assert Trust.from_settings(settings).check_alias(record)
+        else:
+            with pytest.raises(ModelError, match=r"MILLRACE_MODEL_ALIASES_SINCE is 2026-01-02T03:00:00\.000001Z"):
+                Trust.from_settings(settings).check_alias(record)
+
+
+def test_a_time_is_signed_as_such_whatever_its_zone() -> None:
+    there = datetime(2026, 1, 2, 5, tzinfo=timezone(timedelta(hours=2)))
+    assert trust(KEY).check_alias(aliased().model_copy(update={"changed_at": there}))
 
 
 def test_keys_are_made_and_read(tmp_path: Path) -> None:
@@ -142,27 +223,12 @@ def test_keys_are_made_and_read(tmp_path: Path) -> None:
         Trust.from_settings(Settings(model_public_keys=f"{public}, abc"))
 
 
-def test_signing_leaves_a_readable_folder_at_every_step(store: ModelStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    """However many of its writes were done when the power went."""
-    from models.registry import folder as model_folder
-
+def test_what_cannot_be_signed_is_left_as_it_was(store: ModelStore) -> None:
     folder = store.folder / "wear" / "1"
-    whole = {file.name: file.read_bytes() for file in folder.iterdir()}
-    for done in range(3):
-        for name, content in whole.items():
-            (folder / name).write_bytes(content)
-        left = [done]
-
-        def fails(path: Path, content: bytes, left: list[int] = left) -> None:
-            if not left[0]:
-                raise OSError("no space left")
-            left[0] -= 1
-            path.write_bytes(content)
-
-        monkeypatch.setattr(model_folder, "replace_file", fails)
-        with pytest.raises(ModelError, match="cannot be written"):
-            store.sign("wear", "1", KEY)
-        store.load("wear", "1")
+    (folder / f"{SIGNATURES}.new").mkdir()  # the draft cannot be written
+    with pytest.raises(ModelError, match=r"SHA256SUMS\.sig cannot be written"):
+        store.sign("wear", "1", KEY)
+    assert not store.verify("wear", "1").is_signed
 
 
 # golden rows
@@ -172,18 +238,18 @@ def test_signing_leaves_a_readable_folder_at_every_step(store: ModelStore, monke
 def test_golden_rows_are_those_of_the_pack(objective: str) -> None:
     case = random_case(3, objective)
     blob = compile_forest(case.booster, objective, case.rows)
-    golden = make_golden(blob)
+    golden = make_golden(*read_pack(blob))
     check_golden(golden, Scorer.load(blob), "it")
-    assert make_golden(blob) == golden
+    assert make_golden(*read_pack(blob)) == golden
 
 
 def test_golden_rows_go_different_ways(blob: bytes) -> None:
-    scores = np.frombuffer(b64decode(make_golden(blob).scores), "<f8")
+    scores = np.frombuffer(b64decode(make_golden(*read_pack(blob)).scores), "<f8")
     assert len(np.unique(scores)) >= 6
 
 
 def test_other_scores_and_other_shapes_are_told(blob: bytes) -> None:
-    golden = make_golden(blob)
+    golden = make_golden(*read_pack(blob))
     scores = bytearray(b64decode(golden.scores))
     scores[3] ^= 1
     wrong = Golden(rows=golden.rows, scores=b64encode(bytes(scores)).decode())
@@ -203,11 +269,11 @@ def test_other_scores_and_other_shapes_are_told(blob: bytes) -> None:
 
 def big(store: ModelStore) -> Publication:
     """With a pack of several chunks; nobody loads it."""
-    small = store.publication("wear", "1")
+    small = store.verify("wear", "1")
     packs = {"score": small.packs["score"], "low": bytes(range(256)) * 9000}
-    file = small.manifest.packs["low"].model_copy(update={"sha256": hashlib.sha256(packs["low"]).hexdigest()})
+    file = small.manifest.packs["low"].model_copy(update={"sha256": pack_sha256(packs["low"])})
     told = small.manifest.model_copy(update={"packs": small.manifest.packs | {"low": file}})
-    return Publication(document_of(told), packs, small.card)
+    return publication_of(told, packs, "A card.").signed(KEY)
 
 
 def assembled(records: list[tuple[str, bytes]]) -> Publication:
@@ -243,9 +309,30 @@ def test_what_is_not_whole_is_refused(store: ModelStore) -> None:
     with pytest.raises(ModelError, match="wear 2 has the manifest of wear 1"):
         assembled([(k.replace("/1", "/2", 1), v) for k, v in records])
     record = json.loads(records[-1][1])
-    for change in ({"chunks": {"low": 3}}, {"chunks": {"low": 10**9}}, {"manifest": "{}"}, {"format": 2}, {"more": 1}):
+    changes = [
+        *({"chunks": {"low": 3}}, {"chunks": {"low": 10**9}}, {"manifest": "{}"}, {"format": 3}, {"more": 1}),
+        *({"card": "Another card."}, {"sums": ""}, {"sums": record["sums"] + record["sums"]}),
+    ]
+    for change in changes:
         with pytest.raises(ModelError):
             assembled([*records[:-1], (records[-1][0], json.dumps(record | change).encode())])
+
+
+def test_no_byte_of_the_records_can_be_changed(store: ModelStore) -> None:
+    """Whatever one flipped bit makes of them: it is refused, or says the same."""
+    publication = store.sign("wear", "1", KEY)
+    records = list(records_of(publication))
+    refused = 0
+    for place, (key, value) in enumerate(records):
+        for at in range(place, len(value), 11):
+            changed = value[:at] + bytes([value[at] ^ (1 << at % 7)]) + value[at + 1 :]
+            try:
+                found = assembled([*records[:place], (key, changed), *records[place + 1 :]])
+                assert found.check_signature(trust(KEY))
+                assert found.files == publication.files
+            except ModelError:
+                refused += 1
+    assert refused > 500
 
 
 def test_chunks_without_a_version_do_not_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -253,7 +340,8 @@ def test_chunks_without_a_version_do_not_fill_the_memory(monkeypatch: pytest.Mon
     assembler = Assembler()
     for number in range(50):
         assembler.add(ChunkKey("wear", "1", "score", number), bytes(100))
-    record = VersionRecord(manifest="{}", card="", chunks={"score": 50}).model_dump_json().encode()
+    told = VersionRecord(sums="", signatures="", manifest="{}", card="", chunks={"score": 50})
+    record = told.model_dump_json().encode()
     with pytest.raises(ModelError, match="chunk 0 of 50 of its pack score is missing"):
         assembler.complete(VersionKey("wear", "1"), record)
 
@@ -273,10 +361,9 @@ def test_keys_are_read_as_they_are_written() -> None:
 
 def test_a_store_keeps_what_it_receives(store: ModelStore, tmp_path: Path) -> None:
     edge = ModelStore(tmp_path / "edge")
-    store.sign("wear", "1", KEY)
-    publication = store.publication("wear", "1")
+    publication = store.sign("wear", "1", KEY)
     folder = edge.receive(publication)
-    assert edge.load("wear", "1").check(trust(KEY))
+    assert edge.load("wear", "1", trust(KEY)).is_signed
     assert {f.name: f.read_bytes() for f in folder.iterdir()} == {
         f.name: f.read_bytes() for f in (store.folder / "wear" / "1").iterdir()
     }
@@ -287,37 +374,70 @@ def test_a_store_takes_a_signature_that_came_later_and_a_good_copy_for_a_damaged
     store: ModelStore, tmp_path: Path
 ) -> None:
     edge = ModelStore(tmp_path / "edge")
-    folder = edge.receive(store.publication("wear", "1"))
-    store.sign("wear", "1", KEY)
-    signed = store.publication("wear", "1")
+    unsigned = store.verify("wear", "1")
+    folder = edge.receive(unsigned)
+    signed = store.sign("wear", "1", KEY)
     edge.receive(signed)
-    assert edge.load("wear", "1").check(trust(KEY))
+    assert edge.verify("wear", "1") == signed
+    edge.receive(unsigned)  # played again
+    assert edge.verify("wear", "1") == signed
     (folder / "low.pack").write_bytes(b"damaged")
     edge.receive(signed)
     edge.load("wear", "1")
 
 
-def test_a_store_does_not_take_another_model_under_a_known_version(store: ModelStore, tmp_path: Path) -> None:
-    publication = store.publication("wear", "1")
-    changed = publication.manifest.model_copy(update={"metrics": {"rmse": 1.0}})
+def test_a_store_does_not_take_another_model_under_a_known_version(store: ModelStore) -> None:
+    publication = store.verify("wear", "1")
+    other = publication.manifest.model_copy(update={"metrics": {"rmse": 1.0}})
     with pytest.raises(ModelError, match="another model than the one that was published as wear 1"):
-        store.receive(Publication(document_of(changed), publication.packs, publication.card))
-    assert read_document(store.folder / "wear" / "1") == publication.document
-    with pytest.raises(ModelError, match=r"came with packs \['score'\]"):
-        store.receive(Publication(publication.document, {"score": publication.packs["score"]}, ""))
-    assert MANIFEST == "manifest.json"
+        store.receive(publication_of(other, publication.packs, "A card."))
+    with pytest.raises(ModelError, match="another model than the one that was published as wear 1"):
+        store.receive(publication_of(publication.manifest, publication.packs, "Another card."))
+    with pytest.raises(ModelError, match="has the files"):
+        store.receive(replace(publication, files={MANIFEST: publication.files[MANIFEST]}))
+    assert store.verify("wear", "1") == publication
 
 
-def test_an_alias_follows_what_someone_else_decided(store: ModelStore, blob: bytes) -> None:
+def test_a_folder_of_a_newer_millrace_is_left_alone(store: ModelStore) -> None:
+    publication = store.verify("wear", "1")
+    folder = store.folder / "wear" / "1"
+    newer = document_of(publication.manifest).replace(b'"format": 2', b'"format": 3')
+    (folder / MANIFEST).write_bytes(newer)
+    (folder / SUMS).write_bytes(publication_of_files({**publication.files, MANIFEST: newer}).sums)
+    with pytest.raises(ModelError, match="is not a manifest that this Millrace reads: format"):
+        store.receive(publication)
+    assert (folder / MANIFEST).read_bytes() == newer
+
+
+def test_an_alias_follows_what_someone_else_decided_and_never_goes_back(store: ModelStore, blob: bytes) -> None:
     store.save(manifest(version="2"), {"score": blob})
-    store.promote("wear", "1")
-    later = datetime.now(UTC) + timedelta(hours=1)
+    first = store.promote("wear", "1")
+    later = datetime.now(UTC) + timedelta(minutes=4)  # by a clock that is ahead
     store.move(AliasRecord(name="wear", alias="champion", version="2", changed_at=later))
     assert store.load("wear").manifest.version == "2"
     assert store.aliases().changed_at["wear"]["champion"] == later
-    assert store.rollback("wear").version == "1"
-    store.promote("wear", "2", "challenger")
-    store.withdraw("wear", "challenger")
-    assert store.aliases().models == {"wear": {"champion": "1"}}
+    store.move(first)  # played again
+    assert store.aliases().models == {"wear": {"champion": "2"}}
+    back = store.rollback("wear")
+    assert (back.version, back.changed_at) == ("1", later + timedelta(microseconds=1))
+
+
+def test_a_time_that_nobody_would_take_holds_nobody_up(store: ModelStore, blob: bytes) -> None:
+    store.save(manifest(version="2"), {"score": blob})
+    wild = datetime.now(UTC) + timedelta(days=9000)
+    store.move(AliasRecord(name="wear", alias="champion", version="1", changed_at=wild))
+    assert store.promote("wear", "2").changed_at < wild
+    assert store.aliases().models == {"wear": {"champion": "2"}}
+
+
+def test_what_was_withdrawn_is_not_pointed_to_again(store: ModelStore) -> None:
+    promoted = store.promote("wear", "1", "challenger")
+    record = store.withdrawal("wear", "challenger")
+    assert store.aliases().models == {"wear": {"challenger": "1"}}  # it is only a record yet
+    for _ in range(2):
+        store.move(record)
+        assert store.aliases().models == {"wear": {}}
+    store.move(promoted)  # played again
+    assert store.aliases().models == {"wear": {}}
     with pytest.raises(ModelError, match="has no challenger"):
-        store.withdraw("wear", "challenger")
+        store.withdrawal("wear", "challenger")

@@ -78,9 +78,11 @@ def test_sums_are_those_of_the_system_s_tool(store: ModelStore, trained) -> None
         ["sha256sum", "--check", "--strict", "SHA256SUMS"], cwd=folder, capture_output=True, check=False
     )
     assert check.returncode == 0, check.stderr
+    listed = [line.split()[1] for line in (folder / "SHA256SUMS").read_text().splitlines()]
+    assert listed == ["card.md", "manifest.json", "score.pack"]
 
 
-@pytest.mark.parametrize("file", ["score.pack", "low.pack", "manifest.json"])
+@pytest.mark.parametrize("file", ["score.pack", "low.pack", "manifest.json", "card.md"])
 @pytest.mark.parametrize("where", [0.0, 0.3, 0.6, 0.999])
 def test_a_flipped_byte_is_told_with_its_file_and_the_cure(store: ModelStore, trained, file: str, where: float) -> None:
     path = store.save(manifest(), {"score": trained[0], "low": trained[0]}) / file
@@ -93,7 +95,7 @@ def test_a_flipped_byte_is_told_with_its_file_and_the_cure(store: ModelStore, tr
     assert "millrace models rollback" in error.value.advice
 
 
-@pytest.mark.parametrize("file", ["score.pack", "manifest.json", "SHA256SUMS"])
+@pytest.mark.parametrize("file", ["score.pack", "manifest.json", "card.md", "SHA256SUMS"])
 def test_a_missing_file_is_told(store: ModelStore, trained, file: str) -> None:
     folder = store.save(manifest(), {"score": trained[0]})
     (folder / file).unlink()

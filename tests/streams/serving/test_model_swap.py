@@ -7,6 +7,7 @@ import asyncio
 import copy
 import shutil
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from pathlib import Path
@@ -17,9 +18,9 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from models.maintenance.model import AssetModel
-from models.registry.folder import Publication
+from models.registry.folder import MANIFEST, publication_of_files
 from models.registry.publication import records_of
-from models.registry.signing import public_text
+from models.registry.signing import public_text, sign_alias
 from models.registry.store import ModelStore
 from schemas import (
     ALERTS,
@@ -35,12 +36,13 @@ from schemas import (
     Settings,
     Telemetry,
     WorkerStatus,
+    topic_name,
 )
 from storage import Store, upgrade
 from streams.agent.rows import empty_state
 from streams.kafka.producer import EventProducer
 from streams.maintain import Maintain
-from streams.serving.topic import publish, publish_withdrawal
+from streams.serving.topic import publish
 from tests.support.centre import Centre, Load
 from tests.support.kafka import consume, create_topics, produce
 from tests.support.versions import save_as
@@ -121,6 +123,7 @@ async def test_models_change_under_load(
     await centre.point("v1")  # rolled back: it is there already
     await seen(settings, "v1", after="v2")
     await refuse_the_bad(settings, centre, workers, told)
+    await refuse_what_nobody_signed(settings, centre, workers, told)
     assert runs(told, "v1")()
     await compare_in_the_shadow(settings, centre, workers, told)
     await centre.point("v6", centre.make("v6", by=1.0, learned=otherwise_prepared(centre)))
@@ -161,13 +164,27 @@ async def refuse_the_bad(
     await centre.point("v4", centre.make("v4", by=1.0, key=Ed25519PrivateKey.generate()))
     await workers.until(refuses(told, "v4", "which is not a trusted key"), "a stranger's signature")
     forged = centre.make("v4-forged", by=1.0)
-    manifest = orjson.loads(forged.document) | {"metrics": {"cv_rmse": 0.1}}
-    await centre.point("v4-forged", Publication(orjson.dumps(manifest), forged.packs, forged.card))
+    manifest = orjson.dumps(orjson.loads(forged.files[MANIFEST]) | {"metrics": {"cv_rmse": 0.1}})
+    files = {**forged.files, MANIFEST: manifest}
+    await centre.point("v4-forged", replace(publication_of_files(files), signatures=forged.signatures))
     await workers.until(refuses(told, "v4-forged", "changed after signing"), "a forged manifest")
     await centre.point("v5", save_as(centre.store, centre.source, "v5", by=1.0))
     await workers.until(refuses(told, "v5", "is not signed"), "no signature")
-    await centre.point("v5-other", centre.make("v5-other", golden=centre.store.load("pump", "v2").manifest.golden))
+    await centre.point("v5-other", centre.make("v5-other", golden=centre.store.verify("pump", "v2").manifest.golden))
     await workers.until(refuses(told, "v5-other", "scores golden row"), "other scores than where it was made")
+
+
+async def refuse_what_nobody_signed(
+    settings: Settings, centre: Centre, workers: Workers, told: Callable[[], WorkerStatus | None]
+) -> None:
+    """v2 served before, so the signed record that pointed to it can be played again."""
+    found = await consume(settings, MODELS, lambda records: any(b'"version":"v2"' in (r.value or b"") for r in records))
+    played = [(r.key, r.value) for r in found if r.key == b"alias/pump/champion" and b'"version":"v2"' in r.value]
+    unsigned = AliasRecord(name="pump", alias="champion", version="v5", changed_at=datetime.now(UTC))
+    await produce(settings, MODELS, [*played, ("alias/pump/champion", unsigned), ("alias/pump/champion", None)])
+    await workers.until(refuses(told, "v2", "is played again"), "what is played again")
+    await workers.until(refuses(told, "v5", "is not followed: it is not signed"), "an alias without a signature")
+    await workers.until(refuses(told, "v1", "nobody has signed it"), "the null value")
 
 
 async def compare_in_the_shadow(
@@ -188,7 +205,10 @@ async def compare_in_the_shadow(
     assert comparison.difference_mean == pytest.approx(5.0)
     assert comparison.difference_deviation == pytest.approx(0.0, abs=1e-6)
     assert sum(comparison.histogram) == sum(b.count for b in comparison.calibration) == comparison.decisions
-    await publish_withdrawal(settings, "pump", "challenger")
+    await produce(settings, MODELS, [("alias/pump/challenger", None)])  # which nobody has signed
+    await workers.until(refuses(told, "v2", "nobody has signed it"), "the null value")
+    assert runs(told, "v2", "challenger")()
+    await centre.point(None, alias="challenger")
 
     def ended() -> bool:
         status = told()
@@ -221,21 +241,25 @@ async def test_a_worker_without_the_topic_serves_its_last_good_models_and_follow
     await centre.point("v3", centre.make("v3"))
     await workers.until(runs(told, "v3"), "what came when the topic was back")
 
-    await centre.point("v4", centre.make("v4"), ahead_s=200)  # a clock that is ahead holds nobody up
+    await centre.point("v4", centre.make("v4"), ahead_s=200)
     await workers.until(runs(told, "v4"), "what was pointed to by a clock that is ahead")
     await centre.point("v3")
+    await workers.until(refuses(told, "v3", "decided by a clock that is behind"), "what was pointed to before that")
+    await centre.point("v3", ahead_s=201)
     await workers.until(runs(told, "v3"), "what was pointed to after that")
+    await centre.point("v2", ahead_s=400)
+    await workers.until(refuses(told, "v2", "more than 5 minutes ahead"), "what is from the future")
 
 
 async def test_a_ranker_of_another_profile_comes_with_its_own_view(
     settings: Settings, centre: Centre, workers: Workers
 ) -> None:
     await create_topics(settings)
-    source = centre.store.publication("recommender", centre.store.load("recommender").manifest.version)
+    source = centre.store.verify("recommender")
     assert source.manifest.profile is not None
     other = source.manifest.profile.model_copy(update={"fresh_bonus": 0.25})
     save_as(centre.store, source, "2", profile=other)
-    centre.store.sign("recommender", "2", centre.key)
+    second = centre.store.sign("recommender", "2", centre.key)
     workers.start("edge")
     events = shop_events(700, seed=61)
     await push(settings, events[:500])
@@ -244,7 +268,7 @@ async def test_a_ranker_of_another_profile_comes_with_its_own_view(
     assert {value_of(answer)["model"]["version"] for answer in answers} == {"profile-shop"}
 
     record = AliasRecord(name="recommender", alias="champion", version="2", changed_at=datetime.now(UTC))
-    await publish(settings, [centre.store.publication("recommender", "2")], record)
+    await publish(settings, [second], sign_alias(record, centre.key, topic_name(settings, MODELS)))
     await workers.until(lambda: "a model serves" in workers.log.read_text(), "the ranker serves")
     await push(settings, events[500:])
     clicks = sum(isinstance(event, Click) for event in events)

@@ -28,7 +28,7 @@ def store(trained_home: Path, tmp_path: Path) -> ModelStore:
 
 
 def version(store: ModelStore, name: str, new: str, by: float = 0.0, prepared: bool = False) -> str:
-    source = store.publication(name, store.load(name).manifest.version)
+    source = store.verify(name)
     learned = copy.deepcopy(source.manifest.learned)
     if prepared:
         learned["preparation"]["fall_limit"] *= 2
@@ -147,7 +147,7 @@ async def test_a_challenger_of_another_profile_is_refused(store: ModelStore) -> 
     seat = ranker_seat(store)
     profile = store.load("recommender").manifest.profile
     assert profile is not None
-    source = store.publication("recommender", store.load("recommender").manifest.version)
+    source = store.verify("recommender")
     save_as(store, source, "2", profile=profile.model_copy(update={"max_candidates": 77}))
     with pytest.raises(ModelError, match="cannot be the challenger: its profile is"):
         await seat.prepare(store.load("recommender", "2"), "challenger", NOW)
