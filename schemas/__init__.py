@@ -6,7 +6,7 @@ May import: pydantic; no other room, no I/O.
 
 from schemas.asset_class import AssetClass, FailureTarget, PolicyLevel, RulTarget, parse_asset_class
 from schemas.asyncapi import asyncapi_document, event_schema
-from schemas.base import EARLIEST, LATEST, EventTime, Id, InputEvent, Name, OutputEvent, rfc3339
+from schemas.base import EARLIEST, LATEST, EventTime, Frozen, Id, InputEvent, Name, OutputEvent, rfc3339
 from schemas.bodies import (
     AcknowledgeBody,
     Acknowledgement,
@@ -134,6 +134,7 @@ __all__ = [
     "Evidence",
     "FailureTarget",
     "FieldError",
+    "Frozen",
     "Golden",
     "Health",
     "Id",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 
 class MillraceError(Exception):
@@ -46,6 +46,7 @@ class Fault(NamedTuple):
     value: Any
 
 
+@runtime_checkable
 class Invalid(Protocol):
     """pydantic's ValidationError, or FastAPI's of a request."""
 
@@ -60,8 +61,10 @@ def faults_of(error: Invalid) -> list[Fault]:
     ]
 
 
-def text_of(error: Invalid, most: int = 5) -> str:
-    """The faults in one line: `path: message; path: message`."""
+def text_of(error: Exception, most: int = 5) -> str:
+    """The faults in one line: `path: message; path: message`; of an error of another kind its text."""
+    if not isinstance(error, Invalid):
+        return str(error)
     faults = faults_of(error)
     texts = [f"{fault.path}: {fault.message}" if fault.path else fault.message for fault in faults[:most]]
     return "; ".join([*texts, *([f"and {len(faults) - most} more"] if len(faults) > most else [])])

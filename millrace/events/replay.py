@@ -21,6 +21,7 @@ from typing import Any
 import orjson
 
 from millrace.events.files import EventFile, EventFileError, EventRow, Report, merged
+from models.files import replace_file
 from schemas import ITEMS, MAINTENANCE, Settings
 from streams.kafka import EventProducer, answering, partition_counts
 
@@ -82,9 +83,7 @@ class Position:
 
     def save(self) -> None:
         self.file.parent.mkdir(parents=True, exist_ok=True)
-        temporary = self.file.with_suffix(".tmp")
-        temporary.write_bytes(orjson.dumps({"sizes": self.sizes, "acknowledged": self.acknowledged}))
-        temporary.replace(self.file)
+        replace_file(self.file, orjson.dumps({"sizes": self.sizes, "acknowledged": self.acknowledged}))
 
 
 @dataclass

@@ -1,7 +1,7 @@
 """The embedded Kafka: a real broker in one process, for demos and tests.
 
 kafka.lock ─► jars ─► broker.properties ─► Broker
-May import: schemas, streams.kafka.
+May import: schemas, streams.kafka, models.files.
 """
 
 from millrace.kafka.broker import Broker, running_broker

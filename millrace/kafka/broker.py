@@ -24,6 +24,7 @@ from typing import IO, Any, Self
 from millrace.kafka.config import JAVA_OPTIONS, LOG4J2, broker_properties
 from millrace.kafka.jars import fetch_jars
 from millrace.kafka.probe import free_port, obstacle, serves
+from models.files import replace_file
 from schemas import UnavailableError
 
 READY_TIMEOUT_S = 60.0
@@ -164,10 +165,12 @@ class Broker:
         self.port = self._wanted_port or free_port(kept.get("port"))
         controller_port = free_port(kept.get("controller_port"), other_than=self.port)
         state |= {"port": self.port, "controller_port": controller_port}
-        _write(state_file, json.dumps(state))
+        replace_file(state_file, json.dumps(state).encode())
         properties = broker_properties(NODE, self.port, controller_port, self.folder / "data")
-        _write(self.folder / "server.properties", "".join(f"{key}={value}\n" for key, value in properties.items()))
-        _write(self.folder / "log4j2.properties", LOG4J2.format(log=self.log))
+        replace_file(
+            self.folder / "server.properties", "".join(f"{key}={value}\n" for key, value in properties.items()).encode()
+        )
+        replace_file(self.folder / "log4j2.properties", LOG4J2.format(log=self.log).encode())
 
     def _format(self, class_path: str) -> None:
         if (self.folder / "data" / "meta.properties").exists():
@@ -265,9 +268,3 @@ def _end_with_parent() -> None:
 
 def _meaning(status: int) -> str:
     return f"signal {signal.Signals(-status).name}" if status < 0 else f"status {status}"
-
-
-def _write(path: Path, text: str) -> None:
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text(text)
-    temporary.replace(path)

@@ -22,6 +22,7 @@ from filelock import FileLock, Timeout
 
 from millrace.kafka import Broker, free_port, obstacle
 from millrace.service.part import STOP_TIMEOUT_S, Part, StartError
+from models.files import replace_file
 from schemas import MillraceError, Settings
 
 READY_TIMEOUT_S = 240.0  # a first start compiles the numba kernels: a minute or two where the machine is busy
@@ -195,9 +196,7 @@ class Supervisor:
     def _write_run(self, *, ready: bool) -> None:
         metrics = {part.name: part.ready_url for part in self.parts if part.ready_text}
         run = {"kafka": self.settings.kafka, "api": self.api, "pid": os.getpid(), "ready": ready, "metrics": metrics}
-        temporary = self.home / "run.json.tmp"
-        temporary.write_text(json.dumps(run) + "\n")
-        temporary.replace(self.home / "run.json")
+        replace_file(self.home / "run.json", f"{json.dumps(run)}\n".encode())
 
 
 @contextlib.contextmanager

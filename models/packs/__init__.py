@@ -5,7 +5,7 @@ May import: models.kernel. No library that trains.
 """
 
 from models.packs.anatomy import anatomy_of
-from models.packs.golden import check_golden, make_golden, pack_entries
+from models.packs.golden import check_golden, pack_entries
 from models.packs.pack import LINKS, RESTORE, PackHeader, changed, pack_sha256, read_pack, write_pack
 from models.packs.scorer import Scorer
 
@@ -17,7 +17,6 @@ __all__ = [
     "anatomy_of",
     "changed",
     "check_golden",
-    "make_golden",
     "pack_entries",
     "pack_sha256",
     "read_pack",

@@ -10,10 +10,10 @@ import zipfile
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import numpy as np
 
+from models.files import replacing
 from schemas import MillraceError, RecommenderProfile
 
 FORMAT = 3  # of the arrays: counts up whenever their layout or the meaning of a field changes
@@ -46,13 +46,8 @@ def save(path: Path, profile: RecommenderProfile, facts: dict[str, Any], arrays:
     """
     meta = facts | {"fingerprint": fingerprint(profile), "checksum": _checksum(arrays)}
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.name}.{uuid4().hex}.part")  # two may be written at once, of two profiles
-    try:
-        with temporary.open("wb") as file:
-            np.savez(file, meta=np.frombuffer(json.dumps(meta).encode(), np.uint8), **arrays)  # type: ignore[arg-type]
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with replacing(path) as file:
+        np.savez(file, meta=np.frombuffer(json.dumps(meta).encode(), np.uint8), **arrays)  # type: ignore[arg-type]
 
 
 def load(path: Path, profile: RecommenderProfile) -> tuple[dict[str, Any], dict[str, np.ndarray]]:

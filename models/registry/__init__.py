@@ -1,11 +1,11 @@
 """The versions of models on disk and on their way, who signed them, and the aliases that say which of them serves.
 
-save or receive ─► a folder a version ─► promote ─► aliases.json ─► verify ─► load ─► Model
+save or receive ─► a folder a version ─► promote ─► aliases.json ─► load ─► Model
 May import: models.packs.
 """
 
 from models.registry.aliases import FUTURE, is_older, remember
-from models.registry.folder import CARD, Publication, publication_of, read_folder, reason
+from models.registry.folder import CARD, Publication, publication_of, read_folder
 from models.registry.migrate import Signer, migrate_folders
 from models.registry.publication import AGAIN, UPDATE, Assembler, records_of
 from models.registry.signing import Trust, described, generate_key, load_key, public_text, sign_alias
@@ -30,7 +30,6 @@ __all__ = [
     "public_text",
     "publication_of",
     "read_folder",
-    "reason",
     "records_of",
     "remember",
     "sign_alias",

@@ -8,18 +8,17 @@ record of models.v1, played again by whoever may write there, changes nothing.
 
 from __future__ import annotations
 
-import fcntl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from filelock import FileLock
 from pydantic import ValidationError
 
-from models.registry.files import replace_file
-from models.registry.folder import reason
-from schemas import Alias, Aliases, AliasRecord, ModelError
+from models.files import replace_file
+from schemas import Alias, Aliases, AliasRecord, ModelError, text_of
 
 ALIASES, LOCK = "aliases.json", ".aliases.lock"
 KEPT_HISTORY = 20
@@ -90,7 +89,7 @@ def read_aliases(folder: Path) -> Aliases:
         return Aliases()
     except (OSError, ValidationError) as error:
         raise ModelError(
-            f"{path} cannot be read: {reason(error)}.",
+            f"{path} cannot be read: {text_of(error)}.",
             "Restore it, or delete it and promote the versions that shall serve.",
         ) from error
 
@@ -99,8 +98,7 @@ def read_aliases(folder: Path) -> Aliases:
 def change_aliases(folder: Path) -> Iterator[Changing]:
     """Aliases to change; written at the end, in one step, while no one else does."""
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / LOCK).open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with FileLock(folder / LOCK):
         aliases = read_aliases(folder).model_copy(deep=True)
         yield Changing(aliases.models, aliases.history, aliases.changed_at)
         replace_file(folder / ALIASES, aliases.model_dump_json(indent=2).encode() + b"\n")

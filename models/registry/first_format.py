@@ -17,8 +17,7 @@ from pydantic import Field
 
 from models.packs import pack_sha256
 from models.registry.card import model_card
-from schemas import MOST_CHUNKS, Manifest, ModelError
-from schemas.base import Frozen
+from schemas import MOST_CHUNKS, Frozen, Manifest, ModelError
 
 log = structlog.get_logger(__name__)
 PURPOSE = b"millrace model manifest 1\n"

@@ -16,11 +16,11 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pydantic import ValidationError
 
+from models.files import exchange, replace_file, sync_folder, write_file
 from models.packs import RESTORE, changed, pack_sha256
 from models.registry import first_format
-from models.registry.files import exchange, replace_file, sync_folder, write_file
 from models.registry.signing import SUMS_PURPOSE, Trust, key_of, sign, with_signature
-from schemas import Manifest, ModelError
+from schemas import Manifest, ModelError, text_of
 
 MANIFEST, CARD, SUMS, SIGNATURES = "manifest.json", "card.md", "SHA256SUMS", "SHA256SUMS.sig"
 
@@ -196,17 +196,9 @@ def parse_manifest(document: bytes, what: str) -> Manifest:
         return Manifest.model_validate_json(document)
     except ValidationError as error:
         raise OtherFormatError(
-            f"{what} is not a manifest that this Millrace reads: {reason(error)}.",
+            f"{what} is not a manifest that this Millrace reads: {text_of(error)}.",
             "Train the model again with this version, or run the version that wrote it.",
         ) from error
-
-
-def reason(error: Exception) -> str:
-    """An error in one clause; of several wrong fields the first."""
-    if isinstance(error, ValidationError):
-        first = error.errors()[0]
-        return f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}".removeprefix(": ")
-    return str(error)
 
 
 def write_folder(target: Path, files: Mapping[str, bytes]) -> None:

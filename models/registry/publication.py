@@ -13,8 +13,8 @@ from typing import Annotated
 from pydantic import Field, TypeAdapter, ValidationError
 
 from models.registry import first_format
-from models.registry.folder import CARD, MANIFEST, Publication, parse_manifest, publication_of_files, reason
-from schemas import CHUNK_BYTES, ChunkKey, ModelError, VersionKey, VersionRecord, key_text
+from models.registry.folder import CARD, MANIFEST, Publication, parse_manifest, publication_of_files
+from schemas import CHUNK_BYTES, ChunkKey, ModelError, VersionKey, VersionRecord, key_text, text_of
 
 UPDATE = "If whoever published it has a newer Millrace than this one, update this one; otherwise publish it again."
 MOST_WAITING_BYTES = 256 << 20  # of chunks whose version has not come: its publisher died, or it is not a publisher
@@ -77,7 +77,7 @@ class Assembler:
         try:
             record = _RECORD.validate_json(value)
         except ValidationError as error:
-            raise ModelError(f"{what} cannot be read from the topic: {reason(error)}.", UPDATE) from error
+            raise ModelError(f"{what} cannot be read from the topic: {text_of(error)}.", UPDATE) from error
         packs = {}
         for role, count in record.chunks.items():
             parts = [own.get(ChunkKey(*key, role, number)) for number in range(count)]

@@ -19,9 +19,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from schemas import ModelError, Settings, SettingsError, rfc3339, topic_name
-from schemas.publication import AliasRecord
-from schemas.topics import MODELS
+from schemas import MODELS, AliasRecord, ModelError, Settings, SettingsError, rfc3339, topic_name
 
 SUMS_PURPOSE = b"millrace model sums 2\n"
 ALIAS_PURPOSE = b"millrace model alias 2\n"

@@ -27,13 +27,12 @@ from models.registry.folder import (
     read_folder,
     read_manifest,
     read_or_clear,
-    reason,
     replace_folder,
     write_folder,
     write_signatures,
 )
 from models.registry.signing import Trust
-from schemas import Alias, Aliases, AliasRecord, Manifest, ModelError, Name, Version
+from schemas import Alias, Aliases, AliasRecord, Manifest, ModelError, Name, Version, text_of
 
 _NAME: TypeAdapter[str] = TypeAdapter(Name)
 _VERSION: TypeAdapter[str] = TypeAdapter(Version)
@@ -289,4 +288,4 @@ def _checked(pattern: TypeAdapter[str], value: str, what: str) -> str:
     try:
         return pattern.validate_python(value)
     except ValidationError as error:
-        raise ModelError(f"{value!r} is no {what}: {reason(error)}.", "") from error
+        raise ModelError(f"{value!r} is no {what}: {text_of(error)}.", "") from error

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from models.registry import files
-from models.registry.files import exchange
+from models import files
+from models.files import exchange
 
 
 @pytest.fixture

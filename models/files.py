@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import ctypes
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
+from uuid import uuid4
 
 _HERE, _EXCHANGE = -100, 2  # AT_FDCWD and RENAME_EXCHANGE of renameat2(2)
 
@@ -17,12 +21,26 @@ def write_file(path: Path, content: bytes) -> None:
         os.fsync(file.fileno())
 
 
+@contextmanager
+def replacing(path: Path) -> Iterator[IO[bytes]]:
+    """A file to write that takes the place of `path` in one step, if nothing is raised: whoever reads that sees the old
+    content or the new one. Several may do so at once; the last one stands."""
+    draft = path.with_name(f"{path.name}.{uuid4().hex}.part")
+    try:
+        with draft.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+        sync_folder(path.parent)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
 def replace_file(path: Path, content: bytes) -> None:
-    """In one step: whoever reads it sees the old content or the new one."""
-    draft = path.with_name(f"{path.name}.new")
-    write_file(draft, content)
-    draft.replace(path)
-    sync_folder(path.parent)
+    """The same for content that is there."""
+    with replacing(path) as file:
+        file.write(content)
 
 
 def exchange(one: Path, other: Path) -> None:
