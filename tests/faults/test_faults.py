@@ -9,7 +9,11 @@ from tests.faults.every import FAULTS
 from tests.faults.fault import Fault
 from tests.faults.sites import Sites
 
-pytestmark = [pytest.mark.kafka, pytest.mark.asyncio(loop_scope="package")]
+pytestmark = [
+    pytest.mark.kafka,
+    pytest.mark.asyncio(loop_scope="package"),
+    pytest.mark.timeout(900),  # the first worker after a change of the models compiles kernels for up to five minutes
+]
 
 
 @pytest.mark.parametrize("fault", cases(FAULTS), ids=str)

@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 import pytest
 
-pytestmark = pytest.mark.kafka  # its own
+pytestmark = [pytest.mark.kafka, pytest.mark.timeout(900)]  # its own Kafka; five waits of up to START_S
 START_S, STOP_S = 120.0, 10.0
 
 
