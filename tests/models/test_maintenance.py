@@ -15,15 +15,12 @@ from models.asset_rows import ROW_BYTES
 from models.maintenance import AssetModel, Decisions, Learned
 from models.observe import BLANK, DUPLICATE, LATE, LOGGED, SCORED
 from models.store import ModelStore
-from models.train_maintenance import train
 from schemas import ModelError
 from tests.support.fleets import (
     AssetEvent,
     batches,
     entry,
-    press_class,
     press_history,
-    pump_class,
     pump_history,
     pump_readings,
     reading,
@@ -33,13 +30,8 @@ HEALTHY: dict[str, float | None] = {"speed": 100, "heat": 30, "shake": 1, "flow"
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> ModelStore:
-    """Models of pumps and presses."""
-    store = ModelStore(tmp_path_factory.mktemp("models"))
-    for asset_class, history in ((pump_class(), pump_history(1)), (press_class(), press_history(1))):
-        for manifest in train([(asset_class, batches(history))], store):
-            store.promote(manifest.name, manifest.version)
-    return store
+def store(trained_fleets: ModelStore) -> ModelStore:
+    return trained_fleets
 
 
 @pytest.fixture(scope="module")

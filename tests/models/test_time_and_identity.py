@@ -17,19 +17,16 @@ from models.asset_rows_before import dtype_1
 from models.maintenance import AssetModel, Decisions
 from models.observe import BLANK, DUPLICATE, LATE, LOGGED, SCORED, UNMONITORED
 from models.store import ModelStore
-from models.train_maintenance import train
 from schemas import Telemetry
-from tests.support.fleets import AssetEvent, batches, entry, pump_class, pump_history, pump_readings, reading
+from tests.support.fleets import AssetEvent, entry, pump_readings, reading
 
 UNIT_S = 60.0
 APART = settings(max_examples=15, suppress_health_check=list(HealthCheck))
 
 
 @pytest.fixture(scope="module")
-def pump(tmp_path_factory: pytest.TempPathFactory) -> AssetModel:
-    store = ModelStore(tmp_path_factory.mktemp("models"))
-    (manifest,) = train([(pump_class(), batches(pump_history(1)))], store)
-    return AssetModel.load(store.load(manifest.name, manifest.version))
+def pump(trained_fleets: ModelStore) -> AssetModel:
+    return AssetModel.load(trained_fleets.load("pump"))
 
 
 class Asset:
