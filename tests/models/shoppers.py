@@ -50,6 +50,34 @@ def shopping(clicks: int, seed: int = 0, tastes: int = 12, items: int = 10, user
     return log
 
 
+def browsing(count: int, seed: int = 0, items: int = 14) -> list[Click]:
+    """Clicks of visitors who look around at the same time; one in five clicks has no region."""
+    random = np.random.default_rng(seed)
+    open_sessions: list[list[str]] = []
+    log: list[Click] = []
+    for number in range(count):
+        if not open_sessions or random.random() < 0.25:
+            open_sessions.append([f"visitor-{seed}-{number}"])
+        place = int(random.integers(max(0, len(open_sessions) - 4), len(open_sessions)))
+        session = open_sessions[place]
+        choices = [item for item in (f"item-{n}" for n in range(items)) if session.count(item) < 2]
+        item = choices[min(int(random.exponential(4)), len(choices) - 1)]
+        session.append(item)
+        if len(session) > 18:
+            open_sessions.pop(place)
+        log.append(clicked(session[0], item, number * 37, int(random.integers(0, 5))))
+    return log
+
+
+def clicked(visitor: str, item: str, at_s: float, region: int = 1) -> Click:
+    """Visitors have one session each. Region 0: not known."""
+    return Click(
+        event_id=f"{visitor}-{at_s}", event_time=START + timedelta(seconds=at_s), user_id=visitor, item_id=item,
+        session_id=visitor,
+        context={"device": region % 2, "referrer": region % 3, "country": 7} | ({"region": region} if region else {}),
+    )  # fmt: skip
+
+
 class Shop:
     """What an agent does with clicks, without Kafka: rows of users, the view, the feed in between."""
 
