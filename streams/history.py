@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaConnectionError
@@ -18,23 +19,31 @@ from streams.handler import ConsumerRecord
 from streams.kafka import client_options, partition_counts
 
 BATCH = 1000
+Read = tuple[InputEvent, tuple[str, int, int]]  # and its topic, partition and offset
 
 
 def read_topics(settings: Settings, topics: Sequence[str]) -> Iterator[list[InputEvent]]:
-    """All valid events of the topics (names in the contract), in the order of event time, entries of a log first.
+    """All valid events of the topics (names in the contract), in the order of event time.
 
-    What a producer's transaction aborted never happened, as for the agents. They are held in memory, about 1 KB each.
+    At one time entries of a log and items come first, then the order is that of partitions and offsets: who learns from
+    the same topics again learns the same. What a producer's transaction aborted never happened, as for the agents. They
+    are held in memory, about 1 KB each.
 
     Raises:
         UnavailableError: the broker or a topic is not there.
     """
-    events = asyncio.run(_read(settings, topics))
-    events.sort(key=lambda event: (event.event_time, isinstance(event, Telemetry)))  # type: ignore[attr-defined]
-    for start in range(0, len(events), BATCH):
-        yield events[start : start + BATCH]
+    read = asyncio.run(_read(settings, topics))
+    read.sort(key=_order)
+    for start in range(0, len(read), BATCH):
+        yield [event for event, _ in read[start : start + BATCH]]
 
 
-async def _read(settings: Settings, topics: Sequence[str]) -> list[InputEvent]:
+def _order(read: Read) -> tuple[Any, ...]:
+    event, at = read
+    return event.event_time, isinstance(event, Telemetry | Click), *at  # type: ignore[attr-defined]  # all have it
+
+
+async def _read(settings: Settings, topics: Sequence[str]) -> list[Read]:
     types = {topic_name(settings, topic): INPUTS[topic] for topic in topics}
     try:
         counts = await partition_counts(settings, list(types))
@@ -50,13 +59,14 @@ async def _read(settings: Settings, topics: Sequence[str]) -> list[InputEvent]:
         for at, first in (await consumer.beginning_offsets(partitions)).items():
             consumer.seek(at, first)  # seek_to_beginning may lose against the consumer's own reset to the end
         left = await consumer.end_offsets(partitions)
-        events: list[InputEvent] = []
+        read: list[Read] = []
         while left:
             for partition, records in (await consumer.getmany(timeout_ms=500)).items():
                 decoded, _ = decode(records, types[partition.topic], settings)
-                events += [_as_served(e, r) for e, r in zip(decoded, records, strict=True) if e is not None]
+                at = [(r.topic, r.partition, r.offset) for r in records]
+                read += [(_as_served(e, r), a) for e, r, a in zip(decoded, records, at, strict=True) if e is not None]
             left = {at: end for at, end in left.items() if await consumer.position(at) < end}
-        return events
+        return read
     finally:
         await consumer.stop()
 
