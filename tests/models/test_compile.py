@@ -27,7 +27,7 @@ def compiled_case(seed: int, objective: str) -> tuple[Case, bytes]:
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES)
-@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.long) for seed in SEEDS[1:])])
 def test_scores_are_the_booster_s_bit_for_bit(objective: str, seed: int) -> None:
     case, blob = compiled_case(seed, objective)
     forest = forest_of(case.booster, objective)
@@ -49,6 +49,7 @@ def test_scores_are_the_booster_s_bit_for_bit(objective: str, seed: int) -> None
                 np.testing.assert_allclose(scorer.score(rows), prediction, rtol=1e-14)
 
 
+@pytest.mark.long
 def test_the_cases_reach_every_path() -> None:
     """The random models hold what the kernel tells apart; otherwise the test above proves less than it says."""
     seen = set()
