@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import TypeVar
 
 import numpy as np
@@ -104,6 +106,18 @@ class Shop:
     def live(self, log: list[Click]) -> None:
         for _, _, record in self.batches(log):
             self.view.apply(record)
+
+
+def lived(profile: str, clicks: int = 3000) -> Shop:
+    """A shop of one's own with so many clicks of `shopping` behind it."""
+    return copy.deepcopy(_lived(profile, clicks))
+
+
+@cache
+def _lived(profile: str, clicks: int) -> Shop:
+    shop = Shop(small(profile))
+    shop.live(shopping(clicks))
+    return shop
 
 
 def batches(log: Sequence[Event], size: int) -> Iterator[Sequence[Event]]:

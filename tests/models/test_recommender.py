@@ -16,14 +16,12 @@ from models.ranking import build_rows
 from models.recommender import Recommender, queries_of
 from models.users import _advance
 from schemas import Click, Item
-from tests.models.shoppers import START, Shop, shopping, small
+from tests.models.shoppers import START, Shop, lived, shopping, small
 
 
 @pytest.fixture(params=["shop", "portal"])
 def shop(request: pytest.FixtureRequest) -> Shop:
-    shop = Shop(small(request.param))
-    shop.live(shopping(3000))
-    return shop
+    return lived(request.param)
 
 
 def ask(shop: Shop, *items: str, user: str = "visitor") -> tuple[list[str], str]:
