@@ -52,6 +52,7 @@ def test_the_last_moments_of_all_time(shared_client: httpx.Client) -> None:
     assert shared_client.get("/v1/assets/p/scores", params={"since": "9999-12-31T23:59:59-23:59"}).status_code == 422
 
 
+@pytest.mark.long
 @given(
     path=st.sampled_from(PATHS),
     values=st.dictionaries(
@@ -67,6 +68,7 @@ def test_no_parameter_is_a_bug(shared_client: httpx.Client, path: str, values: d
     assert answer.status_code in (200, 404, 422), (path, values, answer.text)
 
 
+@pytest.mark.long
 @given(body=st.recursive(st.none() | st.booleans() | st.floats() | st.text(), lambda c: st.lists(c) | st.dictionaries(
     st.sampled_from(["by", "comment", "x"]), c)))  # fmt: skip
 @settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -90,7 +90,10 @@ def test_categories_by_the_hundred() -> None:
             assert np.array_equal(scores, booster.predict(every, raw_score=True))
 
 
-@pytest.mark.parametrize(("columns", "more_than"), [(60, 32), (120, 64), (250, 128), (500, 256), (700, 512)])
+LONG_ROWS = [pytest.param(*wide, marks=pytest.mark.long) for wide in ((500, 256), (700, 512))]
+
+
+@pytest.mark.parametrize(("columns", "more_than"), [(60, 32), (120, 64), (250, 128), *LONG_ROWS])
 def test_rows_wider_than_a_register(columns: int, more_than: int) -> None:
     """Vector evaluators hold a row in 1, 2, 4 or 8 registers; beyond 512 columns they walk the trees."""
     rng = np.random.default_rng(columns)

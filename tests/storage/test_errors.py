@@ -143,6 +143,7 @@ def test_a_locked_table_is_told_in_time(postgres_url: str) -> None:
     store.close()
 
 
+@pytest.mark.long
 def test_a_deadlock_is_tried_again_by_whoever_lost(postgres_url: str) -> None:
     """Two sessions lock the same two rows crosswise: PostgreSQL ends one of them."""
     store = Store(postgres_url)

@@ -39,6 +39,7 @@ async def enter(bootstrap: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         pass
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("bootstrap", "error"), [(slow, TimeoutError), (failing, KafkaError)])
 async def test_a_start_that_is_cancelled_or_fails_leaves_nothing_open(
     left_open: list[str], monkeypatch: pytest.MonkeyPatch, bootstrap: Any, error: type[Exception]
