@@ -13,7 +13,7 @@ help: ## this list
 .venv/.ready: requirements-dev.lock pyproject.toml $(wildcard models/kernel/*.c models/kernel/*.h)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Millrace needs Python 3.11 or newer; set PYTHON=python3.x")'
 	@test -x $(UV) || { $(PYTHON) -m venv .venv && $(BIN)/python -m pip install --quiet uv==$(UV_VERSION); }
-	$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements-dev.lock
+	$(UV) pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes -r requirements-dev.lock
 	$(UV) pip install --quiet --python $(BIN)/python --no-deps --editable .
 	@touch $@
 
@@ -21,6 +21,8 @@ setup: .venv/.ready ## install everything into .venv
 
 demo: setup ## Kafka, a simulated shop and plant, workers and API, from nothing
 	$(BIN)/millrace demo
+
+test quick: export PYTHONDONTWRITEBYTECODE = # or each run, and each process in it, would compile all modules anew
 
 test: lint ## lint, and all tests, with a real Kafka and a real PostgreSQL
 	$(BIN)/python -m pytest

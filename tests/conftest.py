@@ -1,4 +1,4 @@
-"""What every test may ask for: `kafka`, one real broker a run, and `settings`, its own corner of it."""
+"""What every test may ask for: `kafka`, one real broker a run, `settings`, its own corner of it, and trained worlds."""
 
 from __future__ import annotations
 
@@ -6,12 +6,16 @@ import os
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import hypothesis
 import pytest
 
 from millrace.kernels import use_kernel_cache
 from schemas import Settings
+
+if TYPE_CHECKING:
+    from models.registry.store import ModelStore
 
 use_kernel_cache()  # before any test imports numba
 hypothesis.settings.register_profile("shared machines", deadline=None)
@@ -39,12 +43,22 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def trained_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """MILLRACE_HOME with the champions `pump` and `recommender`, trained once a run. Not to be changed."""
+    """MILLRACE_HOME with the champions `pump` and `recommender` of the simulator. Not to be changed."""
+    from millrace.demo import simulate
+    from tests.support.cached import cached
     from tests.support.world import train_world
 
-    home = tmp_path_factory.mktemp("trained")
-    train_world(home)
-    return home
+    return cached(train_world, tmp_path_factory.mktemp("trained"), [Path(simulate.__file__)])
+
+
+@pytest.fixture(scope="session")
+def trained_fleets(tmp_path_factory: pytest.TempPathFactory) -> ModelStore:
+    """The champions `pump` and `press` of `tests.support.fleets`. Not to be changed."""
+    from models.registry.store import ModelStore
+    from tests.support.cached import cached
+    from tests.support.fleets import train_fleets
+
+    return ModelStore(cached(train_fleets, tmp_path_factory.mktemp("fleets")))
 
 
 @pytest.fixture

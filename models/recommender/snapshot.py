@@ -58,7 +58,8 @@ def load(path: Path, profile: RecommenderProfile) -> tuple[dict[str, Any], dict[
     """
     advice = "It is ignored and the view is rebuilt from the click feed."
     try:
-        with np.load(path, allow_pickle=False) as file:
+        # opened here, as np.load leaves a file open that is no archive
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         facts: dict[str, Any] = json.loads(arrays.pop("meta").tobytes())
         found, checksum = facts["fingerprint"], facts["checksum"]

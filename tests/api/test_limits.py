@@ -52,6 +52,7 @@ def test_the_last_moments_of_all_time(shared_client: httpx2.Client) -> None:
     assert shared_client.get("/v1/assets/p/scores", params={"since": "9999-12-31T23:59:59-23:59"}).status_code == 422
 
 
+@pytest.mark.long
 @given(
     path=st.sampled_from(PATHS),
     values=st.dictionaries(
@@ -67,6 +68,7 @@ def test_no_parameter_is_a_bug(shared_client: httpx2.Client, path: str, values: 
     assert answer.status_code in (200, 404, 422), (path, values, answer.text)
 
 
+@pytest.mark.long
 @given(body=st.recursive(st.none() | st.booleans() | st.floats() | st.text(), lambda c: st.lists(c) | st.dictionaries(
     st.sampled_from(["by", "comment", "x"]), c)))  # fmt: skip
 @settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -100,8 +102,8 @@ HEAD = b"POST /v1/alerts/a/acknowledge HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Ty
         b"",
         b"GET /v1/assets HTTP/1.1\r\nHost: 127.0.0.1\r\n",
         HEAD + b"Content-Length: 100\r\n\r\n{",
-        b"GET /livez HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\nGET /livez HT",
-        b"GET /livez HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 100\r\n\r\n{",
+        pytest.param(b"GET /livez HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\nGET /livez HT", marks=pytest.mark.long),
+        pytest.param(b"GET /livez HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 100\r\n\r\n{", marks=pytest.mark.long),
     ],
     ids=["nothing", "half a head", "half a body", "half a second request", "half a body that nobody reads"],
 )
@@ -131,6 +133,7 @@ def test_a_byte_now_and_then_does_not_keep_a_connection(
                         break
 
 
+@pytest.mark.long
 def test_the_limit_of_streams_is_exact(sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("api.live.MOST_STREAMS", 20)
     with serving(Settings(home=tmp_path, database_url=sqlite_url, api_port=0)) as client:
@@ -162,6 +165,7 @@ def test_a_wrong_stream_takes_no_place(shared_client: httpx2.Client) -> None:
     assert "millrace_api_streams 0.0" in shared_client.get("/metrics").text
 
 
+@pytest.mark.long
 def test_an_acknowledgement_that_was_not_kept_says_so(
     sqlite_client: httpx2.Client, sqlite_store: Store, sqlite_url: str
 ) -> None:
@@ -184,6 +188,7 @@ def test_an_acknowledgement_that_was_not_kept_says_so(
     assert sqlite_client.get("/readyz").status_code == 200
 
 
+@pytest.mark.long
 def test_a_locked_or_read_only_database_is_noticed(postgres_client: httpx2.Client, postgres_url: str) -> None:
     plain = postgres_url.replace("+psycopg", "")
     with psycopg.connect(plain) as other:
@@ -207,6 +212,7 @@ def server(postgres_url: str, tmp_path: Path) -> Iterator[tuple[subprocess.Popen
         process.kill()
 
 
+@pytest.mark.long
 def test_a_database_that_hangs_does_not_hang_the_api(
     server: tuple[subprocess.Popen[str], int], postgres_url: str
 ) -> None:

@@ -91,6 +91,7 @@ def test_heartbeats_life_and_number(sqlite_url: str, tmp_path: Path, monkeypatch
             assert time.monotonic() < deadline
 
 
+@pytest.mark.long
 def test_sigterm_ends_the_server_with_its_streams(sqlite_url: str, tmp_path: Path) -> None:
     code = "import api, schemas, sys; api.serve(schemas.load_settings(), lambda port: print(port, flush=True))"
     environment = os.environ | {
@@ -113,6 +114,7 @@ def test_sigterm_ends_the_server_with_its_streams(sqlite_url: str, tmp_path: Pat
         server.stdout.read()
 
 
+@pytest.mark.long
 def test_the_api_needs_neither_numba_nor_lightgbm() -> None:
     code = (
         "import sys, api; api.build_api; "

@@ -52,6 +52,7 @@ def test_files_become_events_with_the_failures_of_the_training_units(data: Path,
     assert set(np.diff(log.remaining)[np.diff(log.life) == 0].round(9)) == {-1.0}
 
 
+@pytest.mark.long
 def test_a_subset_is_trained_and_its_test_units_are_scored(data: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     write_events("FD009", data, out)

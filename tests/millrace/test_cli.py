@@ -47,6 +47,7 @@ def test_every_command_explains_itself(path: tuple[str, ...], capsys: pytest.Cap
     assert " ".join(["millrace", *path]) in short
 
 
+@pytest.mark.long
 def test_help_loads_no_heavy_room() -> None:
     """Heavy libraries are imported inside the commands that need them."""
     program = "import sys, millrace.cli; print(*sorted(sys.modules))"
@@ -83,6 +84,7 @@ def test_an_error_is_title_detail_and_advice(capsys: pytest.CaptureFixture[str],
     assert "millrace up" in advice
 
 
+@pytest.mark.long
 def test_debug_shows_where_an_error_comes_from() -> None:
     arguments = [sys.executable, "-m", "millrace", "--debug", "topics", "list"]
     done = subprocess.run(arguments, capture_output=True, text=True, check=False)

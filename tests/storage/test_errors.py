@@ -103,6 +103,7 @@ def test_what_stands_in_the_way_of_sqlite_passes(sqlite_url: str, pragma: str, b
     store.close()
 
 
+@pytest.mark.long
 def test_a_locked_sqlite_is_told_in_time(sqlite_url: str) -> None:
     store = Store(sqlite_url)
     store.write([alert("a", 0)], [])
@@ -124,6 +125,7 @@ def test_a_locked_sqlite_is_told_in_time(sqlite_url: str) -> None:
     store.close()
 
 
+@pytest.mark.long
 def test_a_locked_table_is_told_in_time(postgres_url: str) -> None:
     store = Store(postgres_url)
     store.write([score(1), alert("a", 0)], [])
@@ -141,6 +143,7 @@ def test_a_locked_table_is_told_in_time(postgres_url: str) -> None:
     store.close()
 
 
+@pytest.mark.long
 def test_a_deadlock_is_tried_again_by_whoever_lost(postgres_url: str) -> None:
     """Two sessions lock the same two rows crosswise: PostgreSQL ends one of them."""
     store = Store(postgres_url)

@@ -31,6 +31,7 @@ def test_upgrading_again_changes_nothing(database_url: str) -> None:
     assert upgrade(database_url) == upgrade(database_url)
 
 
+@pytest.mark.long
 def test_two_upgrades_at_once(postgres: Postgres, tmp_path: Path) -> None:
     postgres.execute("create database empty")
     for url in (postgres.url("empty"), *(f"sqlite:///{tmp_path / f'empty-{n}.db'}" for n in range(5))):

@@ -93,7 +93,9 @@ def shopping(clicks: int, users: int = 9, event: str = "e") -> list[Any]:
     ]
 
 
-@pytest.mark.parametrize("ahead_s", [0.4, 30.0, 290.0])
+@pytest.mark.parametrize(
+    "ahead_s", [0.4, *(pytest.param(ahead_s, marks=pytest.mark.long) for ahead_s in (30.0, 290.0))]
+)
 @pytest.mark.parametrize("profile", ["shop", "portal"])
 def test_clocks_are_never_ahead_of_what_has_arrived(profile: str, ahead_s: float) -> None:
     page, right = Page(profile), Page(profile)

@@ -52,3 +52,20 @@ async def test_aborted_events_never_happened_and_entries_come_first(settings: Se
     )
     order = [(e.event_time, isinstance(e, Telemetry)) for e in events]  # type: ignore[attr-defined]
     assert order == sorted(order)
+
+
+async def test_events_of_one_time_are_always_in_one_order(settings: Settings) -> None:
+    """However the broker hands out the partitions: models that are trained again would differ otherwise."""
+    await apply_topics(settings)
+    readings = {f"sensor_{n:02}": 1 / 3 for n in range(40)}  # 1 KB: the broker gives a part of each partition at a time
+    async with AIOKafkaProducer(**client_options(settings), linger_ms=5) as producer:
+        for offset in range(1500):
+            for partition in range(2):
+                value = event(f"{partition}-{offset}", 1, readings=readings)
+                await producer.send(topic_name(settings, TELEMETRY), value, b"a", partition)
+        for partition in range(2):
+            value = event(f"log-{partition}", 1, kind="error", code="e")
+            await producer.send(topic_name(settings, MAINTENANCE), value, b"a", partition)
+    batches = await asyncio.to_thread(lambda: list(read_topics(settings, [TELEMETRY, MAINTENANCE])))
+    ids = [e.event_id for batch in batches for e in batch]  # type: ignore[attr-defined]
+    assert ids == ["log-0", "log-1", *(f"{partition}-{offset}" for partition in range(2) for offset in range(1500))]

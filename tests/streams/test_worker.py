@@ -28,6 +28,7 @@ run_worker(build, Settings(kafka="127.0.0.1:1"))
 NOBODY = "127.0.0.1:1"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
 def test_a_worker_that_compiles_ends_at_once(signum: signal.Signals) -> None:
     with subprocess.Popen([sys.executable, "-c", BUILDS], stdout=subprocess.PIPE) as process:
@@ -37,6 +38,7 @@ def test_a_worker_that_compiles_ends_at_once(signum: signal.Signals) -> None:
         assert process.wait(10) == -signum
 
 
+@pytest.mark.long
 async def test_a_sink_waits_for_a_broker_that_is_not_there_with_growing_pauses(tmp_path: Path) -> None:
     settings = Settings(kafka=NOBODY, home=tmp_path)
     upgrade(settings.database())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import numpy as np
 
@@ -117,3 +118,14 @@ def press_history(seed: int, assets: int = 12, hours: int = 260) -> list[AssetEv
 
 def batches(events: list[AssetEvent], size: int = 500) -> list[list[AssetEvent]]:
     return [events[start : start + size] for start in range(0, len(events), size)]
+
+
+def train_fleets(folder: Path) -> None:
+    """Champions `pump` and `press` in a store at `folder`, each of its history with seed 1."""
+    from models.maintenance.training.train import train
+    from models.registry.store import ModelStore
+
+    store = ModelStore(folder)
+    for asset_class, history in ((pump_class(), pump_history(1)), (press_class(), press_history(1))):
+        for manifest in train([(asset_class, batches(history))], store):
+            store.promote(manifest.name, manifest.version)

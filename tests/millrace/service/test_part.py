@@ -11,6 +11,7 @@ from millrace.service import part as part_module
 from millrace.service.part import Part
 
 
+@pytest.mark.long
 async def test_a_log_is_bounded_while_it_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(part_module, "MOST_LOG_BYTES", 1000)
     one = Part("help", ["--help"], tmp_path / "help.log", "")

@@ -7,23 +7,18 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from models.maintenance.model import AssetModel
+from models.maintenance import AssetModel
 from models.maintenance.rows import is_within
-from models.maintenance.training.train import train
 from models.recommender.users import USER, USER_BOUNDS, Moves, advance
 from models.registry.store import ModelStore
-from tests.support.fleets import AssetEvent, batches, entry, press_class, press_history, pump_class, pump_history
+from tests.support.fleets import AssetEvent, batches, entry, press_history, pump_history
 
 
 @pytest.fixture(scope="module", params=["pump", "press"])
-def served(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[AssetModel, list[AssetEvent]]:
+def served(request: pytest.FixtureRequest, trained_fleets: ModelStore) -> tuple[AssetModel, list[AssetEvent]]:
     """A model, and a history that it has not seen."""
-    store = ModelStore(tmp_path_factory.mktemp("models"))
-    asset_class, history = (pump_class(), pump_history) if request.param == "pump" else (press_class(), press_history)
-    (manifest,) = train([(asset_class, batches(history(1)))], store)
-    return AssetModel(store.load(manifest.name, manifest.version)), history(7)
+    history = pump_history if request.param == "pump" else press_history
+    return AssetModel.load(trained_fleets.load(request.param)), history(7)
 
 
 def disturbed(history: Sequence[AssetEvent], name: str) -> list[AssetEvent]:

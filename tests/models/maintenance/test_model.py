@@ -9,21 +9,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from models.maintenance import AssetModel, Decisions, Learned
 from models.maintenance.alerts import CHANGED, CLEARED, RAISED, REPLACED
-from models.maintenance.model import AssetModel, Decisions, Learned
 from models.maintenance.observe import BLANK, DUPLICATE, LATE, LOGGED, SCORED
 from models.maintenance.rows import ROW_BYTES
 from models.maintenance.training.log import read_log
-from models.maintenance.training.train import train
 from models.registry.store import ModelStore
 from schemas import ModelError
 from tests.support.fleets import (
     AssetEvent,
     batches,
     entry,
-    press_class,
     press_history,
-    pump_class,
     pump_history,
     pump_readings,
     reading,
@@ -33,13 +30,8 @@ HEALTHY: dict[str, float | None] = {"speed": 100, "heat": 30, "shake": 1, "flow"
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> ModelStore:
-    """Models of pumps and presses."""
-    store = ModelStore(tmp_path_factory.mktemp("models"))
-    for asset_class, history in ((pump_class(), pump_history(1)), (press_class(), press_history(1))):
-        for manifest in train([(asset_class, batches(history))], store):
-            store.promote(manifest.name, manifest.version)
-    return store
+def store(trained_fleets: ModelStore) -> ModelStore:
+    return trained_fleets
 
 
 @pytest.fixture(scope="module")

@@ -11,25 +11,22 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from models.maintenance import AssetModel, Decisions
 from models.maintenance.alerts import CLEARED, RAISED, RETIRED
-from models.maintenance.model import AssetModel, Decisions
 from models.maintenance.observe import BLANK, DUPLICATE, LATE, LOGGED, SCORED, UNMONITORED
 from models.maintenance.rows import is_within
 from models.maintenance.rows_before import dtype_1
-from models.maintenance.training.train import train
 from models.registry.store import ModelStore
 from schemas import Telemetry
-from tests.support.fleets import AssetEvent, batches, entry, pump_class, pump_history, pump_readings, reading
+from tests.support.fleets import AssetEvent, entry, pump_readings, reading
 
 UNIT_S = 60.0
 APART = settings(max_examples=15, suppress_health_check=list(HealthCheck))
 
 
 @pytest.fixture(scope="module")
-def pump(tmp_path_factory: pytest.TempPathFactory) -> AssetModel:
-    store = ModelStore(tmp_path_factory.mktemp("models"))
-    (manifest,) = train([(pump_class(), batches(pump_history(1)))], store)
-    return AssetModel(store.load(manifest.name, manifest.version))
+def pump(trained_fleets: ModelStore) -> AssetModel:
+    return AssetModel.load(trained_fleets.load("pump"))
 
 
 class Asset:

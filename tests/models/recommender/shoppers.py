@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import TypeVar
 
 import numpy as np
@@ -50,6 +52,34 @@ def shopping(clicks: int, seed: int = 0, tastes: int = 12, items: int = 10, user
     return log
 
 
+def browsing(count: int, seed: int = 0, items: int = 14) -> list[Click]:
+    """Clicks of visitors who look around at the same time; one in five clicks has no region."""
+    random = np.random.default_rng(seed)
+    open_sessions: list[list[str]] = []
+    log: list[Click] = []
+    for number in range(count):
+        if not open_sessions or random.random() < 0.25:
+            open_sessions.append([f"visitor-{seed}-{number}"])
+        place = int(random.integers(max(0, len(open_sessions) - 4), len(open_sessions)))
+        session = open_sessions[place]
+        choices = [item for item in (f"item-{n}" for n in range(items)) if session.count(item) < 2]
+        item = choices[min(int(random.exponential(4)), len(choices) - 1)]
+        session.append(item)
+        if len(session) > 18:
+            open_sessions.pop(place)
+        log.append(clicked(session[0], item, number * 37, int(random.integers(0, 5))))
+    return log
+
+
+def clicked(visitor: str, item: str, at_s: float, region: int = 1) -> Click:
+    """Visitors have one session each. Region 0: not known."""
+    return Click(
+        event_id=f"{visitor}-{at_s}", event_time=START + timedelta(seconds=at_s), user_id=visitor, item_id=item,
+        session_id=visitor,
+        context={"device": region % 2, "referrer": region % 3, "country": 7} | ({"region": region} if region else {}),
+    )  # fmt: skip
+
+
 class Shop:
     """What an agent does with clicks, without Kafka: rows of users, the view, the feed in between."""
 
@@ -76,6 +106,18 @@ class Shop:
     def live(self, log: list[Click]) -> None:
         for _, _, record in self.batches(log):
             self.view.apply(record)
+
+
+def lived(profile: str, clicks: int = 3000) -> Shop:
+    """A shop of one's own with so many clicks of `shopping` behind it."""
+    return copy.deepcopy(_lived(profile, clicks))
+
+
+@cache
+def _lived(profile: str, clicks: int) -> Shop:
+    shop = Shop(small(profile))
+    shop.live(shopping(clicks))
+    return shop
 
 
 def batches(log: Sequence[Event], size: int) -> Iterator[Sequence[Event]]:

@@ -19,7 +19,7 @@ from models.recommender.feed import decode_record, encode_record
 from models.recommender.recommender import Recommender, queries_of
 from models.recommender.snapshot import SnapshotError
 from schemas import Click, Item
-from tests.models.recommender.shoppers import START, Shop, shopping, small
+from tests.models.recommender.shoppers import START, Shop, lived, shopping, small
 
 NUMBERS = itertools.count()
 LATER = START + timedelta(hours=3)  # after the clicks of `shopping(3000)`
@@ -27,9 +27,7 @@ LATER = START + timedelta(hours=3)  # after the clicks of `shopping(3000)`
 
 @pytest.fixture(params=["shop", "portal"])
 def shop(request: pytest.FixtureRequest) -> Shop:
-    shop = Shop(small(request.param))
-    shop.live(shopping(3000))
-    return shop
+    return lived(request.param)
 
 
 def click(user: str, item: str, at: datetime, session: str | None = None, event: str = "") -> Click:

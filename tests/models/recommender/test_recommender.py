@@ -7,23 +7,21 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
+from models.recommender import Recommender, queries_of
 from models.recommender.clicks import feed_items
 from models.recommender.evidence import MET
-from models.recommender.features import FIRST_ABSOLUTE
+from models.recommender.features import FIRST_ABSOLUTE, ITEM_AGE
 from models.recommender.feed import encode_record
 from models.recommender.hot_lists import apply_clicks, apply_items
 from models.recommender.ranking import build_rows
-from models.recommender.recommender import Recommender, queries_of
 from models.recommender.users import _advance
 from schemas import Click, Item
-from tests.models.recommender.shoppers import START, Shop, shopping, small
+from tests.models.recommender.shoppers import START, Shop, lived, shopping, small
 
 
 @pytest.fixture(params=["shop", "portal"])
 def shop(request: pytest.FixtureRequest) -> Shop:
-    shop = Shop(small(request.param))
-    shop.live(shopping(3000))
-    return shop
+    return lived(request.param)
 
 
 def ask(shop: Shop, *items: str, user: str = "visitor") -> tuple[list[str], str]:
@@ -99,12 +97,18 @@ def test_features_have_names_and_are_finite_where_they_must_be(shop: Shop) -> No
 
 
 def test_ties_are_broken_by_the_hash_of_the_id(shop: Shop) -> None:
+    """Where the profile has a bonus the fresh ones come first, and have ties of their own."""
     found = shop.recommender.candidates(shop.view, queries_of(*shop.step(shopping(20, seed=9))))
-    places, _ = shop.recommender.best(found, np.zeros(len(found.items)))
-    if shop.recommender.profile.fresh_bonus:
-        return  # fresh items first: covered below
-    keys = found.keys[places[0]]
-    assert (keys[1:] > keys[:-1]).all()
+    age, profile = found.rows[:, ITEM_AGE], shop.recommender.profile
+    profile = profile.model_copy(update={"fresh_age": float(np.median(age))})
+    places, scores = Recommender(None, profile).best(found, np.zeros(len(found.items)))
+    bonus = np.where(age < profile.fresh_age, profile.fresh_bonus, 0.0)
+    for query, end in enumerate(np.cumsum(found.counts).tolist()):
+        own = range(end - int(found.counts[query]), end)
+        expected = sorted(own, key=lambda place: (-bonus[place], found.keys[place]))[:20]
+        assert places[query, : len(expected)].tolist() == expected
+        assert scores[query, : len(expected)].tolist() == bonus[expected].tolist()
+    assert len(set(bonus.tolist())) == (2 if profile.name == "portal" else 1)
 
 
 def test_fresh_items_get_the_bonus() -> None:

@@ -6,6 +6,7 @@ import random
 from collections import defaultdict
 from dataclasses import dataclass, field
 
+import pytest
 from aiokafka import ConsumerRecord
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -174,6 +175,7 @@ class Worker:
         self.part.has_moved(batch, LOG)
 
 
+@pytest.mark.long
 @given(SEEDS)
 @settings(max_examples=300)
 def test_whoever_replays_repeats_every_decision(seed: int) -> None:

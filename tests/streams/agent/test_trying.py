@@ -62,6 +62,7 @@ def totals(part: Partition) -> dict[bytes, tuple[int, int, int]]:
     return {key: rows.array[rows.find(key)].item() for key in rows.keys()}  # noqa: SIM118 - not a mapping
 
 
+@pytest.mark.long
 @given(st.integers(0, 2**32), st.floats(0, 0.5))
 def test_good_records_come_to_what_they_would_without_the_bad_ones(seed: int, share: float) -> None:
     chance = random.Random(seed)

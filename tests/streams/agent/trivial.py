@@ -5,6 +5,7 @@ python -m tests.streams.agent.trivial '{"topics": ["trivial.v1"], ...}'; the set
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sys
 from collections.abc import Mapping, Sequence
@@ -15,10 +16,12 @@ from typing import Any
 
 import numpy as np
 
-from schemas import UnavailableError, load_settings
+from schemas import ModelError, UnavailableError, load_settings
 from streams.agent.handler import Outcome, Output
 from streams.agent.outputs import cloud_event_headers, output_id
 from streams.agent.rows import Layout, PartitionState
+from streams.agent.runtime import Runtime
+from streams.serving.swap import between_batches
 
 ROW = np.dtype([("count", "<i8"), ("sum", "<i8"), ("hash", "<u8")])
 MASK = (1 << 64) - 1
@@ -36,6 +39,8 @@ class Trivial:
     every: int = 10
     large: dict[str, int] = field(default_factory=dict)  # key -> bytes of its outputs
     needs: str = ""  # a file without which it cannot work
+    model: str = ""  # that its outputs name
+    swaps: str = ""  # a file with the next model's name; "bad" is one that cannot be put to use
     outputs: tuple[str, ...] = (OUTPUT_TOPIC,)
 
     @property
@@ -72,7 +77,8 @@ class Trivial:
 
     def output(self, record: Any, count: int, total: int, origin: str = "") -> Output:
         cause = {"topic": self.contract_name(record.topic), "offset": record.offset}
-        value = json.dumps({"key": record.key.decode(), "count": count, "sum": total, "caused_by": cause})
+        model = {"model": self.model} if self.model else {}
+        value = json.dumps({"key": record.key.decode(), "count": count, "sum": total, "caused_by": cause} | model)
         value += " " * self.large.get(record.key.decode(), 0)
         ce_id = output_id(origin or self.contract_name(record.topic), record.partition, record.offset, "total")
         headers = cloud_event_headers(ce_id, "trivial.total", record.topic, datetime(2026, 1, 1, tzinfo=UTC))
@@ -87,6 +93,26 @@ def mix(value: int, topic: str, offset: int, added: int) -> int:
     return (value * 1000003 ^ (offset * 2654435761 + added + len(topic))) & MASK
 
 
+async def swap_when_told(runtime: Runtime, handler: Trivial) -> None:
+    """Follows the file as a reader of models follows its topic; says what came of it."""
+
+    def change(states: list[PartitionState]) -> None:
+        if named == "bad":
+            raise ModelError("it cannot be used")
+        handler.model = named
+        print(f"{named} serves, with {len(states)} partitions in use", flush=True)
+
+    while True:
+        named = Path(handler.swaps).read_text() if Path(handler.swaps).exists() else handler.model
+        if named not in ("", handler.model):
+            try:
+                await between_batches(runtime, change)
+            except ModelError as error:
+                print(f"{named} is refused: {error}", flush=True)
+                Path(handler.swaps).unlink()
+        await asyncio.sleep(0.05)
+
+
 if __name__ == "__main__":
     from streams.worker import build_agent, build_app, run_worker
 
@@ -96,7 +122,10 @@ if __name__ == "__main__":
 
     def build() -> Any:
         app = build_app("trivial", settings)
-        build_agent(app, settings, Trivial(**options))
+        handler = Trivial(**options)
+        runtime = build_agent(app, settings, handler)
+        if handler.swaps:
+            app.task(lambda: swap_when_told(runtime, handler))
         return app
 
     run_worker(build, settings)

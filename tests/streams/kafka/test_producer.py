@@ -10,7 +10,7 @@ import pytest
 from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError
 
-from schemas import Settings, UnavailableError
+from schemas import Settings
 from streams.kafka.producer import EventProducer
 
 SETTINGS = Settings(kafka="127.0.0.1:1")
@@ -39,7 +39,8 @@ async def enter(bootstrap: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         pass
 
 
-@pytest.mark.parametrize(("bootstrap", "error"), [(slow, TimeoutError), (failing, UnavailableError)])
+@pytest.mark.long
+@pytest.mark.parametrize(("bootstrap", "error"), [(slow, TimeoutError), (failing, KafkaError)])
 async def test_a_start_that_is_cancelled_or_fails_leaves_nothing_open(
     left_open: list[str], monkeypatch: pytest.MonkeyPatch, bootstrap: Any, error: type[Exception]
 ) -> None:

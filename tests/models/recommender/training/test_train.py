@@ -77,6 +77,7 @@ def profile() -> RecommenderProfile:
     return small("shop", hand_weights={"evidence": 0.0, "recent": 0.0, "popularity": 1.0, "own": 0.0})
 
 
+@pytest.mark.long
 def test_a_better_ranker_serves(store: ModelStore, profile: RecommenderProfile) -> None:
     stages: set[str] = set()
     manifest = train(
@@ -111,6 +112,7 @@ def test_few_clicks_give_no_ranker(store: ModelStore, profile: RecommenderProfil
     assert set(rankings.strategies) == {"blend", "trending"}
 
 
+@pytest.mark.long
 def test_a_ranker_of_other_features_is_refused(store: ModelStore, profile: RecommenderProfile) -> None:
     newest = store.versions("recommender")[-1]
     with pytest.raises(ModelError, match="other features"):
