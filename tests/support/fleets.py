@@ -122,8 +122,8 @@ def batches(events: list[AssetEvent], size: int = 500) -> list[list[AssetEvent]]
 
 def train_fleets(folder: Path) -> None:
     """Champions `pump` and `press` in a store at `folder`, each of its history with seed 1."""
-    from models.maintenance.training.train import train
-    from models.registry.store import ModelStore
+    from models.maintenance.training import train
+    from models.registry import ModelStore
 
     store = ModelStore(folder)
     for asset_class, history in ((pump_class(), pump_history(1)), (press_class(), press_history(1))):

@@ -18,7 +18,7 @@ from tests.support.fleets import AssetEvent, batches, entry, press_history, pump
 def served(request: pytest.FixtureRequest, trained_fleets: ModelStore) -> tuple[AssetModel, list[AssetEvent]]:
     """A model, and a history that it has not seen."""
     history = pump_history if request.param == "pump" else press_history
-    return AssetModel.load(trained_fleets.load(request.param)), history(7)
+    return AssetModel(trained_fleets.load(request.param)), history(7)
 
 
 def disturbed(history: Sequence[AssetEvent], name: str) -> list[AssetEvent]:

@@ -26,7 +26,7 @@ APART = settings(max_examples=15, suppress_health_check=list(HealthCheck))
 
 @pytest.fixture(scope="module")
 def pump(trained_fleets: ModelStore) -> AssetModel:
-    return AssetModel.load(trained_fleets.load("pump"))
+    return AssetModel(trained_fleets.load("pump"))
 
 
 class Asset:

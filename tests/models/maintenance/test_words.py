@@ -42,7 +42,7 @@ def quiet(learned: Preparation, sensors: Sequence[str], regime: int, random: np.
 
 def named(store: ModelStore, name: str) -> tuple[AssetModel, Preparation, list[str]]:
     model = store.load(name)
-    return AssetModel.load(model), Learned.from_json(model.manifest.learned).preparation, model.manifest.features
+    return AssetModel(model), Learned.from_json(model.manifest.learned).preparation, model.manifest.features
 
 
 def assert_channel(columns: dict[str, float], channel: str, lived: list[tuple[float, float, float]]) -> None:
