@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -33,13 +34,21 @@ def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     postgres.execute("drop database old with (force)")
 
 
-def _make_old(url: str, revision: str) -> None:
-    """The tables of a revision, with the rows that its version wrote: keyed by asset_id, the last class in place."""
+@contextmanager
+def at_revision(url: str, revision: str) -> Iterator[Connection]:
+    """The database, brought to the revision, open for writing."""
     engine = build_engine(url, writes=True)
     with transaction(engine) as connection:
         config = _config()
         config.attributes["connection"] = connection
         command.upgrade(config, revision)
+        yield connection
+    engine.dispose()
+
+
+def _make_old(url: str, revision: str) -> None:
+    """The tables of a revision, with the rows that its version wrote: keyed by asset_id, the last class in place."""
+    with at_revision(url, revision) as connection:
         events = [
             score(1), score(2), score(3, **FAN), score(4, "only", **WHEEL), score(5, "only"),
             alert("a", 0, 6), recommendation("ann", 7, ["x"]),
@@ -64,14 +73,14 @@ def _make_old(url: str, revision: str) -> None:
             if row["asset_id"] != "pump-1" or row["asset_class"] == "fan":
                 kept = {name: row[name] for name in ("asset_id", "kind", "component", "event_time", "event")}
                 _insert(connection, "latest_scores", [kept])
-    engine.dispose()
 
 
 def _insert(connection: Connection, name: str, rows: list[dict[str, Any]]) -> None:
-    now = metadata.tables[name].columns
+    """Those of their columns that the table has at this revision."""
+    now, there = metadata.tables[name].columns, {column["name"] for column in sa.inspect(connection).get_columns(name)}
     for row in rows:
         old = sa.table(name, *(sa.column(key, now[key].type) for key in row))
-        connection.execute(old.insert().values(row))
+        connection.execute(old.insert().values({key: value for key, value in row.items() if key in there}))
 
 
 @pytest.mark.parametrize("revision", ["0001", "0002"])
