@@ -1,7 +1,7 @@
 """Events in files and by hand: sent, replayed, read back, dead letters handled.
 
 file or arguments ─► checked events ─► their topics ─► the decision
-May import: schemas, streams, storage.
+May import: schemas, streams, storage, models.
 """
 
 from millrace.events.files import EventFile, merged

@@ -1,7 +1,8 @@
 """Which models a worker runs, and how they change while events flow.
 
 models.v1 ─► ModelReader ─► Serving (verify) ─► Seat (load, warm) ─► swap between two batches ─► workers.v1
-May import: the two pages, streams.catalogue, streams.agent, streams.kafka, models.
+May import: streams.recommend, streams.maintain, streams.catalogue, streams.agent, streams.kafka, streams.metrics,
+models.
 """
 
 from streams.serving.promoted import WorkerAnswer, answers_of_workers

@@ -51,7 +51,7 @@ PREPARED: Prepared = build_observer(LEARNED, SHAPE, 60.0, FEATURES, True, 0).pre
 
 
 def work() -> Work:
-    """As `models.observe` makes it."""
+    """As `models.maintenance.observe` makes it."""
     sensors, channels = 4, 2
     return Work(
         z=np.zeros(sensors), is_present=np.zeros(sensors, np.bool_), index=np.zeros(channels), trust=np.zeros(channels),

@@ -85,7 +85,7 @@ def newest_first(profile: RecommenderProfile, prefix: Sequence[str]) -> list[tup
 
 
 def evidence(history: History, prefix: Sequence[str], own: str | None, time: float) -> dict[str, Evidence]:
-    """Of each item that the log has any for: what `models.evidence` says of its columns."""
+    """Of each item that the log has any for: what `models.recommender.evidence` says of its columns."""
     found: dict[str, Evidence] = defaultdict(lambda: defaultdict(float))
     parts: dict[tuple[str, int], float] = defaultdict(float)
     for age, item in newest_first(history.profile, prefix):
@@ -196,7 +196,7 @@ def count_second_order(history: History, found: dict[str, Evidence], prefix: Seq
 def features(
     history: History, prefix: Sequence[str], own: str | None, click: Click, candidates: Sequence[str]
 ) -> list[dict[str, float]]:
-    """Of each candidate, what the names of `models.candidate_features` say."""
+    """Of each candidate, what the names of `models.recommender.features` say."""
     time = history.time_of(click)
     known = evidence(history, prefix, own, time)
     mine = [known.get(item) or defaultdict(float) for item in candidates]
