@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 import re
 import shlex
 from pathlib import Path
@@ -10,7 +12,9 @@ import pytest
 from typer.testing import CliRunner
 
 ROOT = Path(__file__).parents[1]
-DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PACKAGES = ("schemas", "models", "storage", "streams", "api", "millrace", "migrations", "tests", "benchmarks")
+FOLDERS = (*PACKAGES, "deploy", "docs")
 IDS = [str(document.relative_to(ROOT)) for document in DOCUMENTS]
 
 
@@ -28,7 +32,7 @@ def test_links_lead_somewhere(document: Path) -> None:
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=IDS)
-def test_settings_topics_and_files_that_are_named_exist(document: Path) -> None:
+def test_settings_and_topics_that_are_named_exist(document: Path) -> None:
     from schemas import TOPICS, Settings
 
     text = document.read_text()
@@ -38,8 +42,30 @@ def test_settings_topics_and_files_that_are_named_exist(document: Path) -> None:
     topics = {topic.name for topic in TOPICS}
     for name in re.findall(r"`([a-z.]+\.v1(?:\.dlq)?)`", text):
         assert name in topics, name
-    for name in re.findall(r"`((?:schemas|models|storage|streams|api|millrace|benchmarks|deploy|docs)/[\w./]+)`", text):
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=IDS)
+def test_files_and_names_of_python_that_are_named_exist(document: Path) -> None:
+    """`streams/agent/merge.py`, `models/kernel/`, `derive_bits.c`; `models.compiler.compile_forest(...)`."""
+    text = re.sub(r"```.*?```", "", document.read_text(), flags=re.DOTALL)
+    for name in re.findall(rf"`((?:{'|'.join(FOLDERS)})/[\w./]*)`", text):
         assert (ROOT / name).exists(), name
+    files = {file.name for package in PACKAGES for file in (ROOT / package).rglob("*.*")}
+    for name in re.findall(r"`(\w+\.(?:py|c|h))`", text):
+        assert name in files, name
+    for name in re.findall(rf"`((?:{'|'.join(PACKAGES)})(?:\.\w+)+)(?:\([^`]*\))?`", text):
+        if not re.search(r"\.v\d+$", name):  # a topic
+            assert is_python(name), name
+
+
+def is_python(name: str) -> bool:
+    """A module, or what one has."""
+    *parts, last = name.split(".")
+    try:
+        importlib.import_module(name)
+    except ModuleNotFoundError:
+        return bool(parts) and is_python(".".join(parts)) and hasattr(pkgutil.resolve_name(".".join(parts)), last)
+    return True
 
 
 def commands() -> list[str]:
