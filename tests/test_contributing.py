@@ -46,25 +46,37 @@ def test_a_recipe_fits_the_code(recipe: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.long
-def test_a_ranker_feature(follow: Follow, trained_home: Path) -> None:
+def test_what_comes_out_keeps_to_the_rules(tmp_path: Path) -> None:
+    """All recipes, one after the other: what is quick of `make lint`, and the plan of the rooms."""
+    checkout = Checkout(tmp_path, [change for changes in RECIPES.values() for change in changes])
+    checkout.run("-m", "ruff", "check", "--no-cache", ".")
+    checkout.run("-m", "ruff", "format", "--no-cache", "--check", ".")
+    checkout.test("tests/test_rooms.py")
+
+
+@pytest.mark.long
+def test_a_ranker_feature(follow: Follow) -> None:
     checkout = follow(FEATURE)
-    code = (
-        "from models.recommender.features import CONTINUED_TREND, feature_names; from schemas import PROFILES; "
-        "print([feature_names(profile)[CONTINUED_TREND] for profile in PROFILES.values()])"
-    )
-    assert set(re.findall(r"'(.*?)'", checkout.run("-c", code))) == {"continued_trend"}
-    checkout.lint()
     checkout.test("tests/models/recommender/test_features.py")
-    serve = (
-        "import sys; from pathlib import Path; from models.recommender import Recommender; "
-        "from models.registry import ModelStore; from schemas import ModelError\n"
-        "model = ModelStore(Path(sys.argv[1])).load('recommender')\n"
-        "model = model.__class__(**{**vars(model), 'manifest': model.manifest.model_copy("
-        "update={'learned': {'strategy': 'ranker'}})})\n"
-        "try: Recommender(model, model.manifest.profile)\n"
-        "except ModelError as error: print(error)"
-    )
-    assert "features" in checkout.run("-c", serve, str(trained_home / "models"))
+    code = """
+from pathlib import Path
+from models.recommender import Recommender
+from models.recommender.features import CONTINUED_TREND, feature_names
+from models.registry import Model
+from schemas import PROFILES, ModelError
+from tests.models.test_held_out import manifest
+for profile in PROFILES.values():
+    names = feature_names(profile)
+    print(names.pop(CONTINUED_TREND))
+    before = {"features": names, "learned": {"strategy": "ranker"}}
+    try:
+        Recommender(Model(manifest("recommender").model_copy(update=before), {}, Path()), profile)
+    except ModelError as error:
+        print(error)
+"""
+    name, refusal = checkout.run("-c", code).splitlines()[:2]
+    assert name == "continued_trend"
+    assert "other features" in refusal
 
 
 @pytest.mark.long
@@ -97,7 +109,6 @@ print([topic.name for topic in TOPICS if topic.name.startswith("ratings")])
     assert "at stars" in decoded
     assert "key is 'bob' but user_id is 'ann'" in decoded
     assert topics == "['ratings.v1', 'ratings.v1.dlq']"
-    checkout.lint()
     assert "test_examples_are_valid[ratings.v1] PASSED" in checkout.test("tests/millrace/test_generate.py")
 
 
@@ -123,7 +134,6 @@ def test_an_api_route(follow: Follow) -> None:
     assert route["operationId"] == "list_asset_classes"
     assert route["description"].startswith("The asset classes by name")
     assert route["responses"]["200"]["content"]["application/json"]["example"]["items"]
-    checkout.lint()
     told = checkout.test(
         "tests/api/test_routes.py", "tests/millrace/test_generate.py", "-k", "(asset or gen) and not postgres"
     )
@@ -134,7 +144,6 @@ def test_an_api_route(follow: Follow) -> None:
 @pytest.mark.long
 def test_an_alert_rule(follow: Follow) -> None:
     checkout = follow(RULE)
-    checkout.lint()
     told = checkout.test("tests/models/maintenance/test_alerts.py")
     assert "test_out_of_service_clears_an_alert_and_what_still_holds_raises_another_one PASSED" in told
 
@@ -142,7 +151,6 @@ def test_an_alert_rule(follow: Follow) -> None:
 @pytest.mark.long
 def test_a_database_revision(follow: Follow) -> None:
     checkout = follow(REVISION)
-    checkout.lint()
     files = ("tests/storage/test_migration.py", "tests/storage/test_schema.py", "tests/storage/test_store.py")
     told = checkout.test(*files, "-k", "not postgres and not at_once and not exist")
     assert "test_recommendations_of_before_get_their_strategy[sqlite] PASSED" in told
@@ -153,7 +161,6 @@ def test_a_database_revision(follow: Follow) -> None:
 def test_a_test_at_each_level(follow: Follow, kafka: str) -> None:
     checkout = follow(TESTS)
     assert not any((checkout.folder / package).exists() for package in PACKAGES)
-    checkout.lint()
     names = re.findall(r"^\+(?:async )?def (test_\w+)", TEXT.partition(f"### {TESTS}")[2], re.MULTILINE)
     files = sorted({change.file for change in RECIPES[TESTS] if "/faults/" not in change.file})
     told = checkout.test(*files, "-k", " or ".join(names), MILLRACE_KAFKA=kafka)

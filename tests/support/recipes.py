@@ -103,9 +103,3 @@ class Checkout:
 
     def test(self, *arguments: str, **environment: str) -> str:
         return self.run("-m", "pytest", "-v", "-p", "no:cacheprovider", *arguments, **environment)
-
-    def lint(self) -> None:
-        """What is quick of `make lint`, and of the plan of the rooms."""
-        self.run("-m", "ruff", "check", "--no-cache", ".")
-        self.run("-m", "ruff", "format", "--no-cache", "--check", ".")
-        self.test("tests/test_rooms.py", "-k", "doors or short")
