@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.linear_model import Ridge
 
-from models.maintenance.indexes import (
+from models.maintenance.training.indexes import (
     DIRECTIONS,
     LEAST_NOISE,
     SMOOTHING,
