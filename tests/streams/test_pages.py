@@ -12,10 +12,9 @@ import orjson
 import pytest
 from prometheus_client import REGISTRY
 
-from models.maintenance.model import AssetModel
-from models.recommender.catalogue import CatalogueView
-from models.recommender.recommender import Recommender
-from models.registry.store import ModelStore
+from models.maintenance import AssetModel
+from models.recommender import CatalogueView, Recommender
+from models.registry import ModelStore
 from models.stages import STAGES, Stage
 from schemas import (
     ALERTS,
@@ -35,8 +34,7 @@ from schemas import (
     Score,
     Settings,
 )
-from streams.agent.handler import Output
-from streams.agent.rows import PartitionState, empty_state
+from streams.agent import Output, PartitionState, empty_state
 from streams.kafka import ConsumerRecord
 from streams.maintain import Maintain
 from streams.metrics import BatchMetrics

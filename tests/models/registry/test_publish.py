@@ -16,10 +16,9 @@ import numpy as np
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from models.compiler.compile import compile_forest
-from models.packs.golden import check_golden, make_golden
-from models.packs.pack import pack_sha256, read_pack
-from models.packs.scorer import Scorer
+from models.compiler import compile_forest
+from models.packs import Scorer, check_golden, pack_sha256, read_pack
+from models.packs.golden import make_golden
 from models.registry.folder import (
     CARD,
     MANIFEST,

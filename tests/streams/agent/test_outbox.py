@@ -15,7 +15,7 @@ from streams.agent.deadletters import dead_letter_output, failure_reason
 from streams.agent.handler import DeadLetter, Output
 from streams.agent.outbox import BATCH_BYTES, Outbox, StoodStillError, size_of
 from streams.agent.outputs import NAMESPACE, cloud_event_headers, output_id
-from streams.kafka.admin import apply_topics
+from streams.kafka import apply_topics
 from tests.support.kafka import consume
 
 

@@ -11,10 +11,8 @@ from typing import Any
 
 import pytest
 
-from models.recommender.recommender import Recommender
-from models.registry.migrate import Signer, migrate_folders
-from models.registry.signing import Trust, public_text, sign_alias
-from models.registry.store import ModelStore
+from models.recommender import Recommender
+from models.registry import ModelStore, Signer, Trust, migrate_folders, public_text, sign_alias
 from schemas import MODELS, PROFILES, Alias, AliasRecord, Settings, topic_name
 from streams.serving.topic import publish
 from tests.models.registry.test_first_format import WRITTEN, first_records

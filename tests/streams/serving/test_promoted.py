@@ -10,8 +10,7 @@ from typing import Any
 
 import pytest
 
-from models.registry.signing import Trust
-from models.registry.store import ModelStore
+from models.registry import ModelStore, Trust
 from schemas import WORKERS, AliasRecord, Running, Settings
 from streams.serving.promoted import WorkerAnswer, answers_of_workers
 from streams.serving.serving import Serving
