@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.linear_model import Ridge
 
+from models.maintenance import DIRECTIONS
 from models.maintenance.training.indexes import (
-    DIRECTIONS,
     LEAST_NOISE,
     SMOOTHING,
     TRUST_RANGE,
