@@ -58,5 +58,6 @@ async def test_a_worker_that_runs_the_version_already_tells_it_again_at_once(
     serving.running["pump", "champion"] = Running(
         name="pump", alias="champion", version=version, since=MOVED, is_signed=False
     )
-    await serving.point(AliasRecord(name="pump", alias="champion", version=version, changed_at=datetime.now(UTC)))
+    record = AliasRecord(name="pump", alias="champion", version=version, changed_at=datetime.now(UTC))
+    await serving.point(record, {})
     assert serving.changed.is_set()
