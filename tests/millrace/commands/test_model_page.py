@@ -11,7 +11,7 @@ from millrace.cli import run
 from models.compiler import compile_forest, gain_shares
 from models.registry import ModelStore, public_text
 from tests.models.forests import small_booster
-from tests.models.registry.test_publish import KEY
+from tests.models.registry.keys import KEY
 from tests.models.registry.test_store import FEATURES, manifest
 
 

@@ -18,7 +18,7 @@ from models.registry.store import Model, ModelStore
 from schemas import Alias
 from streams.serving import Serving
 from tests.models.forests import small_booster
-from tests.models.registry.test_publish import KEY, assembled, trust
+from tests.models.registry.keys import KEY, assembled, trust
 from tests.models.registry.test_store import manifest
 
 

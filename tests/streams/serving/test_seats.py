@@ -14,7 +14,7 @@ from models.registry import ModelStore
 from schemas import FEED, RECOMMENDATIONS, SCORES, ModelError, Settings
 from streams.agent import PartitionState, empty_state, fits
 from streams.serving.seats import AssetSeat, RankerSeat
-from tests.streams.test_pages import SETTINGS, records_of
+from tests.streams.pages import SETTINGS, records_of
 from tests.support.versions import save_as
 from tests.support.world import plant_events, shop_events
 
