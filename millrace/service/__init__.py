@@ -5,7 +5,6 @@ May import: every room but millrace.demo and millrace.commands.
 """
 
 from millrace.service.doctor import examine
-from millrace.service.logs import configure_logs, silence_logs
 from millrace.service.part import StartError
 from millrace.service.supervisor import Supervisor, Tell, run_up, stop_signals, until_stopped
 
@@ -13,10 +12,8 @@ __all__ = [
     "StartError",
     "Supervisor",
     "Tell",
-    "configure_logs",
     "examine",
     "run_up",
-    "silence_logs",
     "stop_signals",
     "until_stopped",
 ]
