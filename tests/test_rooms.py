@@ -132,6 +132,33 @@ def test_a_door_says_what_its_room_is_for(room: str) -> None:
     assert "May import:" in text
 
 
+WORDS = {  # what a door may say instead of names, as the modules that are meant
+    "the top of models": r"models\.\w+",
+    "the two pages": r"streams\.(recommend|maintain)",
+    "the rooms of streams below them": r"streams\.(catalogue|agent|kafka|metrics)",
+    "every room of models": r"models\..*",
+    "every room below millrace": r"(schemas|models|storage|streams|api)\b.*",
+    "every room": r".*",
+    "pydantic": r"",
+    "nothing": r"",
+}
+
+
+@pytest.mark.parametrize("room", sorted(ROOMS))
+def test_a_room_imports_what_its_door_says(room: str) -> None:
+    text = ast.get_docstring(ast.parse(MODULES[room].read_text())) or ""
+    said = re.split(r"[;:.](?:\s|$)", text.partition("May import: ")[2])[0].replace("\n", " ")
+    allowed = [WORDS.get(part, re.escape(part)) for part in said.split(", ")]
+    used = {
+        module
+        for name, file in MODULES.items()
+        if room_of(name) == room
+        for _, module in imported(file)
+        if module in MODULES and room_of(module) != room
+    }
+    assert not [module for module in used if not any(re.fullmatch(pattern, module) for pattern in allowed)]
+
+
 def test_all_packages_are_shipped() -> None:
     listed = re.search(
         r"^\[tool.setuptools\]\npackages = \[(.*?)\]", (ROOT / "pyproject.toml").read_text(), re.M | re.S

@@ -1,7 +1,7 @@
-"""Processes that run together, and what tells how they are.
+"""Processes that run together, and the doctor that tells how they are.
 
 Supervisor ─► parts (broker, edge, sink, API), started again when they die;  doctor ─► findings
-May import: every room but millrace.demo and millrace.commands.
+May import: every room below millrace, millrace.kafka.
 """
 
 from millrace.service.doctor import examine
