@@ -5,7 +5,7 @@ UV := $(BIN)/uv
 UV_VERSION := 0.13.9
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test quick faults lint generate lock clean
+.PHONY: help setup demo test quick coverage faults lint generate lock clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -29,6 +29,9 @@ test: lint ## lint, and all tests, with a real Kafka and a real PostgreSQL
 
 quick: setup ## the tests of a minute: no Kafka, none of the long ones
 	$(BIN)/python -m pytest -m "not kafka and not long"
+
+coverage: setup ## which lines the quick tests reach; kernels are compiled and count as not reached
+	$(BIN)/coverage run -m pytest -q -m "not kafka and not long" && $(BIN)/coverage report
 
 faults: setup ## the long form of tests/faults: a table of what each fault led to, about an hour
 	$(BIN)/python -m tests.faults $(FAULTS)

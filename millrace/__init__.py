@@ -6,11 +6,12 @@ May import: every room; no room imports it.
 | room | what it is for |
 |---|---|
 | `kafka/` | the embedded broker |
-| `service/` | processes that run together, doctor, logs |
+| `service/` | processes that run together, doctor |
 | `demo/` | a shop and a plant that do not exist |
-| `events/` | events from files and by hand, dead letters |
+| `events/` | events from files and by hand |
 | `bench/` | what inference costs |
 | `commands/` | the commands by group |
 
-In no room: `cli`, `kernels` (where compiled kernels are kept), `generate` and `reference` (documents made from code).
+In no room: `cli`, `logs`, `kernels` (where compiled kernels are kept), `generate` and `reference` (documents made from
+the code).
 """

@@ -15,7 +15,7 @@ import typer
 
 from millrace.commands import bench, events, models, send, service, tell, tell_error, train
 from millrace.kernels import use_kernel_cache
-from millrace.service import silence_logs
+from millrace.logs import silence_logs
 from schemas import MillraceError
 
 

@@ -51,17 +51,20 @@ def build_edge(settings: Settings) -> faust.App:
     serving = Serving(store, trust, assets, {RECOMMENDER: ranker})
     serving.restore()  # before any agent has heartbeats to send: compiling takes seconds
     log.info("models", running=[f"{r.name} {r.alias} {r.version}" for r in serving.running.values()])
-    models = ModelReader(settings, serving)
+
+    async def models_are_known() -> None:
+        await models.caught_up()
 
     async def ready_to_rank() -> None:
-        await models.caught_up()
+        await models_are_known()
         await ranker.reader.caught_up()
 
     ranking = settings.model_copy(update={"max_batch_records": min(RANKED_AT_ONCE, settings.max_batch_records)})
-    assets.runtime = build_agent(app, settings, assets.handler, models.caught_up)
-    ranker.runtime = build_agent(app, ranking, ranker.handler, ready_to_rank)
-    teller = CatalogueTeller(settings, ranker.served, ranker.reader.caught_up, ranker.runtime)
-    status, readiness = StatusTeller(settings, serving, [assets, ranker]), Readiness([assets.runtime, ranker.runtime])
+    maintain = build_agent(app, settings, assets.handler, models_are_known)
+    recommend = build_agent(app, ranking, ranker.handler, ready_to_rank)
+    models = ModelReader(settings, serving, {assets: maintain, ranker: recommend})
+    teller = CatalogueTeller(settings, ranker.served, ranker.reader.caught_up, recommend)
+    status, readiness = StatusTeller(settings, serving, [assets, ranker]), Readiness([maintain, recommend])
     for service in (ranker.reader, models, teller, status, readiness):
         app.service(service)
     return app

@@ -15,7 +15,7 @@ from millrace.kernels import use_kernel_cache
 from schemas import Settings
 
 if TYPE_CHECKING:
-    from models.registry.store import ModelStore
+    from models.registry import ModelStore
 
 use_kernel_cache()  # before any test imports numba
 hypothesis.settings.register_profile("shared machines", deadline=None)
@@ -34,7 +34,7 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     if existing := os.environ.get("MILLRACE_KAFKA"):
         yield existing
         return
-    from millrace.kafka.broker import Broker
+    from millrace.kafka import Broker
 
     with Broker(tmp_path_factory.mktemp("kafka")) as broker:
         yield broker.bootstrap
@@ -54,7 +54,7 @@ def trained_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def trained_fleets(tmp_path_factory: pytest.TempPathFactory) -> ModelStore:
     """The champions `pump` and `press` of `tests.support.fleets`. Not to be changed."""
-    from models.registry.store import ModelStore
+    from models.registry import ModelStore
     from tests.support.cached import cached
     from tests.support.fleets import train_fleets
 

@@ -1,5 +1,5 @@
 """The revisions, one a file, oldest first by name.
 
 a database of the revision before ─► upgrade ─► one of this revision
-May import: no room: a revision stays as it was, whatever the code becomes.
+May import: nothing: a revision stays as it was, whatever the code becomes.
 """

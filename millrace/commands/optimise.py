@@ -45,7 +45,7 @@ def optimise(
 
     Shows what can be had: size, time a row, and the loss of the model's metric on held-out rows.
     """
-    from millrace.events import draw
+    from millrace.commands.frontier import draw
     from models.held_out import read_held_out
     from models.registry import ModelStore
     from models.shrink import optimise_model, save_optimised

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 import typer
 
 from millrace.commands.common import Json, connected_settings, tell, tell_json, tell_table
-from millrace.service import configure_logs
+from millrace.logs import configure_logs
 from schemas import MillraceError, SettingsError, load_settings
 
 WATCH_S = 0.5

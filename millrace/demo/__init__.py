@@ -1,7 +1,7 @@
 """A shop and a plant that do not exist, and everything that `make demo` starts for them.
 
 simulators ─► events ─► training ─► supervisor ─► what to try
-May import: every room but millrace.commands.
+May import: every room below millrace, millrace.service.
 """
 
 from millrace.demo.demo import run_demo

@@ -1,11 +1,10 @@
-"""Events in files and by hand: sent, replayed, read back, dead letters handled.
+"""Events from files and by hand: replayed, or sent one by one until the decision is back.
 
 file or arguments ─► checked events ─► their topics ─► the decision
-May import: schemas, streams, storage, models.
+May import: schemas, streams.kafka, models.files.
 """
 
 from millrace.events.files import EventFile, merged
-from millrace.events.frontier import draw
 from millrace.events.replay import Pace, Replay, ReplayResult
 from millrace.events.send import Answer, Decision, EventError, send_bytes, send_event
 
@@ -17,7 +16,6 @@ __all__ = [
     "Pace",
     "Replay",
     "ReplayResult",
-    "draw",
     "merged",
     "send_bytes",
     "send_event",

@@ -1,11 +1,10 @@
-"""Processes that run together, and what tells how they are.
+"""Processes that run together, and the doctor that tells how they are.
 
 Supervisor ─► parts (broker, edge, sink, API), started again when they die;  doctor ─► findings
-May import: every room but millrace.demo and millrace.commands.
+May import: every room below millrace, millrace.kafka.
 """
 
 from millrace.service.doctor import examine
-from millrace.service.logs import configure_logs, silence_logs
 from millrace.service.part import StartError
 from millrace.service.supervisor import Supervisor, Tell, run_up, stop_signals, until_stopped
 
@@ -13,10 +12,8 @@ __all__ = [
     "StartError",
     "Supervisor",
     "Tell",
-    "configure_logs",
     "examine",
     "run_up",
-    "silence_logs",
     "stop_signals",
     "until_stopped",
 ]

@@ -1,7 +1,7 @@
 """From a trained forest to a pack that scores like it, bit for bit, or an error. Needs LightGBM and treelite.
 
 model of LightGBM, XGBoost or scikit-learn ─► Forest ─► pack ─► parity gate
-May import: models.packs, models.kernel. Not for workers.
+May import: schemas, models.packs, models.kernel. Not for workers.
 """
 
 from models.compiler.compile import compile_forest, gain_shares, pack_of

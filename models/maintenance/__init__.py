@@ -1,14 +1,13 @@
 """How long an asset will live, or how likely it fails: rows of assets, features, scores, alerts.
 
 AssetEvent ─► Encoder ─► EventBatch ─► AssetModel.step (rows, features, scores, alerts) ─► Decisions
-May import: models.registry, models.packs, the top of models. Its training is a room of its own.
+May import: schemas, models.registry, models.packs, the top of models. Its training is a room of its own.
 """
 
 from models.maintenance.alerts import Decided, decide
 from models.maintenance.challenger import AssetChallenger
 from models.maintenance.channels import fall_course
 from models.maintenance.events import AssetEvent, Encoder
-from models.maintenance.indexes import project
 from models.maintenance.intervals import COVERAGE, ROLES, Interval, conformal, tabled, with_value
 from models.maintenance.log_memory import FAILURE, READING, REPLACEMENT
 from models.maintenance.model import (
@@ -23,26 +22,18 @@ from models.maintenance.model import (
 )
 from models.maintenance.observe import LATE, LOGGED, SCORED, STATUSES, EventBatch, Seen
 from models.maintenance.policy import SEVERITIES, life_levels
-from models.maintenance.preparation import (
-    LEAST_MOVEMENT,
-    History,
-    Preparation,
-    TrainingError,
-    learn_components,
-    learn_lives,
-    learn_regimes,
-    movement,
-    unprepared,
-)
+from models.maintenance.preparation import CLIP, DIRECTIONS, Preparation, unprepared
+from models.maintenance.regimes import Regimes, nearest
 from models.maintenance.rows import row_dtype
 from models.maintenance.transitions import CLEARED, RAISED
 
 __all__ = [
     "CLEARED",
+    "CLIP",
     "COVERAGE",
+    "DIRECTIONS",
     "FAILURE",
     "LATE",
-    "LEAST_MOVEMENT",
     "LOGGED",
     "RAISED",
     "READING",
@@ -58,25 +49,20 @@ __all__ = [
     "Decisions",
     "Encoder",
     "EventBatch",
-    "History",
     "Interval",
     "Learned",
     "Preparation",
+    "Regimes",
     "Seen",
-    "TrainingError",
     "conformal",
     "decide",
     "fall_course",
     "feature_names_of",
-    "learn_components",
-    "learn_lives",
-    "learn_regimes",
     "life_levels",
     "likely_channels",
-    "movement",
+    "nearest",
     "observer_of",
     "policy_of",
-    "project",
     "row_dtype",
     "shape_of",
     "tabled",

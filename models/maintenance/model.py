@@ -21,11 +21,10 @@ import numpy.typing as npt
 
 from models.maintenance.alerts import CLEARED, DECIDED_BY_SCORE, REASONS, SEVERITIES, decide
 from models.maintenance.events import AssetEvent, Encoder, components_of
-from models.maintenance.indexes import DIRECTIONS
 from models.maintenance.intervals import Interval
 from models.maintenance.observe import EventBatch, Observer, build_observer
 from models.maintenance.policy import Policy, life_policy, probability_policy
-from models.maintenance.preparation import Preparation
+from models.maintenance.preparation import DIRECTIONS, Preparation
 from models.maintenance.recursions import FEATURES, STATIONARY
 from models.maintenance.rows import RowShape, affordable_channels, row_bounds, row_dtype
 from models.maintenance.rows_before import Earlier

@@ -1,28 +1,20 @@
 """Preparation: what an asset class learned about its readings before any forest; JSON in the manifest, arrays in use.
 
-past readings ─► regimes ─► informative sensors ─► normalisation ─► channels (health indexes, or sensors) ─► Preparation
+JSON of the manifest ─► Preparation: regimes, normalisation, channels (health indexes, or sensors) ─► the kernels
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import numpy as np
 
 from models.arrays import Floats, Ints
-from models.maintenance.indexes import Indexes, Lives, fit_directions, fit_regressions, joined
-from models.maintenance.regimes import Regimes, fit_regimes, moments
-from schemas import MillraceError
+from models.maintenance.regimes import Regimes
 
-LEAST_MOVEMENT = 1.0  # sd over a life, of a sensor that tells of wear
+DIRECTIONS = 3  # health indexes of wear; two more aim at the remaining life
 CLIP = 8.0  # sd; a wilder reading counts as this much
-
-
-class TrainingError(MillraceError):
-    """A history from which nothing can be learned."""
-
-    title = "The model cannot be trained"
 
 
 @dataclass(frozen=True)
@@ -83,22 +75,6 @@ class Preparation:
         return np.asarray(np.clip(np.where(sd < 1e-9, 0.0, z), -CLIP, CLIP))
 
 
-@dataclass(frozen=True)
-class History:
-    """Readings of past lives: rows of one life together, in time order, nothing missing.
-
-    `remaining` is the life left, in units of the class.
-    """
-
-    life: Ints  # (n,)
-    variables: Floats  # (n, V)
-    readings: Floats  # (n, sensors of the class)
-    remaining: Floats  # (n,)
-
-    def rows(self, mask: np.ndarray) -> History:
-        return History(self.life[mask], self.variables[mask], self.readings[mask], self.remaining[mask])
-
-
 def unprepared(variables: int, sensors: int, channels: int) -> Preparation:
     """For reading a log before anything is learned: channels that are always 0."""
     one, none = np.zeros((1, sensors)), np.zeros((1, channels))
@@ -106,87 +82,4 @@ def unprepared(variables: int, sensors: int, channels: int) -> Preparation:
         centre=np.zeros(variables), scale=np.ones(variables), centroids=np.zeros((1, variables)),
         sensors=np.arange(sensors), mean=one, sd=one, weights=np.zeros((1, channels, sensors)), bias=none,
         trust=none, expected_offset=one, expected_load=np.zeros((1, sensors, channels)), noise=one,
-    )  # fmt: skip
-
-
-def _normalise(readings: Floats, regimes: Ints, count: int, sensors: Ints) -> tuple[Floats, Floats, Floats]:
-    """Mean and sd (R, S) of some sensors, and the clipped z (n, S). sd 0: constant in some regime."""
-    mean, sd = moments(readings[:, sensors], regimes, count)
-    size = np.abs(mean).max(0)
-    sd[:, (sd < 1e-6 * np.maximum(size, 1e-9)).any(0)] = 0.0
-    z = (readings[:, sensors] - mean[regimes]) / np.where(sd == 0, 1.0, sd)[regimes]
-    return mean, sd, np.clip(np.where(sd[regimes] == 0, 0.0, z), -CLIP, CLIP)
-
-
-def movement(history: History, regimes: Regimes) -> Floats:
-    """How far each sensor of the class moves over a life, in its own sd: (sensors,).
-
-    Root mean square over the lives of late minus early, noise removed: squared per life, because two failure modes
-    may move a sensor in opposite directions and cancel in the mean.
-    """
-    lives = Lives.of(history.life)
-    every = np.arange(history.readings.shape[1])
-    _, _, z = _normalise(history.readings, regimes.of(history.variables), len(regimes), every)
-    moved = lives.movement(z)
-    if len(moved) == 0:
-        return np.zeros(len(every))
-    is_same_life = np.diff(history.life) == 0
-    noise = (np.diff(z, axis=0)[is_same_life] ** 2).mean(0) / 2
-    squared = (moved**2).mean(0) - noise * 2 / lives.head
-    return np.asarray(np.sqrt(np.maximum(squared, 0) / np.maximum(z.var(0), 1e-12)))
-
-
-def wear_targets(remaining: Floats, cap: float) -> Floats:
-    """What the supervised indexes aim at, (n, 2): the capped life, and the steep end of it."""
-    return np.column_stack([-np.minimum(remaining, cap) / cap, np.exp(-4 * remaining / cap)])
-
-
-def learn_regimes(history: History, seed: int = 0) -> Regimes:
-    return fit_regimes(history.variables, history.readings, np.random.default_rng(seed))
-
-
-def learn_lives(history: History, regimes: Regimes, sensors: Ints, cap: float) -> Preparation:
-    """Channels are health indexes; for assets that run to failure as a whole.
-
-    Args:
-        sensors: places of the informative sensors, see `movement`.
-        cap: of the remaining life, in units of the class.
-    """
-    regime = regimes.of(history.variables)
-    mean, sd, z = _normalise(history.readings, regime, len(regimes), sensors)
-    lives = Lives.of(history.life)
-    directions = fit_directions(lives, z, regime, len(regimes))
-    targets = wear_targets(history.remaining, cap)
-    found = joined(directions, fit_regressions(lives, z, regime, len(regimes), targets))
-    prepared = _prepared(regimes, sensors, mean, sd, found)
-    return replace(prepared, fall_channel=directions.weights.shape[1])
-
-
-def learn_components(history: History, regimes: Regimes, is_due: np.ndarray, channels: int) -> Preparation:
-    """Channels are the sensors that differ most before failures; for components that fail one by one.
-
-    Args:
-        is_due: (n, components) whether the component fails within the horizon.
-        channels: how many sensors at most.
-    """
-    regime = regimes.of(history.variables)
-    every = np.arange(history.readings.shape[1])
-    _, sd, z = _normalise(history.readings, regime, len(regimes), every)
-    gaps = [np.abs(z[due].mean(0) - z[~due].mean(0)) for due in is_due.T if due.any() and not due.all()]
-    apart = np.where((sd == 0).all(0), -1.0, np.max(gaps, 0) if gaps else 0.0)
-    sensors = np.sort(np.argsort(-apart, kind="stable")[:channels])
-    sensors = sensors[apart[sensors] >= 0]
-    mean, sd, _ = _normalise(history.readings, regime, len(regimes), sensors)
-    count, size = len(regimes), len(sensors)
-    identity = np.broadcast_to(np.eye(size), (count, size, size)).copy()
-    zero, one = np.zeros((count, size)), np.ones((count, size))
-    found = Indexes(identity, zero, one, zero, identity, one)
-    return _prepared(regimes, sensors, mean, sd, found)
-
-
-def _prepared(regimes: Regimes, sensors: Ints, mean: Floats, sd: Floats, found: Indexes) -> Preparation:
-    return Preparation(
-        centre=regimes.centre, scale=regimes.scale, centroids=regimes.centroids, sensors=sensors, mean=mean, sd=sd,
-        weights=found.weights, bias=found.bias, trust=found.trust, expected_offset=found.expected_offset,
-        expected_load=found.expected_load, noise=found.noise,
     )  # fmt: skip

@@ -1,7 +1,7 @@
 """What a forest is when it serves: packs, one file of flat tables each, and what scores rows with them.
 
 pack (bytes) ─► read_pack ─► Scorer ─► scores
-May import: models.kernel. No library that trains.
+May import: schemas, models.kernel. No library that trains.
 """
 
 from models.packs.anatomy import anatomy_of

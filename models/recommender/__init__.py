@@ -1,7 +1,7 @@
 """Which items for this user now: users' rows, the catalogue view, candidates, features, ranking.
 
 clicks ─► advance (users' rows) ─► Queries ─► candidates ─► features ─► Scorer ─► Rankings
-May import: models.registry, models.packs, the top of models. Its training is a room of its own.
+May import: schemas, models.registry, models.packs, the top of models. Its training is a room of its own.
 """
 
 from models.recommender.catalogue import CatalogueView, context_fingerprint

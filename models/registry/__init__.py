@@ -1,7 +1,7 @@
 """The versions of models on disk and on their way, who signed them, and the aliases that say which of them serves.
 
 save or receive ─► a folder a version ─► promote ─► aliases.json ─► load ─► Model
-May import: models.packs, models.files.
+May import: schemas, models.packs, the top of models.
 """
 
 from models.registry.aliases import FUTURE, is_older, remember

@@ -1,7 +1,7 @@
 """One agent's partitions: from fetched records, through a handler and its rows, to outputs and a checkpoint.
 
 Source ─► Merge ─► Handler.handle(rows, records) ─► Outbox ─► checkpoint (one transaction)
-May import: streams.kafka, streams.metrics, models.stages. Knows no page and no model of any kind.
+May import: schemas, streams.kafka, streams.metrics, models.stages. Knows no page and no model of any kind.
 """
 
 from streams.agent.arrival import arrived_s, at_arrival

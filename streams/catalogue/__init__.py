@@ -1,7 +1,7 @@
 """The catalogue view in a worker: the click feed read, and what is trending and similar told to the world.
 
 millrace.feed.v1 ─► FeedReader ─► CatalogueView ─► CatalogueTeller ─► catalogue.v1
-May import: streams.agent, streams.kafka, streams.metrics, models.recommender.
+May import: schemas, streams.agent, streams.kafka, streams.metrics, models.recommender.
 """
 
 from streams.catalogue.reader import FeedReader

@@ -1,8 +1,7 @@
 """Which models a worker runs, and how they change while events flow.
 
 models.v1 ─► ModelReader ─► Serving (verify) ─► Seat (load, warm) ─► swap between two batches ─► workers.v1
-May import: streams.recommend, streams.maintain, streams.catalogue, streams.agent, streams.kafka, streams.metrics,
-models.
+May import: schemas, the two pages, the rooms of streams below them, every room of models.
 """
 
 from streams.serving.promoted import WorkerAnswer, answers_of_workers

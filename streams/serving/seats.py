@@ -15,7 +15,7 @@ from models.maintenance import AssetModel
 from models.recommender import CatalogueView, Recommender
 from models.registry import Model
 from schemas import RECOMMENDER, Alias, Comparison, ModelError, ModelRef, RecommenderProfile, Settings
-from streams.agent import PartitionState, Runtime, adopt
+from streams.agent import PartitionState, adopt
 from streams.catalogue import FeedReader
 from streams.maintain import Maintain, challenger_table
 from streams.recommend import Recommend, ServedRanker
@@ -26,8 +26,6 @@ StartService = Callable[[FeedReader], Awaitable[None]]
 
 class AssetSeat:
     """Models of asset classes, in the agent `maintain`."""
-
-    runtime: Runtime  # given by whoever builds the agent of the handler
 
     def __init__(self, settings: Settings) -> None:
         self.handler = Maintain(settings, {})
@@ -93,8 +91,6 @@ class RankerSeat:
         profile: until a champion comes with its own.
         start: starts a service that ends with the worker.
     """
-
-    runtime: Runtime  # given by whoever builds the agent of the handler
 
     def __init__(self, settings: Settings, profile: RecommenderProfile, start: StartService) -> None:
         self._settings, self._default, self._start = settings, profile, start

@@ -31,8 +31,6 @@ LONG_AGO = datetime(1980, 1, 1, tzinfo=UTC)
 class Seat(Protocol):
     """Where the models of a kind are put to use."""
 
-    runtime: Runtime
-
     def place(self, model: Model, alias: Alias, since: datetime) -> None:
         """Put a model to use at once, before the agent runs; blocks.
 
@@ -55,6 +53,9 @@ class Seat(Protocol):
 
     def comparisons(self) -> list[Comparison]:
         """Challengers beside their champions."""
+
+
+Agents = Mapping[Seat, Runtime]  # the agent that each seat's handler is run by
 
 
 class Serving:
@@ -128,16 +129,20 @@ class Serving:
             self.refuse_change(name, alias, None, _nobody_s(name, alias))
         return not self._trust.needs_signatures
 
-    async def point(self, record: AliasRecord) -> None:
+    async def point(self, record: AliasRecord, agents: Agents) -> None:
         """Serve what an admitted record points to from now on; never raises for what the model is. An older change than
-        the one that is known is passed over."""
+        the one that is known is passed over.
+
+        Args:
+            agents: of the seats.
+        """
         name, alias, version = record.name, record.alias, record.version
         known = self.store.aliases().changed_at.get(name, {}).get(alias)
         if known is not None and is_older(record, known):
             self._pass_over(record, known)
             return
         if version is None:
-            await self._withdraw(record)
+            await self._withdraw(record, agents)
             return
         running = self.running.get((name, alias))
         if running is not None and running.version == version:
@@ -149,7 +154,7 @@ class Serving:
             seat = self._seat_of(name)
             change = await seat.prepare(model, alias, record.changed_at)
             await asyncio.to_thread(self.store.move, record)
-            await between_batches(seat.runtime, change)
+            await between_batches(agents[seat], change)
         except ModelError as error:
             self.refuse(name, version, alias, error)
             await asyncio.to_thread(remember, self.store.folder, record)
@@ -167,7 +172,7 @@ class Serving:
         else:
             log.warning("an older change of an alias is passed over", change=described(record), newest=rfc3339(known))
 
-    async def _withdraw(self, record: AliasRecord) -> None:
+    async def _withdraw(self, record: AliasRecord, agents: Agents) -> None:
         """Takes a challenger out of use; a champion stays until another one is named."""
         name, alias = record.name, record.alias
         if alias == CHAMPION:
@@ -175,7 +180,7 @@ class Serving:
             return
         if (name, alias) in self.running:
             seat = self._seat_of(name)
-            await between_batches(seat.runtime, seat.remove(name, alias))
+            await between_batches(agents[seat], seat.remove(name, alias))
             MODEL.remove(name, alias, self.running.pop((name, alias)).version)
         await asyncio.to_thread(self.store.move, record)
         self.changed.set()

@@ -28,7 +28,7 @@ from schemas import (
     text_of,
 )
 from streams.kafka import EventProducer, TopicFollower
-from streams.serving.serving import Serving
+from streams.serving.serving import Agents, Serving
 
 log = structlog.get_logger(__name__)
 PATIENCE_S = 10.0  # at start; then the models in MILLRACE_HOME serve, and reading is tried on
@@ -61,9 +61,9 @@ def _value_of(record: AliasRecord) -> bytes | None:
 class ModelReader(TopicFollower):
     """Reads the topic from its beginning at every start: it is compacted, and known versions are only compared."""
 
-    def __init__(self, settings: Settings, serving: Serving) -> None:
+    def __init__(self, settings: Settings, serving: Serving, agents: Agents) -> None:
         super().__init__(settings, MODELS, fetch_wait_ms=100)
-        self._serving = serving
+        self._serving, self._agents = serving, agents
         self._assembler = Assembler()
         self._pointed: dict[AliasKey, AliasRecord] = {}  # of aliases that changed, the newest record that is admitted
         self._is_caught_up = asyncio.Event()
@@ -142,7 +142,7 @@ class ModelReader(TopicFollower):
         pointed, self._pointed = self._pointed, {}
         for key, record in pointed.items():
             try:
-                await self._serving.point(record)
+                await self._serving.point(record, self._agents)
             except Exception as error:  # a bug must not end the reading; what serves goes on serving
                 log.exception("an alias could not be followed", alias=key, error=repr(error))
 

@@ -12,8 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from benchmarks import diginetica, globo
-from models.recommender.hashing import stable_hash
-from models.recommender.training.click_log import LogReader
+from models.recommender import stable_hash
+from models.recommender.training import LogReader
 from schemas import PROFILES, Click
 
 START_MS = int(globo.TEST_FROM.timestamp() * 1000)

@@ -18,7 +18,7 @@ VERSIONS = {"millrace": "0.1 avx512", "millrace avx512": "0.1 avx512", "millrace
 def result(forest: str, us: dict[str, float], absent: dict[str, str] | None = None) -> contest.Result:
     """Each contestant takes `us` microseconds for each row."""
     measured = {
-        name: contest.Measured(VERSIONS.get(name, "1.2"), 0.0, {n: n * each for n in SIZES}, {})
+        name: contest.Measurement(VERSIONS.get(name, "1.2"), 0.0, {n: n * each for n in SIZES}, {})
         for name, each in us.items()
     }
     return contest.Result(forest, f"shape of {forest}", measured, absent or {})

@@ -16,7 +16,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from millrace.kafka.broker import Broker
+from millrace.kafka import Broker
 from millrace.kernels import use_kernel_cache
 from storage import upgrade
 from tests.faults.every import FAULTS

@@ -6,7 +6,8 @@ import asyncio
 import os
 import signal
 
-from millrace.kafka.broker import Broker, BrokerError
+from millrace.kafka import Broker
+from millrace.kafka.broker import BrokerError
 from tests.faults.disks import fill
 from tests.faults.fault import Fault
 from tests.faults.site import Site

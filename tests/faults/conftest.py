@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from millrace.kafka.broker import Broker
+from millrace.kafka import Broker
 from tests.faults.fault import Fault
 from tests.faults.site import Site
 from tests.faults.sites import Sites

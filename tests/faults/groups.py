@@ -6,7 +6,7 @@ import asyncio
 import signal
 import urllib.request
 
-from millrace.kafka.probe import free_port
+from millrace.kafka import free_port
 from tests.faults import newer
 from tests.faults.fault import Fault
 from tests.faults.site import Part, Site

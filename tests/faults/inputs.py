@@ -11,9 +11,7 @@ from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
 from schemas import ITEMS, MAINTENANCE, TELEMETRY, TOPICS, topic_name
-from streams.kafka.admin import apply_topics
-from streams.kafka.clients import client_options
-from streams.kafka.ids import topic_ids
+from streams.kafka import apply_topics, client_options, topic_ids
 from tests.faults.fault import Fault, judged
 from tests.faults.ledger import Raw
 from tests.faults.site import Site

@@ -20,9 +20,9 @@ import orjson
 from aiokafka import AIOKafkaProducer
 from aiokafka.partitioner import DefaultPartitioner
 
-from millrace.demo.simulate import Event, Plant, Shop
+from millrace.demo import Event, Plant, Shop
 from schemas import ITEMS, MAINTENANCE, TELEMETRY, Settings, topic_name
-from streams.kafka.clients import client_options
+from streams.kafka import client_options
 from tests.support.world import START
 
 EXTRA_ENTRIES = 0.01  # entries of the log for each reading, besides those of the simulated plant

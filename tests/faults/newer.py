@@ -17,7 +17,7 @@ from unittest import mock
 import numpy as np
 
 from millrace.kernels import use_kernel_cache
-from streams.agent.rows import Layout
+from streams.agent import Layout
 
 HIGHEST = (1 << 32) - 1
 

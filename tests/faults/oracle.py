@@ -17,10 +17,9 @@ from typing import Any
 
 import orjson
 
-from models.maintenance.model import AssetModel
-from models.recommender.catalogue import CatalogueView
-from models.recommender.recommender import Recommender
-from models.registry.store import ModelStore
+from models.maintenance import AssetModel
+from models.recommender import CatalogueView, Recommender
+from models.registry import ModelStore
 from schemas import (
     ALERTS,
     CLICKS,
@@ -34,9 +33,7 @@ from schemas import (
     Settings,
     dead_letters_of,
 )
-from streams.agent.deadletters import HEADER
-from streams.agent.handler import DeadLetter, Outcome
-from streams.agent.rows import PartitionState, empty_state
+from streams.agent import HEADER, DeadLetter, Outcome, PartitionState, empty_state
 from streams.agent.saved import ReplayedChangelog, restore
 from streams.maintain import Maintain
 from streams.recommend import Recommend, ServedRanker

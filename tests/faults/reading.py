@@ -7,8 +7,7 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from schemas import Settings, topic_name
-from streams.kafka.clients import client_options, partition_counts
-from streams.kafka.read import read_to
+from streams.kafka import client_options, partition_counts, read_to
 
 
 class Reading:

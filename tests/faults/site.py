@@ -27,7 +27,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import GroupCoordinatorNotAvailableError
 
-from millrace.kafka.broker import Broker
+from millrace.kafka import Broker
 from schemas import (
     ALERTS,
     CLICKS,
@@ -41,7 +41,7 @@ from schemas import (
     topic_name,
 )
 from storage import Store
-from streams.kafka.clients import client_options, group_name
+from streams.kafka import client_options, group_name
 from tests.faults.ledger import Ledger, Raw, plant, shop
 from tests.faults.oracle import Oracle
 from tests.faults.proxy import Proxy

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
-from millrace.kafka.broker import Broker
+from millrace.kafka import Broker
 from storage import upgrade
 from tests.faults.disks import small_disk
 from tests.faults.fault import Fault, Line, lead

@@ -9,8 +9,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from schemas import Settings, Topic
-from streams.kafka.admin import apply_topics
-from streams.kafka.ids import topic_ids
+from streams.kafka import apply_topics, topic_ids
 from tests.faults.proxy import FETCH, PRODUCE, Proxy, Request
 
 pytestmark = pytest.mark.kafka

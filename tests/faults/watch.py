@@ -16,7 +16,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from schemas import CLICKS, RECOMMENDATIONS, SCORES, TELEMETRY, Settings, topic_name
-from streams.kafka.clients import client_options
+from streams.kafka import client_options
 
 CAUSES = {SCORES: TELEMETRY, RECOMMENDATIONS: CLICKS}
 

@@ -9,8 +9,9 @@ import sys
 
 import numpy as np
 
-from models.maintenance.log_memory import ERROR, REPLACEMENT, write_log
-from models.maintenance.rows import RowShape, row_dtype
+from models.maintenance import REPLACEMENT, row_dtype
+from models.maintenance.log_memory import ERROR, write_log
+from models.maintenance.rows import RowShape
 
 SHAPES = {
     "small": RowShape(channels=2, errors=0, components=1, targets=1),

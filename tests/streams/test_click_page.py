@@ -13,13 +13,11 @@ import numpy as np
 import orjson
 import pytest
 
-from models.recommender.catalogue import CatalogueView
-from models.recommender.feed import ItemRecord, decode_record
-from models.recommender.recommender import Recommender
+from models.recommender import CatalogueView, ItemRecord, Recommender
+from models.recommender.feed import decode_record
 from schemas import CLICKS, FEED, ITEMS, RECOMMENDATIONS, ModelRef, Settings, rfc3339
-from streams.agent.handler import Outcome
+from streams.agent import Outcome, PartitionState, empty_state
 from streams.agent.ownership import Partition
-from streams.agent.rows import PartitionState, empty_state
 from streams.agent.saved import restore
 from streams.agent.trying import Trial
 from streams.kafka import ConsumerRecord

@@ -19,13 +19,10 @@ from typing import Any
 
 import pytest
 
-from millrace.kafka.probe import free_port
-from models.maintenance.model import AssetModel
-from models.recommender.catalogue import CatalogueView
-from models.recommender.clicks import encode_clicks
-from models.recommender.recommender import Recommender
-from models.recommender.users import advance
-from models.registry.store import ModelStore
+from millrace.kafka import free_port
+from models.maintenance import AssetModel
+from models.recommender import CatalogueView, Recommender, advance, encode_clicks
+from models.registry import ModelStore
 from models.stages import STAGES
 from schemas import (
     CLICKS,
@@ -41,11 +38,10 @@ from schemas import (
     Telemetry,
 )
 from storage import upgrade
+from streams.agent import PartitionState, Rows, empty_state, output_id
 from streams.agent.changelog import Changelog
-from streams.agent.outputs import output_id
 from streams.agent.ownership import Partition
-from streams.agent.rows import PartitionState, Rows, empty_state
-from streams.kafka.producer import EventProducer
+from streams.kafka import EventProducer
 from streams.maintain import Maintain
 from streams.recommend import USERS, Recommend, ServedRanker
 from tests.support.kafka import consume, create_topics

@@ -11,8 +11,7 @@ from aiokafka import AIOKafkaProducer
 
 from schemas import MAINTENANCE, TELEMETRY, Settings, Telemetry, topic_name
 from streams.history import read_topics
-from streams.kafka.admin import apply_topics
-from streams.kafka.clients import client_options
+from streams.kafka import apply_topics, client_options
 
 pytestmark = pytest.mark.kafka
 START = datetime.now(UTC) - timedelta(hours=1)

@@ -10,10 +10,9 @@ from typing import Any
 import orjson
 import pytest
 
-from millrace.kafka.broker import Broker
-from schemas import Click, InputEvent, Settings, Telemetry
-from schemas.topics import CLICKS, RECOMMENDATIONS, SCORES, TELEMETRY
-from streams.kafka.producer import EventProducer
+from millrace.kafka import Broker
+from schemas import CLICKS, RECOMMENDATIONS, SCORES, TELEMETRY, Click, InputEvent, Settings, Telemetry
+from streams.kafka import EventProducer
 from tests.support.kafka import consume, create_topics
 from tests.support.workers import Workers
 from tests.support.world import plant_events, shop_events, topic_of

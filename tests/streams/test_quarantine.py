@@ -7,10 +7,9 @@ from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
 from schemas import TELEMETRY, Settings, dead_letters_of, topic_name
+from streams.agent import DeadLetter
 from streams.agent.deadletters import dead_letter_output
-from streams.agent.handler import DeadLetter
-from streams.kafka.clients import client_options
-from streams.kafka.producer import EventProducer
+from streams.kafka import EventProducer, client_options
 from streams.quarantine import DeadLetterError, ReplayedLetters, list_letters, replay_letters
 from tests.support import consume, create_topics, produce
 

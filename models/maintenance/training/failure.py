@@ -21,10 +21,7 @@ from models.maintenance import (
     Learned,
     Preparation,
     Seen,
-    TrainingError,
     decide,
-    learn_components,
-    learn_regimes,
     likely_channels,
     policy_of,
     row_dtype,
@@ -32,6 +29,7 @@ from models.maintenance import (
 )
 from models.maintenance.training.forests import FOLDS, HELD_OUT, NOTHING, Trained, grow
 from models.maintenance.training.log import AssetLog
+from models.maintenance.training.preparation import TrainingError, learn_components, learn_regimes
 from models.progress import ShareProgress
 from schemas import FailureTarget, PolicyLevel
 

@@ -14,29 +14,25 @@ import numpy.typing as npt
 from models.arrays import Floats, Ints
 from models.held_out import LABEL, HeldOut
 from models.maintenance import (
-    LEAST_MOVEMENT,
     RAISED,
     SCORED,
     Decided,
     Learned,
     Preparation,
     Seen,
-    TrainingError,
     decide,
     fall_course,
-    learn_lives,
-    learn_regimes,
     life_levels,
-    movement,
     policy_of,
-    project,
     row_dtype,
     shape_of,
     with_value,
 )
 from models.maintenance.training.forests import FOLDS, HELD_OUT, NOTHING, Trained, grow
+from models.maintenance.training.indexes import project
 from models.maintenance.training.interval import Residuals, train_intervals
 from models.maintenance.training.log import AssetLog
+from models.maintenance.training.preparation import LEAST_MOVEMENT, TrainingError, learn_lives, learn_regimes, movement
 from models.progress import ShareProgress
 from schemas import RulTarget
 

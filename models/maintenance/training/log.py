@@ -22,16 +22,15 @@ from models.maintenance import (
     AssetEvent,
     Encoder,
     EventBatch,
-    History,
     Preparation,
     Seen,
-    TrainingError,
     likely_channels,
     observer_of,
     row_dtype,
     shape_of,
     unprepared,
 )
+from models.maintenance.training.preparation import History, TrainingError
 from schemas import AssetClass, Telemetry
 
 MAX_LIVES = 1_000_000

@@ -15,11 +15,12 @@ import numpy as np
 
 from models.compiler import compile_forest, gain_shares
 from models.held_out import write_held_out
-from models.maintenance import AssetEvent, TrainingError, feature_names_of
+from models.maintenance import AssetEvent, feature_names_of
 from models.maintenance.training.failure import train_failure
 from models.maintenance.training.forests import Trained
 from models.maintenance.training.life import train_rul
 from models.maintenance.training.log import AssetLog, read_log
+from models.maintenance.training.preparation import TrainingError
 from models.progress import ShareProgress
 from models.registry import ModelStore
 from schemas import AssetClass, Manifest, RulTarget, Training

@@ -1,7 +1,7 @@
 """How a ranker is learned from a log of events. Needs LightGBM.
 
 events ─► replay through the code that serves ─► QueryLog ─► forest ─► pack ─► a version in the store
-May import: models.recommender, models.compiler, models.registry, the top of models.
+May import: schemas, models.recommender, models.compiler, models.registry, the top of models.
 """
 
 from models.recommender.training.click_log import ClickLog, LogReader, replay

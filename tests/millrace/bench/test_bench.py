@@ -85,7 +85,7 @@ def test_a_forest_is_made_once_and_has_its_shape(folder: Path) -> None:
     assert rows.shape == (200, 6)
     assert rows.dtype == np.float32
     assert np.isnan(rows).any()
-    with pytest.raises(forests.ForestShapeError, match="not 4 trees x 200 leaves"):
+    with pytest.raises(forests.ShapeError, match="not 4 trees x 200 leaves"):
         forests.prepare(dataclasses.replace(TINY, leaves=200, train_rows=500), folder.parent)
 
 
@@ -176,7 +176,7 @@ def test_with_kafka_the_client_is_measured_too() -> None:
 def test_the_tables_have_all_cells_and_fit_80_columns(capsys: pytest.CaptureFixture[str]) -> None:
     us = {size: 17_000.0 * size / 1024 for size in contest.ROWS}
     measured = {
-        name: contest.Measured("1.0", 0.0, us, {})
+        name: contest.Measurement("1.0", 0.0, us, {})
         for name in ("millrace", "lightgbm", "lleaves", "tl2cgen", "onnxruntime")
     }
     tell_scoring(contest.Result("C", str(forests.SHAPES[2]), measured, {"other": "it is ill"}))

@@ -8,11 +8,10 @@ from pathlib import Path
 import pytest
 
 from millrace.cli import run
-from models.compiler.compile import compile_forest, gain_shares
-from models.registry.signing import public_text
-from models.registry.store import ModelStore
+from models.compiler import compile_forest, gain_shares
+from models.registry import ModelStore, public_text
 from tests.models.forests import small_booster
-from tests.models.registry.test_publish import KEY
+from tests.models.registry.keys import KEY
 from tests.models.registry.test_store import FEATURES, manifest
 
 

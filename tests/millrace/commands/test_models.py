@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from millrace.cli import run
-from models.registry.signing import SUMS_PURPOSE, Trust
-from models.registry.store import ModelStore
+from models.registry import ModelStore, Trust
+from models.registry.signing import SUMS_PURPOSE
 from models.tally import Tally
 from schemas import MODELS, AliasKey, AliasRecord, Settings, VersionKey, VersionRecord, key_text, load_settings
 from storage import Store, upgrade

@@ -12,13 +12,13 @@ import pytest
 
 from millrace.cli import run
 from models.held_out import read_held_out
-from models.maintenance.model import AssetModel
-from models.maintenance.training.train import train as train_maintenance
-from models.recommender.recommender import Recommender
-from models.recommender.training.train import Sampling
-from models.recommender.training.train import train as train_recommender
-from models.registry.store import ModelStore
-from models.shrink.optimise import optimise_model, save_optimised
+from models.maintenance import AssetModel
+from models.maintenance.training import train as train_maintenance
+from models.recommender import Recommender
+from models.recommender.training import Sampling
+from models.recommender.training import train as train_recommender
+from models.registry import ModelStore
+from models.shrink import optimise_model, save_optimised
 from schemas import AssetClass, ModelError
 from tests.models.recommender.shoppers import batches as click_batches
 from tests.models.recommender.shoppers import shopping, small

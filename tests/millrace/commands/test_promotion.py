@@ -11,10 +11,10 @@ import pytest
 
 from millrace.cli import run
 from millrace.commands.models import PromotionError, _tell_what_workers_did
-from models.compiler.compile import compile_forest
-from models.registry.store import ModelStore
+from models.compiler import compile_forest
+from models.registry import ModelStore
 from schemas import Alias, AliasRecord, Settings
-from streams.serving.promoted import WorkerAnswer
+from streams.serving import WorkerAnswer
 from tests.models.forests import small_booster
 from tests.models.registry.test_store import manifest
 

@@ -11,13 +11,11 @@ from typing import Any
 import pytest
 
 from millrace.cli import run
-from millrace.demo.simulate import PUMP
-from models.registry.store import ModelStore
-from schemas import Click, Manifest, Settings
-from schemas.publication import AliasRecord
-from schemas.topics import CLICKS, ITEMS, MAINTENANCE, MODELS, TELEMETRY
+from millrace.demo import PUMP
+from models.registry import ModelStore
+from schemas import CLICKS, ITEMS, MAINTENANCE, MODELS, TELEMETRY, AliasRecord, Click, Manifest, Settings
 from streams.history import read_topics
-from streams.kafka.producer import EventProducer
+from streams.kafka import EventProducer
 from tests.support.kafka import consume, create_topics
 from tests.support.world import START, plant_events, shop_events, topic_of
 

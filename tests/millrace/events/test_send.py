@@ -30,10 +30,9 @@ from schemas import (
     dead_letters_of,
     topic_name,
 )
+from streams.agent import DeadLetter
 from streams.agent.deadletters import dead_letter_output
-from streams.agent.handler import DeadLetter
-from streams.kafka.clients import client_options
-from streams.kafka.producer import EventProducer
+from streams.kafka import EventProducer, client_options
 from tests.support import create_topics
 from tests.support.decisions import score
 

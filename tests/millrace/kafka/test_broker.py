@@ -20,7 +20,7 @@ from millrace.kafka import broker as broker_module
 from millrace.kafka import probe
 from millrace.kafka.broker import Broker, BrokerError, running_broker
 from schemas import CLICKS, ITEMS, Settings, topic_name
-from streams.kafka.clients import client_options
+from streams.kafka import client_options
 from tests.support import consume, create_topics, produce
 
 pytestmark = pytest.mark.kafka

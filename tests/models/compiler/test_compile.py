@@ -10,8 +10,7 @@ import pytest
 from models.compiler.compile import compile_forest, gain_shares, source_of
 from models.compiler.parity import adversarial_rows, prove_parity
 from models.kernel import EVALUATORS
-from models.packs.pack import read_pack, write_pack
-from models.packs.scorer import Scorer
+from models.packs import Scorer, read_pack, write_pack
 from schemas import ModelError
 from tests.models.forests import OBJECTIVES, Case, random_case, small_booster
 

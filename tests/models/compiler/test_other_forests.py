@@ -15,8 +15,7 @@ from threadpoolctl import threadpool_limits
 from models.compiler.compile import compile_forest, source_of
 from models.compiler.forest import cut_of_float32
 from models.compiler.parity import adversarial_rows, prove_parity
-from models.packs.pack import read_pack, write_pack
-from models.packs.scorer import Scorer
+from models.packs import Scorer, read_pack, write_pack
 from schemas import ModelError
 from tests.models.compiler.other_forests import SKLEARN, XGBOOST, OtherCase, random_rows, sklearn_case, xgboost_case
 from tests.models.forests import small_booster

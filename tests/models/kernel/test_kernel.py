@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 import models.kernel
-from models.compiler.compile import compile_forest
+from models.compiler import compile_forest
 from models.kernel import EVALUATORS, _native
-from models.packs.pack import ARRAYS, LINKS, read_pack
-from models.packs.scorer import Scorer
+from models.packs import LINKS, Scorer, read_pack
+from models.packs.pack import ARRAYS
 from tests.models.forests import small_booster
 
 pytestmark = pytest.mark.long

@@ -9,8 +9,9 @@ import pytest
 
 from models.maintenance import AssetModel
 from models.maintenance.rows import is_within
-from models.recommender.users import USER, USER_BOUNDS, Moves, advance
-from models.registry.store import ModelStore
+from models.recommender import USER, USER_BOUNDS, advance
+from models.recommender.users import Moves
+from models.registry import ModelStore
 from tests.support.fleets import AssetEvent, batches, entry, press_history, pump_history
 
 

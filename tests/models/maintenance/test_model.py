@@ -14,7 +14,7 @@ from models.maintenance.alerts import CHANGED, CLEARED, RAISED, REPLACED
 from models.maintenance.observe import BLANK, DUPLICATE, LATE, LOGGED, SCORED
 from models.maintenance.rows import ROW_BYTES
 from models.maintenance.training.log import read_log
-from models.registry.store import ModelStore
+from models.registry import ModelStore
 from schemas import ModelError
 from tests.support.fleets import (
     AssetEvent,

@@ -16,7 +16,7 @@ from models.maintenance.alerts import CLEARED, RAISED, RETIRED
 from models.maintenance.observe import BLANK, DUPLICATE, LATE, LOGGED, SCORED, UNMONITORED
 from models.maintenance.rows import is_within
 from models.maintenance.rows_before import dtype_1
-from models.registry.store import ModelStore
+from models.registry import ModelStore
 from schemas import Telemetry
 from tests.support.fleets import AssetEvent, entry, pump_readings, reading
 

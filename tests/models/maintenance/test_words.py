@@ -10,7 +10,7 @@ import pytest
 from models.maintenance import AssetModel, Learned
 from models.maintenance.preparation import Preparation
 from models.maintenance.recursions import FEATURES
-from models.registry.store import ModelStore
+from models.registry import ModelStore
 from tests.models.maintenance.recursions_by_hand import by_definition
 from tests.support.fleets import AssetEvent, entry, reading
 

@@ -19,7 +19,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from models.compiler.compile import compile_forest
+from models.compiler import compile_forest
 from models.kernel import EVALUATORS
 from models.packs.pack import ALIGNMENT, ARRAYS, DIGEST_BYTES, MAGIC, read_pack, write_pack
 from models.packs.scorer import Scorer

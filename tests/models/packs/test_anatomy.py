@@ -6,7 +6,7 @@ import lightgbm
 import numpy as np
 import pytest
 
-from models.compiler.compile import compile_forest, gain_shares
+from models.compiler import compile_forest, gain_shares
 from models.packs.anatomy import anatomy_of
 from models.packs.scorer import Scorer
 from tests.models.forests import small_booster

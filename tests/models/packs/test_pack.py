@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.compiler.compile import compile_forest
+from models.compiler import compile_forest
 from models.kernel import EVALUATORS
 from models.packs.pack import ARRAYS, DIGEST_BYTES, MAGIC, STORED, PackHeader, narrowest, read_pack, write_pack
 from models.packs.scorer import Scorer

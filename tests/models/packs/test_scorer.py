@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.compiler.compile import compile_forest
+from models.compiler import compile_forest
 from models.kernel import EVALUATORS
 from models.packs.scorer import Scorer
 from schemas import ModelError

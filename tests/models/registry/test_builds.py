@@ -10,15 +10,15 @@ from typing import Any
 
 import pytest
 
-from models.compiler.compile import compile_forest
+from models.compiler import compile_forest
 from models.kernel import EVALUATORS
 from models.packs import pack, scorer
 from models.registry.publication import records_of
 from models.registry.store import Model, ModelStore
 from schemas import Alias
-from streams.serving.serving import Serving
+from streams.serving import Serving
 from tests.models.forests import small_booster
-from tests.models.registry.test_publish import KEY, assembled, trust
+from tests.models.registry.keys import KEY, assembled, trust
 from tests.models.registry.test_store import manifest
 
 

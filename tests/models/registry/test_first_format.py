@@ -21,7 +21,7 @@ from models.registry.publication import Assembler, records_of
 from models.registry.signing import Trust, generate_key, public_text
 from models.registry.store import ModelStore
 from schemas import ChunkKey, ModelError, VersionKey, parse_key
-from tests.models.registry.test_publish import KEY, OTHER, assembled, trust
+from tests.models.registry.keys import KEY, OTHER, assembled, trust
 
 WRITTEN = Path(__file__).with_name("first_format")
 

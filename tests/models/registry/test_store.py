@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.compiler.compile import compile_forest
+from models.compiler import compile_forest
 from models.registry.card import model_card
 from models.registry.store import ModelStore
 from schemas import Manifest, ModelError, Training

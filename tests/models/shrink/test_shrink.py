@@ -7,12 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from models.compiler.compile import compile_forest, pack_of, source_of
-from models.compiler.forest import Forest, NumericSplit, Tree
+from models.compiler import Forest, NumericSplit, Tree, compile_forest, forest_of_pack, pack_of
+from models.compiler.compile import source_of
 from models.compiler.parity import adversarial_rows
-from models.compiler.unpack import forest_of_pack
-from models.packs.pack import read_pack
-from models.packs.scorer import Scorer
+from models.packs import Scorer, read_pack
 from models.shrink.coarsen import rounded, with_fewer_cuts
 from models.shrink.prune import fewer_features, first_trees, pruned, pruning_order
 from models.shrink.refit import leaf_places, refitted

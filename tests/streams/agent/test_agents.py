@@ -14,9 +14,9 @@ import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, RecordsToDelete
 
-from millrace.kafka.broker import Broker
+from millrace.kafka import Broker
 from schemas import Settings, topic_name
-from streams.kafka.clients import client_options
+from streams.kafka import client_options
 from tests.streams.agent.trial import Trial
 from tests.streams.agent.trivial import Trivial
 

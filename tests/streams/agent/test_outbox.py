@@ -13,9 +13,10 @@ from models.stages import StageClock
 from schemas import FEED, SCORES, Settings, rfc3339
 from streams.agent.deadletters import dead_letter_output, failure_reason
 from streams.agent.handler import DeadLetter, Output
-from streams.agent.outbox import BATCH_BYTES, Outbox, StoodStillError, size_of
+from streams.agent.outbox import Outbox, StoodStillError, size_of
 from streams.agent.outputs import NAMESPACE, cloud_event_headers, output_id
-from streams.kafka.admin import apply_topics
+from streams.kafka import apply_topics
+from streams.kafka.clients import BATCH_BYTES
 from tests.support.kafka import consume
 
 

@@ -13,8 +13,7 @@ from aiokafka.conn import AIOKafkaConnection
 from schemas import CLICKS, RECOMMEND_STATE, Settings, topic_name
 from streams.agent.saved import NUMBER
 from streams.agent.transactions import CheckpointProducer, DoubtfulError, FencedError
-from streams.kafka.admin import apply_topics
-from streams.kafka.clients import client_options
+from streams.kafka import apply_topics, client_options
 from tests.support.kafka import consume
 
 

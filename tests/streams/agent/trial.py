@@ -20,8 +20,7 @@ from aiokafka.errors import GroupCoordinatorNotAvailableError
 
 from schemas import Settings, Topic, dead_letters_of, topic_name
 from streams.agent.saved import PLACED, POSITIONS, restore
-from streams.kafka.admin import apply_topics
-from streams.kafka.clients import client_options, group_name
+from streams.kafka import apply_topics, client_options, group_name
 from tests.streams.agent.trivial import OUTPUT_TOPIC, Trivial, mix
 from tests.support.kafka import consume
 

@@ -9,11 +9,9 @@ from typing import Any
 import orjson
 import pytest
 
-from models.recommender import Recommender
-from models.recommender.catalogue import CatalogueView
-from schemas import PROFILES, TRENDING_KEY, CatalogueEntry, Click, Settings, similar_key
-from schemas.topics import CATALOGUE, FEED, ITEMS
-from streams.kafka.producer import EventProducer
+from models.recommender import CatalogueView, Recommender
+from schemas import CATALOGUE, FEED, ITEMS, PROFILES, TRENDING_KEY, CatalogueEntry, Click, Settings, similar_key
+from streams.kafka import EventProducer
 from tests.support.kafka import consume, create_topics, produce
 from tests.support.workers import Workers
 from tests.support.world import shop_events, topic_of

@@ -12,15 +12,11 @@ import pytest
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
-from millrace.kafka.broker import Broker
-from models.recommender.catalogue import CatalogueView
-from models.recommender.feed import encode_record
-from schemas import TOPICS, Settings, topic_name
-from schemas.topics import FEED
+from millrace.kafka import Broker
+from models.recommender import CatalogueView, encode_record
+from schemas import FEED, TOPICS, Settings, topic_name
 from streams.catalogue.reader import FeedReader
-from streams.kafka import client_options
-from streams.kafka.admin import apply_topics
-from streams.kafka.producer import EventProducer
+from streams.kafka import EventProducer, apply_topics, client_options
 from tests.models.recommender.shoppers import Shop, shopping, small
 from tests.models.recommender.test_catalogue import assert_equal
 from tests.support.kafka import delete_topics

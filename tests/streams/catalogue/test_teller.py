@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from models.recommender.clicks import feed_items
+from models.recommender import feed_items
 from schemas import Item, Settings, similar_key
 from streams.catalogue.teller import CatalogueTeller
 from tests.models.recommender.shoppers import START, Shop, shopping, small

@@ -9,7 +9,7 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError
 
-from millrace.kafka.probe import free_port
+from millrace.kafka import free_port
 from schemas import Settings
 from streams.kafka import ids as module
 from streams.kafka.clients import client_options

@@ -17,11 +17,9 @@ import orjson
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from models.maintenance.model import AssetModel
+from models.maintenance import AssetModel
+from models.registry import ModelStore, public_text, records_of, sign_alias
 from models.registry.folder import MANIFEST, publication_of_files
-from models.registry.publication import records_of
-from models.registry.signing import public_text, sign_alias
-from models.registry.store import ModelStore
 from schemas import (
     ALERTS,
     MAINTENANCE,
@@ -39,8 +37,8 @@ from schemas import (
     topic_name,
 )
 from storage import Store, upgrade
-from streams.agent.rows import empty_state
-from streams.kafka.producer import EventProducer
+from streams.agent import empty_state
+from streams.kafka import EventProducer
 from streams.maintain import Maintain
 from streams.serving.topic import publish
 from tests.support.centre import Centre, Load

@@ -11,14 +11,12 @@ from typing import Any
 
 import pytest
 
-from models.recommender.recommender import Recommender
-from models.registry.migrate import Signer, migrate_folders
-from models.registry.signing import Trust, public_text, sign_alias
-from models.registry.store import ModelStore
+from models.recommender import Recommender
+from models.registry import ModelStore, Signer, Trust, migrate_folders, public_text, sign_alias
 from schemas import MODELS, PROFILES, Alias, AliasRecord, Settings, topic_name
 from streams.serving.topic import publish
+from tests.models.registry.keys import KEY, OTHER
 from tests.models.registry.test_first_format import WRITTEN, first_records
-from tests.models.registry.test_publish import KEY, OTHER
 from tests.support.kafka import create_topics, produce
 from tests.support.workers import Workers
 

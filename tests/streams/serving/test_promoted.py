@@ -10,8 +10,7 @@ from typing import Any
 
 import pytest
 
-from models.registry.signing import Trust
-from models.registry.store import ModelStore
+from models.registry import ModelStore, Trust
 from schemas import WORKERS, AliasRecord, Running, Settings
 from streams.serving.promoted import WorkerAnswer, answers_of_workers
 from streams.serving.serving import Serving
@@ -59,5 +58,6 @@ async def test_a_worker_that_runs_the_version_already_tells_it_again_at_once(
     serving.running["pump", "champion"] = Running(
         name="pump", alias="champion", version=version, since=MOVED, is_signed=False
     )
-    await serving.point(AliasRecord(name="pump", alias="champion", version=version, changed_at=datetime.now(UTC)))
+    record = AliasRecord(name="pump", alias="champion", version=version, changed_at=datetime.now(UTC))
+    await serving.point(record, {})
     assert serving.changed.is_set()

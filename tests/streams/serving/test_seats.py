@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.registry.store import ModelStore
+from models.registry import ModelStore
 from schemas import FEED, RECOMMENDATIONS, SCORES, ModelError, Settings
-from streams.agent.rows import PartitionState, empty_state, fits
+from streams.agent import PartitionState, empty_state, fits
 from streams.serving.seats import AssetSeat, RankerSeat
-from tests.streams.test_pages import SETTINGS, records_of
+from tests.streams.pages import SETTINGS, records_of
 from tests.support.versions import save_as
 from tests.support.world import plant_events, shop_events
 
@@ -154,7 +154,7 @@ async def test_a_challenger_of_another_profile_is_refused(store: ModelStore) -> 
 
 
 def test_rows_that_are_taken_over_are_saved_whole() -> None:
-    from streams.agent.rows import Layout, Rows, adopt
+    from streams.agent import Layout, Rows, adopt
 
     dtype = np.dtype([("x", "<f8")])
     old, source = Rows(np.dtype([("y", "<i4")]), 1), Rows(dtype, 7)

@@ -12,8 +12,7 @@ import pytest
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
-from schemas import Settings, topic_name
-from schemas.topics import SCORES
+from schemas import SCORES, Settings, topic_name
 from storage import Store
 from streams.kafka import client_options
 from streams.sink.writer import Retention

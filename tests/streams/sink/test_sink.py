@@ -14,10 +14,10 @@ from collections.abc import Callable, Iterator
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from millrace.kafka.probe import free_port
+from millrace.kafka import free_port
 from schemas import OUTPUTS, Settings, topic_name
 from storage import AlertFilter, Store
-from streams.kafka.clients import client_options, partition_counts
+from streams.kafka import client_options, partition_counts
 from tests.support.databases import database_url, migrated_sqlite, postgres, postgres_url, sqlite_url, store
 from tests.support.decisions import alert, catalogue_entry, recommendation, score
 from tests.support.kafka import create_topics, produce

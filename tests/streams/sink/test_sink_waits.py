@@ -14,13 +14,11 @@ import psycopg
 import pytest
 from aiokafka import AIOKafkaProducer
 
-from millrace.kafka.probe import free_port
+from millrace.kafka import free_port
 from schemas import TOPICS, Settings, topic_name
 from storage import Store
 from storage.schema import head_revision
-from streams.kafka.admin import apply_topics
-from streams.kafka.clients import client_options
-from streams.kafka.ids import topic_ids
+from streams.kafka import apply_topics, client_options, topic_ids
 from tests.streams.sink.test_sink import Sinks, _positions, _score_ids
 from tests.support.databases import migrated_sqlite, postgres, postgres_url, sqlite_url
 from tests.support.decisions import score

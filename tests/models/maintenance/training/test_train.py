@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.maintenance.model import AssetModel
-from models.maintenance.preparation import TrainingError
+from models.maintenance import AssetModel
 from models.maintenance.training.log import read_log
+from models.maintenance.training.preparation import TrainingError
 from models.maintenance.training.train import train
-from models.registry.store import ModelStore
+from models.registry import ModelStore
 from schemas import AssetClass, Telemetry, parse_asset_class
 from tests.support.fleets import (
     PUMP,

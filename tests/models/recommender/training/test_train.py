@@ -7,13 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.recommender.catalogue import CatalogueView
-from models.recommender.clicks import feed_items
-from models.recommender.feed import encode_record
-from models.recommender.recommender import Queries, Recommender, queries_of
+from models.recommender import CatalogueView, Queries, Recommender, encode_record, feed_items, queries_of
 from models.recommender.training.click_log import LogReader, replay
 from models.recommender.training.train import Sampling, train
-from models.registry.store import ModelStore
+from models.registry import ModelStore
 from schemas import Click, Item, ModelError, RecommenderProfile
 from tests.models.recommender.shoppers import START, Shop, batches, shopping, small
 

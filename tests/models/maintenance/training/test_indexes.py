@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.linear_model import Ridge
 
-from models.maintenance.indexes import (
-    DIRECTIONS,
+from models.maintenance import DIRECTIONS
+from models.maintenance.training.indexes import (
     LEAST_NOISE,
     SMOOTHING,
     TRUST_RANGE,

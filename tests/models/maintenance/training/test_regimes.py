@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.maintenance.regimes import MAX_REGIMES, Regimes, fit_regimes, moments, winsorised
+from models.maintenance import Regimes
+from models.maintenance.training.regimes import MAX_REGIMES, fit_regimes, moments, winsorised
 
 
 def fleet(speeds: np.ndarray, shift: float, count: int = 2000) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from models.arrays import Floats, Ints
+from models.maintenance import DIRECTIONS
 
-DIRECTIONS = 3
 CLIP_FOR_FIT = 6.0  # sd; for fitting
 SMOOTHING = 21  # readings of the centred moving average that stands for the true course
 TRUST_RANGE = (0.02, 3.0)

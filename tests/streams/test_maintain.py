@@ -1,85 +1,31 @@
-"""The two pages by themselves: real models and real rows, records in hand instead of a broker."""
+"""The maintenance page by itself: real models and real rows, records in hand instead of a broker."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
 import orjson
 import pytest
 from prometheus_client import REGISTRY
 
-from models.maintenance.model import AssetModel
-from models.recommender.catalogue import CatalogueView
-from models.recommender.recommender import Recommender
-from models.registry.store import ModelStore
+from models.maintenance import AssetModel
+from models.registry import ModelStore
 from models.stages import STAGES, Stage
 from schemas import (
     ALERTS,
     CLICKS,
-    FEED,
-    ITEMS,
-    KEY_FIELDS,
-    OUTPUTS,
-    RECOMMENDATIONS,
     SCORES,
     TELEMETRY,
     Alert,
-    InputEvent,
     Maintenance,
-    ModelRef,
-    Recommendation,
     Score,
-    Settings,
 )
-from streams.agent.handler import Output
-from streams.agent.rows import PartitionState, empty_state
-from streams.kafka import ConsumerRecord
+from streams.agent import empty_state
 from streams.maintain import Maintain
 from streams.metrics import BatchMetrics
-from streams.recommend import Recommend, ServedRanker
-from tests.support.world import START, plant_events, shop_events, topic_of
-
-SETTINGS = Settings(topic_prefix="p.")
-
-
-def records_of(events: Sequence[InputEvent], partition: int = 1) -> list[ConsumerRecord]:
-    """As the source would hand them over; offsets count within each topic."""
-    offsets: dict[str, Iterator[int]] = {}
-    made = []
-    for event in events:
-        topic = topic_of(event)
-        number = next(offsets.setdefault(topic, iter(range(10**9))))
-        one = record(topic, getattr(event, KEY_FIELDS[topic]), event.model_dump_json().encode(), number, partition)
-        one.timestamp = int(event.event_time.timestamp() * 1000)  # type: ignore[attr-defined]  # all inputs have it
-        made.append(one)
-    return made
-
-
-def record(topic: str, key: str | None, value: bytes | None, offset: int = 0, partition: int = 1) -> ConsumerRecord:
-    return SimpleNamespace(
-        topic=f"p.{topic}", partition=partition, offset=offset, key=key.encode() if key else None, value=value,
-        timestamp=int(START * 1000) + offset, headers=[("traceparent", b"00-abc-def-01")],
-    )  # fmt: skip
-
-
-def checked(outputs: Sequence[Output], topic: str) -> list[Any]:
-    """The outputs of a topic, held against their schema; keys and headers as the contract says."""
-    events = []
-    for output in outputs:
-        if output.topic == topic:
-            assert output.value is not None
-            event: Any = OUTPUTS[topic].model_validate_json(output.value)
-            headers = dict(output.headers)
-            assert headers["ce_specversion"] == b"1.0"
-            assert headers["content-type"] == b"application/json"
-            assert headers["traceparent"] == b"00-abc-def-01"
-            assert output.key == (event.user_id if topic == RECOMMENDATIONS else event.asset_id).encode()
-            events.append(event)
-    return events
+from tests.streams.pages import SETTINGS, Shop, checked, record, records_of, run
+from tests.support.world import plant_events, shop_events, topic_of
 
 
 @pytest.fixture(scope="module")
@@ -90,17 +36,6 @@ def pump(trained_home: Path) -> AssetModel:
 @pytest.fixture
 def maintain(pump: AssetModel) -> Maintain:
     return Maintain(SETTINGS, {"pump": pump})
-
-
-def run(handler: Any, records: Sequence[ConsumerRecord], size: int, state: PartitionState | None = None) -> Any:
-    """Outputs and dead letters of the records, in batches of `size`, and the state they leave."""
-    state = state or empty_state(1, handler.layouts())
-    outputs, dead = [], []
-    for start in range(0, len(records), size):
-        outcome = handler.handle(state, records[start : start + size])
-        outputs += outcome.outputs
-        dead += outcome.dead
-    return outputs, dead, state
 
 
 def test_a_life_becomes_scores_that_fall_and_one_alert_that_escalates(maintain: Maintain) -> None:
@@ -277,80 +212,3 @@ def counted(what: str) -> float:
 def skipped(reason: str) -> float:
     labels = {"agent": "maintain", "reason": reason}
     return REGISTRY.get_sample_value("millrace_skipped_total", labels) or 0.0
-
-
-class Shop:
-    """The recommend page with the view that its own feed records build, as in a worker."""
-
-    def __init__(self, home: Path, is_trained: bool) -> None:
-        model = ModelStore(home / "models").load("recommender")
-        assert model.manifest.profile is not None
-        self.view = CatalogueView(model.manifest.profile)
-        self.recommender = Recommender(model if is_trained else None, model.manifest.profile)
-        served = ServedRanker(self.recommender, self.view, ModelRef(name="recommender", version="v"))
-        self.page = Recommend(SETTINGS, served)
-        self.state = empty_state(1, self.page.layouts())
-        self.feed_offset = 0
-
-    def handle(self, records: Sequence[ConsumerRecord]) -> tuple[list[Recommendation], list[Any]]:
-        outcome = self.page.handle(self.state, records)
-        for output in outcome.outputs:
-            if output.topic == FEED:
-                assert output.partition == 0
-                assert output.value is not None
-                self.view.apply(output.value, self.feed_offset)
-                self.feed_offset += 1
-        return checked(outcome.outputs, RECOMMENDATIONS), outcome.dead
-
-
-def test_each_click_gets_items_of_the_shop_best_first(trained_home: Path) -> None:
-    shop, found = Shop(trained_home, is_trained=True), []
-    events = shop_events(900, seed=6)
-    records = records_of(events)
-    for start in range(0, len(records), 16):
-        found += shop.handle(records[start : start + 16])[0]
-    clicks = [event for event in events if topic_of(event) == CLICKS]
-    known = {event.item_id for event in events}  # type: ignore[attr-defined]
-    assert len(found) == len(clicks)
-    assert {answer.strategy for answer in found[100:]} == {"ranker"}
-    for answer, click in zip(found, clicks, strict=True):
-        assert answer.caused_by.event_id == click.event_id
-        ids, scores = [item.item_id for item in answer.items], [item.score for item in answer.items]
-        assert len(set(ids)) == len(ids) <= 20
-        assert set(ids) <= known
-        assert scores == sorted(scores, reverse=True)
-    sessions = {click.event_id: click.session_id for click in clicks}
-    hits, cases = 0, 0
-    for place, click in enumerate(clicks):
-        later = next((other for other in clicks[place + 1 :] if sessions[other.event_id] == click.session_id), None)
-        if place >= 300 and later is not None:
-            cases += 1
-            hits += later.item_id in [item.item_id for item in found[place].items]
-    assert hits / cases > 0.6  # 80 items, 20 shown: chance is 0.25
-
-
-def test_a_new_user_of_an_empty_shop_gets_an_answer_and_removed_items_vanish(trained_home: Path) -> None:
-    shop = Shop(trained_home, is_trained=False)
-    items = [event for event in shop_events(85) if topic_of(event) == ITEMS]
-    click = next(event for event in shop_events(200) if topic_of(event) == CLICKS)
-    shop.handle(records_of(items))
-    answer = shop.handle(records_of([click]))[0][0]
-    assert answer.strategy == "trending"
-    assert answer.items
-    gone = answer.items[0].item_id
-    shop.handle([record(ITEMS, gone, None, offset=500)])
-    again = click.model_copy(update={"event_id": "again"})
-    later = shop.handle([record(CLICKS, again.user_id, again.model_dump_json().encode(), offset=501)])[0][0]
-    assert gone not in [item.item_id for item in later.items]
-
-
-def test_a_repeated_click_is_neither_answered_nor_counted(trained_home: Path) -> None:
-    shop = Shop(trained_home, is_trained=False)
-    clicks = [event for event in shop_events(150) if topic_of(event) == CLICKS][:30]
-    shop.handle(records_of(clicks))
-    counted = shop.view.clicks
-    repeated = [record(CLICKS, c.user_id, c.model_dump_json().encode(), 100 + n) for n, c in enumerate(clicks[-10:])]
-    answers, dead = shop.handle(repeated)
-    assert (answers, dead) == ([], [])
-    assert shop.view.clicks == counted
-    assert np.array_equal(shop.view.arrays.counters[:1], [counted])
