@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
+from functools import partial
 from typing import Any
 
 import structlog
@@ -151,7 +152,7 @@ class Runtime:
         if old is not None:
             await self._close(old)
         await asyncio.sleep(pause_s(part.failures))
-        async for attempt in patiently(lambda error: _tell_closed(part, error), (Exception,)):
+        async for attempt in patiently(partial(_tell_closed, part), (Exception,)):
             with attempt:  # whatever it is, it is tried again
                 if self.parts.get(part.number) is part:
                     await self._load(part)
@@ -288,5 +289,5 @@ class Runtime:
         self.renew(part, "fenced")
 
 
-def _tell_closed(part: Partition, error: Exception) -> None:
-    part.log.warning("does not open; it is tried again", error=str(error) or repr(error))
+def _tell_closed(part: Partition, error: Exception, in_s: float) -> None:
+    part.log.warning("does not open; it is tried again", error=str(error) or repr(error), in_s=in_s)

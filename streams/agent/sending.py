@@ -75,8 +75,8 @@ class Sending:
         """Until the broker takes it, or the partition goes elsewhere."""
         epoch = part.epoch
 
-        def tell(error: Exception) -> None:
-            part.log.warning("outputs wait for the broker", error=str(error) or repr(error))
+        def tell(error: Exception, in_s: float) -> None:
+            part.log.warning("outputs wait for the broker", error=str(error) or repr(error), in_s=in_s)
 
         async for attempt in patiently(tell):
             with attempt:

@@ -89,10 +89,10 @@ class TopicFollower(Service):
         """Returns the end of the topic at this moment; none when the worker stops."""
         await self._close()
 
-        def tell(error: Exception) -> None:
-            log.warning("a topic cannot be opened; it is tried again", topic=self._topic, error=repr(error))
+        def tell(error: Exception, in_s: float) -> None:
+            log.warning("a topic cannot be opened; it is tried again", topic=self._topic, error=repr(error), in_s=in_s)
 
-        async for attempt in patiently(tell, (KafkaError, OSError, KeyError), MOST_AGAIN_S):
+        async for attempt in patiently(tell, (KafkaError, OSError, KeyError), AGAIN_S, MOST_AGAIN_S):
             with attempt:
                 if self.should_stop:
                     return None

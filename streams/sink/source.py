@@ -217,11 +217,11 @@ class SinkSource(Service, ConsumerRebalanceListener):
     async def _patiently(self, work: Callable[[], Result], epoch: int | None = None) -> Result:
         """Do blocking work in a thread, again and again while the database is away and the epoch lasts."""
 
-        def tell(error: Exception) -> None:
+        def tell(error: Exception, in_s: float) -> None:
             READY.set(0)
-            log.warning("the sink waits for the database", error=str(error))
+            log.warning("the sink waits for the database", error=str(error), in_s=in_s)
 
-        async for attempt in patiently(tell, (UnavailableError, StorageError), MOST_PAUSE_S):
+        async for attempt in patiently(tell, (UnavailableError, StorageError), most_pause_s=MOST_PAUSE_S):
             with attempt:
                 if self.should_stop or epoch not in (None, self._epoch):
                     raise Void

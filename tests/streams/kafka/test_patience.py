@@ -12,14 +12,14 @@ from streams.kafka.patience import MOST_PAUSE_S, patiently, pause_s
 
 
 async def test_it_tries_until_it_works_and_tells_each_failure() -> None:
-    told: list[Exception] = []
+    told: list[tuple[str, float]] = []
     attempts = 0
-    async for attempt in patiently(told.append, most_pause_s=0.01):
+    async for attempt in patiently(lambda error, in_s: told.append((str(error), in_s)), most_pause_s=0.15):
         with attempt:
             attempts += 1
             if attempts < 4:
                 raise UnavailableError(f"attempt {attempts}", "")
-    assert [str(error) for error in told] == [f"attempt {n}" for n in (1, 2, 3)]
+    assert told == [("attempt 1", 0.1), ("attempt 2", 0.15), ("attempt 3", 0.15)]
     assert attempts == 4
 
 
@@ -27,7 +27,7 @@ async def test_what_does_not_pass_is_raised() -> None:
     told: list[Exception] = []
 
     async def divide() -> None:
-        async for attempt in patiently(told.append):
+        async for attempt in patiently(lambda error, _: told.append(error)):
             with attempt:
                 raise ZeroDivisionError
 
@@ -41,7 +41,7 @@ async def test_a_cancelled_one_ends_at_once(fails: bool) -> None:
     begun = asyncio.Event()
 
     async def wait_for_ever() -> None:
-        async for attempt in patiently(lambda _: None, (Exception,), most_pause_s=60.0):
+        async for attempt in patiently(lambda *_: None, (Exception,), most_pause_s=60.0):
             with attempt:
                 begun.set()
                 if fails:

@@ -10,7 +10,7 @@ import pytest
 from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError
 
-from schemas import Settings
+from schemas import Settings, UnavailableError
 from streams.kafka.producer import EventProducer
 
 SETTINGS = Settings(kafka="127.0.0.1:1")
@@ -40,7 +40,7 @@ async def enter(bootstrap: Any, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.long
-@pytest.mark.parametrize(("bootstrap", "error"), [(slow, TimeoutError), (failing, KafkaError)])
+@pytest.mark.parametrize(("bootstrap", "error"), [(slow, TimeoutError), (failing, UnavailableError)])
 async def test_a_start_that_is_cancelled_or_fails_leaves_nothing_open(
     left_open: list[str], monkeypatch: pytest.MonkeyPatch, bootstrap: Any, error: type[Exception]
 ) -> None:
