@@ -167,18 +167,19 @@ class Source(Service, ConsumerRebalanceListener):
     async def _turn(self) -> None:
         """Move the consumer where partitions want it, fetch, deliver."""
         try:
-            self._seek()
-            wanted = [
-                TopicPartition(topic, number)
-                for number, lane in self._ready_lanes()
-                for topic in self.topics
-                if lane.wants(topic, self.settings.max_batch_records)
-            ]
-            if wanted:
-                await self._fetch(wanted)
-            else:
-                await asyncio.sleep(PAUSE_S)
-            await self._confirm()
+            async with self._group.turn():
+                self._seek()
+                wanted = [
+                    TopicPartition(topic, number)
+                    for number, lane in self._ready_lanes()
+                    for topic in self.topics
+                    if lane.wants(topic, self.settings.max_batch_records)
+                ]
+                if wanted:
+                    await self._fetch(wanted)
+                else:
+                    await asyncio.sleep(PAUSE_S)
+                await self._confirm()
         except IllegalStateError:  # revoked in the meantime
             await asyncio.sleep(PAUSE_S)
         for _, lane in self._ready_lanes():

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 import structlog
@@ -87,8 +88,10 @@ class GroupConsumer:
         self.consumer.subscribe(self._topics, listener=listener)
         log.info("an agent joins its group", agent=self._agent, topics=self._topics)
 
-    async def fetch(self, partitions: Sequence[TopicPartition] = ()) -> Records:
-        """What is there of these partitions, or of all; nothing while the broker cannot give it.
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """Whatever is asked of the broker inside, to seek, to fetch, to confirm: if it cannot answer, that is told, and
+        the next turn asks again.
 
         Raises:
             ConsumerStoppedError: the worker ends.
@@ -96,15 +99,18 @@ class GroupConsumer:
             NoOffsetForPartitionError: it has not been sought yet.
             OffsetOutOfRangeError: the broker does not have the next offset.
         """
-        most = self._settings.max_batch_records
         try:
-            fetched: Records = await self.consumer.getmany(*partitions, timeout_ms=POLL_MS, max_records=most)
+            yield
         except ITS_OWN:
             raise
         except KafkaError as error:
             log.warning("fetching failed; it is tried again", agent=self._agent, error=repr(error))
             await asyncio.sleep(AGAIN_S)
-            return {}
+
+    async def fetch(self, partitions: Sequence[TopicPartition] = ()) -> Records:
+        """What is there of these partitions, or of all; within a `turn`."""
+        most = self._settings.max_batch_records
+        fetched: Records = await self.consumer.getmany(*partitions, timeout_ms=POLL_MS, max_records=most)
         return fetched
 
     def measure_lag(self, positions: Mapping[TopicPartition, int]) -> None:

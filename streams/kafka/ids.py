@@ -164,6 +164,7 @@ class Watched:
 
     anew: frozenset[str] = frozenset()  # deleted and made anew: they have another id
     gone: frozenset[str] = frozenset()  # known, and not there
+    first_seen: frozenset[str] = frozenset()  # not known before: what was done without their ids may be wrong
 
 
 class TopicWatch:
@@ -184,6 +185,8 @@ class TopicWatch:
             found = await topic_ids(self._settings, self._topics)
         except (KafkaError, OSError):
             return Watched()
+        first_seen = frozenset(found.keys() - self.ids.keys())
         self.ids = found | self.ids
         anew = frozenset(topic for topic, topic_id in found.items() if self.ids[topic] != topic_id)
-        return Watched(anew, frozenset(self.ids.keys() - found.keys()) if found else frozenset())
+        gone = frozenset(self.ids.keys() - found.keys()) if found else frozenset[str]()
+        return Watched(anew, gone, first_seen)

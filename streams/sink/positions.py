@@ -67,7 +67,8 @@ class SinkPositions:
 
     async def have_changed(self) -> bool:
         """Whether a topic is another one than at the last `starts`; not when nobody can tell at the moment."""
-        return bool((await self._watch.look()).anew)
+        found = await self._watch.look()
+        return bool(found.anew or found.first_seen)
 
     def span(self, tp: TopicPartition, start: int, end: int) -> Span:
         return Span(tp.topic, tp.partition, start, end, self._watch.ids.get(tp.topic))

@@ -154,13 +154,14 @@ class SinkSource(Service, ConsumerRebalanceListener):
             await self._room.wait()
             return
         try:
-            if self._must_seek and not await self._seek():
-                await asyncio.sleep(PAUSE_S)
-                return
-            epoch = self._epoch
-            fetched = await self._group.fetch()
-            if fetched:
-                await self._deliver(epoch, fetched)
+            async with self._group.turn():
+                if self._must_seek and not await self._seek():
+                    await asyncio.sleep(PAUSE_S)
+                    return
+                epoch = self._epoch
+                fetched = await self._group.fetch()
+                if fetched:
+                    await self._deliver(epoch, fetched)
         except OffsetOutOfRangeError:
             self._void()
         except (IllegalStateError, NoOffsetForPartitionError):  # revoked meanwhile, or assigned and not yet sought
