@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import ctypes
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, TypeVar
 from uuid import uuid4
 
+Read = TypeVar("Read")
 _HERE, _EXCHANGE = -100, 2  # AT_FDCWD and RENAME_EXCHANGE of renameat2(2)
 
 
@@ -74,3 +75,28 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def unmixed(folder: Path, read: Callable[[Path], Read], error: type[Exception]) -> Read:
+    """What is read of a folder that may be exchanged meanwhile: where reading fails and another folder lies there now,
+    it is read again.
+
+    Args:
+        error: what reading raises if files are missing or do not fit together.
+    """
+    while True:
+        before = _identity(folder)
+        try:
+            return read(folder)
+        except error:
+            if _identity(folder) == before:
+                raise
+
+
+def _identity(folder: Path) -> tuple[int, int, int] | None:
+    """With the time, as the number of a folder that is gone is used again."""
+    try:
+        found = folder.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino, found.st_mtime_ns

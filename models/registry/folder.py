@@ -16,7 +16,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pydantic import ValidationError
 
-from models.files import exchange, replace_file, sync_folder, write_file
+from models.files import exchange, replace_file, sync_folder, unmixed, write_file
 from models.packs import RESTORE, changed, pack_sha256
 from models.registry import first_format
 from models.registry.signing import SUMS_PURPOSE, Trust, key_of, sign, with_signature
@@ -147,7 +147,7 @@ def read_manifest(folder: Path) -> Manifest:
     """Raises:
     ModelError: it is missing, not as its sum says, or of another Millrace; names the file.
     """
-    return _read_head(folder)[0]
+    return unmixed(folder, _read_head, ModelError)[0]
 
 
 def read_folder(folder: Path) -> Publication:
@@ -156,6 +156,10 @@ def read_folder(folder: Path) -> Publication:
     Raises:
         ModelError: a file is missing or changed, or the manifest is of another Millrace; names it.
     """
+    return unmixed(folder, _read_folder, ModelError)
+
+
+def _read_folder(folder: Path) -> Publication:
     manifest, document, sums = _read_head(folder)
     files = {MANIFEST: document}
     for pack in manifest.packs.values():

@@ -31,7 +31,7 @@ from models.registry.folder import (
     write_folder,
     write_signatures,
 )
-from models.registry.signing import Trust
+from models.registry.signing import Trust, with_signature
 from schemas import Alias, Aliases, AliasRecord, Manifest, ModelError, Name, Version, text_of
 
 _NAME: TypeAdapter[str] = TypeAdapter(Name)
@@ -101,7 +101,8 @@ class ModelStore:
         return target
 
     def receive(self, publication: Publication) -> Path:
-        """Writes a version that was made elsewhere, verified; one that is there already only gets its signatures.
+        """Writes a version that was made elsewhere, verified; one that is there already only gets its signatures,
+        beside those by others.
 
         Raises:
             ModelError: it is not whole, or another one is there under its name and version.
@@ -122,11 +123,14 @@ class ModelStore:
                 f"{target} is another model than the one that was published as {manifest.name} {manifest.version}.",
                 "Versions are written once: publish it under another version.",
             )
-        if publication != known and (publication.is_signed or not known.is_signed):
-            if publication.sums == known.sums:
-                write_signatures(target, publication.signatures)
-            elif manifest.format >= known.manifest.format:
-                replace_folder(target, publication.on_disk())
+        if publication.sums == known.sums:
+            signatures = known.signatures
+            for signature in publication.signatures.splitlines():
+                signatures = with_signature(signatures, signature)
+            if signatures != known.signatures:
+                write_signatures(target, signatures)
+        elif (publication.is_signed or not known.is_signed) and manifest.format >= known.manifest.format:
+            replace_folder(target, publication.on_disk())
         return target
 
     def sign(self, name: str, version: str, key: Ed25519PrivateKey) -> Publication:

@@ -30,7 +30,7 @@ from schemas import (
     key_text,
     parse_key,
 )
-from tests.models.registry.keys import KEY, assembled, trust
+from tests.models.registry.keys import KEY, OTHER, assembled, trust
 from tests.models.registry.test_store import manifest
 
 # records
@@ -141,6 +141,13 @@ def test_a_store_takes_a_signature_that_came_later_and_a_good_copy_for_a_damaged
     (folder / "low.pack").write_bytes(b"damaged")
     edge.receive(signed)
     edge.load("wear", "1")
+
+
+def test_what_comes_over_the_topic_takes_no_signature_by_another_key_away(store: ModelStore) -> None:
+    told = store.sign("wear", "1", KEY)
+    both = store.sign("wear", "1", OTHER)
+    store.receive(told)
+    assert store.verify("wear", "1").signers == both.signers
 
 
 def test_a_store_does_not_take_another_model_under_a_known_version(store: ModelStore) -> None:
