@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,6 +18,8 @@ from models.registry.folder import (
     document_of,
     publication_of,
     publication_of_files,
+    read_folder,
+    replace_folder,
 )
 from models.registry.publication import Assembler, records_of
 from models.registry.store import ModelStore
@@ -205,3 +208,24 @@ def test_what_was_withdrawn_is_not_pointed_to_again(store: ModelStore) -> None:
     assert store.aliases().models == {"wear": {}}
     with pytest.raises(ModelError, match="has no challenger"):
         store.withdrawal("wear", "challenger")
+
+
+def test_who_reads_while_a_folder_is_replaced_finds_the_old_or_the_new_one(store: ModelStore) -> None:
+    now = store.verify("wear", "1")
+    folder = store.folder / "wear" / "1"
+    other = publication_of(now.manifest.model_copy(update={"metrics": {"x": 1.0}}), now.packs, "Another card.")
+    reading = threading.Event()
+
+    def replace() -> None:
+        while not reading.is_set():
+            replace_folder(folder, other.on_disk())
+            replace_folder(folder, now.on_disk())
+
+    replacing = threading.Thread(target=replace)
+    replacing.start()
+    try:
+        for _ in range(2000):
+            assert read_folder(folder).sums in {now.sums, other.sums}
+    finally:
+        reading.set()
+        replacing.join()

@@ -1,7 +1,6 @@
 """Model folders: whole or absent, verified when loaded, served by alias."""
 
 import subprocess
-import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,7 +10,6 @@ import pytest
 
 from models.compiler import compile_forest
 from models.registry.card import model_card
-from models.registry.folder import publication_of, read_folder, replace_folder
 from models.registry.store import ModelStore
 from schemas import Manifest, ModelError, Training
 from tests.models.forests import small_booster
@@ -261,24 +259,3 @@ def test_the_card_tells_what_a_person_wants_to_know() -> None:
     assert "| rmse | 9.74 |" in card
     assert card.index("| b | 75.0% |") < card.index("| a | 25.0% |")
     assert "`a`, `b`" in model_card(manifest())
-
-
-def test_who_reads_while_a_folder_is_replaced_finds_the_old_or_the_new_one(store: ModelStore) -> None:
-    now = store.verify("wear", "1")
-    folder = store.folder / "wear" / "1"
-    other = publication_of(now.manifest.model_copy(update={"metrics": {"x": 1.0}}), now.packs, "Another card.")
-    reading = threading.Event()
-
-    def replace() -> None:
-        while not reading.is_set():
-            replace_folder(folder, other.on_disk())
-            replace_folder(folder, now.on_disk())
-
-    replacing = threading.Thread(target=replace)
-    replacing.start()
-    try:
-        for _ in range(2000):
-            assert read_folder(folder).sums in {now.sums, other.sums}
-    finally:
-        reading.set()
-        replacing.join()
