@@ -7,6 +7,8 @@ candidates of one query ─► relative evidence ─► evidence ─► item ─
 
 from __future__ import annotations
 
+from itertools import count
+
 import numpy as np
 
 from models.jit import njit
@@ -52,44 +54,43 @@ ABSOLUTE = np.array(
     ]
 )
 FIRST_ABSOLUTE, FIRST_NAMED = len(RELATIVE), len(RELATIVE) + len(ABSOLUTE)
-NAMED = 28
-(
-    # the item
-    POPULARITY_1,  # recent clicks, by the half-lives of the profile
-    POPULARITY_2,
-    POPULARITY_3,
-    POPULARITY_4,
-    TREND_SHORT,  # popularity_1 against popularity_2
-    TREND_LONG,
-    ITEM_AGE,
-    ITEM_IDLE,  # since its last click
-    CONTINUED_1,  # clicks that continued from another item
-    CONTINUED_2,
-    CONTINUED_SHARE,
-    ITEM_CLICKS,
-    ITEM_REPEAT_RATE,
-    # the session
-    TIMES_IN_SESSION,
-    CLICKS_SINCE,
-    IS_FIRST_OF_SESSION,
-    SESSION_LENGTH,
-    SESSION_VARIETY,
-    # confidence in the evidence
-    NEXT_RATE,
-    COSINE_LAST,
-    TOGETHER_RATE,
-    RECENT_RATE,
-    EVIDENCE,
-    BEST_NEIGHBOURS,
-    BEST_AFTER,
-    LAST_ITEM_CLICKS,
-    LAST_ITEM_AGE,
-    ITEMS_MET,
-) = range(FIRST_NAMED, FIRST_NAMED + NAMED)
+_BEFORE = {*vars()}
+_place = count(FIRST_NAMED)
+# the item
+POPULARITY_1 = next(_place)  # recent clicks, by the half-lives of the profile
+POPULARITY_2 = next(_place)
+POPULARITY_3 = next(_place)
+POPULARITY_4 = next(_place)
+TREND_SHORT = next(_place)  # popularity_1 against popularity_2
+TREND_LONG = next(_place)
+ITEM_AGE = next(_place)
+ITEM_IDLE = next(_place)  # since its last click
+CONTINUED_1 = next(_place)  # clicks that continued from another item
+CONTINUED_2 = next(_place)
+CONTINUED_SHARE = next(_place)
+ITEM_CLICKS = next(_place)
+ITEM_REPEAT_RATE = next(_place)
+# the session
+TIMES_IN_SESSION = next(_place)
+CLICKS_SINCE = next(_place)
+IS_FIRST_OF_SESSION = next(_place)
+SESSION_LENGTH = next(_place)
+SESSION_VARIETY = next(_place)
+# confidence in the evidence
+NEXT_RATE = next(_place)
+COSINE_LAST = next(_place)
+TOGETHER_RATE = next(_place)
+RECENT_RATE = next(_place)
+EVIDENCE = next(_place)
+BEST_NEIGHBOURS = next(_place)
+BEST_AFTER = next(_place)
+LAST_ITEM_CLICKS = next(_place)
+LAST_ITEM_AGE = next(_place)
+ITEMS_MET = next(_place)
 BASE = (
     *(f"{e.COLUMNS[number]}_relative" for number in RELATIVE.tolist()),
     *(e.COLUMNS[number] for number in ABSOLUTE.tolist()),
-    *(name.lower() for name in [*vars()][-NAMED:]),  # just those above
+    *(name.lower() for name in [*vars()] if name not in _BEFORE and not name.startswith("_")),  # those just above
 )
 FIRST_CONTEXT = len(BASE)
 # the parts of `evidence`
