@@ -99,6 +99,7 @@ async def replay_letters(settings: Settings, topic: str) -> ReplayedLetters:
         finally:
             await producer.stop()
         if deleted:  # told once, also where nothing is left after them
+            consumer.assign(list(deleted))  # of others nothing was read, and what is not assigned is not committed
             await consumer.commit({partition: ends[partition] for partition in deleted})
     return ReplayedLetters(sent, truncated, sum(deleted.values()))
 

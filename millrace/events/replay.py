@@ -113,7 +113,8 @@ class Replay:
         skipped = position.acknowledged
         rows = merged(self.sources, is_checked=self.is_checked, report=self.report)
         if named := {source.topic for source in self.sources if source.topic}:
-            await partition_counts(self.settings, [self.settings.topic_prefix + topic for topic in named])
+            with answering(self.settings):
+                await partition_counts(self.settings, [self.settings.topic_prefix + topic for topic in named])
         async with EventProducer(self.settings) as producer:
             await self._send(itertools.islice(rows, skipped, None), producer, position)
         return ReplayResult(self.sent, skipped, time.monotonic() - started)

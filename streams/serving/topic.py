@@ -27,7 +27,7 @@ from schemas import (
     parse_key,
     text_of,
 )
-from streams.kafka import EventProducer, TopicFollower
+from streams.kafka import EventProducer, TopicFollower, answering
 from streams.serving.serving import Agents, Serving
 
 log = structlog.get_logger(__name__)
@@ -40,6 +40,11 @@ async def publish(settings: Settings, publications: Sequence[Publication], alias
     Raises:
         UnavailableError: the broker does not answer.
     """
+    with answering(settings):
+        await _publish(settings, publications, alias)
+
+
+async def _publish(settings: Settings, publications: Sequence[Publication], alias: AliasRecord | None) -> None:
     async with EventProducer(settings) as producer:
         sent = []
         for publication in publications:

@@ -95,6 +95,20 @@ async def test_that_retention_left_nothing_is_told_once(settings: Settings) -> N
     assert await replay_letters(settings, TELEMETRY) == ReplayedLetters(0, 0)
 
 
+async def test_that_retention_left_nothing_of_one_partition_is_told_beside_letters_of_another(
+    settings: Settings,
+) -> None:
+    await create_topics(settings, TELEMETRY, dead_letters_of(TELEMETRY))
+    keys = [f"asset-{number}" for number in range(8)]
+    placed = await produce(settings, TELEMETRY, [(key, b"0") for key in keys])
+    (gone, _), partitions = placed[0], [partition for partition, _ in placed]
+    await quarantine(settings, len(keys))
+    count = partitions.count(gone)
+    assert count < len(keys)
+    await retain_from(settings, gone, count)
+    assert await replay_letters(settings, TELEMETRY) == ReplayedLetters(len(keys) - count, 0, deleted=count)
+
+
 async def test_only_input_topics_have_letters() -> None:
     with pytest.raises(DeadLetterError, match=r"'scores\.v1' has no dead letters"):
         await list_letters(Settings(kafka="127.0.0.1:1"), "scores.v1")
