@@ -117,6 +117,20 @@ def with_signature(signatures: str, signature: str) -> str:
     return "".join(f"{line}\n" for line in sorted([*others, signature]))
 
 
+def with_good_ones(signatures: str, told: str, message: bytes) -> str:
+    """Lines of signatures with those told that are good by the key that they name, whoever that is: nobody who can only
+    write to the topic puts another line in the place of a good one."""
+    for signature in told.splitlines():
+        key, value = _parted(signature)
+        try:
+            is_good = _is_good(_public_key(key), value, message)
+        except SettingsError:
+            is_good = False
+        if is_good:
+            signatures = with_signature(signatures, signature)
+    return signatures
+
+
 def key_of(signature: str) -> str:
     """The key that a signature names."""
     return _parted(signature)[0]

@@ -31,7 +31,7 @@ from models.registry.folder import (
     write_folder,
     write_signatures,
 )
-from models.registry.signing import Trust, with_signature
+from models.registry.signing import SUMS_PURPOSE, Trust, with_good_ones
 from schemas import Alias, Aliases, AliasRecord, Manifest, ModelError, Name, Version, text_of
 
 _NAME: TypeAdapter[str] = TypeAdapter(Name)
@@ -124,9 +124,7 @@ class ModelStore:
                 "Versions are written once: publish it under another version.",
             )
         if publication.sums == known.sums:
-            signatures = known.signatures
-            for signature in publication.signatures.splitlines():
-                signatures = with_signature(signatures, signature)
+            signatures = with_good_ones(known.signatures, publication.signatures, SUMS_PURPOSE + known.sums)
             if signatures != known.signatures:
                 write_signatures(target, signatures)
         elif (publication.is_signed or not known.is_signed) and manifest.format >= known.manifest.format:

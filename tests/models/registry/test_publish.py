@@ -153,6 +153,15 @@ def test_what_comes_over_the_topic_takes_no_signature_by_another_key_away(store:
     assert store.verify("wear", "1").signers == both.signers
 
 
+def test_what_comes_over_the_topic_puts_no_bad_line_in_the_place_of_a_good_one(store: ModelStore) -> None:
+    told = store.sign("wear", "1", KEY)
+    both = store.sign("wear", "1", OTHER)
+    by_other = next(line for line in both.signatures.splitlines() if line not in told.signatures)
+    forged = by_other[: by_other.rindex(":") + 1] + told.signatures.strip().rpartition(":")[2]
+    store.receive(replace(told, signatures=f"{told.signatures}{forged}\nno signature\n"))
+    assert store.verify("wear", "1").signatures == both.signatures
+
+
 def test_a_store_does_not_take_another_model_under_a_known_version(store: ModelStore) -> None:
     publication = store.verify("wear", "1")
     other = publication.manifest.model_copy(update={"metrics": {"rmse": 1.0}})
