@@ -1,4 +1,4 @@
-# `make` lists the targets. Everything lives in .venv and MILLRACE_HOME; nothing is installed on the system.
+# `make` lists the targets. All lives in .venv, MILLRACE_HOME (.millrace) and the user's cache; the system stays as it is.
 PYTHON ?= python3
 BIN := .venv/bin
 UV := $(BIN)/uv

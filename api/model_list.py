@@ -12,7 +12,7 @@ from pathlib import Path
 import structlog
 from pydantic import ValidationError
 
-from schemas import Aliases, Manifest, ModelBody, RefusalBody, RunningBody, VersionBody, WorkerStatus
+from schemas import Aliases, Manifest, ModelBody, RefusalBody, RunningBody, VersionBody, WorkerStatus, text_of
 
 log = structlog.get_logger(__name__)
 
@@ -28,7 +28,7 @@ def read_models(folder: Path, workers: Sequence[WorkerStatus] = ()) -> list[Mode
         try:
             manifest = Manifest.model_validate_json(path.read_bytes())
         except (OSError, ValidationError) as error:
-            log.warning("a model cannot be listed", manifest=str(path), error=str(error))
+            log.warning("a model cannot be listed", manifest=str(path), error=text_of(error))
             continue
         versions.setdefault(manifest.name, []).append(_version(manifest, path.with_name("card.md"), workers))
     return [
@@ -81,5 +81,5 @@ def _read_aliases(path: Path) -> Aliases:
     except FileNotFoundError:
         return Aliases()
     except (OSError, ValidationError) as error:
-        log.warning("the aliases cannot be read", path=str(path), error=str(error))
+        log.warning("the aliases cannot be read", path=str(path), error=text_of(error))
         return Aliases()

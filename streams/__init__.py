@@ -5,7 +5,7 @@ May import: models, storage, schemas.
 
 | room | what it is for |
 |---|---|
-| `kafka/` | how the broker is reached |
+| `kafka/` | how the broker is reached, and waited for |
 | `agent/` | partitions, state, order, checkpoints; knows no page |
 | `catalogue/` | the click feed, and what is trending |
 | `serving/` | which models a worker runs |

@@ -63,7 +63,7 @@ def build_edge(settings: Settings) -> faust.App:
     maintain = build_agent(app, settings, assets.handler, models_are_known)
     recommend = build_agent(app, ranking, ranker.handler, ready_to_rank)
     models = ModelReader(settings, serving, {assets: maintain, ranker: recommend})
-    teller = CatalogueTeller(settings, ranker.served, ranker.reader.caught_up, recommend)
+    teller = CatalogueTeller(settings, ranker.now, ranker.reader.caught_up, recommend)
     status, readiness = StatusTeller(settings, serving, [assets, ranker]), Readiness([maintain, recommend])
     for service in (ranker.reader, models, teller, status, readiness):
         app.service(service)

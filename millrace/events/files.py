@@ -16,12 +16,17 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import orjson
-from pydantic import ValidationError
 
-from schemas import CLICKS, INPUTS, ITEMS, KEY_FIELDS, MAINTENANCE, TELEMETRY, InputEvent, MillraceError, text_of
+from schemas import INPUTS, KEY_FIELDS, InputEvent, MillraceError, text_of
 
 PARQUET_BATCH_ROWS = 4096
 Report = Callable[[int], None]
+
+
+# of each event the fields that it must have
+REQUIRED = {
+    topic: {name for name, field in kind.model_fields.items() if field.is_required()} for topic, kind in INPUTS.items()
+}
 
 
 class EventFileError(MillraceError):
@@ -78,7 +83,7 @@ def _rows(source: EventFile, is_checked: bool, report: Report) -> Iterator[Event
         is_event = isinstance(error, ValueError | TypeError)
         where = f"{source.file}, line {number}" if is_event else f"{source.file}, after line {number}"
         raise EventFileError(
-            f"{where}: {_problem(error)}. The events before it were sent.",
+            f"{where}: {text_of(error)}. The events before it were sent.",
             "Correct it and run the same command again: it goes on from there. --raw sends lines as they are.",
         ) from error
 
@@ -102,11 +107,14 @@ def _row(source: EventFile, text: bytes | None, event: dict[str, Any] | None, is
 
 
 def topic_of(event: dict[str, Any]) -> str | None:
-    """The topic that takes events with these fields."""
-    for field, topic in (("user_id", CLICKS), ("readings", TELEMETRY), ("kind", MAINTENANCE), ("item_id", ITEMS)):
-        if field in event:
-            return topic
-    return None
+    """The topic whose event has most of these fields, and lacks fewest; none where no field is any event's."""
+
+    def likeness(topic: str) -> tuple[int, int]:
+        there = len(REQUIRED[topic] & event.keys())
+        return 2 * there - len(REQUIRED[topic]), there
+
+    best = max(REQUIRED, key=likeness)
+    return best if likeness(best)[1] else None
 
 
 def _parsed(text: bytes, *, is_strict: bool) -> dict[str, Any]:
@@ -132,12 +140,6 @@ def _lenient_time(value: object) -> float:
         return datetime.fromisoformat(str(value)).timestamp()
     except ValueError:
         return 0.0
-
-
-def _problem(error: Exception) -> str:
-    if isinstance(error, ValidationError):
-        return text_of(error)
-    return str(error)
 
 
 def _json_lines(file: Path, report: Report) -> Iterator[tuple[int, bytes, None]]:

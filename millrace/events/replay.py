@@ -28,7 +28,7 @@ from streams.kafka import EventProducer, answering, partition_counts
 RUN_AGAIN = "See that it runs, then run the same command again: it goes on from there."
 IN_FLIGHT = 4000  # records queued but not acknowledged; deep enough to keep the sender busy
 SAVE_INTERVAL_S = 1.0
-PATIENCE_S = 0.002  # shorter waits are not worth a sleep
+LEAST_SLEEP_S = 0.002  # shorter waits are not worth a sleep
 STOP_S = 5.0
 TOLD_FIRST = (ITEMS, MAINTENANCE)  # their events are on the broker before the clicks and readings that follow are sent
 
@@ -127,7 +127,7 @@ class Replay:
             for row in rows:
                 first_s = first_s or row.time_s
                 wait_s = started + self.pace.due_s(self.sent, row.time_s - first_s) - time.monotonic()
-                if wait_s > PATIENCE_S:
+                if wait_s > LEAST_SLEEP_S:
                     await asyncio.sleep(wait_s)
                 with answering(self.settings, RUN_AGAIN):
                     if before in TOLD_FIRST and row.topic != before:

@@ -1,6 +1,6 @@
 """Which items for this user now: users' rows, the catalogue view, candidates, features, ranking.
 
-clicks ─► advance (users' rows) ─► Queries ─► candidates ─► features ─► Scorer ─► Rankings
+clicks ─► advance (users' rows) ─► Queries ─► evidence, gathering ─► candidates ─► features ─► Scorer ─► Rankings
 May import: schemas, models.registry, models.packs, the top of models. Its training is a room of its own.
 """
 

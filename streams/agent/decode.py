@@ -99,7 +99,8 @@ def _most_future(topic: str, settings: Settings) -> tuple[float, str]:
 
 
 def describe(error: ValidationError) -> str:
-    """The faults of an event in one line, each with the path to its field: `... - at readings.s3`."""
+    """The faults of an event in one line, each with the path to its field: `... - at readings.s3`, as dead letters have
+    always said it, and people search for it."""
     faults = faults_of(error)
     texts = [
         f"{fault.message} - at {fault.path[:MOST_CHARS]}" if fault.path else fault.message

@@ -1,4 +1,4 @@
-"""How Millrace reaches the broker: clients, topics, and the ways to read them.
+"""How Millrace reaches the broker, and waits for it: clients, topics, ways to read, patience.
 
 Settings ─► client_options ─► consumers, producers, admin clients that wait and tell
 May import: schemas, streams.metrics.

@@ -161,7 +161,7 @@ async def _create(admin: AIOKafkaAdminClient, settings: Settings, topics: Sequen
             f"MILLRACE_KAFKA_REPLICATION={settings.kafka_replication} needs as many brokers, and the user of "
             "MILLRACE_KAFKA_SASL_USERNAME must be allowed to create topics.",
         )
-    async for late in _patiently("ready"):
+    async for late in _until_all_are("ready"):
         late.extend(topic["topic"] for topic in await admin.describe_topics(names) if not _has_leaders(topic))
     made = {name for name, code, *_ in answer.topic_errors if not code}
     return [
@@ -176,7 +176,7 @@ def _has_leaders(topic: dict[str, Any]) -> bool:
     return not topic["error_code"] and all(partition["leader"] >= 0 for partition in topic["partitions"])
 
 
-async def _patiently(what: str) -> AsyncIterator[list[str]]:
+async def _until_all_are(what: str) -> AsyncIterator[list[str]]:
     """What was asked for is known to a broker a moment later: again and again, until no topic is added to the list.
 
     Raises:

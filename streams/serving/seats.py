@@ -114,7 +114,8 @@ class RankerSeat:
         assert self._placed is not None
         return self._placed[0]
 
-    def served(self) -> tuple[Recommender, CatalogueView]:
+    def now(self) -> tuple[Recommender, CatalogueView]:
+        """What serves at this moment."""
         served = self.handler.served
         return served.recommender, served.view
 

@@ -17,7 +17,7 @@ import structlog
 from aiokafka import TopicPartition
 from mode import Service
 
-from schemas import OUTPUTS, MillraceError, OutputEvent, Settings
+from schemas import OUTPUTS, MillraceError, OutputEvent, Settings, text_of
 from storage import RefusedError, Removal, Span, Store, in_thread
 from streams.kafka import ConsumerRecord
 from streams.metrics import SINK_EVENTS, SINK_SKIPPED, SINK_WRITING
@@ -90,7 +90,7 @@ class Writer:
             try:
                 event = _removal(topic, record) if record.value is None else validate(record.value, extra="ignore")
             except ValueError as error:  # pydantic's ValidationError is one
-                bad.append((record, str(error)))
+                bad.append((record, text_of(error)))
             decoded.append((record, event))
         if bad:
             self._skip(tp, bad, "unreadable")
