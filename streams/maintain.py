@@ -85,7 +85,7 @@ class Maintain:
 
     name = "maintain"
     topics = (TELEMETRY, MAINTENANCE)
-    log = MAINTENANCE
+    log_topic = MAINTENANCE
     outputs = (SCORES, ALERTS)
     changelog = MAINTAIN_STATE
 

@@ -75,7 +75,7 @@ class Recommend:
 
     name = "recommend"
     topics = (CLICKS, ITEMS)
-    log = None
+    log_topic = None
     outputs = (RECOMMENDATIONS,)
     changelog = RECOMMEND_STATE
 

@@ -6,16 +6,16 @@ May import: schemas, models.kernel. No library that trains.
 
 from models.packs.anatomy import anatomy_of
 from models.packs.golden import check_golden, pack_entries
-from models.packs.pack import LINKS, RESTORE, PackHeader, changed, pack_sha256, read_pack, write_pack
+from models.packs.pack import LINKS, RESTORE_IT, PackHeader, changed_error, pack_sha256, read_pack, write_pack
 from models.packs.scorer import Scorer
 
 __all__ = [
     "LINKS",
-    "RESTORE",
+    "RESTORE_IT",
     "PackHeader",
     "Scorer",
     "anatomy_of",
-    "changed",
+    "changed_error",
     "check_golden",
     "pack_entries",
     "pack_sha256",

@@ -26,7 +26,7 @@ MAGIC = b"MILLPACK"
 FORMAT, READ_FORMATS = 2, (1, 2)
 ALIGNMENT = 8
 DIGEST_BYTES = 32
-RESTORE = "Restore the folder from a copy, train again, or move the alias with `millrace models rollback`."
+RESTORE_IT = "Restore the folder from a copy, train again, or move the alias with `millrace models rollback`."
 LINKS = ("identity", "sigmoid", "exponential", "softmax", "log1p_exp", "signed_square")
 
 # Name and type of each array, for those who use them; the order is that of `enum ArrayName` in kernel/forest.h.
@@ -151,11 +151,11 @@ def read_pack(blob: bytes, source: str = "the pack") -> tuple[PackHeader, dict[s
     return header, _arrays_of(header, memoryview(blob)[start + length : -DIGEST_BYTES], source)
 
 
-def changed(source: str, found: str, expected: str) -> ModelError:
+def changed_error(source: str, found: str, expected: str) -> ModelError:
     """The error for a file of a model folder whose SHA-256 is not the one that was written down."""
     return ModelError(
         f"{source} was changed or damaged: its SHA-256 is {found}, it should be {expected}. The model was refused.",
-        RESTORE,
+        RESTORE_IT,
     )
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from models.kernel import EVALUATORS, Forest
-from models.packs.pack import ARRAYS, LINKS, RESTORE, PackHeader, malformed, read_pack
+from models.packs.pack import ARRAYS, LINKS, RESTORE_IT, PackHeader, malformed, read_pack
 from schemas import ModelError
 
 EVALUATOR_VARIABLE = "MILLRACE_EVALUATOR"
@@ -52,7 +52,7 @@ class Scorer:
         try:
             blob = source if isinstance(source, bytes) else source.read_bytes()
         except OSError as error:
-            raise ModelError(f"{place} cannot be read: {error.strerror}.", RESTORE) from error
+            raise ModelError(f"{place} cannot be read: {error.strerror}.", RESTORE_IT) from error
         return cls.build(*read_pack(blob, place), crossover, evaluator, place)
 
     @classmethod

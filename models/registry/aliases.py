@@ -22,7 +22,7 @@ from schemas import Alias, Aliases, AliasRecord, ModelError, text_of
 
 ALIASES, LOCK = "aliases.json", ".aliases.lock"
 KEPT_HISTORY = 20
-FUTURE = timedelta(minutes=5)  # clocks of the machines that promote and serve may differ by this
+CLOCK_TOLERANCE = timedelta(minutes=5)  # clocks of the machines that promote and serve may differ by this
 STEP = timedelta(microseconds=1)
 Changes = Mapping[str, Mapping[Alias, datetime]]  # model -> alias -> when it was pointed anew
 
@@ -63,17 +63,17 @@ def decided_now(changed_at: Changes, name: str, alias: Alias, version: str | Non
     """A change of an alias that is newer than the one that is known, though its clock was ahead by some."""
     now = datetime.now(UTC)
     known = changed_at.get(name, {}).get(alias)
-    at = known + STEP if known is not None and now <= known <= now + FUTURE else now
+    at = known + STEP if known is not None and now <= known <= now + CLOCK_TOLERANCE else now
     return AliasRecord(name=name, alias=alias, version=version, changed_at=at)
 
 
 def is_older(record: AliasRecord, known: datetime | None) -> bool:
     """Whether a newer change than this one is known.
 
-    A time that no worker would take (`FUTURE`) counts for nothing: it came from the clock of this machine, which was
-    wrong then or is now, and would stand above all that people decide.
+    A time that no worker would take (`CLOCK_TOLERANCE`) counts for nothing: it came from the clock of this machine,
+    which was wrong then or is now, and would stand above all that people decide.
     """
-    return known is not None and record.changed_at < known <= datetime.now(UTC) + FUTURE
+    return known is not None and record.changed_at < known <= datetime.now(UTC) + CLOCK_TOLERANCE
 
 
 def read_aliases(folder: Path) -> Aliases:

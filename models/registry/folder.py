@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pydantic import ValidationError
 
 from models.files import exchange, replace_file, sync_folder, unmixed, write_file
-from models.packs import RESTORE, changed, pack_sha256
+from models.packs import RESTORE_IT, changed_error, pack_sha256
 from models.registry import first_format
 from models.registry.signing import SUMS_PURPOSE, Trust, key_of, sign, with_signature
 from schemas import Manifest, ModelError, text_of
@@ -86,15 +86,17 @@ class Publication:
         """
         wanted = {MANIFEST, CARD, *(pack.file for pack in self.manifest.packs.values())}
         if self.files.keys() != wanted:
-            raise ModelError(f"{place} has the files {sorted(self.files)} instead of {sorted(wanted)}.", RESTORE)
+            raise ModelError(f"{place} has the files {sorted(self.files)} instead of {sorted(wanted)}.", RESTORE_IT)
         found = {file: pack_sha256(content) for file, content in self.files.items()}
         listed = parse_sums(self.sums)
         told = [*listed.items(), *((pack.file, pack.sha256) for pack in self.manifest.packs.values())]
         for file, expected in told:
             if found.get(file) != expected:
-                raise changed(f"{place}/{file}", found.get(file, "none"), expected)
+                raise changed_error(f"{place}/{file}", found.get(file, "none"), expected)
         if self.sums != sums_of(found):
-            raise ModelError(f"{place}/{SUMS} does not list {sorted(wanted)}, sorted; the model was refused.", RESTORE)
+            raise ModelError(
+                f"{place}/{SUMS} does not list {sorted(wanted)}, sorted; the model was refused.", RESTORE_IT
+            )
 
     def check_signature(self, trust: Trust) -> bool:
         """Whether a trusted key has signed it; False: none has, and none need have.
@@ -281,10 +283,10 @@ def _read_head(folder: Path) -> tuple[Manifest, bytes, bytes]:
             "`millrace models list` shows the models and their versions.",
         ) from error
     except OSError as error:
-        raise ModelError(f"{folder} cannot be read: {error}.", RESTORE) from error
+        raise ModelError(f"{folder} cannot be read: {error}.", RESTORE_IT) from error
     found, expected = pack_sha256(document), parse_sums(sums).get(MANIFEST, "none")
     if found != expected and not first_format.is_listed(MANIFEST, document, sums):
-        raise changed(str(path), found, expected)
+        raise changed_error(str(path), found, expected)
     return parse_manifest(document, str(path)), document, sums
 
 
@@ -292,4 +294,4 @@ def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise ModelError(f"{path} cannot be read: {error.strerror}.", RESTORE) from error
+        raise ModelError(f"{path} cannot be read: {error.strerror}.", RESTORE_IT) from error

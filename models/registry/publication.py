@@ -16,12 +16,14 @@ from models.registry import first_format
 from models.registry.folder import CARD, MANIFEST, Publication, parse_manifest, publication_of_files
 from schemas import CHUNK_BYTES, ChunkKey, ModelError, VersionKey, VersionRecord, key_text, text_of
 
-UPDATE = "If whoever published it has a newer Millrace than this one, update this one; otherwise publish it again."
+UPDATE_MILLRACE = (
+    "If whoever published it has a newer Millrace than this one, update this one; otherwise publish it again."
+)
 MOST_WAITING_BYTES = 256 << 20  # of chunks whose version has not come: its publisher died, or it is not a publisher
 _RECORD: TypeAdapter[VersionRecord | first_format.FirstVersionRecord] = TypeAdapter(
     Annotated[VersionRecord | first_format.FirstVersionRecord, Field(discriminator="format")]
 )
-AGAIN = "Publish it again: `millrace models publish` writes chunks before the version."
+PUBLISH_AGAIN = "Publish it again: `millrace models publish` writes chunks before the version."
 
 
 def records_of(publication: Publication) -> Iterator[tuple[str, bytes]]:
@@ -77,18 +79,18 @@ class Assembler:
         try:
             record = _RECORD.validate_json(value)
         except ValidationError as error:
-            raise ModelError(f"{what} cannot be read from the topic: {text_of(error)}.", UPDATE) from error
+            raise ModelError(f"{what} cannot be read from the topic: {text_of(error)}.", UPDATE_MILLRACE) from error
         packs = {}
         for role, count in record.chunks.items():
             parts = [own.get(ChunkKey(*key, role, number)) for number in range(count)]
             missing = [number for number, part in enumerate(parts) if part is None]
             if missing:
-                raise ModelError(f"{what}: chunk {missing[0]} of {count} of its pack {role} is missing.", AGAIN)
+                raise ModelError(f"{what}: chunk {missing[0]} of {count} of its pack {role} is missing.", PUBLISH_AGAIN)
             packs[role] = b"".join(part for part in parts if part is not None)
         publication = _joined(record, packs, what)
         manifest = publication.manifest
         if (manifest.name, manifest.version) != key:
-            raise ModelError(f"{what} has the manifest of {manifest.name} {manifest.version}.", AGAIN)
+            raise ModelError(f"{what} has the manifest of {manifest.name} {manifest.version}.", PUBLISH_AGAIN)
         publication.verify(what)
         return publication
 
@@ -106,7 +108,9 @@ def _joined(
     """
     manifest = parse_manifest(record.manifest.encode(), f"The manifest of {what}")
     if packs.keys() != manifest.packs.keys():
-        raise ModelError(f"{what} came with packs {sorted(packs)}, its manifest names {sorted(manifest.packs)}.", AGAIN)
+        raise ModelError(
+            f"{what} came with packs {sorted(packs)}, its manifest names {sorted(manifest.packs)}.", PUBLISH_AGAIN
+        )
     files = {manifest.packs[role].file: blob for role, blob in packs.items()}
     files |= {MANIFEST: record.manifest.encode(), CARD: record.card.encode()}
     if isinstance(record, VersionRecord):

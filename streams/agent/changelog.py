@@ -56,7 +56,7 @@ class Changelog:
     def __init__(self, settings: Settings, handler: Handler) -> None:
         self.group = group_name(settings, handler.name)
         self.topics = [topic_name(settings, topic) for topic in handler.topics]
-        self.log_topic = topic_name(settings, handler.log) if handler.log else None
+        self.log_topic = topic_name(settings, handler.log_topic) if handler.log_topic else None
         self.outputs = [topic_name(settings, topic) for topic in handler.outputs]
         self.topic = topic_name(settings, handler.changelog)
         self._settings, self._handler = settings, handler

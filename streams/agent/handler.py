@@ -54,7 +54,7 @@ class Handler(Protocol):
     def topics(self) -> tuple[str, ...]: ...
 
     @property
-    def log(self) -> str | None:
+    def log_topic(self) -> str | None:
         """That of the topics whose records are placed among those of the first one by the event time of their key."""
 
     @property
@@ -68,7 +68,7 @@ class Handler(Protocol):
         """The tables of a partition, by name. Saved rows of a table that is not among them stay as they are."""
 
     def event_time(self, record: ConsumerRecord) -> float | None:
-        """Epoch seconds, none when the record is no event. Only asked where there is a `log`."""
+        """Epoch seconds, none when the record is no event. Only asked where there is a `log_topic`."""
 
     def handle(self, state: PartitionState, records: Sequence[ConsumerRecord]) -> Outcome:
         """Apply the records, which come from all topics of this partition, each topic in the order of offsets.

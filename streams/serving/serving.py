@@ -16,7 +16,7 @@ from typing import Protocol
 
 import structlog
 
-from models.registry import FUTURE, Model, ModelStore, Publication, Trust, described, is_older, remember
+from models.registry import CLOCK_TOLERANCE, Model, ModelStore, Publication, Trust, described, is_older, remember
 from schemas import Alias, AliasRecord, Comparison, ModelError, Refusal, Running, rfc3339
 from streams.agent import Runtime
 from streams.metrics import MODEL, REFUSED
@@ -116,7 +116,7 @@ class Serving:
         above all that people decide until then. What may not is told."""
         try:
             self._trust.check_alias(record)
-            if record.changed_at > datetime.now(UTC) + FUTURE:
+            if record.changed_at > datetime.now(UTC) + CLOCK_TOLERANCE:
                 raise _from_the_future(record)
         except ModelError as error:
             self.refuse_change(record.name, record.alias, record.version, error)
@@ -167,7 +167,7 @@ class Serving:
     def _pass_over(self, record: AliasRecord, known: datetime) -> None:
         """Refuses what was decided just now by a clock that is behind: someone waits for it. Otherwise it is an old
         record that is read again."""
-        if record.changed_at > datetime.now(UTC) - FUTURE:
+        if record.changed_at > datetime.now(UTC) - CLOCK_TOLERANCE:
             self.refuse_change(record.name, record.alias, record.version, _from_the_past(record, known))
         else:
             log.warning("an older change of an alias is passed over", change=described(record), newest=rfc3339(known))
@@ -233,7 +233,8 @@ class Serving:
 
 def _from_the_future(record: AliasRecord) -> ModelError:
     return ModelError(
-        f"{described(record)} is not followed: more than {FUTURE.seconds // 60} minutes ahead of the clock here.",
+        f"{described(record)} is not followed: more than {CLOCK_TOLERANCE.seconds // 60} minutes ahead of the clock "
+        "here.",
         "Set the clock of the machine that promoted it, or of this one, and promote the version again.",
     )
 

@@ -13,7 +13,7 @@ from typing import Any, get_args
 import structlog
 from pydantic import ValidationError
 
-from models.registry import AGAIN, UPDATE, Assembler, Publication, records_of
+from models.registry import PUBLISH_AGAIN, UPDATE_MILLRACE, Assembler, Publication, records_of
 from schemas import (
     MODELS,
     Alias,
@@ -160,7 +160,7 @@ def _read_alias(key: AliasKey, value: bytes) -> AliasRecord:
     try:
         record = AliasRecord.model_validate_json(value)
     except ValidationError as error:
-        raise ModelError(f"{what}: its record cannot be read: {text_of(error)}.", UPDATE) from error
+        raise ModelError(f"{what}: its record cannot be read: {text_of(error)}.", UPDATE_MILLRACE) from error
     if (record.name, record.alias) != key:
-        raise ModelError(f"{what}: under its key lies the {record.alias} of {record.name}.", AGAIN)
+        raise ModelError(f"{what}: under its key lies the {record.alias} of {record.name}.", PUBLISH_AGAIN)
     return record

@@ -44,7 +44,7 @@ class Trivial:
     outputs: tuple[str, ...] = (OUTPUT_TOPIC,)
 
     @property
-    def log(self) -> str | None:
+    def log_topic(self) -> str | None:
         return self.topics[1] if len(self.topics) > 1 else None
 
     def event_time(self, record: Any) -> float | None:
