@@ -24,8 +24,11 @@ hypothesis.settings.load_profile("shared machines")
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if "kafka" in getattr(item, "fixturenames", ()):
+        fixtures = getattr(item, "fixturenames", ())
+        if "kafka" in fixtures:
             item.add_marker(pytest.mark.kafka)
+        if "postgres" in fixtures:  # a server of seconds
+            item.add_marker(pytest.mark.long)
 
 
 @pytest.fixture(scope="session")

@@ -57,9 +57,9 @@ def sqlite_url(migrated_sqlite: Path, tmp_path: Path) -> str:
     return f"sqlite:///{shutil.copy(migrated_sqlite, tmp_path / 'test.db')}"
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.long)])
 def database_url(request: pytest.FixtureRequest) -> str:
-    """The test runs on both."""
+    """The test runs on both; in `make quick` on SQLite only."""
     url: str = request.getfixturevalue(f"{request.param}_url")
     return url
 
