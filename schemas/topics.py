@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
 
 from schemas.base import InputEvent, OutputEvent
 from schemas.inputs import Click, Item, Maintenance, Telemetry
@@ -30,15 +29,14 @@ DAY_MS = 24 * 3600 * 1000
 class Topic:
     """One topic as it should be.
 
-    `key` is the field of the event that is the record's key, or else what the keys are. Inputs are what producers push,
-    outputs what Millrace tells the world, both with the event that their values are; own ones are for Millrace alone.
-    `partitions` 0 means `MILLRACE_PARTITIONS`; `config` goes to the broker.
+    `key` is the field of the event that is the record's key, or else what the keys are. `event` says what the values
+    are, and by its kind whether producers push them or Millrace tells them to the world; without one the topic is for
+    Millrace alone. `partitions` 0 means `MILLRACE_PARTITIONS`; `config` goes to the broker.
     """
 
     name: str
     key: str
     purpose: str
-    direction: Literal["input", "output", "own"] = "own"
     event: type[InputEvent] | type[OutputEvent] | None = None
     partitions: int = 0
     config: dict[str, str] = field(default_factory=dict)
@@ -60,7 +58,7 @@ _STATE = {**_COMPACT, "segment.ms": "600000", "min.cleanable.dirty.ratio": "0.3"
 
 
 def _input(name: str, event: type[InputEvent], key: str, purpose: str, clean_up: dict[str, str]) -> Topic:
-    return Topic(name, key, purpose, "input", event, config=clean_up | _INPUT)
+    return Topic(name, key, purpose, event, config=clean_up | _INPUT)
 
 
 _ROWS = (
@@ -72,7 +70,6 @@ _ROWS = (
         RECOMMENDATIONS,
         "user_id",
         "the items for a user, after each click",
-        "output",
         Recommendation,
         config={"cleanup.policy": "compact,delete", "retention.ms": str(7 * DAY_MS)} | _SEEN,
     ),
@@ -80,24 +77,20 @@ _ROWS = (
         SCORES,
         "asset_id",
         "remaining life or failure probability, after each reading",
-        "output",
         Score,
         config=_delete(7),
     ),
-    Topic(ALERTS, "asset_id", "one record a transition of an alert", "output", Alert, config=_delete(30)),
+    Topic(ALERTS, "asset_id", "one record a transition of an alert", Alert, config=_delete(30)),
     Topic(
         CATALOGUE,
         "list/trending or item/ID",
         "what is trending, what is similar",
-        "output",
         CatalogueEntry,
         partitions=1,
         config=_COMPACT | _SEEN,
     ),
     Topic(MODELS, "version, chunk or alias", "manifests and packs", partitions=1, config=_COMPACT | _LARGE),
-    Topic(
-        WORKERS, "worker", "what each edge worker runs", "output", WorkerStatus, partitions=1, config=_COMPACT | _SEEN
-    ),
+    Topic(WORKERS, "worker", "what each edge worker runs", WorkerStatus, partitions=1, config=_COMPACT | _SEEN),
     Topic(
         FEED,
         "none",
@@ -114,7 +107,7 @@ INPUTS: Mapping[str, type[InputEvent]] = {
 OUTPUTS: Mapping[str, type[OutputEvent]] = {
     row.name: row.event for row in _ROWS if row.event is not None and issubclass(row.event, OutputEvent)
 }
-KEY_FIELDS: Mapping[str, str] = {row.name: row.key for row in _ROWS if row.direction == "input"}
+KEY_FIELDS: Mapping[str, str] = {row.name: row.key for row in _ROWS if row.name in INPUTS}
 
 
 def dead_letters_of(topic: str) -> str:

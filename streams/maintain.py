@@ -28,7 +28,7 @@ from models.maintenance import (
     EventBatch,
 )
 from models.stages import enter
-from schemas import ALERTS, MAINTAIN_STATE, MAINTENANCE, SCORES, TELEMETRY, InputEvent, Maintenance, Settings, Telemetry
+from schemas import ALERTS, MAINTAIN_STATE, MAINTENANCE, SCORES, TELEMETRY, Settings, Telemetry
 from streams.agent import (
     DeadLetter,
     Layout,
@@ -45,7 +45,6 @@ from streams.kafka import ConsumerRecord
 from streams.metrics import BESIDE, SKIPPED
 
 log = structlog.get_logger(__name__)
-EVENTS: Mapping[str, type[InputEvent]] = {TELEMETRY: Telemetry, MAINTENANCE: Maintenance}
 Decoded = tuple[ConsumerRecord, AssetEvent]
 
 
@@ -102,11 +101,11 @@ class Maintain:
         return tables
 
     def event_time(self, record: ConsumerRecord) -> float | None:
-        (event,), _ = decode_topics([record], EVENTS, self._settings)
+        (event,), _ = decode_topics([record], self.topics, self._settings)
         return None if event is None else float(event.event_time.timestamp())
 
     def handle(self, state: PartitionState, records: Sequence[ConsumerRecord]) -> Outcome:
-        events, dead = decode_topics(records, EVENTS, self._settings)
+        events, dead = decode_topics(records, self.topics, self._settings)
         outcome = Outcome(dead=dead)
         by_class: dict[str, list[Decoded]] = defaultdict(list)
         for record, event in zip(records, events, strict=True):

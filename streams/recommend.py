@@ -90,7 +90,7 @@ class Recommend:
         return {USERS: Layout(USER, USER_LAYOUT, USER_BOUNDS, EARLIER_USERS), RECENT: RECENT_LAYOUT}
 
     def handle(self, state: PartitionState, records: Sequence[ConsumerRecord]) -> Outcome:
-        events, dead = decode_topics(records, {CLICKS: Click, ITEMS: Item}, self._settings)
+        events, dead = decode_topics(records, self.topics, self._settings)
         enter("state")
         outcome = Outcome(dead=dead)
         events = [e and at_arrival(e, record) for e, record in zip(events, records, strict=True)]

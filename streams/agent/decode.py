@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from schemas import EARLIEST, KEY_FIELDS, LATEST, TOPICS, InputEvent, Settings, faults_of, topic_name
+from schemas import EARLIEST, INPUTS, KEY_FIELDS, LATEST, TOPICS, InputEvent, Settings, faults_of, topic_name
 from streams.agent.handler import DeadLetter
 from streams.kafka import ConsumerRecord
 from streams.metrics import UNKNOWN_FIELDS
@@ -117,19 +117,19 @@ def _takes_tombstones(topic: str) -> bool:
 
 
 def decode_topics(
-    records: Sequence[ConsumerRecord], event_types: Mapping[str, type[InputEvent]], settings: Settings
+    records: Sequence[ConsumerRecord], topics: Iterable[str], settings: Settings
 ) -> tuple[list[Any], list[DeadLetter]]:
     """Events of the records, none where a record is dead or removes its key, and the dead letters.
 
     Args:
-        event_types: by the topic's name in the contract.
+        topics: input topics, by their names in the contract.
     """
     events: list[Any] = [None] * len(records)
     dead: list[DeadLetter] = []
-    for topic, event_type in event_types.items():
+    for topic in topics:
         name = topic_name(settings, topic)
         places = [place for place, record in enumerate(records) if record.topic == name]
-        decoded, letters = decode_records([records[place] for place in places], event_type, settings)
+        decoded, letters = decode_records([records[place] for place in places], INPUTS[topic], settings)
         dead += letters
         for place, event in zip(places, decoded, strict=True):
             if event is None:

@@ -37,21 +37,17 @@ def patiently(
     """
     failures = 0
 
-    def may_pass(error: Exception) -> bool:
+    def pause_after(error: Exception) -> float | bool:
         nonlocal failures
         if not isinstance(error, passing):
             return False
         failures += 1
-        tell(error, pause_s(failures, first_pause_s, most_pause_s))
-        return True
+        in_s = pause_s(failures, first_pause_s, most_pause_s)
+        tell(error, in_s)
+        return in_s
 
     attempts: AsyncIterator[AbstractContextManager[Any]] = stamina.retry_context(
-        on=may_pass,
-        attempts=None,
-        timeout=None,
-        wait_initial=first_pause_s,
-        wait_max=most_pause_s,
-        wait_jitter=0.0,
+        on=pause_after, attempts=None, timeout=None
     ).__aiter__()
     return attempts
 
