@@ -9,7 +9,6 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import datetime
-from functools import cached_property
 
 from models.maintenance import AssetModel
 from models.recommender import CatalogueView, Recommender
@@ -94,25 +93,33 @@ class RankerSeat:
 
     def __init__(self, settings: Settings, profile: RecommenderProfile, start: StartService) -> None:
         self._settings, self._default, self._start = settings, profile, start
-        self._placed: tuple[FeedReader, ServedRanker] | None = None
+        self._reader: FeedReader | None = None
+        self._handler: Recommend | None = None
         self._challenger: tuple[Recommender, ModelRef] | None = None
         self._ending: asyncio.Future[None] | None = None
 
-    @cached_property
+    @property
     def handler(self) -> Recommend:
         """With the hand-weighted list while no champion was placed."""
-        if self._placed is None:
+        if self._handler is None:
             recommender = Recommender(None, self._default)
             recommender.warm()
             reference = ModelRef(name=RECOMMENDER, version=f"profile-{self._default.name}")
-            self._placed = self._with_a_view(recommender, reference)
-        return Recommend(self._settings, self._placed[1])
+            return self._serve(*self._with_a_view(recommender, reference))
+        return self._handler
 
     @property
     def reader(self) -> FeedReader:
         """Keeps the view that serves."""
-        assert self._placed is not None
-        return self._placed[0]
+        assert self._reader is not None
+        return self._reader
+
+    def _serve(self, reader: FeedReader, served: ServedRanker) -> Recommend:
+        self._reader = reader
+        if self._handler is None:
+            self._handler = Recommend(self._settings, served)
+        self._handler.served = served
+        return self._handler
 
     def now(self) -> tuple[Recommender, CatalogueView]:
         """What serves at this moment."""
@@ -126,8 +133,7 @@ class RankerSeat:
     def place(self, model: Model, alias: Alias, since: datetime) -> None:  # noqa: ARG002 - keeps no rows
         recommender, reference = self._load(model), _reference(model)
         if alias == "champion":
-            self._placed = self._with_a_view(recommender, reference)
-            self.handler.served = self._placed[1]
+            self._serve(*self._with_a_view(recommender, reference))
         else:
             self._check_challenger(recommender, reference)
             self._become_challenger(recommender, reference)
@@ -172,7 +178,7 @@ class RankerSeat:
             self._ending = asyncio.ensure_future(self.reader.stop())
         if self._challenger is not None and self._challenger[0].profile == served.recommender.profile:
             served = served.against(*self._challenger)
-        self._placed, self.handler.served = (reader, served), served
+        self._serve(reader, served)
 
     def remove(self, name: str, alias: Alias) -> Change:  # noqa: ARG002 - only challengers are removed
         def end_challenge(states: list[PartitionState]) -> None:  # noqa: ARG001
