@@ -47,10 +47,12 @@ class Feed:
 async def reading(settings: Settings) -> AsyncIterator[FeedReader]:
     """A reader that has caught up, as a worker starts it; it leaves a snapshot at its end."""
     reader = FeedReader(settings, PROFILE)
+    view = reader.view
     await reader.start()
     try:
         await asyncio.wait_for(reader.caught_up(), DEADLINE_S)
         yield reader
+        assert reader.view is view, "handlers hold the view, not the reader"
     finally:
         await reader.stop()
 
