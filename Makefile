@@ -27,8 +27,8 @@ test quick: export PYTHONDONTWRITEBYTECODE = # or each run, and each process in 
 test: lint ## lint, and all tests, with a real Kafka and a real PostgreSQL
 	$(BIN)/python -m pytest
 
-quick: setup ## the tests of a minute: no Kafka, none of the long ones
-	$(BIN)/python -m pytest -m "not kafka and not long"
+quick: setup ## the tests of a minute: no Kafka, none of the long ones, few examples of each property
+	$(BIN)/python -m pytest -m "not kafka and not long" --hypothesis-profile quick --numprocesses 2
 
 coverage: setup ## which lines the quick tests reach; kernels are compiled and count as not reached
 	$(BIN)/coverage run -m pytest -q -m "not kafka and not long" && $(BIN)/coverage report

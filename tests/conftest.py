@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 use_kernel_cache()  # before any test imports numba
 hypothesis.settings.register_profile("shared machines", deadline=None)
+hypothesis.settings.register_profile("quick", deadline=None, max_examples=20)  # what `make quick` asks for
 hypothesis.settings.load_profile("shared machines")
 
 

@@ -10,6 +10,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -33,9 +34,19 @@ ROOMS = {name for name, file in MODULES.items() if file.name == "__init__.py" an
 USERS = [file for folder in (*HOUSE, "benchmarks", "tests/support") for file in sorted((ROOT / folder).rglob("*.py"))]
 
 
-def imported(file: Path) -> Iterator[tuple[int, str]]:
+@cache
+def tree(file: Path) -> ast.Module:
+    return ast.parse(file.read_text())
+
+
+@cache
+def imported(file: Path) -> tuple[tuple[int, str], ...]:
     """Line and module of each import, those inside functions too; of `from room import module` the module."""
-    for node in ast.walk(ast.parse(file.read_text())):
+    return tuple(_imported(file))
+
+
+def _imported(file: Path) -> Iterator[tuple[int, str]]:
+    for node in ast.walk(tree(file)):
         if isinstance(node, ast.Import):
             yield from ((node.lineno, alias.name) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -48,6 +59,7 @@ def imported(file: Path) -> Iterator[tuple[int, str]]:
                 yield node.lineno, whole if is_module else node.module
 
 
+@cache
 def has_name(door: Path | None, name: str) -> bool:
     return door is not None and f'"{name}"' in door.read_text()
 
@@ -104,7 +116,7 @@ def test_rooms_are_imported_by_name() -> None:
     found = [
         f"{file.relative_to(ROOT)}:{node.lineno}"
         for file in USERS
-        for node in ast.walk(ast.parse(file.read_text()))
+        for node in ast.walk(tree(file))
         if isinstance(node, ast.Import)
         for alias in node.names
         if alias.name in ROOMS and "." in alias.name
@@ -135,6 +147,7 @@ def test_what_serves_does_not_import_its_training(room: str) -> None:
             assert not [module for _, module in imported(file) if ".training" in module or "compiler" in module]
 
 
+@pytest.mark.long
 def test_an_edge_worker_loads_no_library_that_trains() -> None:
     """The role as `millrace worker` builds it, in a process of its own."""
     code = (
@@ -148,7 +161,7 @@ def test_an_edge_worker_loads_no_library_that_trains() -> None:
 @pytest.mark.parametrize("room", sorted(ROOMS | set(HALLS)))
 def test_a_door_says_what_its_room_is_for(room: str) -> None:
     """What it is for; the flow; what it may import."""
-    text = ast.get_docstring(ast.parse(MODULES[room].read_text())) or ""
+    text = ast.get_docstring(tree(MODULES[room])) or ""
     assert "─►" in text
     assert "May import:" in text
 
@@ -167,7 +180,7 @@ WORDS = {  # what a door may say instead of names, as the modules that are meant
 
 def may_import(room: str) -> str:
     """What its door says."""
-    text = ast.get_docstring(ast.parse(MODULES[room].read_text())) or ""
+    text = ast.get_docstring(tree(MODULES[room])) or ""
     return re.split(r"[;:.](?:\s|$)", text.partition("May import: ")[2])[0].replace("\n", " ")
 
 

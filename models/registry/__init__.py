@@ -7,7 +7,7 @@ May import: schemas, models.packs, the top of models.
 from models.registry.aliases import CLOCK_TOLERANCE, is_older, remember
 from models.registry.folder import CARD, Publication, publication_of, read_folder
 from models.registry.migrate import Signer, migrate_folders
-from models.registry.publication import PUBLISH_AGAIN, UPDATE_MILLRACE, Assembler, records_of
+from models.registry.records import PUBLISH_AGAIN, UPDATE_MILLRACE, Assembler, records_of
 from models.registry.signing import Trust, described, generate_key, load_key, public_text, sign_alias
 from models.registry.store import Model, ModelStore
 

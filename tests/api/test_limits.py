@@ -117,6 +117,7 @@ def test_half_sent_requests_are_closed(
         assert _closed_after(connection, 8) < 7
 
 
+@pytest.mark.long
 def test_a_byte_now_and_then_does_not_keep_a_connection(
     shared_client: httpx2.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:

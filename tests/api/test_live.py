@@ -59,6 +59,7 @@ def test_transitions_as_they_happen(client: httpx2.Client, store: Store) -> None
             assert int(number) > 1
 
 
+@pytest.mark.long
 def test_a_client_that_comes_back_misses_nothing(client: httpx2.Client, store: Store) -> None:
     store.write([alert("a", n) for n in range(250)], [])
     first = _take(client, 120, last_event_id=0)
@@ -73,6 +74,7 @@ def test_a_wrong_last_event_id_is_named(shared_client: httpx2.Client, value: str
     assert [e["field"] for e in refused.json()["errors"]] == ["header.last-event-id"]
 
 
+@pytest.mark.long
 def test_heartbeats_life_and_number(sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("api.live.HEARTBEAT_S", 0.02)
     monkeypatch.setattr("api.live.LIFE_S", 0.2)

@@ -63,6 +63,7 @@ def test_lists_are_scored_by_the_next_click() -> None:
     assert (figures["hr_20"], figures["mrr_20"], figures["answered"]) == (0.5, 0.375, 0.75)
 
 
+@pytest.mark.long
 def test_diginetica_sessions_become_sessions(tmp_path: Path) -> None:
     with gzip.open(tmp_path / "train.jsonl.gz", "wt") as file:
         file.writelines(json.dumps(session) + "\n" for session in ([1, 2], [3, 4, 5]))

@@ -75,6 +75,7 @@ def test_of_a_clock_that_was_set_back_the_later_reading_stands(
     assert [s.value for s in found.latest_scores] == [5.0]
 
 
+@pytest.mark.long
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_the_latest_score_is_that_of_the_last_reading_whatever_is_repeated(store: Store, data: st.DataObject) -> None:

@@ -23,7 +23,7 @@ FAN = {"asset_class": "fan", "unit": "day"}
 WHEEL = {"kind": "failure_probability", "component": "wheel", "unit": "probability"}
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.long)])
 def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     if request.param == "sqlite":
         yield f"sqlite:///{tmp_path / 'old.db'}"

@@ -91,9 +91,8 @@ def shopping(clicks: int, users: int = 9, event: str = "e") -> list[Any]:
     ]
 
 
-@pytest.mark.parametrize(
-    "ahead_s", [0.4, *(pytest.param(ahead_s, marks=pytest.mark.long) for ahead_s in (30.0, 290.0))]
-)
+@pytest.mark.long
+@pytest.mark.parametrize("ahead_s", [0.4, 30.0, 290.0])
 @pytest.mark.parametrize("profile", ["shop", "portal"])
 def test_clocks_are_never_ahead_of_what_has_arrived(profile: str, ahead_s: float) -> None:
     page, right = Page(profile), Page(profile)
@@ -147,6 +146,7 @@ def test_removals_have_times_of_their_own_and_are_told_apart_from_not_available(
     assert page.view.arrays.items["is_removed"][:4].tolist() == [1, 1, 0, 1]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("users", [1, 9])
 @pytest.mark.parametrize("size", [1, 7, 100, 1000])
 def test_a_batch_that_is_sent_again_counts_once(users: int, size: int) -> None:
@@ -166,6 +166,7 @@ def test_the_same_event_id_of_two_users_is_two_clicks() -> None:
     assert page.view.clicks == 2
 
 
+@pytest.mark.long
 def test_what_is_remembered_does_not_depend_on_how_records_are_cut() -> None:
     rows = []
     records = [*shopping(700), *shopping(700)[300:]]

@@ -60,6 +60,7 @@ def test_a_jar_unlike_the_lock_is_refused(tmp_path: Path, small_lock: Path) -> N
     assert [file.name for file in (tmp_path / "jars").iterdir()] == [".lock"]
 
 
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # jgo leaves the 404 answer open
 def test_a_jar_that_does_not_exist_tells_the_ways_out(tmp_path: Path, small_lock: Path) -> None:
     small_lock.write_text(f"org.jspecify:jspecify:0.0.0-none {'0' * 64}\n")

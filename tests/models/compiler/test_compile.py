@@ -25,7 +25,8 @@ def compiled_case(seed: int, objective: str) -> tuple[Case, bytes]:
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES)
-@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.long) for seed in SEEDS[1:])])
+@pytest.mark.long
+@pytest.mark.parametrize("seed", SEEDS)
 def test_scores_are_the_booster_s_bit_for_bit(objective: str, seed: int) -> None:
     case, blob = compiled_case(seed, objective)
     forest = source_of(case.booster, objective).forest
@@ -70,6 +71,7 @@ def test_the_cases_reach_every_path() -> None:
     }
 
 
+@pytest.mark.long
 def test_categories_by_the_hundred() -> None:
     """Sets of more classes than a 64-bit word has bits."""
     rng = np.random.default_rng(5)
@@ -91,6 +93,7 @@ def test_categories_by_the_hundred() -> None:
 LONG_ROWS = [pytest.param(*wide, marks=pytest.mark.long) for wide in ((500, 256), (700, 512))]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("columns", "more_than"), [(60, 32), (120, 64), (250, 128), *LONG_ROWS])
 def test_rows_wider_than_a_register(columns: int, more_than: int) -> None:
     """Vector evaluators hold a row in 1, 2, 4 or 8 registers; beyond 512 columns they walk the trees."""

@@ -131,6 +131,7 @@ def test_what_tells_the_regime_is_remembered() -> None:
 VALUES = st.one_of(st.just(NAN), st.floats(-60, 60), st.sampled_from([-1e300, 1e300, 5.0]))
 
 
+@pytest.mark.long
 @settings(max_examples=300)
 @given(st.lists(VALUES, min_size=5, max_size=5), st.integers(0, 1))
 def test_z_of_what_is_said_and_believed(readings: list[float], regime: int) -> None:

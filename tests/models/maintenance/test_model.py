@@ -91,6 +91,7 @@ def test_served_feature_rows_equal_the_trained_ones_bit_for_bit(store: ModelStor
         assert served.tobytes() == trained.features.tobytes()
 
 
+@pytest.mark.long
 def test_decisions_do_not_depend_on_how_events_are_cut_into_batches(press: AssetModel) -> None:
     history = press_history(3, assets=4)
     whole, parts = Plant(press), Plant(press)
@@ -234,6 +235,7 @@ def test_evidence_names_what_moved_the_score(pump: AssetModel) -> None:
     assert pump.reason(made.transitions[0]) == "reached the advisory level"
 
 
+@pytest.mark.long
 def test_the_part_that_is_going_to_fail_is_told(press: AssetModel) -> None:
     history = press_history(2, assets=6)
     log = read_log(press.asset_class, [history])

@@ -189,6 +189,7 @@ def test_one_sensor_a_record_comes_to_what_whole_readings_come_to(pump: AssetMod
     assert parts.row["alert"].tolist() == whole.row["alert"].tolist()
 
 
+@pytest.mark.long
 @APART
 @given(st.integers(0, 2**32 - 1))
 def test_parts_in_any_order_and_number_and_cut_come_to_the_same_state(pump: AssetModel, seed: int) -> None:

@@ -23,6 +23,7 @@ def blob() -> bytes:
     return compile_forest(booster, "wear", rows)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("objective", OBJECTIVES[::4])
 def test_golden_rows_are_those_of_the_pack(objective: str) -> None:
     case = random_case(3, objective)

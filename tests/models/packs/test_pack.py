@@ -202,6 +202,7 @@ def packs() -> list[bytes]:
     return sources()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("mutate", MUTATIONS, ids=lambda mutate: mutate.__name__)
 def test_a_changed_pack_is_refused_or_scores_the_same_on_all_paths(packs: list[bytes], mutate) -> None:
     """A sample; `python -m tests.models.packs.pack_fuzz 20000` runs many, under limits of memory and time."""
@@ -247,6 +248,7 @@ def test_a_file_that_is_replaced_or_cut_while_it_is_loaded_is_refused_or_whole(b
     assert Scorer.load(path, 8).score_one(row) == expected
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("shape", ["chain", "one leaf", "alternating"])
 def test_trees_of_any_shape_load_in_a_moment(blob: bytes, shape: str) -> None:
     """A pack can hold trees that no training would make. What is derived from them grows with the pack, no faster."""

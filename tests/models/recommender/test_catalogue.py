@@ -70,6 +70,7 @@ def test_decayed_popularity_is_the_sum_over_clicks() -> None:
         assert view.arrays.popularity[view.row_of("item-3-4"), column] == pytest.approx(expected, rel=1e-4)
 
 
+@pytest.mark.long
 def test_a_snapshot_continued_equals_a_view_rebuilt(tmp_path: Path) -> None:
     records = feed(6000)
     part = built(records[:70])

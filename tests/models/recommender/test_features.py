@@ -44,6 +44,7 @@ def assert_as_by_hand(profile: str, log: Sequence[Click], *clicks: Click) -> set
     return {name for n, name in enumerate(names) if len(np.unique(rows[:, n])) > 1}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("profile", PROFILES)
 def test_every_column_is_what_its_name_says(profile: str) -> None:
     differ: set[str] = set()

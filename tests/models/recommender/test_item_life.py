@@ -197,6 +197,7 @@ def test_a_removal_is_not_available_for_workers_of_before_and_an_unavailable_ite
     assert "item-5-4" in lists(shop, LATER)["similar"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("sessions", ["none", "one", "of each click"])
 @pytest.mark.parametrize("items", [1, 2, 7, 30])
 @pytest.mark.parametrize("among_others", [False, True])
@@ -239,6 +240,7 @@ def test_a_new_item_with_few_clicks_of_one_visitor_is_not_held_back(shop: Shop) 
     assert "fresh" in lists(shop, LATER + timedelta(minutes=6))["trending"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("name", ["shop", "portal"])
 def test_trending_is_in_the_order_of_its_scores_at_every_moment(name: str, seed: int) -> None:

@@ -7,7 +7,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from models.registry.folder import (
     Publication,
 )
-from models.registry.publication import Assembler
+from models.registry.records import Assembler
 from models.registry.signing import Trust, public_text
 from schemas import (
     ChunkKey,

@@ -13,7 +13,7 @@ import pytest
 from models.compiler import compile_forest
 from models.kernel import EVALUATORS
 from models.packs import pack, scorer
-from models.registry.publication import records_of
+from models.registry.records import records_of
 from models.registry.store import Model, ModelStore
 from schemas import Alias
 from streams.serving import Serving

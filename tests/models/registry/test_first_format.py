@@ -17,7 +17,7 @@ from millrace.cli import run
 from models.registry import first_format
 from models.registry.folder import CARD, MANIFEST, Publication
 from models.registry.migrate import Signer, migrate_folders
-from models.registry.publication import Assembler, records_of
+from models.registry.records import Assembler, records_of
 from models.registry.signing import Trust, generate_key, public_text
 from models.registry.store import ModelStore
 from schemas import ChunkKey, ModelError, VersionKey, parse_key

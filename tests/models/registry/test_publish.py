@@ -21,7 +21,7 @@ from models.registry.folder import (
     read_folder,
     replace_folder,
 )
-from models.registry.publication import Assembler, records_of
+from models.registry.records import Assembler, records_of
 from models.registry.store import ModelStore
 from schemas import (
     CHUNK_BYTES,
@@ -96,7 +96,7 @@ def test_no_byte_of_the_records_can_be_changed(store: ModelStore) -> None:
 
 
 def test_chunks_without_a_version_do_not_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("models.registry.publication.MOST_WAITING_BYTES", 1000)
+    monkeypatch.setattr("models.registry.records.MOST_WAITING_BYTES", 1000)
     assembler = Assembler()
     for number in range(50):
         assembler.add(ChunkKey("wear", "1", "score", number), bytes(100))
@@ -219,6 +219,7 @@ def test_what_was_withdrawn_is_not_pointed_to_again(store: ModelStore) -> None:
         store.withdrawal("wear", "challenger")
 
 
+@pytest.mark.long
 def test_who_reads_while_a_folder_is_replaced_finds_the_old_or_the_new_one(store: ModelStore) -> None:
     now = store.verify("wear", "1")
     folder = store.folder / "wear" / "1"

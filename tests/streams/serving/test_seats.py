@@ -117,6 +117,7 @@ def ranker_seat(store: ModelStore) -> RankerSeat:
     return seat
 
 
+@pytest.mark.long
 async def test_a_challenging_ranker_is_judged_by_agreement_and_next_clicks(store: ModelStore) -> None:
     records = records_of(shop_events(1200, seed=6))
     alone, watched = ranker_seat(store), ranker_seat(store)

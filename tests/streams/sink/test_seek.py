@@ -34,6 +34,7 @@ class _Consumer:
         return dict.fromkeys(partitions, 100)
 
 
+@pytest.mark.long
 async def test_a_broker_that_is_away_at_a_seek_does_not_end_the_worker(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

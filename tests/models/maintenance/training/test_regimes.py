@@ -26,6 +26,7 @@ def fit(variables: np.ndarray, sensors: np.ndarray, seed: int = 0) -> Regimes:
     return fit_regimes(variables, sensors, np.random.default_rng(seed))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("count", [2, 3, 6])
 def test_regimes_that_explain_the_sensors_are_found(count: int) -> None:
     speeds = np.array([100.0, 200.0, 300.0, 450.0, 500.0, 700.0][:count])
@@ -43,6 +44,7 @@ def test_what_explains_nothing_is_one_regime() -> None:
     assert len(fit(variables, sensors)) == 1
 
 
+@pytest.mark.long
 def test_a_few_odd_readings_are_no_regime() -> None:
     """.4 % of the readings with sensors far off: less than a regime needs. With .8 % they are one."""
     for odd, expected in ((8, 1), (16, 2)):
@@ -63,6 +65,7 @@ def test_no_variables_no_movement_no_difference() -> None:
     assert len(fit(random.choice([1.0, 2.0], (500, 1)), still)) == 1
 
 
+@pytest.mark.long
 def test_a_continuous_covariate_does_not_make_more_regimes_than_there_may_be() -> None:
     random = np.random.default_rng(0)
     variables = random.uniform(0, 1, (4000, 1))
@@ -70,6 +73,7 @@ def test_a_continuous_covariate_does_not_make_more_regimes_than_there_may_be() -
     assert 4 <= len(found) <= MAX_REGIMES
 
 
+@pytest.mark.long
 def test_the_same_log_gives_the_same_regimes() -> None:
     variables, sensors, _ = fleet(np.array([100.0, 200.0, 300.0]), shift=5.0)
     one, other = fit(variables, sensors), fit(variables, sensors)

@@ -21,6 +21,7 @@ def silent(stage: str, done: int, total: int | None) -> None:
     del stage, done, total
 
 
+@pytest.mark.long
 def test_the_replay_gives_the_rows_that_were_served() -> None:
     """Click by click: the user's row, the question, and only then the view, all of it over the bytes of the feed."""
     shop = Shop(small("portal"))
