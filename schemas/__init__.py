@@ -27,7 +27,8 @@ from schemas.bodies import (
 )
 from schemas.errors import MillraceError, ModelError, SettingsError, UnavailableError, faults_of, text_of
 from schemas.examples import BODY_EXAMPLES
-from schemas.inputs import Click, Item, Maintenance, MaintenanceKind, Telemetry
+from schemas.forgiving import forgive
+from schemas.inputs import Action, Click, Item, Maintenance, MaintenanceKind, Telemetry
 from schemas.manifest import RECOMMENDER, Alias, Aliases, Golden, Manifest, Optimised, PackFile, Training, Version
 from schemas.outputs import (
     ITEM_PREFIX,
@@ -113,6 +114,7 @@ __all__ = [
     "WORKERS",
     "AcknowledgeBody",
     "Acknowledgement",
+    "Action",
     "Alert",
     "AlertBody",
     "AlertDetail",
@@ -181,6 +183,7 @@ __all__ = [
     "dead_letters_of",
     "event_schema",
     "faults_of",
+    "forgive",
     "key_text",
     "load_settings",
     "parse_asset_class",

@@ -28,8 +28,20 @@ def rfc3339(value: datetime) -> str:
     return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
-Id = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
-Name = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.\-]*$")]
+CONTROL = r"[\x00-\x1f\x7f]"
+NO_CONTROL = r"^[^\x00-\x1f\x7f]+$"
+NAME = r"^[A-Za-z0-9_][A-Za-z0-9_.\-]*$"
+Id = Annotated[str, Field(min_length=1, max_length=200, pattern=NO_CONTROL)]
+# Of an event: an integer is taken as its decimal text
+GivenId = Annotated[
+    Id,
+    WithJsonSchema(
+        {"anyOf": [{"type": "string", "minLength": 1, "maxLength": 200, "pattern": NO_CONTROL}, {"type": "integer"}]},
+        mode="validation",
+    ),
+]
+Name = Annotated[str, Field(min_length=1, max_length=100, pattern=NAME)]
+Label = Annotated[str, Field(min_length=1, max_length=100, pattern=NO_CONTROL)]  # any printable characters
 EventTime = Annotated[
     AwareDatetime,
     AfterValidator(_utc),
@@ -53,9 +65,13 @@ class Frozen(BaseModel):
 
 
 class InputEvent(BaseModel):
-    """Unknown fields are kept in `model_extra`, so that they can be counted."""
+    """Unknown fields are kept in `model_extra`, so that they can be counted. Numbers where a text is asked for are
+    taken as their decimal text.
+    """
 
-    model_config = ConfigDict(extra="allow", frozen=True, val_temporal_unit="milliseconds", strict=False)
+    model_config = ConfigDict(
+        extra="allow", frozen=True, val_temporal_unit="milliseconds", strict=False, coerce_numbers_to_str=True
+    )
     EXAMPLE: ClassVar[Json]  # a valid value, for the documents; a test checks that it is
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
+from schemas.sentences import sentence_of
+
 
 class MillraceError(Exception):
     """An error that a person can act on.
@@ -54,11 +56,8 @@ class Invalid(Protocol):
 
 
 def faults_of(error: Invalid) -> list[Fault]:
-    """What pydantic found, in the words that our own checks gave."""
-    return [
-        Fault(".".join(map(str, one["loc"])), one["msg"].removeprefix("Value error, "), one.get("input"))
-        for one in error.errors()
-    ]
+    """What is wrong, in sentences for people who have never heard of pydantic."""
+    return [Fault(".".join(map(str, one["loc"])), sentence_of(one), one.get("input")) for one in error.errors()]
 
 
 def text_of(error: Exception, most: int = 5) -> str:

@@ -9,20 +9,33 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, JsonValue
 
-from schemas.base import EventTime, Finite, Id, InputEvent, Json, Name
+from schemas.base import EventTime, Finite, GivenId, InputEvent, Json, Label, Name
+
+Action = Literal["view", "cart", "purchase", "like", "share", "remove", "dislike"]
+# A default that is no value of the field, and so in no schema: an event without an id gets one when it is decoded
+EventId = Annotated[
+    GivenId,
+    Field(
+        default_factory=str,
+        description="makes an event that is sent twice known as one; without it, topic, partition and offset are the "
+        "id, and each sending is an event of its own",
+    ),
+]
 
 
 class Click(InputEvent):
-    """A user looked at an item."""
+    """A user looked at an item, or did something stronger with it; `remove` and `dislike` turn it down."""
 
-    event_id: Id
+    event_id: EventId
     event_time: EventTime
-    user_id: Id
-    item_id: Id
-    session_id: Id | None = Field(None, description="without it, half an hour of silence ends a session")
-    action: Literal["view"] = "view"
-    recommendation_id: Id | None = Field(None, description="the recommendation that the user followed")
-    context: dict[Name, Annotated[str, Field(max_length=200)] | Finite] = Field(default_factory=dict, max_length=32)
+    user_id: GivenId
+    item_id: GivenId
+    session_id: GivenId | None = Field(None, description="without it, half an hour of silence ends a session")
+    action: Action = Field("view", description="any other is taken as view, and counted")
+    recommendation_id: GivenId | None = Field(None, description="the recommendation that the user followed")
+    context: dict[Name, Annotated[str, Field(max_length=200)] | Finite] = Field(
+        default_factory=dict, max_length=32, description="what cannot be used of it is left out, and counted"
+    )
 
     EXAMPLE: ClassVar[Json] = {
         "event_id": "c-40817",
@@ -36,9 +49,12 @@ class Click(InputEvent):
 
 
 class Item(InputEvent):
-    """What the shop says of an item; a null value on the topic removes it."""
+    """What the shop says of an item: a field that is not named keeps its value.
 
-    item_id: Id
+    A null value on the topic removes the item.
+    """
+
+    item_id: GivenId
     event_time: EventTime
     title: str | None = Field(None, max_length=1000)
     category: Annotated[str, Field(max_length=200)] | None = None
@@ -64,9 +80,9 @@ class Telemetry(InputEvent):
     names and that is no number counts as null. Records of one asset and one event_time are parts of one reading.
     """
 
-    event_id: Id
+    event_id: EventId
     event_time: EventTime
-    asset_id: Id
+    asset_id: GivenId
     asset_class: Name
     readings: dict[str, Any] = Field(
         min_length=1, max_length=10_000, description="sensor: number or null; of other sensors, anything"
@@ -97,13 +113,13 @@ MaintenanceKind = Literal[
 class Maintenance(InputEvent):
     """One entry of an asset's log: what it reported, what was done to it, when it failed."""
 
-    event_id: Id
+    event_id: EventId
     event_time: EventTime
-    asset_id: Id
+    asset_id: GivenId
     asset_class: Name
     kind: MaintenanceKind
-    code: Name | None = Field(None, description="of an error; of a maintenance window, which its end then names too")
-    component: Name | None = Field(None, description="of a replacement or failure; none means the whole asset")
+    code: Label | None = Field(None, description="of an error; of a maintenance window, which its end then names too")
+    component: Label | None = Field(None, description="of a replacement or failure; none means the whole asset")
 
     EXAMPLE: ClassVar[Json] = {
         "event_id": "m-17",

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from schemas import INPUTS, Click, InputEvent, Item, Settings, Telemetry, topic_name
-from streams.agent import at_arrival, decode_records
+from streams.agent import at_arrival, decode_records, taken_from
 from streams.kafka import ConsumerRecord, answering, read_to, reading
 
 BATCH = 1000
@@ -45,7 +45,10 @@ async def _read(settings: Settings, topics: Sequence[str]) -> list[Read]:
         async with reading(settings, list(types)) as reader:
             partitions = list(reader.assignment())
             starts, ends = await reader.beginning_offsets(partitions), await reader.end_offsets(partitions)
-            async for records in read_to(reader, starts, ends):
+            async for fetched in read_to(reader, starts, ends):
+                records = [record for record in fetched if taken_from(record) is None]  # else read twice
+                if not records:
+                    continue
                 decoded, _ = decode_records(records, types[records[0].topic], settings)
                 at = [(record.topic, record.partition, record.offset) for record in records]
                 read += [(_as_served(e, r), a) for e, r, a in zip(decoded, records, at, strict=True) if e is not None]

@@ -30,6 +30,8 @@ from models.maintenance import (
 from models.stages import enter
 from schemas import ALERTS, MAINTAIN_STATE, MAINTENANCE, SCORES, TELEMETRY, Settings, Telemetry
 from streams.agent import (
+    TAKEN,
+    TAKEN_LAYOUT,
     DeadLetter,
     Layout,
     Outcome,
@@ -39,6 +41,7 @@ from streams.agent import (
     decision,
     decode_topics,
     output_id,
+    placed,
     record_time_s,
 )
 from streams.kafka import ConsumerRecord
@@ -98,15 +101,15 @@ class Maintain:
                 tables[challenger_table(name)] = Layout(
                     challenger.model.dtype, challenger.layout, challenger.model.bounds
                 )
-        return tables
+        return {**tables, TAKEN: TAKEN_LAYOUT}
 
     def event_time(self, record: ConsumerRecord) -> float | None:
         (event,), _ = decode_topics([record], self.topics, self._settings)
         return None if event is None else float(event.event_time.timestamp())
 
     def handle(self, state: PartitionState, records: Sequence[ConsumerRecord]) -> Outcome:
-        events, dead = decode_topics(records, self.topics, self._settings)
-        outcome = Outcome(dead=dead)
+        records, outcome = placed(state, records, self.name, self._settings)
+        events, outcome.dead = decode_topics(records, self.topics, self._settings, state.origins)
         by_class: dict[str, list[Decoded]] = defaultdict(list)
         for record, event in zip(records, events, strict=True):
             if event is not None:

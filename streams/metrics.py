@@ -27,6 +27,16 @@ STAGE_CPU = Counter(
 OUTPUTS = Counter("millrace_outputs", "Records sent to output topics", ["agent", "topic"])
 DEAD_LETTERS = Counter("millrace_dead_letters", "Input records quarantined", ["agent", "topic"])
 UNKNOWN_FIELDS = Counter("millrace_unknown_fields", "Fields of input events that no schema knows", ["topic"])
+LEFT_OUT = Counter(
+    "millrace_left_out_fields",
+    "Values that could not be used and were left out of an event that counts",
+    ["topic", "field"],
+)
+MISPLACED = Counter(
+    "millrace_misplaced_records",
+    "Input records that a producer put on another partition than their key's, and that were brought there",
+    ["agent", "topic"],
+)
 CHECKPOINTS = Histogram(
     "millrace_checkpoint_seconds", "Time to save the changes of one partition", ["agent"], buckets=_CHECKPOINT
 )

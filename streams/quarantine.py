@@ -15,9 +15,10 @@ from typing import Any
 from aiokafka import AIOKafkaProducer, TopicPartition
 
 from schemas import INPUTS, MillraceError, Settings, dead_letters_of, rfc3339, topic_name
-from streams.agent import HEADER
+from streams.agent import HEADER, TAKEN_FROM
 from streams.kafka import ConsumerRecord, answering, client_options, group_name, read_to, reading, started
 
+OURS = (HEADER, TAKEN_FROM)  # a letter that is put back is a record like any other
 EXCERPT_BYTES = 200
 MAX_VALUE_BYTES = 12 << 20
 
@@ -91,7 +92,7 @@ async def replay_letters(settings: Settings, topic: str) -> ReplayedLetters:
                 whole = [record for record in records if HEADER + "truncated" not in dict(record.headers)]
                 async with producer.transaction():
                     for record in whole:
-                        headers = [header for header in record.headers if not header[0].startswith(HEADER)]
+                        headers = [header for header in record.headers if not header[0].startswith(OURS)]
                         await producer.send(topic_name(settings, topic), record.value, record.key, headers=headers)
                     await producer.send_offsets_to_transaction({_place(records[0]): records[-1].offset + 1}, group)
                 sent += len(whole)

@@ -35,6 +35,8 @@ from models.recommender import (
 from models.stages import enter
 from schemas import CLICKS, FEED, ITEMS, RECOMMEND_STATE, RECOMMENDATIONS, Click, Item, ModelRef, Settings, topic_name
 from streams.agent import (
+    TAKEN,
+    TAKEN_LAYOUT,
     Layout,
     Outcome,
     Output,
@@ -45,6 +47,7 @@ from streams.agent import (
     decision,
     decode_topics,
     output_id,
+    placed,
 )
 from streams.kafka import ConsumerRecord
 from streams.metrics import SKIPPED
@@ -87,12 +90,16 @@ class Recommend:
         """Nobody's rows depend on the order of clicks and items: their order for the view is that of the feed."""
 
     def layouts(self) -> Mapping[str, Layout]:
-        return {USERS: Layout(USER, USER_LAYOUT, USER_BOUNDS, EARLIER_USERS), RECENT: RECENT_LAYOUT}
+        return {
+            USERS: Layout(USER, USER_LAYOUT, USER_BOUNDS, EARLIER_USERS),
+            RECENT: RECENT_LAYOUT,
+            TAKEN: TAKEN_LAYOUT,
+        }
 
     def handle(self, state: PartitionState, records: Sequence[ConsumerRecord]) -> Outcome:
-        events, dead = decode_topics(records, self.topics, self._settings)
+        records, outcome = placed(state, records, self.name, self._settings)
+        events, outcome.dead = decode_topics(records, self.topics, self._settings, state.origins)
         enter("state")
-        outcome = Outcome(dead=dead)
         events = [e and at_arrival(e, record) for e, record in zip(events, records, strict=True)]
         clicks = [(record, event) for record, event in zip(records, events, strict=True) if isinstance(event, Click)]
         items = [

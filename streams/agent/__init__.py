@@ -10,12 +10,17 @@ from streams.agent.decode import decode_records, decode_topics, record_time_s
 from streams.agent.handler import DeadLetter, Handler, Outcome, Output
 from streams.agent.outbox import Outbox
 from streams.agent.outputs import caused_by, cloud_event_headers, decision, output_id
+from streams.agent.placing import CURE, TAKEN, TAKEN_FROM, TAKEN_LAYOUT, partition_of, placed, taken_from
 from streams.agent.rows import Layout, PartitionState, Rows, adopt, empty_state, fits
 from streams.agent.runtime import Runtime
 from streams.agent.source import Source
 
 __all__ = [
+    "CURE",
     "HEADER",
+    "TAKEN",
+    "TAKEN_FROM",
+    "TAKEN_LAYOUT",
     "DeadLetter",
     "Handler",
     "Layout",
@@ -37,5 +42,8 @@ __all__ = [
     "empty_state",
     "fits",
     "output_id",
+    "partition_of",
+    "placed",
     "record_time_s",
+    "taken_from",
 ]

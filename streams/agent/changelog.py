@@ -19,7 +19,7 @@ from streams.agent.ownership import Memory, Partition, Positions
 from streams.agent.recall import Sent, output_starts
 from streams.agent.saved import ReplayedChangelog, Snapshot, Standing, encode, restore
 from streams.agent.transactions import CheckpointProducer
-from streams.kafka import client_options, group_name, group_offsets, read_to, reading, topic_ids
+from streams.kafka import client_options, group_name, group_offsets, partition_counts, read_to, reading, topic_ids
 from streams.metrics import REFUSED_ROWS, TOPICS_MADE_ANEW
 
 log = structlog.get_logger(__name__)
@@ -85,6 +85,8 @@ class Changelog:
         part.state = restore(part.number, self._handler.layouts(), replayed.rows)
         prefix = self._settings.topic_prefix
         part.state.origins = {topic.removeprefix(prefix): origin for topic, origin in part.origins.items()}
+        counts = await partition_counts(self._settings, self.topics)
+        part.state.partitions = min(counts.values())  # they are equal, or the source does not join
         part.owner, part.checkpoint = uuid.uuid4().hex, replayed.newest_number
         repaired = {**torn, **dict.fromkeys(replayed.forgotten())}
         await self.commit(part, Snapshot(standing_of(part), repaired=repaired))

@@ -1,22 +1,26 @@
 """Decode: from the bytes of input records to events, or to dead letters that say where they are wrong.
 
-value ─► size ─► JSON, depth, schema (pydantic) ─► time ─► key ─► event
+value ─► size ─► JSON, depth, schema (pydantic) ─┬─────────────────────────────────────────► time ─► key ─► event
+                                                └─► refused: without what can be left out ─┘
 """
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
+from pydantic_core import from_json
 
-from schemas import EARLIEST, INPUTS, KEY_FIELDS, LATEST, TOPICS, InputEvent, Settings, faults_of, topic_name
+from schemas import EARLIEST, INPUTS, KEY_FIELDS, LATEST, TOPICS, InputEvent, Settings, faults_of, forgive, topic_name
+from streams.agent.foreign import foreign_bytes, foreign_document, foreign_key
 from streams.agent.handler import DeadLetter
+from streams.agent.placing import taken_from
 from streams.kafka import ConsumerRecord
-from streams.metrics import UNKNOWN_FIELDS
+from streams.metrics import LEFT_OUT, UNKNOWN_FIELDS
 
 Event = TypeVar("Event", bound=InputEvent)
 EARLIEST_MS, LATEST_MS = EARLIEST.timestamp() * 1000, LATEST.timestamp() * 1000
@@ -26,9 +30,15 @@ MOST_CHARS = 120  # of the path to a field, which a producer makes up
 
 
 def decode_records(
-    records: Sequence[ConsumerRecord], event_type: type[Event], settings: Settings, now: float | None = None
+    records: Sequence[ConsumerRecord],
+    event_type: type[Event],
+    settings: Settings,
+    now: float | None = None,
+    origins: Mapping[str, str] | None = None,
 ) -> tuple[list[Event | None], list[DeadLetter]]:
     """Events of records of one topic, none where a record is dead, and the dead letters. Never raises for a record.
+
+    Each event has an id: one that came without has topic, partition and offset, where the producer put it.
 
     A record without value is dead too, except on a compacted topic, where it removes its key: there the event is none
     and no dead letter says so.
@@ -37,33 +47,83 @@ def decode_records(
         now: epoch seconds. Without it each record's Kafka timestamp is its clock (the broker's, see schemas.topics),
             so that decoding is deterministic. A record whose timestamp is none (0, -1, in seconds) is measured by the
             worker's clock: only an event that lies ahead at this moment can be judged otherwise by a replay.
+        origins: topic, as the contract names it -> what stands for it in the ids of events that have none.
     """
-    validate, most_bytes = event_type.__pydantic_validator__.validate_json, settings.max_event_bytes
+    most_bytes = settings.max_event_bytes
+    may_lack_id = "event_id" in event_type.model_fields
     events: list[Event | None] = []
     dead: list[DeadLetter] = []
     topic, limits = "", (0.0, "")
     for record in records:
         if record.topic != topic:
             topic, limits = record.topic, _most_future(record.topic.removeprefix(settings.topic_prefix), settings)
-        event, reason, value = None, "", record.value
+        event: Any = None
+        reason, value = "", record.value
         if value is None or len(value) > most_bytes:
             reason = _unread(record, settings)
         else:
-            try:
-                event = validate(value)
-                ahead = event.event_time.timestamp() - (now if now is not None else _clock(record))
-                if ahead > limits[0]:
-                    event, reason = None, _too_far(ahead, limits)
-                elif event.model_extra:
-                    UNKNOWN_FIELDS.labels(record.topic).inc(len(event.model_extra))
-            except ValidationError as error:
-                reason = describe(error)
-            except Exception as error:  # whatever the parser stumbles over: a record is refused, not the partition
-                event, reason = None, f"{type(error).__name__} while it was read: {str(error)[:MOST_CHARS]}"
+            event, reason = _read(record, event_type)
+        if event is not None:
+            ahead = event.event_time.timestamp() - (now if now is not None else _clock(record))
+            if ahead > limits[0]:
+                event, reason = None, _too_far(ahead, limits)
+            elif event.model_extra:
+                UNKNOWN_FIELDS.labels(record.topic).inc(len(event.model_extra))
+            if may_lack_id and event is not None and not event.event_id:
+                event = event.model_copy(update={"event_id": _place(record, settings, origins)})
         events.append(event)
         if reason:
             dead.append(DeadLetter(record, reason))
     return events, dead
+
+
+def _read(record: ConsumerRecord, event_type: type[Event]) -> tuple[Event | None, str]:
+    """The event, or why it is none. Never raises: whatever the parser stumbles over, a record is refused."""
+    try:
+        return event_type.__pydantic_validator__.validate_json(record.value), ""
+    except ValidationError as error:
+        refused = error
+    except Exception as error:
+        return None, _stumbled(error)
+    try:
+        return _forgiven(record, event_type, refused)
+    except Exception as error:
+        return None, _stumbled(error)
+
+
+def _stumbled(error: Exception) -> str:
+    return f"{type(error).__name__} while it was read: {str(error)[:MOST_CHARS]}"
+
+
+def _forgiven(record: ConsumerRecord, event_type: type[Event], refused: ValidationError) -> tuple[Event | None, str]:
+    """The event without what it can be used without, or why it cannot be used."""
+    try:
+        document = from_json(record.value)
+    except ValueError:
+        return None, foreign_bytes(record.value) or describe(refused)
+    if foreign := foreign_document(document):
+        return None, foreign
+    if not isinstance(document, dict):
+        return None, describe(refused)
+    mended, left_out = forgive(event_type, document)
+    try:
+        event = event_type.__pydantic_validator__.validate_python(mended)
+    except ValidationError as error:
+        return None, describe(error)
+    for field in left_out:
+        LEFT_OUT.labels(record.topic, field).inc()
+    return event, ""
+
+
+def _place(record: ConsumerRecord, settings: Settings, origins: Mapping[str, str] | None) -> str:
+    """Id of an event that came without: where its producer put it."""
+    topic = record.topic.removeprefix(settings.topic_prefix)
+    origin, partition, offset = taken_from(record) or (
+        (origins or {}).get(topic, topic),
+        record.partition,
+        record.offset,
+    )
+    return f"{origin}/{partition}/{offset}"
 
 
 def _unread(record: ConsumerRecord, settings: Settings) -> str:
@@ -103,7 +163,7 @@ def describe(error: ValidationError) -> str:
     always said it, and people search for it."""
     faults = faults_of(error)
     texts = [
-        f"{fault.message} - at {fault.path[:MOST_CHARS]}" if fault.path else fault.message
+        f"{fault.message} - at {fault.path[:MOST_CHARS]}" if fault.path else f"the value {fault.message}"
         for fault in faults[:MOST_FAULTS]
     ]
     if len(faults) > MOST_FAULTS:
@@ -117,19 +177,25 @@ def _takes_tombstones(topic: str) -> bool:
 
 
 def decode_topics(
-    records: Sequence[ConsumerRecord], topics: Iterable[str], settings: Settings
+    records: Sequence[ConsumerRecord],
+    topics: Iterable[str],
+    settings: Settings,
+    origins: Mapping[str, str] | None = None,
 ) -> tuple[list[Any], list[DeadLetter]]:
     """Events of the records, none where a record is dead or removes its key, and the dead letters.
 
     Args:
         topics: input topics, by their names in the contract.
+        origins: as `decode_records` takes them.
     """
     events: list[Any] = [None] * len(records)
     dead: list[DeadLetter] = []
     for topic in topics:
         name = topic_name(settings, topic)
         places = [place for place, record in enumerate(records) if record.topic == name]
-        decoded, letters = decode_records([records[place] for place in places], INPUTS[topic], settings)
+        decoded, letters = decode_records(
+            [records[place] for place in places], INPUTS[topic], settings, origins=origins
+        )
         dead += letters
         for place, event in zip(places, decoded, strict=True):
             if event is None:
@@ -144,7 +210,8 @@ def decode_topics(
 
 def _wrong_key(key: bytes | None, field: str, value: str) -> str:
     found = "none" if key is None else repr(key[:60].decode(errors="replace"))
+    foreign = foreign_key(key, value) if key else ""
     return (
         f"the record's key is {found} but {field} is {value!r}: "
-        "keys choose the partition, and the state of one key must not be in two"
+        f"keys choose the partition, and the state of one key must not be in two{foreign}"
     )

@@ -17,7 +17,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 
 from models.stages import StageClock
-from schemas import MillraceError, Settings, UnavailableError, dead_letters_of, topic_name
+from schemas import INPUTS, MillraceError, Settings, UnavailableError, dead_letters_of, topic_name
 from streams.agent.deadletters import dead_letter_output
 from streams.agent.handler import DeadLetter, Outcome, Output
 from streams.kafka import BATCH_BYTES, MOST_BATCH_BYTES, client_options, started
@@ -165,7 +165,8 @@ class Outbox:
     def _check_size(self, output: Output) -> None:
         if output.topic not in self._most and len(output.value or b"") < SURELY_BYTES:
             return
-        size, most = size_of(output), self._most.get(output.topic, MOST_BYTES)
+        largest = MOST_DEAD_BYTES if output.topic in INPUTS else MOST_BYTES  # events that are brought elsewhere
+        size, most = size_of(output), self._most.get(output.topic, largest)
         if size > most:
             raise OutputTooLargeError(
                 f"A record of {size:,} bytes for {output.topic}, which takes {most:,}.",

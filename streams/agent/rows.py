@@ -203,13 +203,14 @@ class PartitionState:
     """What a handler sees of its partition: the tables that it declared in `layouts`.
 
     `origins` are the names that ids of outputs are made of, by input topic (in the contract): the topic, and which of
-    all topics of this name it is. `memo` is what a handler makes of the rows to find things faster; it is dropped when
-    rows are undone.
+    all topics of this name it is. `partitions` are how many these topics have; 0: it is no topic's. `memo` is what a
+    handler makes of the rows to find things faster; it is dropped when rows are undone.
     """
 
     number: int
     tables: dict[str, Rows] = field(default_factory=dict)
     origins: Mapping[str, str] = field(default_factory=dict)
+    partitions: int = 0
     memo: dict[str, Any] = field(default_factory=dict, compare=False)
 
     def origin(self, topic: str) -> str:

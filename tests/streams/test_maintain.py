@@ -130,7 +130,7 @@ GOOD = {
         ({"event_time": "2023-11-14T00:00:00"}, "a", "timezone"),
         ({"event_time": 1_700_000_000}, "a", "milliseconds"),
         ({"event_time": "2031-01-01T00:00:00Z"}, "a", "MILLRACE_MAX_FUTURE_TELEMETRY_S"),
-        ({"event_id": ""}, "a", "event_id"),
+        ({"event_id": ["e"]}, "a", "event_id"),
         ({"asset_id": "a\n"}, "a\n", "asset_id"),
     ],
 )

@@ -86,9 +86,9 @@ def test_a_map_column_of_parquet_is_an_object(tmp_path: Path) -> None:
     ("line", "reason"),
     [
         ("{not json", "char 1"),
-        ('{"event_id": "c"}', "event_time: Field required; user_id: Field required"),
+        ('{"event_id": "c"}', "event_time: is missing; user_id: is missing"),
         ("[1]", "is not a JSON object"),
-        (json.dumps(click(1) | {"event_time": "yesterday"}), "event_time: Input should be a valid datetime"),
+        (json.dumps(click(1) | {"event_time": "yesterday"}), "event_time: is no time: RFC 3339"),
     ],
 )
 def test_a_bad_line_is_named(tmp_path: Path, line: str, reason: str) -> None:

@@ -46,12 +46,12 @@ def test_events_keep_their_places_among_dead_letters() -> None:
 @pytest.mark.parametrize(
     ("value", "reason"),
     [
-        (b"", "Invalid JSON"),
-        (b"\xff\xfe", "Invalid JSON"),
-        (b"[1]", "Input should be an object"),
-        (reading().replace(b"1.5", b"nothing"), "Invalid JSON"),
-        (reading(readings={}), "at least 1 item after validation, not 0 - at readings"),
-        (reading(event_time="2026-01-01T00:00:00"), "should have timezone info - at event_time"),
+        (b"", "the value is no JSON: EOF"),
+        (b"\xff\xfe", "the value is UTF-16: send UTF-8"),
+        (b"[1]", "the value is a list: send each event as a record of its own"),
+        (reading().replace(b"1.5", b"nothing"), "the value is no JSON: expected"),
+        (reading(readings={}), "must not be empty - at readings"),
+        (reading(event_time="2026-01-01T00:00:00"), "has no timezone: RFC 3339 with a zone"),
         (reading(event_time=1_700_000_000), "epoch milliseconds (not seconds) - at event_time"),
         (
             reading(event_time=NOW_MS + 301_000),
@@ -65,7 +65,7 @@ def test_events_keep_their_places_among_dead_letters() -> None:
         (reading(event_time=-1), "is before 1980-01-01"),
         (reading(filler="." * 2000), "bytes, more than MILLRACE_MAX_EVENT_BYTES = 2,000"),
         (reading(more=None).replace(b"null", b"[" * 500 + b"]" * 500), "recursion limit exceeded"),
-        (b"{}", "Field required - at event_id; Field required - at event_time; Field required - at asset_id; and 2"),
+        (b"{}", "is missing - at event_time; is missing - at asset_id; is missing - at asset_class; and 1"),
         (None, "no value"),
     ],
 )

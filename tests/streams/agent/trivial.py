@@ -16,9 +16,10 @@ from typing import Any
 
 import numpy as np
 
-from schemas import ModelError, UnavailableError, load_settings
+from schemas import ModelError, Settings, UnavailableError, load_settings
 from streams.agent.handler import Outcome, Output
 from streams.agent.outputs import cloud_event_headers, output_id
+from streams.agent.placing import TAKEN, TAKEN_LAYOUT, placed
 from streams.agent.rows import Layout, PartitionState
 from streams.agent.runtime import Runtime
 from streams.serving.swap import between_batches
@@ -41,6 +42,7 @@ class Trivial:
     needs: str = ""  # a file without which it cannot work
     model: str = ""  # that its outputs name
     swaps: str = ""  # a file with the next model's name; "bad" is one that cannot be put to use
+    places: bool = False  # are records brought to the partition of their key
     outputs: tuple[str, ...] = (OUTPUT_TOPIC,)
 
     @property
@@ -51,15 +53,17 @@ class Trivial:
         return float(record.timestamp)
 
     def layouts(self) -> Mapping[str, Layout]:
-        return {"totals": Layout(ROW, self.version), "seen": Layout(np.dtype("<i8"), 1)}
+        return {"totals": Layout(ROW, self.version), "seen": Layout(np.dtype("<i8"), 1), TAKEN: TAKEN_LAYOUT}
 
     def handle(self, state: PartitionState, records: Sequence[Any]) -> Outcome:
+        outcome = Outcome()
+        if self.places:
+            records, outcome = placed(state, records, self.name, Settings())
         totals, seen = state.tables["totals"], state.tables["seen"]
         slots = totals.slots([record.key for record in records])
         seen.touch(seen.slots([record.key for record in records]))
         if self.needs and not Path(self.needs).exists():
             raise UnavailableError(f"{self.needs} is not there.")
-        outcome = Outcome()
         for record, slot in zip(records, slots, strict=True):
             event = json.loads(record.value)
             row = totals.array[slot]

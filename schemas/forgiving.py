@@ -1,0 +1,111 @@
+"""Forgiving: an input event as producers write it, without the fields that it can be used without.
+
+JSON object that its schema refuses ─► forgive ─► the object to validate again, names of what was left out
+
+Only what changes nothing by its absence is left out, and each field of it is counted by whoever asked. What decides
+where an event belongs or what it means (ids of users, items and assets, times, kinds) is never guessed.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+from typing import Any, get_args
+
+from schemas.base import CONTROL, NAME, InputEvent, Json
+from schemas.inputs import Action, Click, Item, Maintenance, Telemetry
+
+MOST_CONTEXT_CHARS = 200
+MOST_ID_CHARS = 200
+ACTIONS = frozenset(get_args(Action))
+_NAME, _CONTROL = re.compile(NAME), re.compile(CONTROL)
+
+
+def forgive(kind: type[InputEvent], document: Json) -> tuple[Json, list[str]]:
+    """The object without what it can be used without, and the fields that were left out, once for each value.
+
+    Fields that say nothing (`"event_id": ""`, `"context": null`) are dropped without being counted.
+    """
+    left_out: list[str] = []
+    mended = _without_empty(document, EMPTY_MEANS_NONE[kind])
+    for field, mend in MENDERS[kind].items():
+        if field in mended:
+            mend(mended, field, left_out)
+    return mended, left_out
+
+
+def _without_empty(document: Json, fields: tuple[str, ...]) -> Json:
+    return {name: value for name, value in document.items() if name not in fields or value not in (None, "")}
+
+
+def _drop(document: Json, field: str, left_out: list[str]) -> None:
+    del document[field]
+    left_out.append(field)
+
+
+def _text(most: int) -> Callable[[Json, str, list[str]], None]:
+    def mend(document: Json, field: str, left_out: list[str]) -> None:
+        value = document[field]
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        if value is not None and not is_number and not (isinstance(value, str) and len(value) <= most):
+            _drop(document, field, left_out)
+
+    return mend
+
+
+def _id(document: Json, field: str, left_out: list[str]) -> None:
+    value = document[field]
+    text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    if not isinstance(text, str) or not 0 < len(text) <= MOST_ID_CHARS or _CONTROL.search(text):
+        _drop(document, field, left_out)
+
+
+def _action(document: Json, field: str, left_out: list[str]) -> None:
+    value = document[field]
+    found = value.strip().lower() if isinstance(value, str) else None
+    if found in ACTIONS:
+        document[field] = found
+    else:
+        _drop(document, field, left_out)
+
+
+def _context(document: Json, field: str, left_out: list[str]) -> None:
+    value = document[field]
+    if not isinstance(value, dict):
+        _drop(document, field, left_out)
+        return
+    usable = {name: one for name, one in value.items() if _NAME.search(name) and _is_context(one)}
+    left_out += [field] * (len(value) - len(usable))
+    document[field] = usable
+
+
+def _is_context(value: Any) -> bool:
+    if isinstance(value, str):
+        return len(value) <= MOST_CONTEXT_CHARS
+    return isinstance(value, int | float) and math.isfinite(value)
+
+
+def _attributes(document: Json, field: str, left_out: list[str]) -> None:
+    value = document[field]
+    if not isinstance(value, dict):
+        _drop(document, field, left_out)
+        return
+    usable = {name: one for name, one in value.items() if _NAME.search(name)}
+    left_out += [field] * (len(value) - len(usable))
+    document[field] = usable
+
+
+Mender = Callable[[Json, str, list[str]], None]
+EMPTY_MEANS_NONE: dict[type[InputEvent], tuple[str, ...]] = {
+    Click: ("event_id", "session_id", "recommendation_id", "action", "context"),
+    Item: ("attributes", "available"),
+    Telemetry: ("event_id",),
+    Maintenance: ("event_id", "code", "component"),
+}
+MENDERS: dict[type[InputEvent], dict[str, Mender]] = {
+    Click: {"session_id": _id, "recommendation_id": _id, "action": _action, "context": _context},
+    Item: {"title": _text(1000), "category": _text(200), "attributes": _attributes},
+    Telemetry: {},
+    Maintenance: {},
+}

@@ -1,0 +1,159 @@
+"""Placing: every record is handled on the partition of its key, wherever its producer put it.
+
+record ─┬─► on its key's partition ───────────────────────────────► handled
+        ├─► on another, or without a key ─► the same topic, right partition, header `taken-from` ─┐
+        └─► has the header ─► beyond what was taken over from there? ─► handled, once  ◄──────────┘
+
+Clients place keys by functions of their own: librdkafka by CRC-32, kafka-go in turn. The state of one key would be in
+two partitions. What is brought over keeps its order; the target remembers, in its rows, the last offset that it took
+over from each partition, so that what is brought again after a crash is known.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import structlog
+from aiokafka.partitioner import murmur2
+from pydantic_core import from_json
+
+from schemas import KEY_FIELDS, Settings
+from streams.agent.handler import Outcome, Output
+from streams.agent.rows import Layout, PartitionState
+from streams.kafka import ConsumerRecord
+from streams.metrics import MISPLACED, SKIPPED
+
+log = structlog.get_logger(__name__)
+TAKEN_FROM = "__millrace.taken-from"  # header: topic/partition/offset at which the producer put the record
+TAKEN = "taken over"  # table: topic/partition -> the next offset that has not been taken over from there
+TAKEN_LAYOUT = Layout(np.dtype([("next", "i8")]), 1)
+FEW = 64  # keys that are hashed one by one: arrays begin to pay beyond
+TELL_EVERY_S = 60.0
+CURE = (
+    "they are brought to the partition of their key, which costs each one a second way. Let the producer place keys as "
+    "Java's client does: partitioner=murmur2_random (librdkafka: confluent-kafka, kcat, .NET), "
+    "Balancer: kafka.Murmur2Balancer{} (kafka-go), and give every record its key"
+)
+_SEED, _M = np.uint32(0x9747B28C), np.uint32(0x5BD1E995)
+_told_at: dict[str, float] = {}
+
+
+def placed(
+    state: PartitionState, records: Sequence[ConsumerRecord], agent: str, settings: Settings
+) -> tuple[Sequence[ConsumerRecord], Outcome]:
+    """The records that are handled here, and an outcome that brings the others to where they belong."""
+    outcome = Outcome()
+    if state.partitions == 0:  # of a state that is no topic's
+        return records, outcome
+    kept, away = list[ConsumerRecord](), Counter[str]()
+    for record, partition in zip(records, partitions_of(records, state.partitions), strict=True):
+        source = taken_from(record)
+        if source is not None:
+            if _is_news(state, *source):
+                kept.append(record)
+            else:
+                SKIPPED.labels(agent, "taken over before").inc()
+        elif (partition == record.partition and record.key) or len(record.value or b"") > settings.max_event_bytes:
+            kept.append(record)  # one that is too large becomes a dead letter here
+        elif (output := _brought(record, partition, state, settings)) is not None:
+            outcome.outputs.append(output)
+            away[record.topic] += 1
+        else:
+            kept.append(record)
+    for topic, count in away.items():
+        MISPLACED.labels(agent, topic.removeprefix(settings.topic_prefix)).inc(count)
+        _tell(topic, count)
+    return kept, outcome
+
+
+def taken_from(record: ConsumerRecord) -> tuple[str, int, int] | None:
+    """Where the producer put a record that was brought here: topic (and which of all of its name), partition, offset.
+    None for all others.
+    """
+    for name, value in record.headers:
+        if name == TAKEN_FROM:
+            origin, partition, offset = [*value.decode(errors="replace").split("/"), "", ""][:3]
+            if partition.isdecimal() and offset.isdecimal():
+                return origin, int(partition), int(offset)
+    return None
+
+
+def partition_of(key: bytes, partitions: int) -> int:
+    """Where Java's client puts a key."""
+    return int(murmur2(key) & 0x7FFFFFFF) % partitions
+
+
+def partitions_of(records: Sequence[ConsumerRecord], partitions: int) -> list[int]:
+    """Where the keys belong, (n,); of records without a key it says nothing."""
+    keys = [record.key or b"" for record in records]
+    if len(keys) < FEW:
+        return [partition_of(key, partitions) for key in keys]
+    hashes = _murmur2(keys) & np.uint32(0x7FFFFFFF)
+    places: list[int] = (hashes % np.uint32(partitions)).tolist()
+    return places
+
+
+def _murmur2(keys: Sequence[bytes]) -> npt.NDArray[np.uint32]:
+    """MurmurHash2 as Kafka has it, of all keys at once (Appleby; org.apache.kafka.common.utils.Utils.murmur2)."""
+    lengths = np.fromiter(map(len, keys), np.int64, len(keys))
+    width = int(lengths.max()) // 4 * 4 + 4
+    words = np.array(keys, f"S{width}").view("<u4").reshape(len(keys), width // 4)
+    whole, rest = lengths // 4, lengths % 4
+    hashes = _SEED ^ lengths.astype(np.uint32)
+    for place in range(int(whole.max())):
+        word = words[:, place] * _M
+        word = (word ^ (word >> np.uint32(24))) * _M
+        hashes = np.where(whole > place, (hashes * _M) ^ word, hashes)
+    last = words[np.arange(len(keys)), whole]  # the bytes that are left, padded with zeros
+    hashes = np.where(rest > 0, (hashes ^ last) * _M, hashes)
+    hashes = (hashes ^ (hashes >> np.uint32(13))) * _M
+    mixed: npt.NDArray[np.uint32] = hashes ^ (hashes >> np.uint32(15))
+    return mixed
+
+
+def _is_news(state: PartitionState, origin: str, partition: int, offset: int) -> bool:
+    rows = state.tables[TAKEN]
+    slots = rows.slots([f"{origin}/{partition}".encode()])
+    row: Any = rows.array[slots[0]]
+    if offset < row["next"]:
+        return False
+    row["next"] = offset + 1
+    rows.touch(slots)
+    return True
+
+
+def _brought(record: ConsumerRecord, partition: int, state: PartitionState, settings: Settings) -> Output | None:
+    """The record for the partition of its key; none where it cannot be known."""
+    topic, key = record.topic.removeprefix(settings.topic_prefix), record.key
+    if not key:
+        key = _id_in(record.value, KEY_FIELDS.get(topic, ""))
+        if key is None:
+            return None
+        partition = partition_of(key, state.partitions)
+    header = (TAKEN_FROM, f"{state.origin(topic)}/{record.partition}/{record.offset}".encode())
+    return Output(topic, key, record.value, [*record.headers, header], partition)
+
+
+def _id_in(value: bytes | None, field: str) -> bytes | None:
+    """The id that should have been the key."""
+    try:
+        document = from_json(value or b"")
+    except ValueError:
+        return None
+    found = document.get(field) if isinstance(document, dict) else None
+    if isinstance(found, bool) or not isinstance(found, str | int) or found == "":
+        return None
+    return str(found).encode()
+
+
+def _tell(topic: str, count: int) -> None:
+    """Once a minute a topic: a producer that places keys otherwise does so with every record."""
+    now = time.monotonic()
+    if now - _told_at.get(topic, -TELL_EVERY_S) >= TELL_EVERY_S:
+        _told_at[topic] = now
+        log.warning(f"records are not on the partition of their key: {CURE}", topic=topic, records=count)

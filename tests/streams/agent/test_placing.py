@@ -1,0 +1,189 @@
+"""Every record is handled once, on the partition of its key, wherever its producer put it and whoever dies."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from aiokafka.partitioner import DefaultPartitioner
+from hypothesis import given
+from hypothesis import strategies as st
+
+from schemas import CLICKS, Settings
+from streams.agent.placing import (
+    FEW,
+    TAKEN,
+    TAKEN_FROM,
+    TAKEN_LAYOUT,
+    partition_of,
+    partitions_of,
+    placed,
+    taken_from,
+)
+from streams.agent.rows import PartitionState, empty_state
+from streams.metrics import MISPLACED
+from tests.streams.agent.trial import Trial
+from tests.streams.agent.trivial import Trivial
+
+SETTINGS = Settings(topic_prefix="p.")
+PARTITIONS = 4
+
+
+def record(partition: int, offset: int, key: bytes | None, value: bytes | None = b"{}", headers: Any = ()) -> Any:
+    return SimpleNamespace(
+        topic=f"p.{CLICKS}", partition=partition, offset=offset, key=key, value=value, headers=headers, timestamp=0
+    )
+
+
+def new_state(number: int) -> PartitionState:
+    state = empty_state(number, {TAKEN: TAKEN_LAYOUT})
+    state.partitions = PARTITIONS
+    return state
+
+
+@given(st.lists(st.binary(max_size=40), min_size=1, max_size=2 * FEW), st.integers(1, 200))
+def test_partitions_are_those_of_the_java_client(keys: list[bytes], partitions: int) -> None:
+    everywhere = list(range(partitions))
+    right = [DefaultPartitioner()(key, everywhere, everywhere) for key in keys]
+    many = [record(0, 0, key) for key in keys] * FEW  # as arrays
+    assert partitions_of(many, partitions) == right * FEW
+    assert [partition_of(key, partitions) for key in keys] == right
+
+
+@dataclass
+class Log:
+    """A topic of four partitions and the states behind it; a crash takes back what was not saved, not what was sent."""
+
+    topic: list[list[Any]] = field(default_factory=lambda: [[] for _ in range(PARTITIONS)])
+    handled: list[list[Any]] = field(default_factory=lambda: [[] for _ in range(PARTITIONS)])
+    states: list[PartitionState] = field(default_factory=lambda: [new_state(n) for n in range(PARTITIONS)])
+    positions: list[int] = field(default_factory=lambda: [0] * PARTITIONS)
+
+    def put(self, partition: int, key: bytes | None, value: bytes | None, headers: Any = ()) -> None:
+        at = self.topic[partition]
+        at.append(record(partition, len(at), key, value, headers))
+
+    def work(self, number: int, most: int, *, dies: bool) -> None:
+        records = self.topic[number][self.positions[number] :][:most]
+        rows = self.states[number].tables[TAKEN]
+        saved = {key: int(rows.array[rows.find(key)]["next"]) for key in rows.keys()}  # noqa: SIM118
+        kept, outcome = placed(self.states[number], records, "recommend", SETTINGS)
+        for output in outcome.outputs:
+            assert output.topic == CLICKS
+            assert output.partition is not None
+            self.put(output.partition, output.key, output.value, output.headers)
+        if dies:
+            self.states[number] = new_state(number)
+            rows = self.states[number].tables[TAKEN]
+            for key, place in saved.items():
+                rows.array["next"][rows.slots([key])] = place
+            return
+        self.handled[number] += kept
+        self.positions[number] += len(records)
+
+    @property
+    def is_done(self) -> bool:
+        return self.positions == [len(records) for records in self.topic]
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 9)), max_size=40), st.randoms(use_true_random=False))
+def test_each_is_handled_once_in_order_whatever_dies(sent: Sequence[tuple[int, int]], chance: random.Random) -> None:
+    log = Log()
+    for number, (partition, key) in enumerate(sent):
+        log.put(partition, b"key-%d" % key, b"%d" % number)
+    for _ in range(1000):
+        if log.is_done:
+            break
+        log.work(chance.randrange(PARTITIONS), chance.randint(1, 7), dies=chance.random() < 0.3)
+    while not log.is_done:
+        for number in range(PARTITIONS):
+            log.work(number, 10, dies=False)
+    handled = [(number, one) for number, records in enumerate(log.handled) for one in records]
+    assert Counter(one.value for _, one in handled) == Counter(b"%d" % number for number in range(len(sent)))
+    assert all(number == partition_of(one.key, PARTITIONS) for number, one in handled)
+    for source in range(PARTITIONS):
+        for key in {key for partition, key in sent if partition == source}:
+            wanted = [b"%d" % number for number, one in enumerate(sent) if one == (source, key)]
+            found = [one.value for _, one in handled if one.key == b"key-%d" % key and one.value in wanted]
+            assert found == wanted
+
+
+def test_a_record_without_a_key_gets_its_id_as_key() -> None:
+    state, where = new_state(1), partition_of(b"ann", PARTITIONS)
+    for value in (b'{"user_id": "ann"}', b'{"user_id": "ann", "item_id": 3}'):
+        kept, outcome = placed(state, [record(1, 5, None, value)], "recommend", SETTINGS)
+        (output,) = outcome.outputs
+        assert (list(kept), output.key, output.partition, output.value) == ([], b"ann", where, value)
+        assert dict(output.headers)[TAKEN_FROM] == b"clicks.v1/1/5"
+    (output,) = placed(state, [record(1, 5, b"", b'{"user_id": 7}')], "recommend", SETTINGS)[1].outputs
+    assert output.key == b"7"
+    for value in (b"", None, b"[]", b"{", b'{"user_id": null}', b'{"user_id": true}', b'{"user_id": ""}'):
+        kept, outcome = placed(state, [record(1, 5, None, value)], "recommend", SETTINGS)
+        assert (len(kept), outcome.outputs) == (1, [])  # a dead letter says why
+
+
+def test_what_is_too_large_stays_and_becomes_a_dead_letter() -> None:
+    settings = SETTINGS.model_copy(update={"max_event_bytes": 1000})
+    there = next(n for n in range(PARTITIONS) if n != partition_of(b"ann", PARTITIONS))
+    kept, outcome = placed(new_state(there), [record(there, 0, b"ann", b"." * 1001)], "recommend", settings)
+    assert (len(kept), outcome.outputs) == (1, [])
+
+
+def test_headers_of_others_mean_nothing_and_those_of_the_producer_stay() -> None:
+    there = next(n for n in range(PARTITIONS) if n != partition_of(b"ann", PARTITIONS))
+    mine = [("traceparent", b"00-1"), ("x", b"\xff")]
+    before = MISPLACED.labels("recommend", CLICKS)._value.get()
+    (output,) = placed(new_state(there), [record(there, 3, b"ann", headers=mine)], "recommend", SETTINGS)[1].outputs
+    assert list(output.headers)[:2] == mine
+    assert MISPLACED.labels("recommend", CLICKS)._value.get() == before + 1
+    for odd in (b"", b"1", b"a/b/c", b"clicks.v1/-1/2", b"\xff/1/x"):
+        assert taken_from(record(0, 0, b"ann", headers=[(TAKEN_FROM, odd)])) is None
+
+
+def test_a_topic_made_anew_counts_from_its_beginning() -> None:
+    state = new_state(2)
+    old, new = [(TAKEN_FROM, b"clicks.v1/1/900")], [(TAKEN_FROM, b"clicks.v1@id/1/0")]
+    for headers, news in ((old, 1), (old, 0), (new, 1), (new, 0)):
+        assert len(placed(state, [record(2, 0, b"ann", headers=headers)], "recommend", SETTINGS)[0]) == news
+
+
+@pytest.mark.kafka
+async def test_on_a_broker_with_workers_that_are_killed(settings: Settings) -> None:
+    quick = settings.model_copy(update={"session_timeout_s": 4.0, "checkpoint_interval_s": 0.3})
+    trial = Trial(quick, Trivial(places=True, every=1 << 40))
+    await trial.create_topics()
+    chance = random.Random(3)
+    sent = [(chance.randrange(2), b"key-%d" % chance.randrange(60), number) for number in range(6000)]
+
+    def produce(first: int, end: int) -> Any:
+        some = ((partition, key, {"value": n}, 1_700_000_000_000 + n) for partition, key, n in sent[first:end])
+        return trial.produce("trivial.v1", some)
+
+    try:
+        await produce(0, 3000)
+        first = trial.start()
+        await trial.until(lambda: _has_committed(trial, 500))
+        first.kill()
+        second = trial.start()
+        await produce(3000, 6000)
+        await trial.until(lambda: _has_committed(trial, 5000))
+        second.kill()
+        last = trial.start()
+        await trial.until_applied()
+        trial.stop(last)
+        right: dict[tuple[int, bytes], list[int]] = {}
+        for _, key, number in sent:
+            right.setdefault((partition_of(key, 2), key), []).append(number)
+        totals = {key: (count, total) for key, (count, total, _) in (await trial.totals()).items()}
+        assert totals == {key: (len(numbers), sum(numbers)) for key, numbers in right.items()}
+    finally:
+        trial.end()
+
+
+async def _has_committed(trial: Trial, records: int) -> bool:
+    return await trial.committed_records() >= records
