@@ -53,6 +53,8 @@ async def examine(settings: Settings) -> list[Finding]:
     }
     findings = [await _guarded(name, asyncio.to_thread(check)) for name, check in of_machine.items()]
     findings.append(await _guarded("Kafka", _kafka(settings)))
+    if findings[-1].state == "ok":
+        findings.append(await _guarded("producers", _producers(settings)))
     return findings + [await _guarded(name, asyncio.to_thread(check)) for name, check in of_service.items()]
 
 
@@ -140,10 +142,9 @@ def _jars(settings: Settings) -> Finding:
 
 
 async def _kafka(settings: Settings) -> Finding:
-    from millrace.kafka import running_broker
     from streams.kafka import list_topics
 
-    address = settings.kafka or running_broker(settings.home / "kafka")
+    address = _address(settings)
     if address is None:
         return Finding("Kafka", "note", "the embedded one does not run; `millrace up` starts it")
     statuses = await list_topics(settings.model_copy(update={"kafka": address}))
@@ -152,6 +153,24 @@ async def _kafka(settings: Settings) -> Finding:
         cure = "Run `millrace topics apply`; it tells what it cannot change."
         return Finding("Kafka", "failed", f"{address} answers; topics that differ: {', '.join(different)}", cure)
     return Finding("Kafka", "ok", f"{address} answers, all {len(statuses)} topics are right")
+
+
+async def _producers(settings: Settings) -> Finding:
+    from streams.agent import CURE
+    from streams.producers import placements
+
+    found = await placements(settings.model_copy(update={"kafka": _address(settings)}))
+    wrong = {topic: one for topic, one in found.items() if one.misplaced}
+    if not wrong:
+        return Finding("producers", "ok", "all of the newest records are on the partition of their key")
+    shares = ", ".join(f"{topic}: {one.misplaced:,} of {one.looked_at:,}" for topic, one in wrong.items())
+    return Finding("producers", "note", f"records that are not on the partition of their key: {shares}", f"{CURE}.")
+
+
+def _address(settings: Settings) -> str | None:
+    from millrace.kafka import running_broker
+
+    return settings.kafka or running_broker(settings.home / "kafka")
 
 
 def _database(settings: Settings) -> Finding:

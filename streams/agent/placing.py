@@ -35,7 +35,7 @@ TAKEN_LAYOUT = Layout(np.dtype([("next", "i8")]), 1)
 FEW = 64  # keys that are hashed one by one: arrays begin to pay beyond
 TELL_EVERY_S = 60.0
 CURE = (
-    "they are brought to the partition of their key, which costs each one a second way. Let the producer place keys as "
+    "They are brought to the partition of their key, which costs each one a second way. Let the producer place keys as "
     "Java's client does: partitioner=murmur2_random (librdkafka: confluent-kafka, kcat, .NET), "
     "Balancer: kafka.Murmur2Balancer{} (kafka-go), and give every record its key"
 )
@@ -156,4 +156,4 @@ def _tell(topic: str, count: int) -> None:
     now = time.monotonic()
     if now - _told_at.get(topic, -TELL_EVERY_S) >= TELL_EVERY_S:
         _told_at[topic] = now
-        log.warning(f"records are not on the partition of their key: {CURE}", topic=topic, records=count)
+        log.warning(f"records are not on the partition of their key. {CURE}", topic=topic, records=count)
