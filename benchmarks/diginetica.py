@@ -24,7 +24,7 @@ import lightgbm
 import numpy as np
 
 from benchmarks.globo import figures, tell
-from models.recommender import PREFIX, CatalogueView, Queries, Recommender, stable_hash
+from models.recommender import PREFIX, TURNED_DOWN, CatalogueView, Queries, Recommender, stable_hash
 from models.recommender.training import ClickLog, LogReader, QueryLog, fit, places_of
 from schemas import PROFILES, Click
 
@@ -113,7 +113,15 @@ def questions(prefixes: list[list[int]]) -> Queries:
         hashes[n, : lengths[n]] = [stable_hash(str(item)) for item in items[-PREFIX:]]
     none = np.zeros((count, 0))
     sessions = np.array([stable_hash(f"case {n}") for n in range(count)], np.uint64)
-    return Queries(hashes, lengths, sessions, np.zeros(count), none.astype(np.uint8), none.astype(np.float32))
+    return Queries(
+        hashes,
+        lengths,
+        sessions,
+        np.zeros(count),
+        none.astype(np.uint8),
+        none.astype(np.float32),
+        np.zeros((count, TURNED_DOWN), np.uint32),
+    )
 
 
 def evaluate(train: Path, test: Path) -> None:

@@ -46,7 +46,7 @@ from schemas.outputs import (
     Severity,
     similar_key,
 )
-from schemas.profile import PROFILES, RecommenderProfile, parse_profile
+from schemas.profile import PROFILES, ActionWeights, RecommenderProfile, parse_profile
 from schemas.publication import (
     CHUNK_BYTES,
     MOST_CHUNKS,
@@ -115,6 +115,7 @@ __all__ = [
     "AcknowledgeBody",
     "Acknowledgement",
     "Action",
+    "ActionWeights",
     "Alert",
     "AlertBody",
     "AlertDetail",

@@ -42,6 +42,18 @@ class HandWeights(Frozen):
     own: float = Field(0.0, description="items of the session itself, falling by e every three clicks")
 
 
+class ActionWeights(Frozen):
+    """How much an action counts in popularity and co-visitation, and as what the ranker learns to predict. `remove`
+    and `dislike` count nowhere: they take the item out of the lists of that user.
+    """
+
+    view: float = Field(1.0, gt=0, le=100)
+    cart: float = Field(3.0, gt=0, le=100)
+    purchase: float = Field(5.0, gt=0, le=100)
+    like: float = Field(3.0, gt=0, le=100)
+    share: float = Field(3.0, gt=0, le=100)
+
+
 class ContextPopularity(Frozen):
     """A context field by whose values popularity is counted: numbers are clipped to 0 .. values - 1, texts hashed."""
 
@@ -91,11 +103,18 @@ class RecommenderProfile(Frozen):
     new_age: float = Field(ge=0, description="an item is new for so long")
     hot_refresh: float = Field(gt=0, description="time between two computations of the hot lists")
     hot_clicks: int = Field(20_000, ge=1, description="newest clicks from which the hot lists are computed")
+    action_weights: ActionWeights = ActionWeights()
     # context
     context: tuple[Name, ...] = Field((), max_length=16, description="context fields that are features")
     context_popularity: tuple[ContextPopularity, ...] = Field((), max_length=4)
     hour_of_day: bool = Field(False, description="the hour (UTC) is a feature")
     # policy
+    unknown_items: bool | None = Field(
+        None, description="may items be recommended of which `items.v1` never told; none: as long as it told of no item"
+    )
+    exploration: float = Field(
+        0.0, ge=0, le=0.5, description="share of the places of a list for new items that nobody has clicked yet"
+    )
     fresh_bonus: float = Field(0.0, description="added to the score of fresh items")
     fresh_age: float = Field(0.0, ge=0, description="an item is fresh for so long after it was first seen")
     hand_weights: HandWeights = HandWeights()

@@ -50,7 +50,7 @@ from streams.agent import (
     placed,
 )
 from streams.kafka import ConsumerRecord
-from streams.metrics import SKIPPED
+from streams.metrics import LEFT_OUT, SKIPPED
 from streams.repeats import RECENT, RECENT_LAYOUT, known_before
 
 USERS = "users"
@@ -125,6 +125,8 @@ class Recommend:
 
     def _answer(self, decoded: Sequence[Decoded], state: PartitionState) -> list[Output]:
         clicks = self.served.recommender.encode([click for _, click in decoded])
+        if clicks.unusable:
+            LEFT_OUT.labels(topic_name(self._settings, CLICKS), "context").inc(clicks.unusable)
         users = state.tables[USERS]
         slots = users.slots([record.key for record, _ in decoded])
         clicks.moves.events[known_before(state, clicks.moves.users, clicks.moves.events)] = 0

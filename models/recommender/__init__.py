@@ -4,9 +4,10 @@ clicks ─► advance (users' rows) ─► Queries ─► evidence, gathering �
 May import: schemas, models.registry, models.packs, the top of models. Its training is a room of its own.
 """
 
+from models.recommender.arrays import action_weights
 from models.recommender.catalogue import CatalogueView, context_fingerprint
 from models.recommender.challenger import RankChallenger
-from models.recommender.clicks import ClickArrays, encode_clicks, feed_clicks, feed_items
+from models.recommender.clicks import ClickArrays, ContextType, encode_clicks, feed_clicks, feed_items
 from models.recommender.features import feature_names
 from models.recommender.feed import ClickRecord, FeedError, ItemRecord, encode_record
 from models.recommender.hashing import halves, stable_hash
@@ -14,7 +15,16 @@ from models.recommender.ranking import choose_best
 from models.recommender.recommender import LIST_LENGTH, STRATEGIES, Candidates, Queries, Recommender, queries_of
 from models.recommender.repeats import REMEMBERED, Repeats
 from models.recommender.snapshot import SnapshotError
-from models.recommender.users import EARLIER_USERS, PREFIX, USER, USER_BOUNDS, USER_LAYOUT, Steps, advance
+from models.recommender.users import (
+    EARLIER_USERS,
+    PREFIX,
+    TURNED_DOWN,
+    USER,
+    USER_BOUNDS,
+    USER_LAYOUT,
+    Steps,
+    advance,
+)
 
 __all__ = [
     "EARLIER_USERS",
@@ -22,6 +32,7 @@ __all__ = [
     "PREFIX",
     "REMEMBERED",
     "STRATEGIES",
+    "TURNED_DOWN",
     "USER",
     "USER_BOUNDS",
     "USER_LAYOUT",
@@ -29,6 +40,7 @@ __all__ = [
     "CatalogueView",
     "ClickArrays",
     "ClickRecord",
+    "ContextType",
     "FeedError",
     "ItemRecord",
     "Queries",
@@ -37,6 +49,7 @@ __all__ = [
     "Repeats",
     "SnapshotError",
     "Steps",
+    "action_weights",
     "advance",
     "choose_best",
     "context_fingerprint",

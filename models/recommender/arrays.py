@@ -3,8 +3,8 @@
 click ─► open_session ─► log entry, threaded by item ─► counts, decayed popularity, context popularity
 
 One structure serves every generator of candidates: a circular log of clicks in which each entry points to the one
-before it on the same item, and a ring of recent sessions kept as short item lists. Memory: 16 B a logged click, 128 B
-a session, and 136 B an item (+ 4 B a context value) beside its id.
+before it on the same item, and a ring of recent sessions kept as short item lists. Memory: 16 B a logged click, 148 B
+a session, and 160 B an item (+ 4 B a context value) beside its id.
 
 Clicks that one user repeats are in the log, but are not popularity: of those in a row on an item, with nobody else in
 between, `MOST_COUNTED` count in ten minutes, and so many of those in one list of a session.
@@ -15,11 +15,13 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from models.jit import njit
 from models.recommender.hashing import find, insert, remove
-from schemas import RecommenderProfile
+from schemas import ActionWeights, RecommenderProfile
 
+ACTIONS = tuple(ActionWeights.model_fields)  # by number: view is 0
 SESSION_ITEMS = 20  # a longer session goes on in a second list; the log keeps the position in 5 bits
 NEW_RING = 1024
 HOT_LISTS, HOT_LENGTH = 4, 128
@@ -33,6 +35,9 @@ ITEM = np.dtype(
         ("last", "f8"),  # newest click, in the clock of the profile
         ("first", "f8"),  # first seen: clicked or published
         ("published", "f8"),  # epoch seconds: not in a list before; 0: not known
+        ("available_at", "f8"),  # event times of the newest words on availability and publication, and of the removal
+        ("published_at", "f8"),
+        ("removed_at", "f8"),
         ("row_since", "f8"),  # event time at which `in_a_row` began
         ("clicks", "i4"),
         ("repeats", "i4"),  # clicks on an item that the session already had
@@ -43,8 +48,8 @@ ITEM = np.dtype(
         ("has_others", "i4"),  # a second user clicked it
         ("in_a_row", "i4"),  # clicks of the user who clicked it last, with nobody else in between
         ("clicker", "u4"),  # who did: half of the hash of the user
-        ("spare", "u4"),  # rows of 8 n bytes: others are slower by half
-    ]
+        ("is_told", "u4"),  # the topic of items has told of it
+    ]  # rows of 8 n bytes: others are slower by half
 )  # no padding: its bytes would be anyone's guess in a snapshot
 SESSION = np.dtype([("key", "u8"), ("number", "i8"), ("last", "f8"), ("length", "i8")])
 (
@@ -54,7 +59,8 @@ SESSION = np.dtype([("key", "u8"), ("number", "i8"), ("last", "f8"), ("length", 
     NEW,  # entries of the new ring ever
     WAITING,
     HOT_CLICKS,  # CLICKS when the hot lists were computed
-) = range(6)
+    SHOWS_UNKNOWN,  # 1: items may be in lists though nobody told of them
+) = range(7)
 (
     NOW,  # clocks: the newest time, in the clock of the profile
     HOT_AT,
@@ -77,11 +83,12 @@ class Arrays(NamedTuple):
     log: Any  # (L, 2) i8: session number * 32 + position; entry before it on the same item + 1
     sessions: Any  # (M,) SESSION
     session_items: Any  # (M, 20) i4; -1: an item that was forgotten
+    session_actions: Any  # (M, 20) u1: numbers of actions, see `clicks.ACTIONS`
     session_table: Any  # (4 M,) i4
     new_ring: Any  # (1024,) i4: items in the order in which they were first seen
     hot: Any  # (4, 128) i4: popular, popular just now, continued, new
     hot_length: Any  # (4,) i8
-    counters: Any  # (6,) i8
+    counters: Any  # (7,) i8
     clocks: Any  # (6,) f8
     rates: Any  # (4,) f8: decay rates of popularity
 
@@ -93,6 +100,8 @@ class Clock(NamedTuple):
     hot_refresh: float
     hot_clicks: int
     new_age: float
+    hides_unknown: bool  # as soon as an item was told of
+    weights: Any  # (actions,) f4
 
 
 def build_arrays(profile: RecommenderProfile, items: int = 1024) -> Arrays:
@@ -109,18 +118,27 @@ def build_arrays(profile: RecommenderProfile, items: int = 1024) -> Arrays:
         log=np.zeros((profile.click_log, 2), np.int64),
         sessions=np.zeros(sessions, SESSION),
         session_items=np.zeros((sessions, SESSION_ITEMS), np.int32),
+        session_actions=np.zeros((sessions, SESSION_ITEMS), np.uint8),
         session_table=np.zeros(4 * sessions, np.int32),
         new_ring=np.zeros(NEW_RING, np.int32),
         hot=np.zeros((HOT_LISTS, HOT_LENGTH), np.int32),
         hot_length=np.zeros(HOT_LISTS, np.int64),
-        counters=np.zeros(6, np.int64),
+        counters=np.array([0, 0, 0, 0, 0, 0, profile.unknown_items is not False], np.int64),
         clocks=np.array([0.0, -1e18, 0.0, 0.0, 0.0, np.inf]),
         rates=np.log(2) / np.array(profile.popularity_half_lives),
     )
 
 
 def build_clock(profile: RecommenderProfile) -> Clock:
-    return Clock(profile.clock == "sessions", profile.hot_refresh, profile.hot_clicks, profile.new_age)
+    sessions, hides_unknown = profile.clock == "sessions", profile.unknown_items is None
+    return Clock(
+        sessions, profile.hot_refresh, profile.hot_clicks, profile.new_age, hides_unknown, action_weights(profile)
+    )
+
+
+def action_weights(profile: RecommenderProfile) -> npt.NDArray[np.float32]:
+    """(actions,) by number: what each counts in popularity and co-visitation."""
+    return np.array([getattr(profile.action_weights, action) for action in ACTIONS], np.float32)
 
 
 @njit(cache=True)
@@ -161,7 +179,7 @@ def open_session(view, key):
 
 
 @njit(cache=True)
-def append(view, slot, item, time):
+def append(view, slot, item, action, time):
     """Item at the end of the session and of the log. Returns how often the list of the session had it."""
     session = view.sessions[slot]
     position = np.int64(session.length)
@@ -171,6 +189,7 @@ def append(view, slot, item, time):
     if times_before > 0:
         view.items[item].repeats += 1
     view.session_items[slot, position] = item
+    view.session_actions[slot, position] = action
     session.length = position + 1
     session.last = max(session.last, time) if position > 0 else time
     entry = view.counters[CLICKS] & (len(view.log) - 1)
@@ -182,7 +201,7 @@ def append(view, slot, item, time):
 
 
 @njit(cache=True)
-def count_context(view, item, time, passed, codes):
+def count_context(view, item, time, passed, codes, weight):
     """Decayed clicks per context value, of the item and of all."""
     rate = view.rates[CONTEXT_HALF_LIFE]
     of_item = np.float32(np.exp(-rate * passed))
@@ -191,19 +210,27 @@ def count_context(view, item, time, passed, codes):
     for value in range(view.context.shape[1]):
         view.context[item, value] *= of_item
         view.context_total[value] *= of_all
-    view.clocks[CONTEXT_TOTAL] = view.clocks[CONTEXT_TOTAL] * of_all + 1.0
+    view.clocks[CONTEXT_TOTAL] = view.clocks[CONTEXT_TOTAL] * of_all + weight
     for column in range(len(codes)):
         if codes[column] < view.context.shape[1]:
-            view.context[item, codes[column]] += np.float32(1.0)
-            view.context_total[codes[column]] += 1.0
+            view.context[item, codes[column]] += weight
+            view.context_total[codes[column]] += weight
 
 
 @njit(cache=True)
-def apply_click(view, clock, session_key, item, event_time, codes, user, is_repeated):
-    """One click. `item`: its row; `event_time`: epoch seconds; `codes`: columns of `context`, 255 for none."""
+def apply_click(view, clock, session_key, item, event_time, codes, who, action):
+    """One click.
+
+    Args:
+        item: its row.
+        event_time: epoch seconds.
+        codes: columns of `context`, 255 for none.
+        who: half of the hash of the user, and whether the user repeats the click.
+    """
+    user, is_repeated = who
     slot, continues = open_session(view, session_key)
     time = np.float64(view.counters[SESSIONS]) if clock.counts_sessions else event_time
-    times_before = append(view, slot, item, time)
+    times_before = append(view, slot, item, action, time)
     record = view.items[item]
     if record.clicks == 0 and record.is_announced == 0:
         first_seen(view, item, time)
@@ -212,7 +239,7 @@ def apply_click(view, clock, session_key, item, event_time, codes, user, is_repe
     in_a_row = clicks_in_a_row(record, user, view.clocks[EVENTS])
     record.clicks += 1
     if is_repeated == 0 and in_a_row <= MOST_COUNTED and times_before < MOST_COUNTED:
-        count_click(view, item, time, continues, codes)
+        count_click(view, item, time, continues, codes, clock.weights[action])
     return time
 
 
@@ -228,16 +255,16 @@ def clicks_in_a_row(record, user, now):
 
 
 @njit(cache=True)
-def count_click(view, item, time, continues, codes):
-    """The click as popularity of its item."""
+def count_click(view, item, time, continues, codes, weight):
+    """The click as popularity of its item. `weight`: f4, of the action."""
     record = view.items[item]
     passed = elapsed(time, record.last)
     for half_life in range(HALF_LIVES):
         decay = np.float32(np.exp(-view.rates[half_life] * passed))
-        view.popularity[item, half_life] = view.popularity[item, half_life] * decay + np.float32(1.0)
+        view.popularity[item, half_life] = view.popularity[item, half_life] * decay + weight
         if half_life < 2:
             kept = view.popularity[item, CONTINUED + half_life] * decay
-            view.popularity[item, CONTINUED + half_life] = kept + np.float32(1.0 if continues else 0.0)
+            view.popularity[item, CONTINUED + half_life] = kept + (weight if continues else np.float32(0.0))
     if view.context.shape[1] > 0:
-        count_context(view, item, time, passed, codes)
+        count_context(view, item, time, passed, codes, weight)
     record.last = max(record.last, time)

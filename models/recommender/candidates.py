@@ -66,10 +66,24 @@ def candidate_settings(profile: RecommenderProfile) -> CandidateSettings:
 
 
 @njit(cache=True, inline="always")
-def take(view, scratch, item, now, chosen, count):
+def may_be_recommended(view, item, query):
+    """May be shown, and to this user."""
+    if not may_be_shown(view, item, query.now):
+        return False
+    half = np.uint32(view.items[item].key >> np.uint64(32))
+    for place in range(len(query.turned_down)):
+        if query.turned_down[place] == 0:
+            break
+        if query.turned_down[place] == half:
+            return False
+    return True
+
+
+@njit(cache=True, inline="always")
+def take(view, scratch, item, query, chosen, count):
     """Add the item to the chosen ones, if it may be and is not yet. Returns the new count."""
     row = row_of(scratch.place, scratch.evidence, scratch.touched, scratch.state, item)
-    if row == len(scratch.evidence) - 1 or scratch.chosen[row] != 0 or not may_be_shown(view.items, item, now):
+    if row == len(scratch.evidence) - 1 or scratch.chosen[row] != 0 or not may_be_recommended(view, item, query):
         return count
     scratch.chosen[row] = 1
     chosen[count] = item
@@ -85,14 +99,14 @@ def settle_own_items(view, settings, scratch, query, chosen):
         if item < 0:
             continue
         if settings.own_items:
-            count = take(view, scratch, item, query.now, chosen, count)
+            count = take(view, scratch, item, query, chosen, count)
         else:
             scratch.chosen[row_of(scratch.place, scratch.evidence, scratch.touched, scratch.state, item)] = 1
     return count
 
 
 @njit(cache=True)
-def choose_by_evidence(view, settings, scratch, now, chosen, count):
+def choose_by_evidence(view, settings, scratch, query, chosen, count):
     """The best of each generator that no earlier one chose."""
     best = np.empty(settings.max_candidates, np.float32)
     rows = np.empty(settings.max_candidates, np.int32)
@@ -106,18 +120,18 @@ def choose_by_evidence(view, settings, scratch, now, chosen, count):
             if score > 0 and (found < quota or score > best[0]) and scratch.chosen[row] == 0:
                 found = push_top(best, rows, found, quota, score, row)
         for place in range(found):
-            count = take(view, scratch, scratch.touched[rows[place]], now, chosen, count)
+            count = take(view, scratch, scratch.touched[rows[place]], query, chosen, count)
     return count
 
 
 @njit(cache=True)
-def choose_hot(view, scratch, kind, now, quota, maximum, chosen, count):
+def choose_hot(view, scratch, kind, query, quota, maximum, chosen, count):
     """Up to `quota` further items of a hot list."""
     goal = min(count + quota, maximum)
     for place in range(view.hot_length[kind]):
         if count >= goal:
             break
-        count = take(view, scratch, view.hot[kind, place], now, chosen, count)
+        count = take(view, scratch, view.hot[kind, place], query, chosen, count)
     return count
 
 
@@ -125,16 +139,15 @@ def choose_hot(view, scratch, kind, now, quota, maximum, chosen, count):
 def choose(view, settings, scratch, query, chosen):
     """Write the candidates (rows in the catalogue, at most `maximum`) to `chosen`; returns how many."""
     scratch.chosen[: scratch.state[ROWS] + FURTHER_ROWS] = 0  # not all of it: that would sweep the cache
-    now = query.now
     for row in range(scratch.state[ROWS]):  # what may not be shown must not use up a quota
-        scratch.chosen[row] = not may_be_shown(view.items, scratch.touched[row], now)
+        scratch.chosen[row] = not may_be_recommended(view, scratch.touched[row], query)
     count = settle_own_items(view, settings, scratch, query, chosen)
-    count = choose_by_evidence(view, settings, scratch, now, chosen, count)
+    count = choose_by_evidence(view, settings, scratch, query, chosen, count)
     for kind in range(3):
-        count = choose_hot(view, scratch, kind, now, settings.hot_items, settings.max_candidates, chosen, count)
-    count = choose_hot(view, scratch, 3, now, settings.new_items, settings.max_candidates, chosen, count)
+        count = choose_hot(view, scratch, kind, query, settings.hot_items, settings.max_candidates, chosen, count)
+    count = choose_hot(view, scratch, 3, query, settings.new_items, settings.max_candidates, chosen, count)
     for kind in range(3, -1, -1):
         count = choose_hot(
-            view, scratch, kind, now, settings.min_candidates - count, settings.max_candidates, chosen, count
+            view, scratch, kind, query, settings.min_candidates - count, settings.max_candidates, chosen, count
         )
     return count

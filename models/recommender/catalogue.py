@@ -147,7 +147,9 @@ class CatalogueView:
             users, is_repeated = halves(record.sessions), np.zeros(len(rows), np.uint8)
         else:
             users, is_repeated = record.users, record.is_repeated
-        clicks = (record.offsets, record.sessions, rows, record.times, codes, users, is_repeated)
+        actions = np.zeros(len(rows), np.uint8) if record.actions is None else record.actions
+        actions = np.where(actions < len(self.clock.weights), actions, 0)  # of a newer worker: a view
+        clicks = (record.offsets, record.sessions, rows, record.times, codes, users, is_repeated, actions)
         return int(apply_clicks(self.arrays, self.clock, beyond, clicks))
 
     def _apply_items(self, record: ItemRecord, beyond: int) -> int:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from models.jit import njit
-from models.recommender.arrays import CLICKS, SESSIONS, elapsed
+from models.recommender.arrays import CLICKS, SESSIONS, action_weights, elapsed
 from schemas import RecommenderProfile
 
 WIDTH = 24
@@ -70,22 +70,25 @@ class EvidenceSettings(NamedTuple):
     distance_decay_short: float
     second_order_items: int
     second_order_reads: int
+    weights: Any  # (actions,) f4: of co-visits
 
 
 class Query(NamedTuple):
     """One question to the view. `time` is in the clock of the profile."""
 
     prefix: Any  # (20,) i8: rows of the session's items, oldest first; -1: not in the view
-    length: Any  # of the prefix, at least 1
+    length: Any  # of the prefix; 0: the user has only turned down items
     own_session: Any  # number of the asking session, which is not read; -1: not in the view
     time: Any
     codes: Any  # (K,) u1
     context: Any  # (C,) f4
     now: Any  # epoch seconds: items that are published later are no candidates
+    turned_down: Any  # (20,) u4: halves of the hashes of items that the user wants no more; 0 after the last
 
 
 def evidence_settings(profile: RecommenderProfile) -> EvidenceSettings:
-    return EvidenceSettings(*(getattr(profile, name) for name in EvidenceSettings._fields))
+    own = (getattr(profile, name) for name in EvidenceSettings._fields[:-1])
+    return EvidenceSettings._make([*own, action_weights(profile)])
 
 
 @njit(cache=True, inline="always")
@@ -211,7 +214,9 @@ def read_item(view, settings, scratch, item, age, own_session, time, most):
             candidate = view.session_items[slot, other]
             if other != position and candidate >= 0:
                 row = row_of(scratch.place, scratch.evidence, scratch.touched, scratch.state, candidate)
-                count_pair(scratch.evidence, row, other - position, age, weight, slow, fast, rare * slow)
+                strength = settings.weights[view.session_actions[slot, other]]
+                lasting, recent = strength * slow, strength * fast
+                count_pair(scratch.evidence, row, other - position, age, weight, lasting, recent, rare * lasting)
                 count_cosine(scratch.evidence, row, age, weight * rare)
     return count
 

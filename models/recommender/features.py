@@ -146,7 +146,7 @@ def session_features(row, item, query, distinct):
     row[CLICKS_SINCE] = since
     row[IS_FIRST_OF_SESSION] = 1.0 if item == prefix[0] else 0.0
     row[SESSION_LENGTH] = length
-    row[SESSION_VARIETY] = distinct / length
+    row[SESSION_VARIETY] = distinct / max(length, 1)
 
 
 @njit(cache=True, inline="always")

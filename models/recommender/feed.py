@@ -5,7 +5,8 @@ clicks or item changes of one batch ─► encode_record ─► bytes on `millra
 Layout, little endian: magic `MRFD`, version u1, kind u1, context columns u1, zero u1, input partition u4, count u4,
 first and last input offset i8, CRC-32 of what follows u4, context fingerprint u4; then the arrays of the kind one
 after another, the lengths of the item ids in bytes (u4) and the ids (UTF-8). Behind them clicks have what version 1 had
-not at first, and what readers of before do not look at: users u4, is_repeated u1. About 44 bytes a click beside its id.
+not at first, and what readers of before do not look at: users u4, is_repeated u1, then, where one is more than a view,
+actions u1. About 44 bytes a click beside its id.
 """
 
 from __future__ import annotations
@@ -67,6 +68,7 @@ class ClickRecord:
     context: int = 0  # fingerprint of the context fields behind the codes; a view with others ignores the codes
     users: Array | None = None  # (n,) u4: half of the hash of the user id; none: a record of before
     is_repeated: Array | None = None  # (n,) u1: the user clicked the item so often lately that it is not popularity
+    actions: Array | None = None  # (n,) u1: numbers of actions; none: all are views
 
 
 @dataclass(frozen=True)
@@ -79,9 +81,9 @@ class ItemRecord:
     offsets: Array  # (n,) i8
     items: Array  # (n,) u8: stable hashes
     times: Array  # (n,) f8: epoch seconds of the change
-    published: Array  # (n,) f8: epoch seconds; NaN unknown
+    published: Array  # (n,) f8: epoch seconds; NaN: at once; `item_life.KEPT`: nothing was said of it
     categories: Array  # (n,) u8: stable hashes; 0 none; REMOVED
-    is_available: Array  # (n,) u1
+    is_available: Array  # (n,) u1; `item_life.KEPT`: nothing was said of it
     item_ids: Sequence[str] = field(compare=False)
 
 
@@ -97,6 +99,7 @@ ARRAYS: dict[int, tuple[tuple[str, str], ...]] = {
     ),
 }
 BEHIND: tuple[tuple[str, str], ...] = (("users", "<u4"), ("is_repeated", "u1"))  # the ids, in records of clicks
+ACTIONS = ("actions", "u1")  # behind those
 
 
 def encode_record(record: ClickRecord | ItemRecord) -> bytes:
@@ -108,6 +111,8 @@ def encode_record(record: ClickRecord | ItemRecord) -> bytes:
     parts += [np.array([len(text) for text in ids], "<u4").tobytes(), *ids]
     if isinstance(record, ClickRecord) and record.users is not None:
         parts += [np.ascontiguousarray(getattr(record, name), dtype).tobytes() for name, dtype in BEHIND]
+        if record.actions is not None and record.actions.any():
+            parts.append(np.ascontiguousarray(record.actions, "u1").tobytes())
     body = b"".join(parts)
     return (
         HEADER.pack(
@@ -160,8 +165,8 @@ def decode_record(data: bytes) -> ClickRecord | ItemRecord:
     if kind == ITEM_KIND:
         return ItemRecord(partition, first, last, item_ids=ids, **arrays)
     arrays["codes"] = arrays["codes"].reshape(count, columns)
-    if len(body) > behind:
-        for name, dtype in BEHIND:  # copies: where they lie is not aligned, and kernels are compiled for what is
+    for name, dtype in (*BEHIND, ACTIONS):
+        if len(body) > behind:  # copies: where they lie is not aligned, and kernels are compiled for what is
             arrays[name] = np.frombuffer(body, dtype, count, behind).copy()
             behind += arrays[name].nbytes
     return ClickRecord(partition, first, last, item_ids=ids, context=context, **arrays)

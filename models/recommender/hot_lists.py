@@ -101,11 +101,11 @@ def refresh_hot(view, clock, time):
         if number <= view.counters[SESSIONS] - len(view.sessions):
             continue
         item = view.session_items[number & (len(view.sessions) - 1), word & 31]
-        if item >= 0 and view.items[item].head == entry + 1 and may_be_hot(view.items, item, view.clocks[EVENTS]):
+        if item >= 0 and view.items[item].head == entry + 1 and may_be_hot(view, item, view.clocks[EVENTS]):
             push_item(view, clock, scores, items, counts, item, time)
     for place in range(max(0, view.counters[NEW] - NEW_RING), view.counters[NEW]):
         item = view.new_ring[place % NEW_RING]
-        if item < 0 or view.items[item].clicks > 0 or not may_be_hot(view.items, item, view.clocks[EVENTS]):
+        if item < 0 or view.items[item].clicks > 0 or not may_be_hot(view, item, view.clocks[EVENTS]):
             continue
         if elapsed(time, view.items[item].first) < clock.new_age:
             counts[3] = push_top(scores[3], items[3], counts[3], HOT_LENGTH, np.float32(0.0), item)
@@ -129,15 +129,18 @@ def apply_clicks(view, clock, beyond, clicks):
     """Apply, in order, the clicks with an input offset above `beyond`; returns how many.
 
     Args:
-        clicks: offsets, session keys, rows of the items, times, codes, users, is_repeated; each (n,), codes (n, K).
+        clicks: offsets, session keys, rows of the items, times, codes, users, is_repeated, actions; each (n,), codes
+            (n, K).
     """
-    offsets, session_keys, rows, times, codes, users, is_repeated = clicks
+    offsets, session_keys, rows, times, codes, users, is_repeated, actions = clicks
     applied = 0
     for click in range(len(offsets)):
         if offsets[click] <= beyond or rows[click] < 0:
             continue
         who = users[click], is_repeated[click]
-        time = apply_click(view, clock, session_keys[click], rows[click], times[click], codes[click], *who)
+        time = apply_click(
+            view, clock, session_keys[click], rows[click], times[click], codes[click], who, actions[click]
+        )
         if view.clocks[NEXT] <= view.clocks[EVENTS]:
             release(view, clock)
         if are_hot_lists_due(view.clocks, view.counters, clock.hot_refresh, time):

@@ -21,43 +21,88 @@ from models.recommender.arrays import (
     NEW_RING,
     NEXT,
     SESSIONS,
+    SHOWS_UNKNOWN,
     WAITING,
     first_seen,
 )
 
-
-@njit(cache=True)
-def may_be_shown(items, item, now):
-    """Available and published at `now`, epoch seconds."""
-    return items[item].is_available != 0 and items[item].published <= now
+KEPT = 2  # in a change: nothing was said of this
 
 
 @njit(cache=True)
-def may_be_hot(items, item, now):
+def may_be_shown(view, item, now):
+    """Available and published at `now`, epoch seconds; and told of, unless that is not asked for."""
+    record = view.items[item]
+    is_known = record.is_told != 0 or view.counters[SHOWS_UNKNOWN] != 0
+    return record.is_available != 0 and record.published <= now and is_known
+
+
+@njit(cache=True)
+def may_be_hot(view, item, now):
     """May be shown to people who have nothing to do with it: not what one visitor alone clicks again and again."""
-    is_of_one = items[item].is_announced == 0 and items[item].has_others == 0 and items[item].clicks > MOST_COUNTED
-    return may_be_shown(items, item, now) and not is_of_one
+    record = view.items[item]
+    is_of_one = record.is_announced == 0 and record.has_others == 0 and record.clicks > MOST_COUNTED
+    return may_be_shown(view, item, now) and not is_of_one
 
 
 @njit(cache=True)
 def change_item(view, clock, item, time, published, is_available, is_removed):
-    """What the shop said of an item. `published`: epoch seconds, NaN unknown."""
+    """What the shop said of an item; of each thing the word with the newest event time counts, whenever it came.
+
+    A removal has no event time of its own: nothing that was said before it arrived is newer.
+
+    Args:
+        published: epoch seconds; NaN: at once; KEPT: nothing was said of it.
+        is_available: 0, 1, or KEPT: nothing was said of it.
+    """
     record = view.items[item]
     view.clocks[EVENTS] = max(view.clocks[EVENTS], time)
-    if is_removed or (record.is_removed != 0 and is_available != 0):
-        forget_item(view, clock, item)
-        record.is_removed = 1 if is_removed else 0
-    record.is_available = is_available
-    record.published = 0.0 if is_removed or np.isnan(published) else published
-    if is_available != 0 and record.published > view.clocks[EVENTS]:
-        wait(view, clock, item)
-        record.is_announced = 1
-    elif is_available != 0 and record.is_announced == 0:
-        if record.clicks == 0:
-            first_seen(view, item, profile_time(view, clock, published if published < time else time))
-        record.is_announced = 1
+    record.is_told = 1
+    if clock.hides_unknown:
+        view.counters[SHOWS_UNKNOWN] = 0
+    if is_removed:
+        known = max(record.available_at, record.published_at)
+        record.removed_at = max(time, known)
+        begin_anew(view, clock, item, 0)
+    elif time >= record.removed_at:
+        if record.is_removed != 0:
+            begin_anew(view, clock, item, 1)
+        take_words(record, time, published, is_available)
+        announce(view, clock, item, time)
     if record.is_waiting != 0:
         view.clocks[NEXT] = min(view.clocks[NEXT], record.published)
+
+
+@njit(cache=True)
+def take_words(record, time, published, is_available):
+    """Those that are newer than what is known."""
+    if is_available != KEPT and time >= record.available_at:
+        record.is_available, record.available_at = is_available, time
+    if published != KEPT and time >= record.published_at:
+        record.published, record.published_at = 0.0 if np.isnan(published) else published, time
+
+
+@njit(cache=True)
+def announce(view, clock, item, time):
+    """New from now on, or as soon as it is published."""
+    record = view.items[item]
+    if record.is_available == 0:
+        return
+    if record.published > view.clocks[EVENTS]:
+        wait(view, clock, item)
+    elif record.is_announced == 0 and record.clicks == 0:
+        first = record.published if 0.0 < record.published < time else time
+        first_seen(view, item, profile_time(view, clock, first))
+    record.is_announced = 1
+
+
+@njit(cache=True)
+def begin_anew(view, clock, item, is_available):
+    """Removed, or back after that: what was known of the id was known of another item."""
+    record = view.items[item]
+    forget_item(view, clock, item)
+    record.is_removed, record.is_available = 1 - is_available, is_available
+    record.published = record.available_at = record.published_at = 0.0
 
 
 @njit(cache=True)

@@ -43,7 +43,7 @@ def build_rows(view, settings, scratch, queries, items, rows, facts):
         rows: (n * max_candidates, features).
         facts: (n,) candidates of each query, (n,) items met while reading.
     """
-    prefixes, lengths, sessions, times, codes, context, now = queries
+    prefixes, lengths, sessions, times, codes, context, turned_down, now = queries
     total = 0
     for place in range(len(lengths)):
         prefix = np.full(PREFIX, -1, np.int64)
@@ -51,7 +51,8 @@ def build_rows(view, settings, scratch, queries, items, rows, facts):
             prefix[n] = find(view.item_table, view.items, prefixes[place, n])
         slot = find(view.session_table, view.sessions, sessions[place])
         own_session = view.sessions[slot].number if slot >= 0 else np.int64(-1)
-        query = Query(prefix, lengths[place], own_session, times[place], codes[place], context[place], now[place])
+        asked = codes[place], context[place], now[place], turned_down[place]
+        query = Query(prefix, lengths[place], own_session, times[place], *asked)
         gather(view, settings.evidence, scratch, query)
         met = scratch.state[ROWS]
         chosen = items[total : total + settings.candidates.max_candidates]

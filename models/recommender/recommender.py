@@ -20,9 +20,10 @@ from models.recommender.candidates import candidate_settings
 from models.recommender.catalogue import CatalogueView
 from models.recommender.clicks import ClickArrays, encode_clicks, feed_clicks, feed_items
 from models.recommender.evidence import evidence_settings
+from models.recommender.exploration import explore
 from models.recommender.features import EVIDENCE, feature_names
 from models.recommender.feed import encode_record
-from models.recommender.users import PREFIX, USER, Steps, advance
+from models.recommender.users import PREFIX, TURNED_DOWN, USER, Steps, advance
 from models.registry import Model
 from models.stages import enter
 from schemas import Click, Item, ModelError, RecommenderProfile
@@ -37,11 +38,12 @@ class Queries(NamedTuple):
     """n questions, in arrays."""
 
     prefixes: npt.NDArray[np.uint64]  # (n, 20) stable hashes of the session's items, oldest first
-    lengths: npt.NDArray[np.int64]  # (n,) at least 1
+    lengths: npt.NDArray[np.int64]  # (n,) 0: the user has only turned down items
     sessions: npt.NDArray[np.uint64]  # (n,) session keys
     times: npt.NDArray[np.float64]  # (n,) epoch seconds
     codes: npt.NDArray[np.uint8]  # (n, K)
     context: npt.NDArray[np.float32]  # (n, C)
+    turned_down: npt.NDArray[np.uint32]  # (n, 20) halves of the hashes of items that are not for this user, then 0
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,7 @@ def queries_of(clicks: ClickArrays, steps: Steps) -> Queries:
         steps.times[which],
         clicks.codes[which],
         clicks.context[which],
+        steps.turned_down[which],
     )
 
 
@@ -105,6 +108,7 @@ class Recommender:
         self.profile = profile
         self.features = feature_names(profile)
         self.scorer = None
+        self._types = model.manifest.learned.get("context_types", {}) if model is not None else {}
         if model is not None and model.manifest.learned.get("strategy") == STRATEGIES[RANKER]:
             if model.manifest.features != self.features:
                 raise ModelError(
@@ -119,7 +123,7 @@ class Recommender:
 
     def encode(self, clicks: Sequence[Click]) -> ClickArrays:
         """Clicks as arrays: hashes, times, context features and codes."""
-        return encode_clicks(self.profile, clicks)
+        return encode_clicks(self.profile, clicks, self._types)
 
     def candidates(self, view: CatalogueView, queries: Queries) -> Candidates:
         """Candidates and feature rows of all queries."""
@@ -159,6 +163,8 @@ class Recommender:
             rows = self._fallback(view, queries, query)
             items[query, : len(rows)], best[query, : len(rows)] = rows, 0.0
             counts[query], strategies[query] = len(rows), STRATEGIES[TRENDING]
+        if self.profile.exploration > 0:
+            explore(view, queries, self.profile, (items, best, counts))
         return Rankings(items, best, counts, strategies, Scored(found, scores, places))
 
     def scores_of(self, found: Candidates) -> npt.NDArray[np.float64]:
@@ -196,7 +202,8 @@ class Recommender:
         none = np.full((1, len(self.profile.context_popularity)), 255, np.uint8)
         context = np.full((1, len(self.profile.context) + self.profile.hour_of_day), np.nan, np.float32)
         one = np.ones(1, np.int64)
-        queries = Queries(prefixes, one, np.zeros(1, np.uint64), np.full(1, view.time), none, context)
+        no_items = np.zeros((1, TURNED_DOWN), np.uint32)
+        queries = Queries(prefixes, one, np.zeros(1, np.uint64), np.full(1, view.time), none, context, no_items)
         found = self.candidates(view, queries)
         shares = found.rows[:, EVIDENCE] / SIX_GENERATORS
         order = np.lexsort((found.keys, -shares))
@@ -217,7 +224,10 @@ class Recommender:
         view.trending()
 
     def _fallback(self, view: CatalogueView, queries: Queries, query: int) -> list[int]:
-        """Trending items, without those of the session where the profile says so."""
+        """Trending items, without what the user turned down, and those of the session where the profile says so."""
         own = set() if self.profile.own_items else set(queries.prefixes[query, : queries.lengths[query]].tolist())
+        turned_down = set(queries.turned_down[query].tolist())
         keys, now = view.arrays.items["key"], max(float(queries.times[query]), view.event_time)
-        return [row for row in view.trending_rows(LIST_LENGTH + PREFIX, now) if int(keys[row]) not in own][:LIST_LENGTH]
+        rows = view.trending_rows(LIST_LENGTH + PREFIX + TURNED_DOWN, now)
+        mine = [row for row in rows if int(keys[row]) not in own and int(keys[row]) >> 32 not in turned_down]
+        return mine[:LIST_LENGTH]

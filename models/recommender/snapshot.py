@@ -16,7 +16,7 @@ import numpy as np
 from models.files import replacing
 from schemas import MillraceError, RecommenderProfile
 
-FORMAT = 3  # of the arrays: counts up whenever their layout or the meaning of a field changes
+FORMAT = 4  # of the arrays: counts up whenever their layout or the meaning of a field changes
 
 
 class SnapshotError(MillraceError):

@@ -21,7 +21,7 @@ def _shown(view, rows, now):
     kept, seen = np.empty(len(rows), np.int64), {np.int64(-1)}
     count = 0
     for row in rows:
-        if np.int64(row) not in seen and may_be_hot(view.items, row, now):
+        if np.int64(row) not in seen and may_be_hot(view, row, now):
             kept[count] = row
             count += 1
         seen.add(np.int64(row))

@@ -8,6 +8,9 @@ are taken in the order of arrival and time never runs backwards: a late click co
 `MOST_COUNTED` clicks of a user on an item count for popularity within an hour, under whatever session_id (the view is
 stricter where nobody else clicks the item). They are counted by the item's hash in 128 counters of four bits, so only
 of a user with hundreds of clicks an hour one may be taken for a repeated one.
+
+Who turns an item down (`remove`, `dislike`) does not click it: the session stays as it is, and of the newest
+`TURNED_DOWN` such items none is in the user's lists, until another action than a view takes that back.
 """
 
 from __future__ import annotations
@@ -21,10 +24,12 @@ from models.jit import njit
 from models.recommender.hashing import mixed
 
 PREFIX = 20
-RECENT_EVENTS = 64
+RECENT_EVENTS = 56
+TURNED_DOWN = 20
+VIEW, TURN_DOWN = 0, 255  # numbers of actions; those between are stronger than a view
 MOST_COUNTED = 15  # what four bits hold
 COUNTED_FOR_S = 3600.0
-USER_LAYOUT = 2  # version of USER for the changelog
+USER_LAYOUT = 3  # version of USER for the changelog
 USER = np.dtype(
     [
         ("last", "f8"),  # newest event time, epoch seconds
@@ -37,6 +42,7 @@ USER = np.dtype(
         ("event", "u2"),  # place in the ring that is written next
         ("counted_since", "f8"),  # epoch seconds
         ("counted", "u1", (64,)),  # counters of four bits: clicks on the items whose hash they belong to
+        ("turned_down", "u4", (TURNED_DOWN,)),  # halves of the hashes of items, newest first, then 0
     ],
     align=True,
 )
@@ -53,22 +59,32 @@ USER_BOUNDS: dict[str, tuple[float, float]] = {
     "event": (0.0, RECENT_EVENTS - 1.0),
     "counted_since": (0.0, 7_258_118_400.0),
     "counted": (0.0, 255.0),
+    "turned_down": (0.0, 2.0**32),
 }
+_HAD_64_EVENTS = [  # layout 2; layout 1 had all but the last two fields, at the same places
+    (name, form, (64,)) if name == "events" else (name, form, *shape)
+    for name, form, *shape in USER.descr
+    if name and name != "turned_down"
+]
 
 
-class _WithCounters:
-    """From layout 1, which had all but the last two fields, at the same places."""
+class _Wider:
+    """From an earlier layout: what a row of before did not have is empty, and of the event ids the newest are kept."""
 
-    dtype = np.dtype([USER.descr[place] for place in range(8)])
+    def __init__(self, fields: int) -> None:
+        self.dtype = np.dtype(_HAD_64_EVENTS[:fields], align=True)
 
     def __call__(self, rows: npt.NDArray[Any]) -> npt.NDArray[Any]:
         wider = np.zeros(len(rows), USER)
         for name in self.dtype.names or ():
-            wider[name] = rows[name]
+            if name not in ("events", "event"):
+                wider[name] = rows[name]
+        order = (rows["event"][:, None].astype(np.int64) + np.arange(64)) % 64  # oldest first
+        wider["events"] = np.take_along_axis(rows["events"], order, axis=1)[:, -RECENT_EVENTS:]
         return wider
 
 
-EARLIER_USERS = {1: _WithCounters()}  # of the rows, by the version of their layout
+EARLIER_USERS = {1: _Wider(8), 2: _Wider(10)}  # of the rows, by the version of their layout
 
 
 class Steps(NamedTuple):
@@ -80,6 +96,8 @@ class Steps(NamedTuple):
     sessions: npt.NDArray[np.uint64]  # (n,) session keys
     times: npt.NDArray[np.float64]  # (n,) epoch seconds: the user's newest time
     is_repeated: npt.NDArray[np.bool_]  # (n,) the user clicked the item so often lately that it is not popularity
+    is_click: npt.NDArray[np.bool_]  # (n,) accepted, and not turned down: what the catalogue view is told
+    turned_down: npt.NDArray[np.uint32]  # (n, 20) halves of the hashes of items that are not for this user, then 0
 
 
 class Moves(NamedTuple):
@@ -90,6 +108,7 @@ class Moves(NamedTuple):
     session_ids: Any  # (n,) u8; 0: none
     items: Any  # (n,) u8
     times: Any  # (n,) f8: epoch seconds
+    actions: Any  # (n,) u1: numbers of actions; TURN_DOWN: the user turns the item down
 
 
 @njit(cache=True)
@@ -100,6 +119,31 @@ def _is_duplicate(events, place, event):
             return True
     events[place] = event
     return False
+
+
+@njit(cache=True)
+def _turn_down(row, item):
+    """Put the item in front."""
+    half = np.uint32(item >> np.uint64(32))
+    place = 0
+    while place < TURNED_DOWN - 1 and row.turned_down[place] != 0 and row.turned_down[place] != half:
+        place += 1
+    while place > 0:
+        row.turned_down[place] = row.turned_down[place - 1]
+        place -= 1
+    row.turned_down[0] = half
+
+
+@njit(cache=True)
+def _take_back(row, item):
+    half = np.uint32(item >> np.uint64(32))
+    kept = 0
+    for place in range(TURNED_DOWN):
+        if row.turned_down[place] != half:
+            row.turned_down[kept] = row.turned_down[place]
+            kept += 1
+    for place in range(kept, TURNED_DOWN):
+        row.turned_down[place] = 0
 
 
 @njit(cache=True)
@@ -126,8 +170,20 @@ def _begins_session(row, session_id, time, silence_s):
 
 
 @njit(cache=True)
-def _advance(rows, slots, moves, silence_s, prefixes):
+def _append(row, item):
+    """To the session's newest items."""
+    if row.length == PREFIX:
+        for place in range(PREFIX - 1):
+            row.prefix[place] = row.prefix[place + 1]
+        row.length -= 1
+    row.prefix[row.length] = item
+    row.length += 1
+
+
+@njit(cache=True)
+def _advance(rows, slots, moves, silence_s, prefixes, turned_down):
     count = len(slots)
+    is_click = np.zeros(count, np.bool_)
     is_accepted = np.zeros(count, np.bool_)
     lengths = np.zeros(count, np.int64)
     sessions = np.zeros(count, np.uint64)
@@ -139,24 +195,26 @@ def _advance(rows, slots, moves, silence_s, prefixes):
             continue
         row.event = (row.event + 1) % RECENT_EVENTS
         time, session_id = moves.times[click], moves.session_ids[click]
-        if _begins_session(row, session_id, time, silence_s):
+        is_click[click] = moves.actions[click] != TURN_DOWN
+        if not is_click[click]:
+            _turn_down(row, moves.items[click])
+        elif moves.actions[click] != VIEW:
+            _take_back(row, moves.items[click])
+        if is_click[click] and _begins_session(row, session_id, time, silence_s):
             row.sessions += 1
             row.length = 0
             row.session_id = session_id
             row.session = mixed(moves.users[click], session_id if session_id != 0 else np.uint64(row.sessions))
         row.last = max(row.last, time)
-        if row.length == PREFIX:
-            for place in range(PREFIX - 1):
-                row.prefix[place] = row.prefix[place + 1]
-            row.length -= 1
-        row.prefix[row.length] = moves.items[click]
-        row.length += 1
+        if is_click[click]:
+            _append(row, moves.items[click])
+            is_repeated[click] = _is_repeated(row, moves.items[click])
         is_accepted[click], lengths[click] = True, row.length
         sessions[click], times[click] = row.session, row.last
-        is_repeated[click] = _is_repeated(row, moves.items[click])
+        turned_down[click] = row.turned_down
         for place in range(row.length):
             prefixes[click, place] = row.prefix[place]
-    return is_accepted, lengths, sessions, times, is_repeated
+    return is_accepted, lengths, sessions, times, is_repeated, is_click
 
 
 def advance(rows: npt.NDArray[Any], slots: npt.NDArray[np.int64], moves: Moves, silence_s: float) -> Steps:
@@ -168,5 +226,8 @@ def advance(rows: npt.NDArray[Any], slots: npt.NDArray[np.int64], moves: Moves, 
         silence_s: ends a session without a session_id.
     """
     prefixes = np.zeros((len(slots), PREFIX), np.uint64)
-    is_accepted, lengths, sessions, times, is_repeated = _advance(rows, slots, moves, silence_s, prefixes)
-    return Steps(is_accepted, prefixes, lengths, sessions, times, is_repeated)
+    turned_down = np.zeros((len(slots), TURNED_DOWN), np.uint32)
+    is_accepted, lengths, sessions, times, is_repeated, is_click = _advance(
+        rows, slots, moves, silence_s, prefixes, turned_down
+    )
+    return Steps(is_accepted, prefixes, lengths, sessions, times, is_repeated, is_click, turned_down)

@@ -7,7 +7,7 @@ About 76 bytes a click with the context of the portal while it is kept, 776 byte
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -17,9 +17,11 @@ import numpy.typing as npt
 from models.progress import CountProgress
 from models.recommender import (
     PREFIX,
+    TURNED_DOWN,
     USER,
     CatalogueView,
     ClickRecord,
+    ContextType,
     ItemRecord,
     Queries,
     Repeats,
@@ -46,6 +48,7 @@ class Columns(NamedTuple):
     codes: Any  # (n, K) u1
     context: Any  # (n, C) f4
     is_repeated: Any  # (n,) u1
+    actions: Any  # (n,) u1
 
 
 @dataclass(frozen=True)
@@ -57,18 +60,22 @@ class ClickLog:
     changes: list[tuple[int, ItemRecord]]  # before which click
     duplicates: int
     fingerprint: int  # of the context fields
+    context_types: Mapping[str, ContextType]  # of each context field that occurred
 
     def __len__(self) -> int:
         return len(self.item_ids)
 
-    def targets(self) -> npt.NDArray[np.uint64]:
-        """(n,) hash of the next item of the same session; 0 for the last click."""
-        sessions, items = self.columns.sessions, self.columns.items
+    def targets(self) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint8]]:
+        """(n,) hash of the next item of the same session, and the number of what was done with it; 0 for the last
+        click.
+        """
+        sessions, items, actions = self.columns.sessions, self.columns.items, self.columns.actions
         order = np.argsort(sessions, kind="stable")
         goes_on = sessions[order[1:]] == sessions[order[:-1]]
-        targets = np.zeros(len(items), np.uint64)
+        targets, done = np.zeros(len(items), np.uint64), np.zeros(len(items), np.uint8)
         targets[order[:-1][goes_on]] = items[order[1:][goes_on]]
-        return targets
+        done[order[:-1][goes_on]] = actions[order[1:][goes_on]]
+        return targets, done
 
     def queries(self, which: npt.NDArray[np.int64]) -> Queries:
         """What these clicks asked: a prefix is the user's last `lengths` clicks."""
@@ -80,7 +87,8 @@ class ClickLog:
         steps_back = lengths[:, None] - 1 - np.arange(PREFIX)
         clicks = order[np.maximum(place[which][:, None] - steps_back, 0) % len(order)]
         prefixes = np.where(steps_back >= 0, c.items[clicks], np.uint64(0))
-        return Queries(prefixes, lengths, c.sessions[which], c.times[which], c.codes[which], c.context[which])
+        nothing = np.zeros((len(which), TURNED_DOWN), np.uint32)
+        return Queries(prefixes, lengths, c.sessions[which], c.times[which], c.codes[which], c.context[which], nothing)
 
     def record(self, first: int, end: int) -> ClickRecord:
         """The feed record of clicks first .. end - 1."""
@@ -98,6 +106,7 @@ class ClickLog:
             self.fingerprint,
             halves(c.users[cut]),
             c.is_repeated[cut],
+            c.actions[cut],
         )
 
 
@@ -111,6 +120,7 @@ class LogReader:
         self._repeats = Repeats()
         self._known: dict[str, str] = {}  # one string an item instead of one a click
         self._pieces: list[tuple[Columns, list[str]] | ItemRecord] = []
+        self._types: dict[str, ContextType] = {}
         self._clicks, self._changes = 0, 0
 
     def read(self, events: Iterable[Sequence[Click | Item]], progress: CountProgress) -> ClickLog:
@@ -127,14 +137,16 @@ class LogReader:
         return self._log(seen - accepted)
 
     def _add_clicks(self, run: Sequence[Click | Item]) -> int:
-        arrays = encode_clicks(self._profile, [event for event in run if isinstance(event, Click)])
+        clicks = [event for event in run if isinstance(event, Click)]
+        self._learn_types(clicks)
+        arrays = encode_clicks(self._profile, clicks, self._types)
         users = arrays.moves.users
         slots = np.array([self._slots.setdefault(user, len(self._slots)) for user in users.tolist()], np.int64)
         while len(self._rows) < len(self._slots):
             self._rows = np.concatenate([self._rows, np.zeros_like(self._rows)])
         arrays.moves.events[self._repeats.take(users, arrays.moves.events)] = 0
         steps = advance(self._rows, slots, arrays.moves, self._profile.session_silence_s)
-        which = np.flatnonzero(steps.is_accepted)
+        which = np.flatnonzero(steps.is_click)
         columns = Columns(
             users[which],
             steps.sessions[which],
@@ -144,12 +156,21 @@ class LogReader:
             arrays.codes[which],
             arrays.context[which],
             steps.is_repeated[which].astype(np.uint8),
+            arrays.moves.actions[which],
         )
         ids = [self._known.setdefault(item_id, item_id) for item_id in arrays.item_ids]
         self._pieces.append((columns, [ids[n] for n in which]))
         self._clicks += len(which)
         self._drop_oldest()
-        return len(which)
+        return int(steps.is_accepted.sum())
+
+    def _learn_types(self, clicks: Sequence[Click]) -> None:
+        """Of fields that had not occurred: the type that most of these clicks give them. From then on they have it."""
+        names = {*self._profile.context, *(c.name for c in self._profile.context_popularity)} - self._types.keys()
+        for name in sorted(names):
+            is_text = [isinstance(c.context[name], str) for c in clicks if name in c.context]
+            if is_text:
+                self._types[name] = "text" if 2 * sum(is_text) > len(is_text) else "number"
 
     def _drop_oldest(self) -> None:
         while self._clicks > MAX_CLICKS:
@@ -178,9 +199,10 @@ class LogReader:
         empty = encode_clicks(self._profile, [])
         none = np.zeros(0, np.uint64)
         bytes_ = np.zeros(0, np.uint8)
-        columns.append(Columns(none, none, none, np.zeros(0), bytes_, empty.codes, empty.context, bytes_))
+        columns.append(Columns(none, none, none, np.zeros(0), bytes_, empty.codes, empty.context, bytes_, bytes_))
         joined = Columns(*(np.concatenate(parts) for parts in zip(*columns, strict=True)))
-        return ClickLog(joined, item_ids, changes, duplicates, context_fingerprint(self._profile))
+        fingerprint = context_fingerprint(self._profile)
+        return ClickLog(joined, item_ids, changes, duplicates, fingerprint, dict(self._types))
 
 
 def _runs(batch: Sequence[Click | Item]) -> Iterator[Sequence[Click | Item]]:

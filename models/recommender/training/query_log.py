@@ -40,20 +40,24 @@ class QueryLog:
     def __init__(self, negatives: float = 1.0, seed: int = 0) -> None:
         self._negatives = negatives
         self._random = np.random.default_rng(seed)
-        self._parts: list[tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_], npt.NDArray[np.int64]]] = []
+        self._parts: list[tuple[npt.NDArray[np.float32], npt.NDArray[np.int32], npt.NDArray[np.int64]]] = []
         self.queries = 0
 
-    def add(self, found: Candidates, targets: npt.NDArray[np.uint64]) -> None:
-        """Keep the queries whose target is a candidate; (n,) targets are item hashes."""
+    def add(self, found: Candidates, targets: npt.NDArray[np.uint64], actions: npt.NDArray[np.uint8]) -> None:
+        """Keep the queries whose target is a candidate; (n,) targets are item hashes, actions what was done with them.
+
+        The label of a target is 1 and the number of its action, that of all others 0.
+        """
         query = np.repeat(np.arange(len(found.counts)), found.counts)
         is_target = found.keys == targets[query]
         has_target = np.bincount(query, is_target, len(found.counts)) > 0
         kept = (is_target | (self._random.random(len(query)) < self._negatives)) & has_target[query]
         counts = np.bincount(query[kept], minlength=len(found.counts))[has_target]
-        self._parts.append((found.rows[kept], is_target[kept], counts))
+        labels = np.where(is_target, 1 + actions[query].astype(np.int32), 0)
+        self._parts.append((found.rows[kept], labels[kept], counts))
         self.queries += len(counts)
 
-    def arrays(self) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_], npt.NDArray[np.int64]]:
+    def arrays(self) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int32], npt.NDArray[np.int64]]:
         """Rows (n, features), labels (n,), rows of each query. What was kept is handed over: the log is empty then."""
         rows, labels, counts = (np.concatenate(column) for column in zip(*self._parts, strict=True))
         self._parts = []
@@ -62,20 +66,23 @@ class QueryLog:
 
 def fit(
     rows: npt.NDArray[np.float32],
-    labels: npt.NDArray[np.bool_],
+    labels: npt.NDArray[np.int32],
     counts: npt.NDArray[np.int64],
     features: list[str],
     trees: int,
+    weights: npt.NDArray[np.float32],
 ) -> lightgbm.Booster:
     """A LambdaMART forest; a small one where there is little to learn from.
 
     Args:
         rows, labels, counts: as `QueryLog.arrays` gives them.
+        weights: (actions,) gain of a target by what was done with it.
     """
     few = len(counts) < FEW_QUERIES
+    gains = {"label_gain": [0.0, *weights.tolist()]}
     data = lightgbm.Dataset(rows, labels, group=counts, feature_name=features)
     rounds = min(trees, max(20, len(counts) // 20)) if few else trees
-    return lightgbm.train(SMALL_FOREST if few else FOREST, data, rounds)
+    return lightgbm.train((SMALL_FOREST if few else FOREST) | gains, data, rounds)
 
 
 class HeldOutQueries:

@@ -23,7 +23,7 @@ import numpy.typing as npt
 from models.compiler import compile_forest, gain_shares
 from models.held_out import write_held_out
 from models.progress import CountProgress
-from models.recommender import STRATEGIES, CatalogueView, Queries, Recommender, feature_names
+from models.recommender import STRATEGIES, CatalogueView, Queries, Recommender, action_weights, feature_names
 from models.recommender.training.click_log import ClickLog, LogReader, replay
 from models.recommender.training.query_log import HeldOutQueries, QueryLog, fit, reciprocal
 from models.registry import ModelStore
@@ -102,7 +102,7 @@ def _manifest(
         features=feature_names(profile),
         packs={},
         profile=profile,
-        learned={"strategy": learned.strategy},
+        learned={"strategy": learned.strategy, "context_types": dict(log.context_types)},
         training=Training(
             first_event=datetime.fromtimestamp(float(log.columns.times.min()), UTC),
             last_event=datetime.fromtimestamp(float(log.columns.times.max()), UTC),
@@ -117,7 +117,7 @@ def _manifest(
 
 def learn(log: ClickLog, profile: RecommenderProfile, sampling: Sampling, progress: CountProgress) -> LearnedRanker:
     """Replay the log with sampled questions, fit a forest on the earlier ones, compare on the later ones."""
-    targets = log.targets()
+    targets, actions = log.targets()
     which = sample(log, targets, sampling)
     held_out = int(len(which) * (1 - sampling.held_out))
     view, recommender = CatalogueView(profile), Recommender(None, profile)
@@ -126,7 +126,7 @@ def learn(log: ClickLog, profile: RecommenderProfile, sampling: Sampling, progre
     def ask(place: int, query: Queries) -> None:
         found, target = recommender.candidates(view, query), targets[which[place]][None]
         if place < held_out:
-            logged.add(found, target)
+            logged.add(found, target, actions[which[place]][None])
         else:
             comparison.add(found, target)
         if place % 1000 == 0:
@@ -138,7 +138,7 @@ def learn(log: ClickLog, profile: RecommenderProfile, sampling: Sampling, progre
     if logged.queries >= LEAST_QUERIES and len(comparison):
         matrix, labels, counts = logged.arrays()
         rows, check = len(matrix), matrix[-2000:].copy()
-        booster = fit(matrix, labels, counts, recommender.features, sampling.trees)
+        booster = fit(matrix, labels, counts, recommender.features, sampling.trees, action_weights(profile))
     progress("comparing", 0, None)
     strategy, metrics = compare(comparison, booster)
     return LearnedRanker(booster, strategy, metrics | {"queries": float(logged.queries)}, check, rows, comparison)

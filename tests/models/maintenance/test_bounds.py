@@ -82,7 +82,7 @@ def test_every_user_is_within_bounds() -> None:
         moves = Moves(
             random.integers(1, 3000, count).astype(np.uint64), random.integers(1, 2**63, count).astype(np.uint64),
             random.integers(0, 4, count).astype(np.uint64), random.integers(1, 2**63, count).astype(np.uint64),
-            1e9 + random.uniform(0, 1e6, count),
+            1e9 + random.uniform(0, 1e6, count), random.choice([0, 1, 4, 255], count).astype(np.uint8),
         )  # fmt: skip
         advance(rows, random.integers(0, 20, count), moves, 1800.0)
         assert is_within(rows, USER_BOUNDS).all()

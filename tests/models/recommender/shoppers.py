@@ -108,14 +108,14 @@ class Shop:
             self.view.apply(record)
 
 
-def lived(profile: str, clicks: int = 3000) -> Shop:
+def lived(profile: str, clicks: int = 3000, **changes: object) -> Shop:
     """A shop of one's own with so many clicks of `shopping` behind it."""
-    return copy.deepcopy(_lived(profile, clicks))
+    return copy.deepcopy(_lived(profile, clicks, **changes))
 
 
 @cache
-def _lived(profile: str, clicks: int) -> Shop:
-    shop = Shop(small(profile))
+def _lived(profile: str, clicks: int, **changes: object) -> Shop:
+    shop = Shop(small(profile, **changes))
     shop.live(shopping(clicks))
     return shop
 

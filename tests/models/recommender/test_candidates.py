@@ -57,7 +57,7 @@ class Shelf:
         places = np.full(PREFIX, -1, np.int64)
         places[: len(prefix)] = prefix
         codes, context = np.zeros(0, np.uint8), np.zeros(0, np.float32)
-        query = Query(places, np.int64(len(prefix)), np.int64(-1), NOW, codes, context, NOW)
+        query = Query(places, np.int64(len(prefix)), np.int64(-1), NOW, codes, context, NOW, np.zeros(1, np.uint32))
         chosen = np.full(choice.max_candidates, -1, np.int32)
         count = choose(self.view.arrays, choice, self.view.scratch, query, chosen)
         assert (chosen[count:] == -1).all()

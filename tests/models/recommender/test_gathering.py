@@ -47,7 +47,7 @@ def gathered(shop: Shop, prefix: list[str], own: str | None, time: float) -> dic
         user = shop.rows[shop.slots[own]]
         (number,) = sessions["number"][(sessions["key"] == user["session"]) & (sessions["length"] > 0)]
     codes, context = np.zeros(0, np.uint8), np.zeros(0, np.float32)
-    query = Query(rows, np.int64(len(prefix)), number, float(time), codes, context, float(time))
+    query = Query(rows, np.int64(len(prefix)), number, float(time), codes, context, float(time), np.zeros(1, np.uint32))
     scratch = shop.view.scratch
     gather(shop.view.arrays, evidence_settings(shop.recommender.profile), scratch, query)
     return {

@@ -13,7 +13,8 @@ SILENCE_S = 1800.0
 def run(clicks: list[tuple[int, int, int, int, float]], rows: np.ndarray | None = None) -> Steps:
     """Clicks as (event, user, session_id or 0, item, time); the slot is the user."""
     events, users, sessions, items, times = (np.array(column) for column in zip(*clicks, strict=True))
-    moves = Moves(*(column.astype(np.uint64) for column in (events, users, sessions, items)), times.astype(float))
+    hashes = (column.astype(np.uint64) for column in (events, users, sessions, items))
+    moves = Moves(*hashes, times.astype(float), np.zeros(len(times), np.uint8))
     return advance(np.zeros(10, USER) if rows is None else rows, users.astype(np.int64), moves, SILENCE_S)
 
 

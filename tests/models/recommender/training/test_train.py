@@ -57,7 +57,8 @@ def test_the_replay_gives_the_rows_that_were_served() -> None:
 def test_targets_are_the_next_items_of_the_sessions() -> None:
     log = shopping(500)
     click_log = LogReader(small("shop")).read(batches(log, 50), silent)
-    targets = click_log.targets()
+    targets, actions = click_log.targets()
+    assert not actions.any()
     sessions = click_log.columns.sessions.tolist()
     for n in range(500):
         following = next((m for m in range(n + 1, 500) if sessions[m] == sessions[n]), None)
@@ -86,7 +87,7 @@ def test_a_better_ranker_serves(store: ModelStore, profile: RecommenderProfile) 
         progress=lambda stage, done, total: stages.add(stage),
     )
     assert stages == {"reading events", "replaying the log", "fitting the forest", "comparing"}
-    assert manifest.learned == {"strategy": "ranker"}
+    assert manifest.learned == {"strategy": "ranker", "context_types": {}}
     assert manifest.metrics["mrr_20"] > 1.5 * manifest.metrics["blend_mrr_20"]
     assert manifest.metrics["hr_20"] <= manifest.metrics["candidate_recall"]
     shop = Shop(profile)
@@ -100,7 +101,7 @@ def test_a_better_ranker_serves(store: ModelStore, profile: RecommenderProfile) 
 
 def test_few_clicks_give_no_ranker(store: ModelStore, profile: RecommenderProfile) -> None:
     manifest = train(batches(shopping(200), 50), profile, store, name="young")
-    assert manifest.learned == {"strategy": "blend"}
+    assert manifest.learned == {"strategy": "blend", "context_types": {}}
     assert manifest.packs == {}
     model = store.load("young", manifest.version)
     assert "fewer than" in (model.folder / "card.md").read_text()
