@@ -11,8 +11,9 @@ from models.recommender.clicks import ClickArrays, ContextType, encode_clicks, f
 from models.recommender.features import feature_names
 from models.recommender.feed import ClickRecord, FeedError, ItemRecord, encode_record
 from models.recommender.hashing import halves, stable_hash
+from models.recommender.queries import Queries, queries_of
 from models.recommender.ranking import choose_best
-from models.recommender.recommender import LIST_LENGTH, STRATEGIES, Candidates, Queries, Recommender, queries_of
+from models.recommender.recommender import LIST_LENGTH, STRATEGIES, Candidates, Recommender
 from models.recommender.repeats import REMEMBERED, Repeats
 from models.recommender.snapshot import SnapshotError
 from models.recommender.users import (

@@ -9,7 +9,8 @@ from collections import OrderedDict
 
 import numpy as np
 
-from models.recommender.recommender import Queries, Rankings, Recommender
+from models.recommender.queries import Queries
+from models.recommender.recommender import Rankings, Recommender
 from models.tally import Tally
 
 SESSIONS = 10_000  # whose last lists are remembered

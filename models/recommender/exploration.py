@@ -5,18 +5,14 @@ new items without a click ─► may be shown to this user, not in the list ─�
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import numpy.typing as npt
 
 from models.recommender.arrays import NEW, NEW_RING
 from models.recommender.catalogue import CatalogueView
 from models.recommender.item_life import may_be_shown
+from models.recommender.queries import Queries
 from schemas import RecommenderProfile
-
-if TYPE_CHECKING:
-    from models.recommender.recommender import Queries
 
 FIRST_PLACE = 3  # the best three stay
 Lists = tuple[npt.NDArray[np.int32], npt.NDArray[np.float64], npt.NDArray[np.int64]]

@@ -23,7 +23,8 @@ from models.recommender.evidence import evidence_settings
 from models.recommender.exploration import explore
 from models.recommender.features import EVIDENCE, feature_names
 from models.recommender.feed import encode_record
-from models.recommender.users import PREFIX, TURNED_DOWN, USER, Steps, advance
+from models.recommender.queries import Queries, queries_of
+from models.recommender.users import PREFIX, TURNED_DOWN, USER, advance
 from models.registry import Model
 from models.stages import enter
 from schemas import Click, Item, ModelError, RecommenderProfile
@@ -32,18 +33,6 @@ STRATEGIES = ("ranker", "blend", "trending")
 RANKER, BLEND, TRENDING = range(3)
 SIX_GENERATORS = 7.0  # largest possible `evidence`
 LIST_LENGTH = 20
-
-
-class Queries(NamedTuple):
-    """n questions, in arrays."""
-
-    prefixes: npt.NDArray[np.uint64]  # (n, 20) stable hashes of the session's items, oldest first
-    lengths: npt.NDArray[np.int64]  # (n,) 0: the user has only turned down items
-    sessions: npt.NDArray[np.uint64]  # (n,) session keys
-    times: npt.NDArray[np.float64]  # (n,) epoch seconds
-    codes: npt.NDArray[np.uint8]  # (n, K)
-    context: npt.NDArray[np.float32]  # (n, C)
-    turned_down: npt.NDArray[np.uint32]  # (n, 20) halves of the hashes of items that are not for this user, then 0
 
 
 @dataclass(frozen=True)
@@ -77,20 +66,6 @@ class Rankings:
     counts: npt.NDArray[np.int64]  # (n,)
     strategies: list[str]  # (n,) ranker, blend or trending
     scored: Scored
-
-
-def queries_of(clicks: ClickArrays, steps: Steps) -> Queries:
-    """The questions that the accepted clicks of a batch ask, in order."""
-    which = np.flatnonzero(steps.is_accepted)
-    return Queries(
-        steps.prefixes[which],
-        steps.lengths[which],
-        steps.sessions[which],
-        steps.times[which],
-        clicks.codes[which],
-        clicks.context[which],
-        steps.turned_down[which],
-    )
 
 
 class Recommender:

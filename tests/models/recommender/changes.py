@@ -9,7 +9,7 @@ import numpy as np
 
 from models.recommender.clicks import feed_items
 from models.recommender.feed import encode_record
-from models.recommender.recommender import queries_of
+from models.recommender.queries import queries_of
 from schemas import Click, Item
 from tests.models.recommender.shoppers import START, Shop
 

@@ -15,7 +15,8 @@ from models.recommender import snapshot
 from models.recommender.catalogue import CatalogueView
 from models.recommender.clicks import feed_items
 from models.recommender.feed import decode_record, encode_record
-from models.recommender.recommender import Recommender, queries_of
+from models.recommender.queries import queries_of
+from models.recommender.recommender import Recommender
 from models.recommender.snapshot import SnapshotError
 from tests.models.recommender.changes import LATER, Changes, click, lists
 from tests.models.recommender.shoppers import START, Shop, lived, shopping, small

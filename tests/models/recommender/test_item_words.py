@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.recommender.recommender import queries_of
+from models.recommender.queries import queries_of
 from schemas import Item
 from tests.models.recommender.changes import LATER, Changes, click, lists
 from tests.models.recommender.shoppers import START, Shop, lived

@@ -29,7 +29,7 @@ async def _done() -> None:
 
 
 async def test_the_list_of_a_removed_item_is_told_empty_and_then_anew() -> None:
-    shop, key = Shop(small("shop")), similar_key("item-5-4")
+    shop, key = Shop(small("shop", unknown_items=True)), similar_key("item-5-4")
     shop.live(shopping(3000))
     runtime: Any = SimpleNamespace(parts={0: SimpleNamespace(is_ready=True)})
     teller = CatalogueTeller(Settings(), lambda: (shop.recommender, shop.view), _done, runtime)
