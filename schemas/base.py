@@ -30,6 +30,16 @@ def rfc3339(value: datetime) -> str:
 
 Id = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
 Name = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.\-]*$")]
+
+
+def _printable(value: str) -> str:
+    if not value.isprintable() or value != value.strip():
+        raise ValueError("has a character that cannot be printed, or a space at its beginning or end")
+    return value
+
+
+# of a reading, as a plant has it: `Temp Lager A [°C]`
+SensorName = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_printable)]
 EventTime = Annotated[
     AwareDatetime,
     AfterValidator(_utc),
