@@ -151,10 +151,10 @@ def clock_of(cells: Sequence[Any], zone: tzinfo, time_format: str = "") -> Clock
 def _written_clock(texts: Sequence[str], zone: tzinfo) -> Clock | None:
     if (unit := _epoch(texts)) is not None:
         return Clock(unit, zone, has_zone=True)
-    if _share(texts, _iso) > 0.5:
+    if _share(texts, _iso) >= 0.5:
         return Clock(ISO, zone, any(_has_zone(text) for text in texts))
     found = [match for match in map(_PARTS.fullmatch, texts) if match]
-    if 2 * len(found) <= len(texts):
+    if 2 * len(found) < len(texts) or not found:
         return None
     has_zone = any(match[10] for match in found)
     is_dotted = found[0][2] == "."  # nobody writes the month first with dots

@@ -41,7 +41,7 @@ NAMES = {
     "asset_class": ("assetclass", "assettype", "machineclass", "machinetype", "equipmenttype", "maschinentyp", "class"),
     SENSOR: ("sensor", "sensorid", "signal", "parameter", "metric", "tag", "tagname", "variable", "channel"),
     VALUE: ("value", "reading", "messwert", "wert"),
-    "kind": ("kind", "eventtype", "event", "type", "typ"),
+    "kind": ("kind", "eventtype", "event"),
     "component": ("component", "part", "bauteil"),
     "code": ("code", "errorcode", "errorid", "error"),
     "user_id": ("userid", "user", "visitorid", "visitor", "customerid", "customer"),
@@ -54,6 +54,7 @@ NAMES = {
     "published_at": ("publishedat", "published"),
     "recommendation_id": ("recommendationid",),
 }  # fmt: skip
+WEAK = ("type", "typ")  # of readings the class of an asset, of a log the kind of an entry
 ORDER = (CLICKS, MAINTENANCE, TELEMETRY, ITEMS)  # in which a topic is looked for: the first whose marks are all there
 MARKS = {
     CLICKS: ("user_id", "item_id"),
@@ -165,8 +166,9 @@ def _like(names: Sequence[str], said: str) -> str | None:
 def _topic(names: Sequence[str], mapping: Mapping, taken: set[str]) -> str:
     """By the fields that are there or said."""
     there = mapping.columns.keys() | mapping.constants.keys()
+    weak = WEAK if "kind" in mapping.words else ()
     for topic in ORDER:
-        if all(mark in there or _named(names, mark, taken) for mark in MARKS[topic]):
+        if all(mark in there or _named(names, mark, taken, weak if mark == "kind" else ()) for mark in MARKS[topic]):
             return topic
     raise MappingError(
         f"Nothing tells what the rows are. {_are(names)}",
@@ -191,7 +193,7 @@ def _guessed(names: Sequence[str], topic: str, mapping: Mapping) -> dict[str, tu
         long = {name: _named(names, name, used) for name in (SENSOR, VALUE) if name not in there}
         wanted += list(long) if None not in long.values() else []
     for name in wanted:
-        more = ("type", "typ") if topic == TELEMETRY and name == "asset_class" else ()  # in a log they are the kind
+        more = WEAK if name == {TELEMETRY: "asset_class", MAINTENANCE: "kind"}.get(topic) else ()
         if name not in there and (column := _named(names, name, used, more)) is not None:
             found[name] = (column,)
             used.add(column)
