@@ -226,6 +226,8 @@ class Demo:
         self.tell(f"Try    curl {api}/v1/users/{self.visitor}/recommendations")
         self.tell(f"       curl {api}/v1/alerts")
         self.tell(f"       {home}{program} send click --user me --item books-003")
+        like = "--asset pump-01 --like last --set bearing_temperature=90"
+        self.tell(f"       {home}{program} send telemetry {like}")
         self.tell("Ctrl-C ends everything; the next start goes on from here")
 
 

@@ -6,6 +6,7 @@ May import: schemas, streams.kafka, models.files, millrace.tables.
 
 from millrace.events.files import REPLAY, TRAIN, EventFile, Read, layout_of_file, merged, read_file
 from millrace.events.findings import Validation
+from millrace.events.latest import last_reading
 from millrace.events.replay import Pace, Replay, ReplayResult
 from millrace.events.send import Answer, Decision, EventError, send_bytes, send_event
 
@@ -21,6 +22,7 @@ __all__ = [
     "Replay",
     "ReplayResult",
     "Validation",
+    "last_reading",
     "layout_of_file",
     "merged",
     "read_file",
