@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 topics = typer.Typer(name="topics", help="The topics on Kafka.", no_args_is_help=True)
 deadletters = typer.Typer(name="deadletters", help="Quarantined input events.", no_args_is_help=True)
-Topic = Annotated[str, typer.Argument(help="An input topic, such as telemetry.v1.")]
+Topic = Annotated[str, typer.Argument(help="An input topic: telemetry.v1, telemetry.v1.dlq or telemetry.")]
 SHOWN_REASON = 160
 
 
@@ -150,8 +150,9 @@ def list_(
     as_json: Json = False,
 ) -> None:
     """What is quarantined, and why; the newest last."""
-    from streams.quarantine import list_letters
+    from streams.quarantine import input_topic, list_letters
 
+    topic = input_topic(topic)
     letters = asyncio.run(list_letters(connected_settings(), topic))
     if as_json:
         tell_json([asdict(letter) for letter in letters[-limit:]])
@@ -174,8 +175,9 @@ def list_(
 @deadletters.command("replay")
 def replay_letters(topic: Topic, as_json: Json = False) -> None:
     """Put the letters back onto their topic, each once; those that still cannot be handled come back as new ones."""
-    from streams.quarantine import replay_letters
+    from streams.quarantine import input_topic, replay_letters
 
+    topic = input_topic(topic)
     done = asyncio.run(replay_letters(connected_settings(), topic))
     if as_json:
         tell_json(asdict(done))

@@ -168,8 +168,10 @@ def _store() -> ModelStore:
 
 
 def _finish(manifests: Sequence[Manifest], promote: bool) -> None:
+    from models.registry import metric_text
+
     for manifest in manifests:
-        measures = ", ".join(f"{name} {value:.4g}" for name, value in manifest.metrics.items())
+        measures = ", ".join(f"{name} {metric_text(name, value, 4)}" for name, value in manifest.metrics.items())
         learned_from = f"{manifest.training.events:,} events, {manifest.training.seconds:.0f} s"
         tell(f"{manifest.name} {manifest.version}: {learned_from}")
         tell(f"  {measures}")

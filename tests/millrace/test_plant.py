@@ -107,7 +107,7 @@ def test_five_commands_from_a_csv_to_an_alert(settings: Settings, tmp_path: Path
     write_plant(tmp_path)
     port = free_port()
     environment = os.environ | {
-        "MILLRACE_HOME": str(tmp_path / "home"), "MILLRACE_KAFKA": settings.kafka, "MILLRACE_API_PORT": str(port),
+        "MILLRACE_HOME": str(tmp_path / "home"), "MILLRACE_KAFKA": settings.kafka,
         "MILLRACE_TOPIC_PREFIX": settings.topic_prefix, "MILLRACE_ALLOW_UNSIGNED_MODELS": "true",
         "MILLRACE_PARTITIONS": "2",
     }  # fmt: skip
@@ -123,7 +123,10 @@ def test_five_commands_from_a_csv_to_an_alert(settings: Settings, tmp_path: Path
         told.append(done.stdout)
     assert "Temp. Lager A [°C]: in" in told[0]
     assert "18 failures of whole assets" in told[1]
-    with running(up, tmp_path, environment), httpx2.Client(base_url=f"http://127.0.0.1:{port}") as client:
+    with (
+        running([*up, "--port", str(port)], tmp_path, environment),
+        httpx2.Client(base_url=f"http://127.0.0.1:{port}") as client,
+    ):
         ready = tmp_path / "home" / "run.json"
         until(lambda: ready.exists() and '"ready": true' in ready.read_text(), tmp_path)
         sent = [sys.executable, "-m", "millrace", *replay, "--json"]
@@ -136,6 +139,7 @@ def test_five_commands_from_a_csv_to_an_alert(settings: Settings, tmp_path: Path
 
         until(served, tmp_path)
         assert {alert["asset_id"] for alert in alerts} == {"P 77"}
+        assert "models list" in (tmp_path / "up.log").read_text(), "it says what to try next"
         assert client.get("/v1/assets/P%2077").json()["asset_class"] == "pump"
 
 
