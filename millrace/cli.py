@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from millrace.commands import bench, events, models, send, service, tell, tell_error, train
+from millrace.commands import bench, events, models, send, service, tables, tell, tell_error, train
 from millrace.kernels import use_kernel_cache
 from millrace.logs import silence_logs
 from schemas import MillraceError
@@ -55,6 +55,7 @@ service.add_to(app)
 app.add_typer(events.topics)
 app.add_typer(send.app)
 events.add_to(app)
+app.command()(tables.validate)
 app.add_typer(train.app)
 app.add_typer(models.app)
 app.add_typer(events.deadletters)

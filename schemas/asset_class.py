@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
-from schemas.base import Frozen, Name
+from schemas.base import Frozen, Name, SensorName
 from schemas.errors import SettingsError, text_of
 from schemas.outputs import Severity
 
@@ -42,11 +42,11 @@ class AssetClass(Frozen):
     """A kind of machine with its sensors, target and alert policy."""
 
     name: Name
-    sensors: list[Name] = Field(min_length=1, max_length=256, description="readings that may tell of wear")
-    regime: list[Name] = Field(
+    sensors: list[SensorName] = Field(min_length=1, max_length=256, description="readings that may tell of wear")
+    regime: list[SensorName] = Field(
         default_factory=list, max_length=16, description="readings that tell how the asset is run"
     )
-    constants: list[Name] = Field(
+    constants: list[SensorName] = Field(
         default_factory=list, max_length=16, description="readings used as they are, such as a type"
     )
     errors: list[Name] = Field(default_factory=list, max_length=32, description="error codes in the maintenance log")

@@ -42,6 +42,16 @@ GivenId = Annotated[
 ]
 Name = Annotated[str, Field(min_length=1, max_length=100, pattern=NAME)]
 Label = Annotated[str, Field(min_length=1, max_length=100, pattern=NO_CONTROL)]  # any printable characters
+
+
+def _printable(value: str) -> str:
+    if not value.isprintable() or value != value.strip():
+        raise ValueError("has a character that cannot be printed, or a space at its beginning or end")
+    return value
+
+
+# of a reading, as a plant has it: `Temp Lager A [°C]`
+SensorName = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_printable)]
 EventTime = Annotated[
     AwareDatetime,
     AfterValidator(_utc),

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
+import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
 
@@ -10,9 +13,12 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from schemas.errors import SettingsError, faults_of
 
+PREFIX = "MILLRACE_"
+OTHER_VARIABLES = {"MILLRACE_EVALUATOR"}  # read where there are no settings, see models/packs/scorer.py
+
 
 class Settings(BaseSettings):
-    model_config = SettingsConfigDict(env_prefix="MILLRACE_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
 
     home: Path = Field(Path(".millrace"), description="folder of models, embedded Kafka, SQLite, logs and snapshots")
     # Kafka
@@ -82,8 +88,10 @@ def load_settings() -> Settings:
     """Settings from the environment.
 
     Raises:
-        SettingsError: a variable has a value that cannot be used; the message names each of them.
+        SettingsError: a variable has a value that cannot be used, or its name is none of ours; the message names each
+            of them.
     """
+    _check_names(os.environ)
     try:
         return Settings()
     except ValidationError as error:
@@ -94,3 +102,17 @@ def load_settings() -> Settings:
         raise SettingsError(
             "; ".join(lines) + ".", "Nothing was started. Correct the environment and start again."
         ) from error
+
+
+def _check_names(environment: Iterable[str]) -> None:
+    """A name with a mistake in it would be passed over in silence, and its default used."""
+    known = {PREFIX + name.upper() for name in Settings.model_fields} | OTHER_VARIABLES
+    lines = []
+    for name in sorted(one for one in environment if one.upper().startswith(PREFIX) and one.upper() not in known):
+        near = difflib.get_close_matches(name.upper(), known, 1, 0.5)
+        lines.append(f"{name} is no setting{f'; did you mean {near[0]}?' if near else ''}")
+    if lines:
+        raise SettingsError(
+            ". ".join(lines).replace("?.", "?") + ("" if lines[-1].endswith("?") else "."),
+            "Nothing was started. Correct or unset them; docs/reference.md has them all.",
+        )

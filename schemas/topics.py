@@ -20,9 +20,11 @@ from schemas.worker_status import WorkerStatus
 CLICKS, ITEMS, TELEMETRY, MAINTENANCE = "clicks.v1", "items.v1", "telemetry.v1", "maintenance.v1"
 RECOMMENDATIONS, SCORES, ALERTS, CATALOGUE = "recommendations.v1", "scores.v1", "alerts.v1", "catalogue.v1"
 MODELS, WORKERS = "models.v1", "workers.v1"
-FEED = "millrace.feed.v1"
+FEED, UNDECIDED = "millrace.feed.v1", "millrace.undecided.v1"
+WHY_HEADER = "millrace-why"  # of an input record: whoever sent it wants to know why it has no decision
 RECOMMEND_STATE, MAINTAIN_STATE = "millrace.recommend.state.v1", "millrace.maintain.state.v1"
-DAY_MS = 24 * 3600 * 1000
+HOUR_MS = 3600 * 1000
+DAY_MS = 24 * HOUR_MS
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,13 @@ _ROWS = (
         "clicks and items in one total order, for the catalogue view",
         partitions=1,
         config={"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": str(4 << 30)},
+    ),
+    Topic(
+        UNDECIDED,
+        "that of the event",
+        "why an event has no decision, where its header asked; for `millrace send`",
+        partitions=1,
+        config={"cleanup.policy": "delete", "retention.ms": str(HOUR_MS)},
     ),
     Topic(RECOMMEND_STATE, "table and user", "checkpoints of the recommend agent", config=_STATE),
     Topic(MAINTAIN_STATE, "table and asset", "checkpoints of the maintain agent", config=_STATE),

@@ -46,6 +46,7 @@ from streams.agent import (
 )
 from streams.kafka import ConsumerRecord
 from streams.metrics import BESIDE, SKIPPED
+from streams.undecided import asks_why, undecided
 
 log = structlog.get_logger(__name__)
 Decoded = tuple[ConsumerRecord, AssetEvent]
@@ -142,6 +143,7 @@ class Maintain:
         enter("emit")
         yield from _scores(model, decoded, decisions, state)
         yield from _alerts(model, decoded, decisions, state)
+        yield from _undecided(model, decoded, decisions)
 
     def _count(self, asset_class: str, decisions: Decisions) -> None:
         """What has no score, by reason; what has one though it is late."""
@@ -251,6 +253,24 @@ def _alerts(
             "evidence": _evidence(model, decisions, transition),
         }
         yield decision(ALERTS, "millrace.alert.v1", f"{alert_id}/{alert['sequence']}", alert, record)
+
+
+def _undecided(model: AssetModel, decoded: Sequence[Decoded], decisions: Decisions) -> Iterator[Output]:
+    """For readings without a score whose senders want to know why."""
+    for place in np.flatnonzero(decisions.regime < 0).tolist():
+        record, event = decoded[place]
+        if isinstance(event, Telemetry) and asks_why(record):
+            reason = STATUSES[decisions.status[place]]
+            yield undecided(record, TELEMETRY, reason, _what_lacks(model, event) if reason == "blank" else "")
+
+
+def _what_lacks(model: AssetModel, event: Telemetry) -> str:
+    known = model.asset_class
+    numbers = {name for name, value in event.readings.items() if value is not None}
+    if not numbers.intersection(known.sensors):
+        return f"it has no number of a sensor of {known.name}, which are: {', '.join(known.sensors)}"
+    lacking = [name for name in known.regime if name not in numbers]
+    return f"it lacks how the asset is run: {', '.join(lacking)}" if lacking else ""
 
 
 def _evidence(model: AssetModel, decisions: Decisions, transition: np.void) -> dict[str, Any]:

@@ -54,6 +54,19 @@ class ReplayedLetters:
     deleted: int = 0
 
 
+def input_topic(name: str) -> str:
+    """The input topic that is meant: `clicks.v1`, its quarantine `clicks.v1.dlq`, or `clicks` for short.
+
+    Raises:
+        DeadLetterError: it is none of these.
+    """
+    meant = {**{topic: topic for topic in INPUTS}, **{dead_letters_of(topic): topic for topic in INPUTS}}
+    meant |= {topic.rpartition(".")[0]: topic for topic in INPUTS}
+    if name not in meant:
+        raise DeadLetterError(f"{name!r} has no dead letters.", f"One of: {', '.join(INPUTS)}.")
+    return meant[name]
+
+
 async def list_letters(settings: Settings, topic: str) -> list[Letter]:
     """All letters of an input topic, oldest first.
 
@@ -61,6 +74,7 @@ async def list_letters(settings: Settings, topic: str) -> list[Letter]:
         DeadLetterError: not an input topic.
         UnavailableError: the broker or the topic is not there.
     """
+    topic = input_topic(topic)
     async with _quarantine(settings, topic) as (consumer, ends):
         replayed = {partition: await consumer.committed(partition) or 0 for partition in ends}
         starts = await consumer.beginning_offsets(list(ends))
@@ -79,6 +93,7 @@ async def replay_letters(settings: Settings, topic: str) -> ReplayedLetters:
         DeadLetterError: not an input topic.
         UnavailableError: the broker or the topic is not there.
     """
+    topic = input_topic(topic)
     group = _group(settings, topic)
     producer = AIOKafkaProducer(
         **client_options(settings), transactional_id=f"{group}-replay", max_request_size=MAX_VALUE_BYTES
@@ -108,8 +123,6 @@ async def replay_letters(settings: Settings, topic: str) -> ReplayedLetters:
 @asynccontextmanager
 async def _quarantine(settings: Settings, topic: str) -> AsyncIterator[tuple[Any, dict[TopicPartition, int]]]:
     """A consumer of all partitions of the quarantine, and their present ends."""
-    if topic not in INPUTS:
-        raise DeadLetterError(f"{topic!r} has no dead letters.", f"One of: {', '.join(INPUTS)}.")
     name = topic_name(settings, dead_letters_of(topic))
     advice = "See that it runs and try again: what was put back is not put back twice."
     with answering(settings, advice):

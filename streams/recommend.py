@@ -52,6 +52,7 @@ from streams.agent import (
 from streams.kafka import ConsumerRecord
 from streams.metrics import LEFT_OUT, SKIPPED
 from streams.repeats import RECENT, RECENT_LAYOUT, known_before
+from streams.undecided import asks_why, undecided
 
 USERS = "users"
 Decoded = tuple[ConsumerRecord, Click]
@@ -134,11 +135,13 @@ class Recommend:
         users.touch(slots)
         accepted = np.flatnonzero(steps.is_accepted)
         SKIPPED.labels(self.name, "duplicate").inc(len(decoded) - len(accepted))
+        known = [decoded[place][0] for place in np.flatnonzero(~steps.is_accepted).tolist()]
+        told = [undecided(record, CLICKS, "duplicate") for record in known if asks_why(record)]
         feed = self._tell_clicks(decoded, clicks, steps, feed_source(state, CLICKS))
         if not len(accepted):
-            return [feed]
+            return [feed, *told]
         origin = state.origin(CLICKS)
-        return [feed, *self._recommend([decoded[place] for place in accepted.tolist()], clicks, steps, origin)]
+        return [feed, *told, *self._recommend([decoded[place] for place in accepted.tolist()], clicks, steps, origin)]
 
     def _tell_clicks(self, decoded: Sequence[Decoded], clicks: ClickArrays, steps: Steps, source: int) -> Output:
         offsets = np.array([record.offset for record, _ in decoded], np.int64)

@@ -4,7 +4,18 @@ arguments ─► command ─► a room's door ─► words for a person
 May import: every room.
 """
 
-from millrace.commands import bench, events, models, send, service, train
+from millrace.commands import bench, events, models, send, service, tables, train
 from millrace.commands.common import connected_settings, tell, tell_error
 
-__all__ = ["bench", "connected_settings", "events", "models", "send", "service", "tell", "tell_error", "train"]
+__all__ = [
+    "bench",
+    "connected_settings",
+    "events",
+    "models",
+    "send",
+    "service",
+    "tables",
+    "tell",
+    "tell_error",
+    "train",
+]

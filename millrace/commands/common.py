@@ -45,6 +45,12 @@ def tell(text: str) -> None:
     sys.stdout.flush()
 
 
+def tell_error_line(text: str) -> None:
+    """A line on stderr, beside what goes to scripts."""
+    sys.stderr.write(text + "\n")
+    sys.stderr.flush()
+
+
 def tell_json(value: Any) -> None:
     tell(json.dumps(value, indent=2, default=str))
 

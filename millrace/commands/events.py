@@ -6,20 +6,20 @@ import asyncio
 import signal
 from collections.abc import Coroutine
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from millrace.commands.common import Json, connected_settings, tell, tell_json, tell_table
+from millrace.commands.tables import Map, SkipBad, Skipped, TimeFormat, Zone, described, tell_layouts
 from schemas import MillraceError
 
 if TYPE_CHECKING:
-    from millrace.events import EventFile, Replay, ReplayResult
+    from millrace.events import Replay, ReplayResult
 
 topics = typer.Typer(name="topics", help="The topics on Kafka.", no_args_is_help=True)
 deadletters = typer.Typer(name="deadletters", help="Quarantined input events.", no_args_is_help=True)
-Topic = Annotated[str, typer.Argument(help="An input topic, such as telemetry.v1.")]
+Topic = Annotated[str, typer.Argument(help="An input topic: telemetry.v1, telemetry.v1.dlq or telemetry.")]
 SHOWN_REASON = 160
 
 
@@ -62,26 +62,36 @@ def show(as_json: Json = False) -> None:
 
 def replay(
     files: Annotated[
-        list[str], typer.Argument(metavar="TOPIC FILE...", help="Pairs; or one FILE whose lines have a field `topic`.")
+        list[str], typer.Argument(metavar="TOPIC FILE...", help="Pairs; or one FILE whose rows tell what they are.")
     ],
     rate: Annotated[float | None, typer.Option(min=0.001, help="Events a second.")] = None,
     speed: Annotated[float | None, typer.Option(min=0.000001, help="Times as fast as they happened.")] = None,
     at_once: Annotated[bool, typer.Option("--max", help="As fast as Kafka takes them; the default.")] = False,
     restart: Annotated[bool, typer.Option("--restart", help="From the beginning, not from where it ended.")] = False,
     raw: Annotated[bool, typer.Option("--raw", help="Send lines as they are, without a look at the schema.")] = False,
+    said: Map = None,
+    zone: Zone = "",
+    time_format: TimeFormat = "",
+    skip_bad: SkipBad = False,
     as_json: Json = False,
 ) -> None:
-    """Push events from JSON Lines (.jsonl, .jsonl.gz) or Parquet files, several merged by event time.
+    """Push events from CSV, Parquet or JSON Lines files (.gz, .zst), several merged by event time.
 
-    Run again after an interruption, it goes on where it ended.
+    `millrace validate FILE` shows first how a table is read. Run again after an interruption, it goes on where it
+    ended.
     """
     from millrace.events import Pace, Replay
 
     if sum([rate is not None, speed is not None, at_once]) > 1:
         raise typer.BadParameter("is one of --rate, --speed and --max", param_hint="pace")
-    sources = _sources(files)
-    work = Replay(connected_settings(), sources, Pace(rate, speed), is_checked=not raw)
+    sources = [described(file, topic, said, zone, time_format) for topic, file in _pairs(files)]
+    if not raw:
+        tell_layouts(sources)
+    skipped_rows = Skipped()
+    skip = skipped_rows if skip_bad else None
+    work = Replay(connected_settings(), sources, Pace(rate, speed), is_checked=not raw, skip=skip)
     done = asyncio.run(_with_progress(work, restart=restart))
+    skipped_rows.tell()
     if as_json:
         tell_json(asdict(done))
         return
@@ -124,14 +134,13 @@ async def _until_signal(work: Coroutine[Any, Any, ReplayResult]) -> ReplayResult
     return await running
 
 
-def _sources(files: list[str]) -> list[EventFile]:
-    from millrace.events import EventFile
-
+def _pairs(files: list[str]) -> list[tuple[str | None, str]]:
+    """Topic and file of each; of one FILE alone no topic."""
     if len(files) == 1:
-        return [EventFile(Path(files[0]), None)]
+        return [(None, files[0])]
     if len(files) % 2:
         raise typer.BadParameter("are pairs of TOPIC and FILE, or one FILE", param_hint="arguments")
-    return [EventFile(Path(file), topic) for topic, file in zip(files[::2], files[1::2], strict=True)]
+    return list(zip(files[::2], files[1::2], strict=True))
 
 
 @deadletters.command("list")
@@ -141,8 +150,9 @@ def list_(
     as_json: Json = False,
 ) -> None:
     """What is quarantined, and why; the newest last."""
-    from streams.quarantine import list_letters
+    from streams.quarantine import input_topic, list_letters
 
+    topic = input_topic(topic)
     letters = asyncio.run(list_letters(connected_settings(), topic))
     if as_json:
         tell_json([asdict(letter) for letter in letters[-limit:]])
@@ -165,8 +175,9 @@ def list_(
 @deadletters.command("replay")
 def replay_letters(topic: Topic, as_json: Json = False) -> None:
     """Put the letters back onto their topic, each once; those that still cannot be handled come back as new ones."""
-    from streams.quarantine import replay_letters
+    from streams.quarantine import input_topic, replay_letters
 
+    topic = input_topic(topic)
     done = asyncio.run(replay_letters(connected_settings(), topic))
     if as_json:
         tell_json(asdict(done))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from millrace.commands.common import Json, connected_settings, tell, tell_json, tell_table
+from millrace.commands.importing import import_
 from millrace.commands.migrate import migrate
 from millrace.commands.optimise import optimise
 from schemas import (
@@ -41,6 +42,7 @@ class PromotionError(MillraceError):
 app = typer.Typer(name="models", help="Trained models: versions, and which of them serve.", no_args_is_help=True)
 app.command()(optimise)
 app.command()(migrate)
+app.command("import")(import_)
 Name = Annotated[str, typer.Argument(help="Name of the model.")]
 As = Annotated[Alias, typer.Option("--alias", help="`champion` serves; `challenger` is compared in the shadow.")]
 
@@ -285,4 +287,6 @@ def _aliases(aliases: dict[Any, dict[Any, str]], manifest: Manifest) -> list[str
 
 
 def _measures(manifest: Manifest) -> str:
-    return ", ".join(f"{name} {value:.4g}" for name, value in manifest.metrics.items())
+    from models.registry import metric_text
+
+    return ", ".join(f"{name} {metric_text(name, value, 4)}" for name, value in manifest.metrics.items())

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import difflib
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 import typer
 from pydantic import ValidationError
@@ -54,16 +55,47 @@ def click(
 @app.command()
 def telemetry(
     asset: Asset,
-    asset_class: AssetClass,
-    reading: Annotated[list[str], typer.Option("--reading", help="SENSOR=NUMBER, any number of times.")],
+    asset_class: Annotated[str | None, typer.Option("--class", help="Asset class; with --like that of before.")] = None,
+    reading: Annotated[
+        list[str] | None, typer.Option("--set", "--reading", help="SENSOR=NUMBER, any number of times.")
+    ] = None,
+    like: Annotated[
+        Literal["last"] | None, typer.Option(help="`last`: as the newest reading of the asset, but for --set.")
+    ] = None,
     time: Time = "",
     event_id: EventId = "",
     wait: Wait = 10.0,
     as_json: Json = False,
 ) -> None:
-    """A reading of an asset's sensors; its score and any change of an alert come back."""
-    fields = {"asset_id": asset, "asset_class": asset_class, "readings": _pairs(reading, "--reading")}
+    """A reading of an asset's sensors; its score and any change of an alert come back, or why there is none.
+
+    millrace send telemetry --asset pump-01 --like last --set bearing_temperature=90
+    """
+    readings = _pairs(reading, "--set")
+    if like is not None:
+        from millrace.events import last_reading
+
+        last = asyncio.run(last_reading(connected_settings(), asset, asset_class))
+        _check_known(readings, last.readings)
+        asset_class, readings = last.asset_class, {**last.readings, **readings}
+    elif asset_class is None or not readings:
+        raise typer.BadParameter("are needed, or --like last", param_hint="--class and --set")
+    fields = {"asset_id": asset, "asset_class": asset_class, "readings": readings}
     _send(TELEMETRY, fields | _common(time, event_id), wait, as_json)
+
+
+def _check_known(given: Mapping[str, Any], known: Mapping[str, Any]) -> None:
+    """Raises:
+    EventError: a sensor that the last reading did not have, which is most likely one whose name is wrong.
+    """
+    from millrace.events import EventError
+
+    for name in given.keys() - known.keys():
+        near = difflib.get_close_matches(name, known, 1)
+        raise EventError(
+            f"The last reading has no {name!r}. It has {', '.join(known)}. Nothing was sent.",
+            f"Did you mean {near[0]}?" if near else "A new sensor needs a reading without --like.",
+        )
 
 
 @app.command()

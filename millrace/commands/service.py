@@ -38,11 +38,16 @@ def demo(
     asyncio.run(run_demo(load_settings(), tell, fresh=fresh))
 
 
-def up() -> None:
+def up(
+    port: Annotated[int | None, typer.Option(min=0, max=65535, help="Of the API, else MILLRACE_API_PORT.")] = None,
+) -> None:
     """The service: Kafka unless MILLRACE_KAFKA names one, topics, database, workers, API. Ctrl-C ends it."""
     from millrace.service import run_up
 
-    asyncio.run(run_up(load_settings(), tell))
+    settings = load_settings()
+    if port is not None:
+        settings = settings.model_copy(update={"api_port": port})
+    asyncio.run(run_up(settings, tell))
 
 
 def broker() -> None:

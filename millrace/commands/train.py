@@ -13,6 +13,7 @@ import typer
 from millrace.commands.common import connected_settings, tell
 from millrace.commands.models import publish_and_promote, where_kafka_is
 from millrace.commands.progress import Stages
+from millrace.commands.tables import Map, SkipBad, Skipped, TimeFormat, Zone, described, tell_layouts
 from schemas import (
     CLICKS,
     ITEMS,
@@ -26,11 +27,12 @@ from schemas import (
 )
 
 if TYPE_CHECKING:
+    from millrace.events import EventFile
     from models.registry import ModelStore
 
 app = typer.Typer(name="train", help="Models from events: files, or what the topics hold.", no_args_is_help=True)
 BATCH = 1000
-Files = Annotated[list[Path] | None, typer.Argument(help="Clicks and items: JSON Lines, .jsonl.gz or Parquet.")]
+Files = Annotated[list[Path] | None, typer.Argument(help="Clicks and items: CSV, Parquet or JSON Lines.")]
 Events = Annotated[list[Path] | None, typer.Option(help="Telemetry and maintenance log, as files; may be repeated.")]
 Classes = Annotated[list[Path], typer.Argument(help="TOML files of asset classes; several share one forest.")]
 FromTopics = Annotated[bool, typer.Option("--from-topics", help="Learn from what the topics hold.")]
@@ -49,6 +51,10 @@ def recommender(
     until: Until = None,
     promote: Promote = False,
     held_out: HeldOut = None,
+    said: Map = None,
+    zone: Zone = "",
+    time_format: TimeFormat = "",
+    skip_bad: SkipBad = False,
 ) -> None:
     """Train the recommender on clicks and items. Nothing serves it until it is promoted."""
     from models.recommender.training import train
@@ -56,8 +62,10 @@ def recommender(
     from streams.app import read_profile
 
     chosen = read_profile(profile or load_settings().profile)
+    sources = [described(file, None, said, zone, time_format) for file in files or []]
+    tell_layouts(sources)
     with Stages() as stages:
-        history = HistoryFiles(files or [], (CLICKS, ITEMS), from_topics, until)
+        history = HistoryFiles(sources, (CLICKS, ITEMS), from_topics, until, skip_bad)
         events = history.batches()
         manifest = train(events, chosen, _store(), RECOMMENDER, progress=stages.count, held_out=held_out)  # type: ignore[arg-type]
     _finish([manifest], promote)
@@ -71,17 +79,25 @@ def maintenance(
     until: Until = None,
     promote: Promote = False,
     held_out: HeldOut = None,
+    said: Map = None,
+    zone: Zone = "",
+    time_format: TimeFormat = "",
+    skip_bad: SkipBad = False,
 ) -> None:
     """Train asset classes on telemetry and the maintenance log. Nothing serves them until they are promoted."""
     from models.maintenance.training import train
 
     asset_classes = [parse_asset_class(_text(path), path) for path in classes]
     by_class: dict[str, list[Any]] = {asset_class.name: [] for asset_class in asset_classes}
+    sources = [described(file, None, said, zone, time_format) for file in events or []]
+    tell_layouts(sources)
     with Stages() as stages:
         stages.count("reading the events", 0, None)
-        for batch in HistoryFiles(events or [], (TELEMETRY, MAINTENANCE), from_topics, until).batches():
+        for batch in HistoryFiles(sources, (TELEMETRY, MAINTENANCE), from_topics, until, skip_bad).batches():
             for event in batch:
                 by_class.get(event.asset_class, []).append(event)  # type: ignore[attr-defined]  # both inputs have it
+        for mine in by_class.values():  # a table may be sorted by asset
+            mine.sort(key=lambda event: event.event_time)
         histories = [(asset_class, _cut(by_class[asset_class.name])) for asset_class in asset_classes]
         manifests = train(histories, _store(), stages.share, held_out)  # type: ignore[arg-type]
     _finish(manifests, promote)
@@ -91,10 +107,11 @@ def maintenance(
 class HistoryFiles:
     """The events to learn from."""
 
-    files: Sequence[Path]
+    files: Sequence[EventFile]
     topics: Sequence[str]
     from_topics: bool
     until: datetime | None
+    skip_bad: bool = False
 
     def batches(self) -> Iterator[list[InputEvent]]:
         """Events of the topics in the order of event time."""
@@ -108,11 +125,14 @@ class HistoryFiles:
             yield from self._cut_off(_cut(self._from_files()))
 
     def _from_files(self) -> Iterator[InputEvent]:
-        from millrace.events import EventFile, merged
+        from millrace.events import TRAIN, merged
 
-        for row in merged([EventFile(file, None) for file in self.files], is_checked=True):
+        skipped = Skipped()
+        skip = skipped if self.skip_bad else None
+        for row in merged(list(self.files), is_checked=True, purpose=TRAIN, skip=skip):
             if row.topic in self.topics and row.event is not None:
                 yield row.event
+        skipped.tell()
 
     def _cut_off(self, batches: Iterable[list[InputEvent]]) -> Iterator[list[InputEvent]]:
         if self.until is None:
@@ -148,8 +168,10 @@ def _store() -> ModelStore:
 
 
 def _finish(manifests: Sequence[Manifest], promote: bool) -> None:
+    from models.registry import metric_text
+
     for manifest in manifests:
-        measures = ", ".join(f"{name} {value:.4g}" for name, value in manifest.metrics.items())
+        measures = ", ".join(f"{name} {metric_text(name, value, 4)}" for name, value in manifest.metrics.items())
         learned_from = f"{manifest.training.events:,} events, {manifest.training.seconds:.0f} s"
         tell(f"{manifest.name} {manifest.version}: {learned_from}")
         tell(f"  {measures}")

@@ -25,13 +25,13 @@ import httpx2
 import orjson
 
 from millrace.demo.simulate import ASSET_CLASSES, Event, Plant, Shop
-from millrace.service import StartError, Supervisor, Tell, stop_signals, until_stopped
+from millrace.service import StartError, Supervisor, Tell, program, stop_signals, until_stopped
 from schemas import CLICKS, ITEMS, Settings, rfc3339
 
 HISTORY_SHOP_S = 1800.0  # about 18,000 clicks
 WARM_UP_CLICKS = 3000
 HISTORY_PLANT_CYCLES = 500
-HISTORY_PUMPS, HISTORY_PRESSES = 12, 16
+HISTORY_PUMPS, HISTORY_PRESSES = 15, 20  # of which a fifth is held out
 OWN_FOLDERS = ("kafka", "models", "demo", "snapshots", "replay", "faust", "logs")
 Push = Callable[[Event], Awaitable[object]]
 Found = TypeVar("Found")
@@ -69,7 +69,7 @@ class Demo:
                 is_first = not (supervisor.home / "models" / "aliases.json").exists()
                 if is_first:
                     self._write_history(past)
-                    await self._train("recommender", "--profile", "shop", "shop.jsonl")
+                    await self._train("recommender", "shop.jsonl", "--profile", "shop")
                     await self._train("maintenance", "pump.toml", "--events", "plant.jsonl")
                 supervisor.start_broker()
                 await supervisor.prepare()
@@ -100,7 +100,9 @@ class Demo:
             (self.folder / f"{name}.toml").write_text(text)
 
     async def _train(self, *arguments: str) -> None:
-        """Start `millrace train`, as anybody would; its words go to a log."""
+        """Start `millrace train`, as anybody would; its words go to a log. Held-out rows are for `models optimise`."""
+        name = "recommender" if arguments[0] == "recommender" else Path(arguments[1]).stem
+        arguments = (*arguments, "--held-out", f"{name}.parquet")
         self.tell(f"millrace train {' '.join(arguments)} --promote")
         log = self.supervisor.home / "logs" / f"train-{arguments[0]}.log"
         log.parent.mkdir(exist_ok=True)
@@ -128,6 +130,8 @@ class Demo:
             async with httpx2.AsyncClient(base_url=self.supervisor.api) as client:
                 await until(client, lambda: "/v1/models", all_run)
             self.tell("The ranker and the presses' model serve")
+            rows = self.folder / "pump.parquet"
+            self.tell(f"Try    {program(self.supervisor.home)} models optimise pump --rows {rows} --loss 2%")
 
     # -- live
 
@@ -221,11 +225,12 @@ class Demo:
 
     def _tell_what_to_try(self) -> None:
         api = self.supervisor.api
-        home = "" if self.supervisor.home == Path(".millrace").absolute() else f"MILLRACE_HOME={self.supervisor.home} "
-        program = "millrace" if shutil.which("millrace") == str(Path(sys.argv[0]).absolute()) else sys.argv[0]
+        millrace = program(self.supervisor.home)
         self.tell(f"Try    curl {api}/v1/users/{self.visitor}/recommendations")
         self.tell(f"       curl {api}/v1/alerts")
-        self.tell(f"       {home}{program} send click --user me --item books-003")
+        self.tell(f"       {millrace} send click --user me --item books-003")
+        like = "--asset pump-01 --like last --set bearing_temperature=90"
+        self.tell(f"       {millrace} send telemetry {like}")
         self.tell("Ctrl-C ends everything; the next start goes on from here")
 
 

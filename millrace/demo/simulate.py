@@ -132,7 +132,7 @@ class Shop:
 
 PUMP = """\
 name = "pump"
-sensors = ["temperature", "vibration", "pressure", "flow", "current", "oil_particles", "ambient"]
+sensors = ["bearing_temperature", "vibration", "pressure", "flow", "current", "oil_particles", "ambient"]
 regime = ["speed", "load"]
 unit = "cycle"
 unit_seconds = 1.0          # the demo's plant lives fast: one cycle a second
@@ -160,7 +160,7 @@ ASSET_CLASSES = {"pump": PUMP, "press": PRESS}
 REGIMES = np.array([(900.0, 0.35, 0.8), (1450.0, 0.6, 1.0), (1800.0, 0.9, 1.35)])
 # per sensor: level at rest, effect of speed / 1000, of load, of wear; noise
 PUMP_SENSORS = {
-    "temperature": (40.0, 8.0, 15.0, 14.0, 1.2),
+    "bearing_temperature": (40.0, 8.0, 15.0, 14.0, 1.2),
     "vibration": (1.0, 0.9, 0.5, 2.6, 0.22),
     "pressure": (6.0, 1.2, -0.8, -0.9, 0.10),
     "flow": (20.0, 12.0, -3.0, -3.5, 0.45),

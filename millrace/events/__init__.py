@@ -1,22 +1,31 @@
-"""Events from files and by hand: replayed, or sent one by one until the decision is back.
+"""Events from files and by hand: validated, replayed, or sent one by one until the decision is back.
 
 file or arguments ─► checked events ─► their topics ─► the decision
-May import: schemas, streams.kafka, models.files.
+May import: schemas, streams.kafka, models.files, millrace.tables.
 """
 
-from millrace.events.files import EventFile, merged
+from millrace.events.files import REPLAY, TRAIN, EventFile, Read, layout_of_file, merged, read_file
+from millrace.events.findings import Validation
+from millrace.events.latest import last_reading
 from millrace.events.replay import Pace, Replay, ReplayResult
 from millrace.events.send import Answer, Decision, EventError, send_bytes, send_event
 
 __all__ = [
+    "REPLAY",
+    "TRAIN",
     "Answer",
     "Decision",
     "EventError",
     "EventFile",
     "Pace",
+    "Read",
     "Replay",
     "ReplayResult",
+    "Validation",
+    "last_reading",
+    "layout_of_file",
     "merged",
+    "read_file",
     "send_bytes",
     "send_event",
 ]

@@ -1,171 +1,239 @@
-"""Files of events: JSON Lines (plain or .gz) and Parquet, read row by row and merged in the order of event time.
+"""Files of events: our own events as JSON Lines or Parquet, and any table, read row by row and merged by event time.
 
-TOPIC FILE, ... ─► rows with line numbers ─► schema ─► one stream by event_time
+FILE, topic, mapping ─► rows with numbers ─► fields of events ─► schema ─► one stream by event_time
 """
 
 from __future__ import annotations
 
-import gzip
 import heapq
-import zlib
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from datetime import datetime
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from operator import attrgetter
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import orjson
 
-from schemas import INPUTS, KEY_FIELDS, InputEvent, MillraceError, text_of
-
-PARQUET_BATCH_ROWS = 4096
-Report = Callable[[int], None]
-
-
-# of each event the fields that it must have
-REQUIRED = {
-    topic: {name for name, field in kind.model_fields.items() if field.is_required()} for topic, kind in INPUTS.items()
-}
+from millrace.events.rows import REQUIRED, EventRow, bytes_of, checked_row, row_of, topic_of
+from millrace.tables import (
+    UNREADABLE,
+    FileKind,
+    Layout,
+    Mapping,
+    Report,
+    TableRow,
+    chunks_of_objects,
+    kind_of,
+    layout_of,
+    load_mapping,
+    mapping_file_of,
+    read_chunks,
+    read_lines,
+    read_rows,
+)
+from schemas import INPUTS, MillraceError, text_of
 
 
 class EventFileError(MillraceError):
     title = "The file of events cannot be used"
 
 
-class EventRow(NamedTuple):
-    """One event as it goes to Kafka. `time_s`: its event time, seconds since 1970; 0 when it has none."""
+class Read(NamedTuple):
+    """One row of a file as an event, or why it is none. `odd`: its cells that are no numbers, though they should be."""
 
-    time_s: float
-    topic: str
-    key: bytes | None
-    value: bytes
-    event: InputEvent | None = None  # where it was checked
+    number: int
+    row: EventRow | None
+    why: str = ""
+    odd: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
 class EventFile:
-    """One file and the topic of its events; without one each line tells, by a field `topic` or by its other fields."""
+    """One file, the topic of its events and how it is read.
+
+    Without a topic each line tells, by a field `topic` or by its other fields, and a table by its columns. Without a
+    mapping that of `FILE.map.toml` counts, where it is there.
+    """
 
     file: Path
     topic: str | None
+    mapping: Mapping = field(default_factory=Mapping)
 
     def __post_init__(self) -> None:
         if self.topic is not None and self.topic not in INPUTS:
             raise EventFileError(f"{self.topic!r} is not an input topic.", f"One of: {', '.join(INPUTS)}.")
         if not self.file.is_file():
-            raise EventFileError(f"{self.file} is not a file.", "Name JSON Lines, .jsonl.gz or Parquet.")
+            raise EventFileError(f"{self.file} is not a file.", "Name CSV, Parquet or JSON Lines, also as .gz or .zst.")
+
+    def said(self) -> Mapping:
+        """What a person said of the table, on the command line or in the saved mapping."""
+        saved = mapping_file_of(self.file)
+        found = load_mapping(saved) if not self.mapping and saved.is_file() else self.mapping
+        topic = self.topic or found.topic
+        return Mapping(topic, found.columns, found.constants, found.words, found.zone, found.time_format)
 
 
-def merged(sources: list[EventFile], *, is_checked: bool, report: Report = lambda _: None) -> Iterator[EventRow]:
+@dataclass(frozen=True)
+class Purpose:
+    """What reading is for: what the error of a row says of those before it, and what to do."""
+
+    consequence: str
+    advice: str
+
+
+REPLAY = Purpose(
+    "The events before it were sent.",
+    "Correct it and run the same command again: it goes on from there. --skip-bad leaves such rows out, --raw sends "
+    "lines as they are, `millrace validate FILE` shows all of them.",
+)
+TRAIN = Purpose(
+    "Nothing was trained.",
+    "Correct it, or leave such rows out with --skip-bad; `millrace validate FILE` shows all of them.",
+)
+
+
+def merged(
+    sources: list[EventFile],
+    *,
+    is_checked: bool,
+    report: Report = lambda _: None,
+    purpose: Purpose = REPLAY,
+    skip: Callable[[EventFile, Read], None] | None = None,
+) -> Iterator[EventRow]:
     """All rows, by event time; files that are not in that order are taken as they come.
 
     Args:
         is_checked: events are held against the schema; otherwise everything goes as it is, bad input too.
         report: told how many bytes of the files have been read since the last time.
+        skip: told of each row that is no event, which is then left out; without it such a row is an error.
 
     Raises:
         EventFileError: a file cannot be read, or a line is not an event; with its number.
+        MappingError: a table's columns do not tell what an event needs.
     """
-    streams = [_rows(source, is_checked, report) for source in sources]
+    streams = [_events(source, is_checked, report, purpose, skip) for source in sources]
     return streams[0] if len(streams) == 1 else heapq.merge(*streams, key=attrgetter("time_s"))
 
 
-def _rows(source: EventFile, is_checked: bool, report: Report) -> Iterator[EventRow]:
-    read = _parquet if source.file.suffix == ".parquet" else _json_lines
-    last_s, number = 0.0, 0
+def _events(
+    source: EventFile,
+    is_checked: bool,
+    report: Report,
+    purpose: Purpose,
+    skip: Callable[[EventFile, Read], None] | None,
+) -> Iterator[EventRow]:
+    last_s = 0.0
+    for read in read_file(source, is_checked=is_checked, report=report, purpose=purpose):
+        if read.row is None:
+            if skip is None:
+                raise EventFileError(
+                    f"{source.file}, line {read.number}: {read.why}. {purpose.consequence}", purpose.advice
+                )
+            skip(source, read)
+            continue
+        last_s = read.row.time_s or last_s
+        yield read.row if read.row.time_s else read.row._replace(time_s=last_s)
+
+
+def read_file(
+    source: EventFile, *, is_checked: bool = True, report: Report = lambda _: None, purpose: Purpose = REPLAY
+) -> Iterator[Read]:
+    """Every row of one file, those that are no events too.
+
+    Raises:
+        EventFileError: the file cannot be read any further.
+        MappingError: the columns of a table do not tell what an event needs.
+    """
+    with _told(source, purpose.consequence, purpose.advice) as last:
+        for read in _table(source, report) if is_checked and is_table(source) else _own(source, is_checked, report):
+            last[0] = read.number
+            yield read
+
+
+def is_table(source: EventFile) -> bool:
+    """Whether the file has rows of somebody's own instead of our events: as its mapping or its first row shows."""
+    if source.said():
+        return True
+    kind = kind_of(source.file)
+    if kind is FileKind.CSV:
+        return True
+    first = next(_parquet(source.file) if kind is FileKind.PARQUET else _objects(source.file), (0, None))[1]
+    if first is None or "topic" in first:
+        return False
+    topic = source.topic or topic_of(first)
+    return topic is None or 2 * len(REQUIRED[topic] & first.keys()) < len(REQUIRED[topic])
+
+
+def layout_of_file(source: EventFile) -> Layout | None:
+    """How a table is read; none for a file of our own events."""
+    with _told(source, ""):
+        if not is_table(source):
+            return None
+        first = next(_chunks(source), None)
+        return None if first is None else layout_of(first, source.said())
+
+
+@contextmanager
+def _told(source: EventFile, consequence: str, advice: str = "") -> Iterator[list[int]]:
+    """What a file that cannot be read raises, in words; the last number read is put into the list."""
+    last = [0]
     try:
-        for number, text, event in read(source.file, report):  # noqa: B007 - the error names it
-            row = _row(source, text, event, is_checked)
-            last_s = row.time_s or last_s
-            yield row if row.time_s else row._replace(time_s=last_s)
-    except (ValueError, TypeError, OSError, EOFError, zlib.error) as error:
-        is_event = isinstance(error, ValueError | TypeError)
-        where = f"{source.file}, line {number}" if is_event else f"{source.file}, after line {number}"
-        raise EventFileError(
-            f"{where}: {text_of(error)}. The events before it were sent.",
-            "Correct it and run the same command again: it goes on from there. --raw sends lines as they are.",
-        ) from error
+        yield last
+    except UNREADABLE as error:
+        detail = f"{source.file}, after line {last[0]}: {text_of(error)}. {consequence}".strip()
+        raise EventFileError(detail, advice) from error
 
 
-def _row(source: EventFile, text: bytes | None, event: dict[str, Any] | None, is_checked: bool) -> EventRow:
-    """`text` is the line of a text file, `event` the row of a Parquet file."""
-    parsed = event or {} if text is None else _parsed(text, is_strict=is_checked or source.topic is None)
-    topic = source.topic
-    if topic is None:
-        topic = parsed.pop("topic", None) or topic_of(parsed)
-        if topic is None or topic not in INPUTS:
-            raise ValueError(f"topic: {topic!r} is none of {', '.join(INPUTS)}")
-        text = None
-    value = orjson.dumps(parsed, option=orjson.OPT_NAIVE_UTC) if text is None else text
-    if is_checked:
-        checked = INPUTS[topic].model_validate_json(value)
-        time_s = checked.event_time.timestamp()  # type: ignore[attr-defined]  # all inputs have it
-        return EventRow(time_s, topic, str(getattr(checked, KEY_FIELDS[topic])).encode(), value, checked)
-    key = parsed.get(KEY_FIELDS[topic])
-    return EventRow(_lenient_time(parsed.get("event_time")), topic, None if key is None else str(key).encode(), value)
+def _chunks(source: EventFile, report: Report = lambda _: None) -> Iterator[Any]:
+    if kind_of(source.file) is not FileKind.JSON_LINES:
+        return read_chunks(source.file, report)
+    return chunks_of_objects(_objects(source.file, report))
 
 
-def topic_of(event: dict[str, Any]) -> str | None:
-    """The topic whose event has most of these fields, and lacks fewest; none where no field is any event's."""
+def _objects(file: Path, report: Report = lambda _: None) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Lines that are objects; `is_table` looks at the first, and a table of objects has no other."""
+    for number, line in read_lines(file, report):
+        try:
+            found = orjson.loads(line)
+        except orjson.JSONDecodeError:
+            found = None
+        yield number, found if isinstance(found, dict) else {}
 
-    def likeness(topic: str) -> tuple[int, int]:
-        there = len(REQUIRED[topic] & event.keys())
-        return 2 * there - len(REQUIRED[topic]), there
 
-    best = max(REQUIRED, key=likeness)
-    return best if likeness(best)[1] else None
+def _table(source: EventFile, report: Report) -> Iterator[Read]:
+    chunks = _chunks(source, report)
+    first = next(chunks, None)
+    if first is None:
+        return
+    layout = layout_of(first, source.said())
+    for row in read_rows(itertools.chain([first], chunks), layout):
+        yield _read_row(row, layout.topic)
 
 
-def _parsed(text: bytes, *, is_strict: bool) -> dict[str, Any]:
+def _read_row(row: TableRow, topic: str) -> Read:
+    if row.fields is None:
+        return Read(row.number, None, row.why, row.odd)
     try:
-        found = orjson.loads(text)
-    except orjson.JSONDecodeError:
-        if is_strict:
-            raise
-        return {}
-    if isinstance(found, dict):
-        return found
-    if is_strict:
-        raise ValueError("is not a JSON object")
-    return {}
+        return Read(row.number, checked_row(bytes_of(row.fields), topic, row.fields), "", row.odd)
+    except ValueError as error:
+        return Read(row.number, None, text_of(error), row.odd)
 
 
-def _lenient_time(value: object) -> float:
-    if isinstance(value, int | float):
-        return value / 1000
-    if isinstance(value, datetime):
-        return value.timestamp()
-    try:
-        return datetime.fromisoformat(str(value)).timestamp()
-    except ValueError:
-        return 0.0
+def _own(source: EventFile, is_checked: bool, report: Report) -> Iterator[Read]:
+    """Our own events. A line is sent as it is, unless something of it is to be left out or added."""
+    is_parquet = kind_of(source.file) is FileKind.PARQUET
+    rows: Iterable[tuple[int, Any]] = (_parquet if is_parquet else read_lines)(source.file, report)
+    for number, content in rows:
+        try:
+            yield Read(number, row_of(source.topic, content, is_checked=is_checked))
+        except (ValueError, TypeError) as error:
+            yield Read(number, None, text_of(error))
 
 
-def _json_lines(file: Path, report: Report) -> Iterator[tuple[int, bytes, None]]:
-    with file.open("rb") as stored:
-        lines = gzip.GzipFile(fileobj=stored) if file.suffix == ".gz" else stored
-        seen = 0
-        for number, line in enumerate(lines, 1):
-            if text := line.strip():
-                yield number, text, None
-            if (now := stored.tell()) != seen:
-                report(now - seen)
-                seen = now
-
-
-def _parquet(file: Path, report: Report) -> Iterator[tuple[int, None, dict[str, Any]]]:
-    import pyarrow
-    import pyarrow.parquet
-
-    try:
-        table = pyarrow.parquet.ParquetFile(file)
-    except pyarrow.ArrowException as error:
-        raise OSError(f"is not Parquet: {error}") from error
-    size, rows = file.stat().st_size, max(table.metadata.num_rows, 1)
-    done = 0
-    for batch in table.iter_batches(PARQUET_BATCH_ROWS):
-        for number, row in enumerate(batch.to_pylist(maps_as_pydicts="strict"), done + 1):
-            yield number, None, {name: value for name, value in row.items() if value is not None}
-        done += batch.num_rows
-        report(size * batch.num_rows // rows)
+def _parquet(file: Path, report: Report = lambda _: None) -> Iterator[tuple[int, dict[str, Any]]]:
+    for chunk in read_chunks(file, report):
+        names = list(chunk.columns)
+        for number, row in zip(chunk.numbers, zip(*chunk.columns.values(), strict=True), strict=True):
+            yield number, {name: value for name, value in zip(names, row, strict=True) if value is not None}

@@ -13,14 +13,16 @@ import hashlib
 import itertools
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import orjson
 
-from millrace.events.files import EventFile, EventFileError, EventRow, Report, merged
+from millrace.events.files import EventFile, EventFileError, Read, merged
+from millrace.events.rows import EventRow
+from millrace.tables import Report
 from models.files import replace_file
 from schemas import ITEMS, MAINTENANCE, Settings
 from streams.kafka import EventProducer, answering, partition_counts
@@ -67,7 +69,7 @@ class Position:
     @classmethod
     def load(cls, settings: Settings, sources: list[EventFile], *, restart: bool) -> Position:
         """Raise EventFileError if a file is shorter than when the replay began: it is another one."""
-        sizes = {f"{source.topic or 'topics of lines'} {source.file.resolve()}": _size(source) for source in sources}
+        sizes = {_name(source): source.file.stat().st_size for source in sources}
         name = hashlib.sha256("\n".join([settings.topic_prefix, *sizes]).encode()).hexdigest()[:16]
         file = settings.home / "replay" / f"{name}.json"
         if restart or not file.exists():
@@ -92,6 +94,7 @@ class Replay:
 
     Args:
         report: told of the bytes read since the last time.
+        skip: told of each row that is no event, which is then left out; without it such a row ends the replay.
     """
 
     settings: Settings
@@ -99,6 +102,7 @@ class Replay:
     pace: Pace = field(default_factory=Pace)
     is_checked: bool = True
     report: Report = lambda _: None
+    skip: Callable[[EventFile, Read], None] | None = None
     sent: int = 0
 
     async def run(self, *, restart: bool = False) -> ReplayResult:
@@ -111,7 +115,7 @@ class Replay:
         started = time.monotonic()
         position = Position.load(self.settings, self.sources, restart=restart)
         skipped = position.acknowledged
-        rows = merged(self.sources, is_checked=self.is_checked, report=self.report)
+        rows = merged(self.sources, is_checked=self.is_checked, report=self.report, skip=self.skip)
         if named := {source.topic for source in self.sources if source.topic}:
             with answering(self.settings):
                 await partition_counts(self.settings, [self.settings.topic_prefix + topic for topic in named])
@@ -156,5 +160,8 @@ async def _acknowledge(waiting: deque[Any], position: Position, leave: int) -> N
         position.acknowledged += 1
 
 
-def _size(source: EventFile) -> int:
-    return source.file.stat().st_size
+def _name(source: EventFile) -> str:
+    """The file and how it is read: read in another way it has other events."""
+    mapping = source.said()
+    said = f" {hashlib.sha256(mapping.text().encode()).hexdigest()[:16]}" if mapping else ""
+    return f"{source.topic or 'topics of lines'} {source.file.resolve()}{said}"

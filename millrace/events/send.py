@@ -13,6 +13,7 @@ from typing import Any
 
 import orjson
 
+from millrace.events.latest import why_silent
 from schemas import (
     ALERTS,
     CLICKS,
@@ -22,6 +23,8 @@ from schemas import (
     RECOMMENDATIONS,
     SCORES,
     TELEMETRY,
+    UNDECIDED,
+    WHY_HEADER,
     InputEvent,
     MillraceError,
     Settings,
@@ -43,6 +46,10 @@ SETTLE_S = 0.1  # a reading may lead to several scores and an alert, all of one 
 
 class EventError(MillraceError):
     title = "The event was not accepted"
+
+
+class UndecidedError(MillraceError):
+    title = "The event has no decision of its own"
 
 
 class NoDecisionError(UnavailableError):
@@ -74,7 +81,8 @@ async def send_event(settings: Settings, topic: str, event: InputEvent, wait_s: 
 
     Raises:
         EventError: the service quarantined the event; with the reason.
-        NoDecisionError: a click or reading led to nothing within `wait_s`.
+        UndecidedError: a worker says why a click or reading has no decision of its own.
+        NoDecisionError: a click or reading led to nothing within `wait_s`; with what the workers' offsets tell.
         UnavailableError: the broker or a topic is not there.
     """
     key = str(getattr(event, KEY_FIELDS[topic])).encode()
@@ -83,31 +91,44 @@ async def send_event(settings: Settings, topic: str, event: InputEvent, wait_s: 
 
 async def send_bytes(settings: Settings, topic: str, key: bytes, value: bytes | None, wait_s: float) -> Answer:
     """As `send_event`, with bytes as they are; none is a tombstone."""
-    answers = (*ANSWERS[topic], dead_letters_of(topic))
+    is_expected = topic in EXPECTED
+    answers = (*ANSWERS[topic], dead_letters_of(topic), *([UNDECIDED] if is_expected else []))
+    headers = [(WHY_HEADER, b"1")] if is_expected else None
     async with _listening(settings, answers) as listener, EventProducer(settings) as producer:
         sent = time.perf_counter()
-        metadata = await (await producer.push_bytes(topic, key, value))
+        metadata = await (await producer.push_bytes(topic, key, value, headers))
         acknowledged_ms = _milliseconds_since(sent)
         where = (topic, metadata.partition, metadata.offset)
         found = await listener.caused_by(*where, sent, wait_s)
-    refused = [decision.event for decision in found if decision.topic == dead_letters_of(topic)]
-    if refused:
-        raise EventError(
-            f"{topic}, partition {metadata.partition}, offset {metadata.offset} is quarantined: {refused[0]['reason']}",
-            f"It is on {dead_letters_of(topic)}: `millrace deadletters list {topic}`.",
-        )
-    if topic in EXPECTED and not found:
+    place = f"{topic}, partition {metadata.partition}, offset {metadata.offset}"
+    for decision in found:
+        _raise_why(topic, place, decision)
+    if is_expected and not found:
+        why = await why_silent(settings, *where)
         raise NoDecisionError(
             f"{topic} has the event (partition {metadata.partition}, offset {metadata.offset}), but nothing came out "
-            f"within {wait_s:g} s.",
-            "See that an edge worker runs (`millrace up`) and has a model for it (`millrace models list`); one that "
-            "has just started or is busy with earlier events needs a longer --wait. Not decided are a repeated "
-            "event_id; a reading none of whose sensor names is known to its asset class, that has no number for any, "
-            "or lacks its regime; one older than the asset's present life; and one of an asset out of service. "
-            "millrace_skipped_total at the metrics address of the edge worker counts the reason: `edge` under "
-            "`metrics` in MILLRACE_HOME/run.json, or port MILLRACE_METRICS_PORT.",
+            f"within {wait_s:g} s. {why}",
+            "`millrace up` starts a worker; one that has just started or is busy with earlier events needs a longer "
+            "--wait. `millrace doctor` looks at everything.",
         )
     return Answer(*where, acknowledged_ms, found)
+
+
+def _raise_why(topic: str, place: str, decision: Decision) -> None:
+    """Raises:
+    EventError: it is a dead letter.
+    UndecidedError: the worker says why there is no decision.
+    """
+    if decision.topic == dead_letters_of(topic):
+        raise EventError(
+            f"{place} is quarantined: {decision.event['reason']}",
+            f"It is on {dead_letters_of(topic)}: `millrace deadletters list {topic}`.",
+        )
+    if decision.topic == UNDECIDED:
+        raise UndecidedError(
+            f"{place}: {decision.event['reason']}: {decision.event['detail']}.",
+            "millrace_skipped_total of the edge worker counts it under this reason.",
+        )
 
 
 @asynccontextmanager

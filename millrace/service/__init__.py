@@ -6,13 +6,14 @@ May import: every room below millrace, millrace.kafka.
 
 from millrace.service.doctor import examine
 from millrace.service.part import StartError
-from millrace.service.supervisor import Supervisor, Tell, run_up, stop_signals, until_stopped
+from millrace.service.supervisor import Supervisor, Tell, program, run_up, stop_signals, until_stopped
 
 __all__ = [
     "StartError",
     "Supervisor",
     "Tell",
     "examine",
+    "program",
     "run_up",
     "stop_signals",
     "until_stopped",

@@ -12,9 +12,12 @@ import asyncio
 import contextlib
 import json
 import os
+import shutil
 import signal
+import sys
 import time
 from collections.abc import Callable, Coroutine, Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -226,6 +229,25 @@ async def until_stopped(supervisor: Supervisor, work: Coroutine[Any, Any, None])
     return False
 
 
+def program(home: Path) -> str:
+    """`millrace` as it was called here, for this home: what a person can copy into another terminal."""
+    name = "millrace" if shutil.which("millrace") == str(Path(sys.argv[0]).absolute()) else sys.argv[0]
+    return name if home == Path(".millrace").absolute() else f"MILLRACE_HOME={home} {name}"
+
+
+def what_to_try(supervisor: Supervisor) -> Iterator[str]:
+    """The next steps of somebody whose service has just started for the first time, or again."""
+    millrace = program(supervisor.home)
+    yield f"Try    {millrace} send click --user me --item first"
+    yield f"       curl {supervisor.api}/v1/users/me/recommendations"
+    if (supervisor.home / "models" / "aliases.json").exists():
+        yield f"       {millrace} models list"
+    else:
+        yield f"       {millrace} validate FILE      what a table of yours has; then train, replay: docs/plant.md"
+    yield f"       {millrace} doctor"
+    yield "Ctrl-C ends everything; the next start goes on from here"
+
+
 async def run_up(settings: Settings, tell: Tell) -> None:
     """`millrace up`: the service without simulation, until Ctrl-C or SIGTERM."""
     supervisor = Supervisor(settings, tell)
@@ -237,6 +259,8 @@ async def run_up(settings: Settings, tell: Tell) -> None:
             await supervisor.start_edge()
             if await until_stopped(supervisor, supervisor.wait_ready()):
                 supervisor.tell_addresses()
+                for line in what_to_try(supervisor):
+                    tell(line)
             await supervisor.watch()
         finally:
             tell("Stopping.")

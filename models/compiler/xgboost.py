@@ -51,8 +51,12 @@ class XGBoostSource:
         if learner["gradient_booster"]["name"] not in {"gbtree", "dart"}:
             what = f"its booster {learner['gradient_booster']['name']!r} has no trees"
             raise refused(name, what, "Train with gbtree or dart.")
+        _check_categories(learner, name)
         self.forest = _forest_of(booster, learner, name)
-        self._categorical = [i for i, kind in enumerate(booster.feature_types or ()) if kind == "c"]
+        asked = {s.feature for tree in self.forest.trees for s in tree.splits if isinstance(s, CategoricalSplit)}
+        # a file need not have the types: then the trees tell which features they ask for a category
+        self._types = booster.feature_types or ["c" if i in asked else "q" for i in range(self.forest.features)]
+        self._categorical = [i for i, kind in enumerate(self._types) if kind == "c"]
 
     def raw(self, rows: np.ndarray) -> np.ndarray:
         return np.asarray(self._booster.predict(self._matrix(rows), output_margin=True, validate_features=False))
@@ -68,8 +72,21 @@ class XGBoostSource:
         return rows
 
     def _matrix(self, rows: np.ndarray) -> Any:
-        types = self._booster.feature_types
-        return xgboost.DMatrix(rows, feature_types=types, enable_categorical=True, nthread=1)
+        return xgboost.DMatrix(rows, feature_types=self._types, enable_categorical=True, nthread=1)
+
+
+def _check_categories(learner: dict[str, Any], name: str) -> None:
+    """Raises:
+    ModelError: a feature's categories were texts in training: rows have numbers, and only XGBoost knows which is which.
+    """
+    booster = learner["gradient_booster"]
+    encoders = (booster.get("gbtree", booster)["model"].get("cats") or {}).get("enc") or []
+    named = learner["feature_names"] or [str(number) for number in range(len(encoders))]
+    encoded = [feature for feature, one in zip(named, encoders, strict=False) if one.get("values")]
+    if encoded:
+        what = f"the categories of {', '.join(encoded)} were given as text, and rows have numbers"
+        advice = "Train with the categories as whole numbers from 0 on, and feature_types 'c'."
+        raise refused(name, what, advice)
 
 
 def _forest_of(booster: Any, learner: dict[str, Any], name: str) -> Forest:

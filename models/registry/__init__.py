@@ -5,6 +5,7 @@ May import: schemas, models.packs, the top of models.
 """
 
 from models.registry.aliases import CLOCK_TOLERANCE, is_older, remember
+from models.registry.card import metric_text
 from models.registry.folder import CARD, Publication, publication_of, read_folder
 from models.registry.migrate import Signer, migrate_folders
 from models.registry.records import PUBLISH_AGAIN, UPDATE_MILLRACE, Assembler, records_of
@@ -26,6 +27,7 @@ __all__ = [
     "generate_key",
     "is_older",
     "load_key",
+    "metric_text",
     "migrate_folders",
     "public_text",
     "publication_of",

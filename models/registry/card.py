@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from schemas import Manifest, rfc3339
 
 SHOWN_FEATURES = 20
+# measures that are parts of a whole: questions with a hit, lives with an alert, failures found, intervals that held
+SHARES = re.compile(r"(^|_)(hr_\d+|recall|coverage|found|alerted)(_before)?$")
 KINDS = {
     "recommender": "ranks the candidates for a user; a higher score comes first",
     "rul": "tells the remaining useful life of an asset",
@@ -31,7 +34,7 @@ def model_card(manifest: Manifest, text: str = "") -> str:
         f"{training.events:,} events from {rfc3339(training.first_event)} to {rfc3339(training.last_event)}, "
         f"{training.rows:,} rows, in {training.seconds:,.1f} s.",
         "## Measured on held-out events",
-        _table(("metric", "value"), [(name, f"{value:.6g}") for name, value in manifest.metrics.items()]),
+        _table(("metric", "value"), [(name, metric_text(name, value)) for name, value in manifest.metrics.items()]),
         "## Forests",
         _table(
             ("role", "trees", "features", "bytes", "SHA-256"),
@@ -48,6 +51,11 @@ def model_card(manifest: Manifest, text: str = "") -> str:
         ", ".join(f"{library} {version}" for library, version in manifest.libraries.items()) or "unknown",
     ]
     return "\n\n".join(section for section in sections if section) + "\n"
+
+
+def metric_text(name: str, value: float, digits: int = 6) -> str:
+    """A measure for people: shares as such."""
+    return f"{value:.1%}" if SHARES.search(name) else f"{value:.{digits}g}"
 
 
 def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:

@@ -100,6 +100,26 @@ def test_a_setting_that_cannot_be_used_is_named(
     assert "MILLRACE_PARTITIONS='many'" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("MILLRACE_PARTITION", "MILLRACE_PARTITION is no setting; did you mean MILLRACE_PARTITIONS?"),
+        ("MILLRACE_KAFKA_SASL_USER", "did you mean MILLRACE_KAFKA_SASL_USERNAME?"),
+        ("millrace_api_prt", "did you mean MILLRACE_API_PORT?"),
+        ("MILLRACE_XYZZY", "MILLRACE_XYZZY is no setting."),
+    ],
+)
+def test_a_variable_that_is_no_setting_is_told_with_the_nearest(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str, said: str
+) -> None:
+    monkeypatch.setenv(name, "1")
+    assert run(["models", "list"]) == 1
+    assert said in capsys.readouterr().err
+    monkeypatch.delenv(name)
+    monkeypatch.setenv("MILLRACE_EVALUATOR", "portable")
+    assert run(["models", "list"]) == 0
+
+
 def test_an_event_against_the_schema_is_not_sent(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["send", "telemetry", "--asset", "a", "--class", "not a name", "--reading", "x=1"]) == 1
     assert "asset_class: may hold letters, digits" in capsys.readouterr().err

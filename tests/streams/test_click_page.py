@@ -15,7 +15,7 @@ import pytest
 
 from models.recommender import CatalogueView, ItemRecord, Recommender
 from models.recommender.feed import decode_record
-from schemas import CLICKS, FEED, ITEMS, RECOMMENDATIONS, ModelRef, Settings, rfc3339
+from schemas import CLICKS, FEED, ITEMS, RECOMMENDATIONS, UNDECIDED, WHY_HEADER, ModelRef, Settings, rfc3339
 from streams.agent import Outcome, PartitionState, empty_state
 from streams.agent.ownership import Partition
 from streams.agent.saved import restore
@@ -167,6 +167,16 @@ def test_the_same_event_id_of_two_users_is_two_clicks() -> None:
 
 
 @pytest.mark.long
+def test_whoever_asks_is_told_that_a_click_is_known() -> None:
+    page = Page()
+    page.take([click("ann", "i1", START, "c")])
+    again = click("ann", "i1", START, "c", offset=9)
+    again.headers = [(WHY_HEADER, b"")]
+    [told] = [output for output in page.take([again]).outputs if output.topic == UNDECIDED]
+    assert orjson.loads(told.value or b"")["reason"] == "duplicate"
+    assert orjson.loads(told.value or b"")["caused_by"]["offset"] == 9
+
+
 def test_what_is_remembered_does_not_depend_on_how_records_are_cut() -> None:
     rows = []
     records = [*shopping(700), *shopping(700)[300:]]

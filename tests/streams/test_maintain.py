@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,15 @@ from schemas import (
     CLICKS,
     SCORES,
     TELEMETRY,
+    UNDECIDED,
+    WHY_HEADER,
     Alert,
     Maintenance,
     Score,
+    Telemetry,
 )
 from streams.agent import empty_state
-from streams.maintain import Maintain
+from streams.maintain import Maintain, _what_lacks
 from streams.metrics import BatchMetrics
 from tests.streams.pages import SETTINGS, Shop, checked, record, records_of, run
 from tests.support.world import plant_events, shop_events, topic_of
@@ -179,6 +183,45 @@ def test_readings_beside_the_known_are_ignored_and_counted(maintain: Maintain) -
     outputs, dead, _ = run(maintain, [record(TELEMETRY, "a", good), record(TELEMETRY, "a", only, 1)], size=2)
     assert (len(checked(outputs, SCORES)), dead) == (1, [])
     assert counted("unknown") == before + 2 * len(beside)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason", "detail"),
+    [
+        ({}, "late", "older than the asset's present life"),
+        ({"event_id": "of the newest"}, "duplicate", "was sent before"),
+        (
+            {"event_time": "2023-11-14T22:15:00Z", "readings": {"nothing": 1.0}},
+            "blank",
+            "sensor of pump, which are: bearing_temperature, vibration",
+        ),
+    ],
+)
+def test_whoever_asks_is_told_why_a_reading_has_no_score(
+    maintain: Maintain, change: dict[str, Any], reason: str, detail: str
+) -> None:
+    events = [event for event in plant_events(cycles=60, pumps=1, seed=25) if topic_of(event) == TELEMETRY]
+    missed, first_life = events[0], records_of(events)[10:30]
+    renewal = {"event_id": "r", "event_time": events[29].model_dump()["event_time"], "kind": "replacement"}
+    log = records_of([Maintenance(asset_id="pump-01", asset_class="pump", **renewal)])
+    _, _, state = run(maintain, [*first_life, *log, *records_of(events)[30:]], size=50)
+    if "event_id" in change:
+        missed, change = events[-1], {}
+    value = orjson.dumps(missed.model_dump(mode="json") | change)
+    silent, asking = (record(TELEMETRY, "pump-01", value, offset=7) for _ in range(2))
+    assert run(maintain, [silent], size=1, state=deepcopy(state))[0] == []
+    asking.headers.append((WHY_HEADER, b"1"))
+    [told], dead, _ = run(maintain, [asking], size=1, state=state)
+    assert not dead
+    answer = orjson.loads(told.value or b"")
+    assert (told.topic, told.partition, answer["reason"]) == (UNDECIDED, 0, reason)
+    assert detail in answer["detail"]
+    assert answer["caused_by"] == {"topic": TELEMETRY, "partition": 1, "offset": 7}
+
+
+def test_a_reading_that_lacks_how_the_asset_is_run_is_named(pump: AssetModel) -> None:
+    readings = {"readings": {"vibration": 1.0, "speed": 900}}
+    assert _what_lacks(pump, Telemetry.model_validate(GOOD | readings)) == "it lacks how the asset is run: load"
 
 
 BYTES = [b"", b"{", b"[]", b"null", b'{"readings": NaN}', b"[" * 5000, b"\xff\xfe", b"1" * 1_000_001]

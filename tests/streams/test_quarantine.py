@@ -6,11 +6,11 @@ import pytest
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
-from schemas import TELEMETRY, Settings, dead_letters_of, topic_name
+from schemas import CLICKS, TELEMETRY, Settings, dead_letters_of, topic_name
 from streams.agent import DeadLetter
 from streams.agent.deadletters import dead_letter_output
 from streams.kafka import EventProducer, client_options
-from streams.quarantine import DeadLetterError, ReplayedLetters, list_letters, replay_letters
+from streams.quarantine import DeadLetterError, ReplayedLetters, input_topic, list_letters, replay_letters
 from tests.support import consume, create_topics, produce
 
 
@@ -112,3 +112,8 @@ async def test_that_retention_left_nothing_of_one_partition_is_told_beside_lette
 async def test_only_input_topics_have_letters() -> None:
     with pytest.raises(DeadLetterError, match=r"'scores\.v1' has no dead letters"):
         await list_letters(Settings(kafka="127.0.0.1:1"), "scores.v1")
+
+
+@pytest.mark.parametrize("name", ["clicks.v1", "clicks.v1.dlq", "clicks"])
+def test_a_topic_is_known_by_its_quarantine_and_for_short(name: str) -> None:
+    assert input_topic(name) == CLICKS

@@ -16,6 +16,9 @@ from typing import Any
 import httpx2
 import pytest
 
+from models.held_out import read_held_out
+from models.registry import ModelStore
+
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(900)]  # its own Kafka; five waits of up to START_S
 START_S, STOP_S = 120.0, 10.0
 
@@ -105,6 +108,9 @@ def test_from_nothing_to_decisions_and_on_after_ctrl_c(start: Callable[[], Demo]
     assert demo.stop() < STOP_S
     assert not (demo.home / "run.json").exists()
     assert not any(Path(f"/proc/{pid}").exists() for pid in kafka)
+
+    pump = ModelStore(demo.home / "models").load("pump")
+    assert read_held_out(demo.home / "demo" / "pump.parquet", pump.manifest).is_labelled.any()  # for models optimise
 
     again = start()
     run = again.run_file()

@@ -104,8 +104,7 @@ async def test_silence_is_told_where_a_decision_is_due(settings: Settings) -> No
     await create_topics(settings)
     with pytest.raises(NoDecisionError, match=r"nothing came out within 0\.3 s") as caught:
         await send_event(settings, CLICKS, CLICK, wait_s=0.3)
-    for said in ("none of whose sensor names is known", "older than the asset's present life", "run.json"):
-        assert said in caught.value.advice
+    assert "No edge worker has told of itself" in caught.value.detail
     assert (await send_bytes(settings, ITEMS, b"i", None, wait_s=0.2)).decisions == []
 
 

@@ -1,0 +1,108 @@
+"""Rows: one line or row of a file as an event of ours, ready for its topic, with an id where it has none.
+
+line, or fields ─► topic ─► id ─► schema ─► key and value of the record
+"""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import orjson
+
+from schemas import INPUTS, KEY_FIELDS, InputEvent
+
+# of each event the fields that it must have; an id is made where a file has none
+REQUIRED = {
+    topic: {name for name, field in kind.model_fields.items() if field.is_required()} - {"event_id"}
+    for topic, kind in INPUTS.items()
+}
+
+
+class EventRow(NamedTuple):
+    """One event as it goes to Kafka. `time_s`: its event time, seconds since 1970; 0 when it has none."""
+
+    time_s: float
+    topic: str
+    key: bytes | None
+    value: bytes
+    event: InputEvent | None = None  # where it was checked
+
+
+def row_of(topic_said: str | None, content: bytes | dict[str, Any], *, is_checked: bool) -> EventRow:
+    """A line of a text file, or a row of a Parquet file, as an event; a line goes as it is where nothing is to be
+    left out or added.
+
+    Args:
+        topic_said: none: the row says it by `topic`, or by its fields.
+
+    Raises:
+        ValueError, TypeError: it is no event; only unchecked rows with a topic are taken whatever they are.
+    """
+    is_text = isinstance(content, bytes)
+    parsed = _parsed(content, is_strict=is_checked or topic_said is None) if isinstance(content, bytes) else content
+    topic = topic_said
+    if topic is None:
+        topic = parsed.pop("topic", None) or topic_of(parsed)
+        if topic is None or topic not in INPUTS:
+            raise ValueError(f"topic: {topic!r} is none of {', '.join(INPUTS)}")
+        is_text = False
+    if is_checked:
+        lacks_id = "event_id" in INPUTS[topic].model_fields and parsed.get("event_id") is None
+        return checked_row(content if is_text and not lacks_id else bytes_of(parsed), topic, parsed)  # type: ignore[arg-type]
+    key = parsed.get(KEY_FIELDS[topic])
+    value = content if isinstance(content, bytes) and is_text else bytes_of(parsed)
+    return EventRow(_lenient_time(parsed.get("event_time")), topic, None if key is None else str(key).encode(), value)
+
+
+def checked_row(value: bytes, topic: str, fields: dict[str, Any]) -> EventRow:
+    """An event that the schema takes. One without an id gets one made of all that it says: so the same row, in whatever
+    file it comes again, is the same event.
+    """
+    if "event_id" in INPUTS[topic].model_fields and fields.get("event_id") is None:
+        identity = hashlib.blake2b(topic.encode() + value, digest_size=12).hexdigest()
+        value = bytes_of({"event_id": f"row-{identity}", **{k: v for k, v in fields.items() if k != "event_id"}})
+    checked = INPUTS[topic].model_validate_json(value)
+    time_s = checked.event_time.timestamp()  # type: ignore[attr-defined]  # all inputs have it
+    return EventRow(time_s, topic, str(getattr(checked, KEY_FIELDS[topic])).encode(), value, checked)
+
+
+def bytes_of(fields: dict[str, Any]) -> bytes:
+    return orjson.dumps(fields, option=orjson.OPT_NAIVE_UTC)
+
+
+def topic_of(event: dict[str, Any]) -> str | None:
+    """The topic whose event has most of these fields, and lacks fewest; none where no field is any event's."""
+
+    def likeness(topic: str) -> tuple[int, int]:
+        there = len(REQUIRED[topic] & event.keys())
+        return 2 * there - len(REQUIRED[topic]), there
+
+    best = max(REQUIRED, key=likeness)
+    return best if likeness(best)[1] else None
+
+
+def _parsed(text: bytes, *, is_strict: bool) -> dict[str, Any]:
+    try:
+        found = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        if is_strict:
+            raise
+        return {}
+    if isinstance(found, dict):
+        return found
+    if is_strict:
+        raise ValueError("is not a JSON object")
+    return {}
+
+
+def _lenient_time(value: object) -> float:
+    if isinstance(value, int | float):
+        return value / 1000
+    if isinstance(value, datetime):
+        return value.timestamp()
+    try:
+        return datetime.fromisoformat(str(value)).timestamp()
+    except ValueError:
+        return 0.0

@@ -1,0 +1,117 @@
+"""`millrace validate`: what is wrong in a file, rule by rule, and what could be learned; and what train says of it."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from millrace.cli import run
+
+HEAD = "Timestamp;Machine;Type;Temp [°C];Note"
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@pytest.fixture(autouse=True)
+def folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    monkeypatch.setenv("MILLRACE_HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("MILLRACE_KAFKA", raising=False)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def row(minute: float, machine: str = "P 1", temp: str = "61,5") -> str:
+    return f"{START + timedelta(minutes=minute):%Y-%m-%d %H:%M:%S};{machine};pump;{temp};ok"
+
+
+def write(*rows: str, name: str = "t.csv") -> None:
+    Path(name).write_text("\n".join([HEAD, *rows]) + "\n")
+
+
+def validated(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, dict[str, Any]]:
+    status = run(["validate", *arguments, "--json"])
+    [found] = json.loads(capsys.readouterr().out)
+    return status, found
+
+
+def test_a_good_table_passes_and_tells_what_is_in_it(capsys: pytest.CaptureFixture[str]) -> None:
+    write(*(row(10 * n, f"P {n % 3}", f"{60 + n},5") for n in range(30)))
+    assert run(["validate", "t.csv"]) == 0
+    said = capsys.readouterr().out
+    assert "FAIL" not in said
+    assert "WARN" not in said
+    assert "UTC is assumed" in said
+    assert "pump: 30 readings of 3 assets in 0.2 days, one every 30 min" in said
+    assert "Temp [°C]: in 100% of the readings, 60.5 to 89.5" in said
+    assert 'sensors = ["Temp [°C]"]' in said
+    assert "'Note' is left out" in said
+
+
+def test_each_rule_is_broken_by_its_rows(capsys: pytest.CaptureFixture[str]) -> None:
+    write(row(0), row(10), row(5), row(10), row(20, temp="hot"), row(30), row(60 * 24 * 365 * 90), "x;P 1;pump;1;ok")
+    status, found = validated(capsys, "t.csv")
+    assert status == 1
+    rules = {rule["rule"]: rule for rule in found["rules"]}
+    assert {name: rule["rows"] for name, rule in rules.items()} == {
+        "every row is an event": 2,  # `hot` and `x`
+        "no event lies in the future": 1,
+        "cells of sensors are numbers, or empty": 1,
+        "times of one asset or user do not go back": 1,
+        "no row comes twice": 1,
+    }
+    assert rules["no row comes twice"]["verdict"] == "WARN"
+    assert rules["every row is an event"]["examples"][-1].startswith("line 9: 'Timestamp': 'x' is no time")
+    assert found["asset_classes"]["pump"]["readings"] == 6
+
+
+def test_what_is_saved_is_read_again(capsys: pytest.CaptureFixture[str], folder: Path) -> None:
+    write(row(0))
+    assert run(["validate", "t.csv", "--map", "heat=Temp [°C]", "--zone", "Europe/Berlin", "--save"]) == 0
+    capsys.readouterr()
+    _, found = validated(capsys, "t.csv")
+    assert found["asset_classes"]["pump"]["sensors"] == ["heat"]
+    assert any("Europe/Berlin" in line for line in found["columns"])
+    write(row(0), name="other.csv")
+    _, found = validated(capsys, "other.csv", "--map", "@t.csv.map.toml", "--zone", "UTC")
+    assert found["asset_classes"]["pump"]["sensors"] == ["heat"]
+    assert any("zone UTC" in line for line in found["columns"])
+
+
+def test_clicks_and_logs_are_tallied(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("c.csv").write_text(
+        "ts,visitorid,itemid\n" + "".join(f"{1_777_636_800 + n},u{n % 4},i{n}\n" for n in range(9))
+    )
+    assert run(["validate", "c.csv"]) == 0
+    assert "9 clicks of 4 users on 9 items" in capsys.readouterr().out
+    events = [
+        {"event_time": 1_777_636_800_000 + n, "asset_id": "a", "asset_class": "pump", "kind": "failure", "component": c}
+        for n, c in enumerate(["bearing", "bearing", None])
+    ]
+    Path("log.jsonl").write_text("".join(json.dumps(event) + "\n" for event in events))
+    assert run(["validate", "log.jsonl"]) == 0
+    said = capsys.readouterr().out
+    assert "1 failures of whole assets" in said
+    assert "bearing 2" in said
+
+
+def test_an_error_of_training_speaks_of_training(capsys: pytest.CaptureFixture[str], folder: Path) -> None:
+    write(row(0), "broken;P 1;pump;1;ok")
+    (folder / "pump.toml").write_text('name = "pump"\nsensors = ["Temp [°C]"]\n[target]\nkind = "rul"\ncap = 50\n')
+    assert run(["train", "maintenance", "pump.toml", "--events", "t.csv"]) == 1
+    said = capsys.readouterr().err
+    assert "line 3" in said
+    assert "Nothing was trained." in said
+    assert "were sent" not in said
+    assert "--raw" not in said
+    assert run(["train", "maintenance", "pump.toml", "--events", "t.csv", "--skip-bad"]) == 1
+    said = capsys.readouterr().err
+    assert "1 rows that are no events were left out" in said
+    assert "at least 10 are needed" in said
+
+
+def test_a_file_that_is_not_there_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["validate", "nowhere.csv"]) == 1
+    assert "nowhere.csv is not a file" in capsys.readouterr().err
