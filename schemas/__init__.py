@@ -27,7 +27,7 @@ from schemas.bodies import (
 )
 from schemas.errors import MillraceError, ModelError, SettingsError, UnavailableError, faults_of, text_of
 from schemas.examples import BODY_EXAMPLES
-from schemas.forgiving import forgive
+from schemas.forgiving import parse_event
 from schemas.inputs import Action, Click, Item, Maintenance, MaintenanceKind, Telemetry
 from schemas.manifest import RECOMMENDER, Alias, Aliases, Golden, Manifest, Optimised, PackFile, Training, Version
 from schemas.outputs import (
@@ -188,10 +188,10 @@ __all__ = [
     "dead_letters_of",
     "event_schema",
     "faults_of",
-    "forgive",
     "key_text",
     "load_settings",
     "parse_asset_class",
+    "parse_event",
     "parse_key",
     "parse_profile",
     "partition_count",

@@ -11,7 +11,10 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
+
+from pydantic import ValidationError
+from pydantic_core import from_json
 
 from schemas.base import CONTROL, NAME, InputEvent, Json
 from schemas.inputs import Action, Click, Item, Maintenance, Telemetry
@@ -19,7 +22,28 @@ from schemas.inputs import Action, Click, Item, Maintenance, Telemetry
 MOST_CONTEXT_CHARS = 200
 MOST_ID_CHARS = 200
 ACTIONS = frozenset(get_args(Action))
+Event = TypeVar("Event", bound=InputEvent)
 _NAME, _CONTROL = re.compile(NAME), re.compile(CONTROL)
+
+
+def parse_event(kind: type[Event], value: bytes) -> tuple[Event, list[str]]:
+    """The event in the bytes, without what it can be used without, and the fields that were left out.
+
+    Raises:
+        ValidationError: it cannot be used.
+    """
+    try:
+        return kind.__pydantic_validator__.validate_json(value), []
+    except ValidationError as error:
+        refused = error
+    try:
+        document = from_json(value)
+    except ValueError:
+        raise refused from None
+    if not isinstance(document, dict):
+        raise refused
+    mended, left_out = forgive(kind, document)
+    return kind.__pydantic_validator__.validate_python(mended), left_out
 
 
 def forgive(kind: type[InputEvent], document: Json) -> tuple[Json, list[str]]:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from schemas import INPUTS, KEY_FIELDS, InputEvent
+from schemas import INPUTS, KEY_FIELDS, InputEvent, parse_event
 
 # of each event the fields that it must have; an id is made where a file has none
 REQUIRED = {
@@ -49,7 +49,7 @@ def row_of(topic_said: str | None, content: bytes | dict[str, Any], *, is_checke
             raise ValueError(f"topic: {topic!r} is none of {', '.join(INPUTS)}")
         is_text = False
     if is_checked:
-        lacks_id = "event_id" in INPUTS[topic].model_fields and parsed.get("event_id") is None
+        lacks_id = "event_id" in INPUTS[topic].model_fields and parsed.get("event_id") in (None, "")
         return checked_row(content if is_text and not lacks_id else bytes_of(parsed), topic, parsed)  # type: ignore[arg-type]
     key = parsed.get(KEY_FIELDS[topic])
     value = content if isinstance(content, bytes) and is_text else bytes_of(parsed)
@@ -60,10 +60,10 @@ def checked_row(value: bytes, topic: str, fields: dict[str, Any]) -> EventRow:
     """An event that the schema takes. One without an id gets one made of all that it says: so the same row, in whatever
     file it comes again, is the same event.
     """
-    if "event_id" in INPUTS[topic].model_fields and fields.get("event_id") is None:
+    if "event_id" in INPUTS[topic].model_fields and fields.get("event_id") in (None, ""):
         identity = hashlib.blake2b(topic.encode() + value, digest_size=12).hexdigest()
         value = bytes_of({"event_id": f"row-{identity}", **{k: v for k, v in fields.items() if k != "event_id"}})
-    checked = INPUTS[topic].model_validate_json(value)
+    checked, _ = parse_event(INPUTS[topic], value)
     time_s = checked.event_time.timestamp()  # type: ignore[attr-defined]  # all inputs have it
     return EventRow(time_s, topic, str(getattr(checked, KEY_FIELDS[topic])).encode(), value, checked)
 

@@ -15,7 +15,18 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 from pydantic_core import from_json
 
-from schemas import EARLIEST, INPUTS, KEY_FIELDS, LATEST, TOPICS, InputEvent, Settings, faults_of, forgive, topic_name
+from schemas import (
+    EARLIEST,
+    INPUTS,
+    KEY_FIELDS,
+    LATEST,
+    TOPICS,
+    InputEvent,
+    Settings,
+    faults_of,
+    parse_event,
+    topic_name,
+)
 from streams.agent.foreign import foreign_bytes, foreign_document, foreign_key
 from streams.agent.handler import DeadLetter
 from streams.agent.placing import taken_from
@@ -80,39 +91,22 @@ def decode_records(
 def _read(record: ConsumerRecord, event_type: type[Event]) -> tuple[Event | None, str]:
     """The event, or why it is none. Never raises: whatever the parser stumbles over, a record is refused."""
     try:
-        return event_type.__pydantic_validator__.validate_json(record.value), ""
+        event, left_out = parse_event(event_type, record.value)
     except ValidationError as error:
-        refused = error
+        return None, _foreign(record.value) or describe(error)
     except Exception as error:
-        return None, _stumbled(error)
-    try:
-        return _forgiven(record, event_type, refused)
-    except Exception as error:
-        return None, _stumbled(error)
-
-
-def _stumbled(error: Exception) -> str:
-    return f"{type(error).__name__} while it was read: {str(error)[:MOST_CHARS]}"
-
-
-def _forgiven(record: ConsumerRecord, event_type: type[Event], refused: ValidationError) -> tuple[Event | None, str]:
-    """The event without what it can be used without, or why it cannot be used."""
-    try:
-        document = from_json(record.value)
-    except ValueError:
-        return None, foreign_bytes(record.value) or describe(refused)
-    if foreign := foreign_document(document):
-        return None, foreign
-    if not isinstance(document, dict):
-        return None, describe(refused)
-    mended, left_out = forgive(event_type, document)
-    try:
-        event = event_type.__pydantic_validator__.validate_python(mended)
-    except ValidationError as error:
-        return None, describe(error)
+        return None, f"{type(error).__name__} while it was read: {str(error)[:MOST_CHARS]}"
     for field in left_out:
         LEFT_OUT.labels(record.topic, field).inc()
     return event, ""
+
+
+def _foreign(value: bytes) -> str:
+    """What a value that is no event is, where another tool has written it."""
+    try:
+        return foreign_document(from_json(value))
+    except ValueError:
+        return foreign_bytes(value)
 
 
 def _place(record: ConsumerRecord, settings: Settings, origins: Mapping[str, str] | None) -> str:
