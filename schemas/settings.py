@@ -73,6 +73,9 @@ class Settings(BaseSettings):
     # storage
     database_url: str = Field("", description="SQLAlchemy URL; empty: SQLite in `home`")
     retention_scores_days: float = Field(30, gt=0, description="older scores are deleted from the database")
+    silent_after_s: float = Field(
+        3600, gt=0, description="an asset that was scored within a day and not for so long counts as silent"
+    )
     # API
     api_host: str = Field("127.0.0.1", description="address of the API; beyond loopback only with keys")
     api_port: int = Field(8000, ge=0, le=65535, description="port of the API; 0: a free one")
@@ -109,8 +112,8 @@ def _check_names(environment: Iterable[str]) -> None:
     known = {PREFIX + name.upper() for name in Settings.model_fields} | OTHER_VARIABLES
     lines = []
     for name in sorted(one for one in environment if one.upper().startswith(PREFIX) and one.upper() not in known):
-        near = difflib.get_close_matches(name.upper(), known, 1, 0.5)
-        lines.append(f"{name} is no setting{f'; did you mean {near[0]}?' if near else ''}")
+        near = difflib.get_close_matches(name.upper()[len(PREFIX) :], [one[len(PREFIX) :] for one in known], 1)
+        lines.append(f"{name} is no setting{f'; did you mean {PREFIX}{near[0]}?' if near else ''}")
     if lines:
         raise SettingsError(
             ". ".join(lines).replace("?.", "?") + ("" if lines[-1].endswith("?") else "."),
