@@ -24,10 +24,17 @@ class Settings(BaseSettings):
     # Kafka
     kafka: str = Field("", description="`host:port[,host:port]` of an existing Kafka; empty: the embedded one")
     kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
-    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER", "GSSAPI"] = "SCRAM-SHA-512"
     kafka_sasl_username: str = ""
     kafka_sasl_password: SecretStr = SecretStr("")
+    kafka_oauth_token_file: Path | None = Field(None, description="of OAUTHBEARER: a token, read anew at each login")
+    kafka_oauth_token_command: str = Field("", description="of OAUTHBEARER instead: a command that prints a token")
+    kafka_kerberos_service: str = Field("kafka", description="of GSSAPI: the service name of the brokers")
+    kafka_kerberos_domain: str = Field("", description="of GSSAPI: their domain; empty: as in MILLRACE_KAFKA")
     kafka_ca_file: Path | None = Field(None, description="certificates of the authority that signed the brokers' ones")
+    kafka_client_cert_file: Path | None = Field(None, description="PEM of our own certificate, for brokers that ask")
+    kafka_client_key_file: Path | None = Field(None, description="PEM of its key; none: in the same file")
+    kafka_client_key_password: SecretStr = Field(SecretStr(""), description="of the key, where it is encrypted")
     kafka_port: int = Field(
         0, ge=0, le=65535, description="port of the embedded Kafka; 0: a free one, kept from then on"
     )
