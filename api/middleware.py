@@ -13,7 +13,7 @@ from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.metrics import DURATION, REQUESTS
+from api.metrics import DURATION, ERRORS, REQUESTS
 
 log = structlog.get_logger(__name__)
 BODY_TIMEOUT_S = 4.0  # 64 KiB take that long at 130 kbit/s
@@ -38,6 +38,8 @@ class Measured:
                 route = getattr(scope.get("route"), "path_format", "unknown")
                 method = scope["method"] if scope["method"] in METHODS else "other"
                 REQUESTS.labels(route, method, message["status"]).inc()
+                if message["status"] >= 500:
+                    ERRORS.labels(message["status"]).inc()
                 DURATION.labels(route).observe(time.perf_counter() - start)
                 message["headers"] = [*message["headers"], (b"x-content-type-options", b"nosniff")]
             await send(message)

@@ -24,10 +24,17 @@ class Settings(BaseSettings):
     # Kafka
     kafka: str = Field("", description="`host:port[,host:port]` of an existing Kafka; empty: the embedded one")
     kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
-    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER", "GSSAPI"] = "SCRAM-SHA-512"
     kafka_sasl_username: str = ""
     kafka_sasl_password: SecretStr = SecretStr("")
+    kafka_oauth_token_file: Path | None = Field(None, description="of OAUTHBEARER: a token, read anew at each login")
+    kafka_oauth_token_command: str = Field("", description="of OAUTHBEARER instead: a command that prints a token")
+    kafka_kerberos_service: str = Field("kafka", description="of GSSAPI: the service name of the brokers")
+    kafka_kerberos_domain: str = Field("", description="of GSSAPI: their domain; empty: as in MILLRACE_KAFKA")
     kafka_ca_file: Path | None = Field(None, description="certificates of the authority that signed the brokers' ones")
+    kafka_client_cert_file: Path | None = Field(None, description="PEM of our own certificate, for brokers that ask")
+    kafka_client_key_file: Path | None = Field(None, description="PEM of its key; none: in the same file")
+    kafka_client_key_password: SecretStr = Field(SecretStr(""), description="of the key, where it is encrypted")
     kafka_port: int = Field(
         0, ge=0, le=65535, description="port of the embedded Kafka; 0: a free one, kept from then on"
     )
@@ -73,6 +80,9 @@ class Settings(BaseSettings):
     # storage
     database_url: str = Field("", description="SQLAlchemy URL; empty: SQLite in `home`")
     retention_scores_days: float = Field(30, gt=0, description="older scores are deleted from the database")
+    silent_after_s: float = Field(
+        3600, gt=0, description="an asset that was scored within a day and not for so long counts as silent"
+    )
     # API
     api_host: str = Field("127.0.0.1", description="address of the API; beyond loopback only with keys")
     api_port: int = Field(8000, ge=0, le=65535, description="port of the API; 0: a free one")
@@ -109,8 +119,8 @@ def _check_names(environment: Iterable[str]) -> None:
     known = {PREFIX + name.upper() for name in Settings.model_fields} | OTHER_VARIABLES
     lines = []
     for name in sorted(one for one in environment if one.upper().startswith(PREFIX) and one.upper() not in known):
-        near = difflib.get_close_matches(name.upper(), known, 1, 0.5)
-        lines.append(f"{name} is no setting{f'; did you mean {near[0]}?' if near else ''}")
+        near = difflib.get_close_matches(name.upper()[len(PREFIX) :], [one[len(PREFIX) :] for one in known], 1)
+        lines.append(f"{name} is no setting{f'; did you mean {PREFIX}{near[0]}?' if near else ''}")
     if lines:
         raise SettingsError(
             ". ".join(lines).replace("?.", "?") + ("" if lines[-1].endswith("?") else "."),

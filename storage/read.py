@@ -75,6 +75,14 @@ class Reader:
         event = self._connection.scalars(select(CatalogueRow.event).where(CatalogueRow.key == key)).one_or_none()
         return CatalogueEntry.model_validate(event) if event else None
 
+    def silent_assets(self, since: datetime, until: datetime) -> dict[str, int]:
+        """By asset class, how many assets were last seen in that time; 0 for classes that have others."""
+        is_silent = (AssetRow.last_seen >= since) & (AssetRow.last_seen < until)
+        statement = select(AssetRow.asset_class, func.count().filter(is_silent).label("silent")).group_by(
+            AssetRow.asset_class
+        )
+        return {row.asset_class: row.silent for row in self._connection.execute(statement)}
+
     def workers(self, since: datetime) -> list[WorkerStatus]:
         """What the edge workers run that told of it since then, by name."""
         statement = select(WorkerRow.event).where(WorkerRow.event_time >= since).order_by(WorkerRow.worker)

@@ -45,8 +45,8 @@ from streams.agent import (
     record_time_s,
 )
 from streams.kafka import ConsumerRecord
-from streams.metrics import BESIDE, SKIPPED
-from streams.undecided import asks_why, undecided
+from streams.metrics import BESIDE, SKIPPED, begin_class, begin_reasons
+from streams.undecided import asks_why, undecided, what_lacks
 
 log = structlog.get_logger(__name__)
 Decoded = tuple[ConsumerRecord, AssetEvent]
@@ -94,6 +94,17 @@ class Maintain:
 
     def __init__(self, settings: Settings, models: Mapping[str, AssetModel]) -> None:
         self._settings, self.served = settings, ServedAssets(models)
+        begin_reasons(self.name, STATUSES[1:])
+
+    @property
+    def served(self) -> ServedAssets:
+        return self._served
+
+    @served.setter
+    def served(self, served: ServedAssets) -> None:
+        self._served = served
+        for name in served.models:
+            begin_class(name)
 
     def layouts(self) -> Mapping[str, Layout]:
         tables = {name: Layout(m.dtype, m.layout, m.bounds, m.earlier) for name, m in self.served.models.items()}
@@ -261,16 +272,8 @@ def _undecided(model: AssetModel, decoded: Sequence[Decoded], decisions: Decisio
         record, event = decoded[place]
         if isinstance(event, Telemetry) and asks_why(record):
             reason = STATUSES[decisions.status[place]]
-            yield undecided(record, TELEMETRY, reason, _what_lacks(model, event) if reason == "blank" else "")
-
-
-def _what_lacks(model: AssetModel, event: Telemetry) -> str:
-    known = model.asset_class
-    numbers = {name for name, value in event.readings.items() if value is not None}
-    if not numbers.intersection(known.sensors):
-        return f"it has no number of a sensor of {known.name}, which are: {', '.join(known.sensors)}"
-    lacking = [name for name in known.regime if name not in numbers]
-    return f"it lacks how the asset is run: {', '.join(lacking)}" if lacking else ""
+            detail = what_lacks(model.asset_class, event) if reason == "blank" else ""
+            yield undecided(record, TELEMETRY, reason, detail)
 
 
 def _evidence(model: AssetModel, decisions: Decisions, transition: np.void) -> dict[str, Any]:

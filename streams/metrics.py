@@ -89,6 +89,60 @@ SHADOW_CPU = Counter("millrace_shadow_cpu_seconds", "CPU time of challengers", [
 READY = Gauge("millrace_worker_ready", "1 when all agents of the worker hold open partitions")
 
 
+SILENT = Gauge(
+    "millrace_silent_assets",
+    "Assets with a score of the last day, but none for MILLRACE_SILENT_AFTER_S, from the database",
+    ["asset_class"],
+)
+# why partitions are loaded (streams/agent/runtime.py), and what repeated decisions say (streams/agent/recall.py)
+CAUSES = ("assigned", "bug", "cancelled", "checkpoint", "fenced", "out of bounds", "unavailable")
+REPEATED = ("the same", "otherwise")
+BESIDE_WHAT = ("unknown", "not_a_number", "clock_set_back", "late")
+
+
+def begin_agent(agent: str, topics: Sequence[str], outputs: Sequence[str], prefix: str = "") -> None:
+    """All series of an agent from 0 on: the first increment of a series that begins with it is seen by no alert.
+
+    Args:
+        topics, outputs: names in the contract.
+        prefix: of the names on the broker.
+    """
+    for topic in topics:
+        for counter in (RECORDS, LOST_RECORDS):
+            counter.labels(agent, prefix + topic)
+        for counter in (DEAD_LETTERS, TOPICS_MADE_ANEW, MISPLACED):
+            counter.labels(agent, topic)
+        UNKNOWN_FIELDS.labels(prefix + topic)
+    for topic in outputs:
+        OUTPUTS.labels(agent, topic)
+    for cause in CAUSES:
+        OPENINGS.labels(agent, cause)
+    for says in REPEATED:
+        REPEATS.labels(agent, says)
+    SKIPPED.labels(agent, "taken over before")
+    REFUSED_ROWS.labels(agent)
+    FAILING_KEYS.labels(agent)
+    CHECKPOINTS.labels(agent)
+
+
+def begin_models(aliases: Iterable[str]) -> None:
+    """Refusals of models, from 0 on."""
+    for alias in aliases:
+        REFUSED.labels(alias)
+
+
+def begin_reasons(agent: str, reasons: Iterable[str]) -> None:
+    """Events without a decision, from 0 on."""
+    for reason in reasons:
+        SKIPPED.labels(agent, reason)
+
+
+def begin_class(asset_class: str) -> None:
+    """What is told of the readings of an asset class, from 0 on."""
+    for what in BESIDE_WHAT:
+        BESIDE.labels(asset_class, what)
+
+
 def forget_partition(agent: str, number: int, tables: Iterable[str], topics: Iterable[str]) -> None:
     """Another worker tells about this partition now."""
     for table in tables:

@@ -50,7 +50,7 @@ from streams.agent import (
     placed,
 )
 from streams.kafka import ConsumerRecord
-from streams.metrics import LEFT_OUT, SKIPPED
+from streams.metrics import LEFT_OUT, SKIPPED, begin_reasons
 from streams.repeats import RECENT, RECENT_LAYOUT, known_before
 from streams.undecided import asks_why, undecided
 
@@ -86,6 +86,7 @@ class Recommend:
     def __init__(self, settings: Settings, served: ServedRanker) -> None:
         self._settings, self.served = settings, served
         self._items_topic = topic_name(settings, ITEMS)
+        begin_reasons(self.name, ["duplicate"])
 
     def event_time(self, record: ConsumerRecord) -> float | None:
         """Nobody's rows depend on the order of clicks and items: their order for the view is that of the feed."""

@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from schemas import UNDECIDED, WHY_HEADER
+from schemas import UNDECIDED, WHY_HEADER, AssetClass, Telemetry
 from streams.agent import Output
 from streams.kafka import ConsumerRecord
 
@@ -40,3 +40,12 @@ def undecided(record: ConsumerRecord, topic: str, reason: str, detail: str = "")
         "caused_by": {"topic": topic, "partition": record.partition, "offset": record.offset},
     }
     return Output(UNDECIDED, record.key, orjson.dumps(value), partition=0)
+
+
+def what_lacks(asset_class: AssetClass, reading: Telemetry) -> str:
+    """What a reading without any number that can be used lacks, for people; empty where it is something else."""
+    numbers = {name for name, value in reading.readings.items() if value is not None}
+    if not numbers.intersection(asset_class.sensors):
+        return f"it has no number of a sensor of {asset_class.name}, which are: {', '.join(asset_class.sensors)}"
+    lacking = [name for name in asset_class.regime if name not in numbers]
+    return f"it lacks how the asset is run: {', '.join(lacking)}" if lacking else ""

@@ -20,6 +20,7 @@ from prometheus_client import start_http_server
 
 from schemas import Settings
 from streams.agent import Handler, Runtime, Source
+from streams.metrics import begin_agent
 
 log = structlog.get_logger(__name__)
 CHANNEL_BATCHES = 8  # on their way to an agent; then fetching waits
@@ -64,6 +65,7 @@ def build_agent(
         before_ready: awaited before the agent joins its group, so that it takes partitions only when it can serve
             them: load models, warm kernels, catch up with the click feed.
     """
+    begin_agent(handler.name, handler.topics, handler.outputs, settings.topic_prefix)
     runtime = Runtime(settings, handler)
     channel = app.channel(maxsize=CHANNEL_BATCHES)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+import subprocess
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -87,6 +89,39 @@ def test_dockerfile_fits_the_project() -> None:
     uv = re.search(r"uv==([\d.]+)", text)
     assert uv is not None
     assert f"UV_VERSION := {uv[1]}" in (ROOT / "Makefile").read_text()
+
+
+RULES: list[dict[str, Any]] = [
+    rule for group in yaml.safe_load((ROOT / "deploy" / "alerts.yml").read_text())["groups"] for rule in group["rules"]
+]
+
+
+def test_every_alert_has_a_severity_and_a_run_book() -> None:
+    page = (ROOT / "docs" / "runbooks.md").read_text()
+    anchors = {
+        title.lower().replace(" ", "-"): text for title, text in re.findall(r"^## (.*)\n+(.*)", page, re.MULTILINE)
+    }
+    assert len(anchors) == len(RULES)
+    for rule in RULES:
+        severity, runbook = rule["labels"]["severity"], rule["annotations"]["runbook"]
+        assert severity in {"critical", "warning"}
+        assert runbook.startswith("docs/runbooks.md#")
+        assert anchors[runbook.partition("#")[2]].startswith(f"`{rule['alert']}`, {severity}.")
+
+
+def test_every_alert_is_raised_by_its_fault_and_by_nothing_else() -> None:
+    cases = ROOT / "tests" / "deploy" / "alerts_test.yml"
+    tried = {
+        case["alertname"]
+        for test in yaml.safe_load(cases.read_text())["tests"]
+        for case in test.get("alert_rule_test", [])
+    }
+    assert tried == {rule["alert"] for rule in RULES}
+    promtool = shutil.which("promtool")
+    if promtool is None:
+        pytest.skip("promtool is not installed (Debian has it in the package prometheus)")
+    done = subprocess.run([promtool, "test", "rules", cases], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_dashboards_and_alert_rules_ask_for_metrics_that_exist() -> None:

@@ -102,6 +102,14 @@ def validate(
         raise typer.Exit(1)
 
 
+def _served() -> set[str]:
+    """Names of the models that have a champion in this MILLRACE_HOME."""
+    from models.registry import ModelStore
+
+    aliases = ModelStore(load_settings().home / "models").aliases().models
+    return {name for name, of in aliases.items() if "champion" in of}
+
+
 def _tell(file: Path, lines: list[str], validation: Validation, saved: Path | None) -> None:
     events = ", ".join(f"{count:,} for {topic}" for topic, count in validation.events.items()) or "none"
     tell(f"{file}: events: {events}")
@@ -113,5 +121,7 @@ def _tell(file: Path, lines: list[str], validation: Validation, saved: Path | No
             tell(f"      {example}")
     for fact in validation.facts():
         tell(fact)
+    for name in sorted(validation.classes.keys() - _served()):
+        tell(f"{name}: no model serves this class here; until one does, its events are dead letters")
     if saved is not None:
         tell(f"Saved: {saved}; `replay` and `train` read it, and --map @{saved} reads it for other files.")

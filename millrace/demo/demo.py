@@ -31,7 +31,7 @@ from schemas import CLICKS, ITEMS, Settings, rfc3339
 HISTORY_SHOP_S = 1800.0  # about 18,000 clicks
 WARM_UP_CLICKS = 3000
 HISTORY_PLANT_CYCLES = 500
-HISTORY_PUMPS, HISTORY_PRESSES = 15, 20  # of which a fifth is held out
+HISTORY_PUMPS, HISTORY_PRESSES = 24, 20  # of which a fifth is held out
 OWN_FOLDERS = ("kafka", "models", "demo", "snapshots", "replay", "faust", "logs")
 Push = Callable[[Event], Awaitable[object]]
 Found = TypeVar("Found")

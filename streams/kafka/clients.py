@@ -6,7 +6,6 @@ Settings ─► client_options ─► AIOKafkaConsumer, AIOKafkaProducer, AIOKaf
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, TypeAlias
@@ -17,6 +16,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError, for_code
 
 from schemas import Settings, SettingsError, UnavailableError
+from streams.kafka.login import login_options
 
 log = structlog.get_logger(__name__)
 ADVICE = (
@@ -37,28 +37,14 @@ def client_options(settings: Settings) -> dict[str, Any]:
     """Keyword arguments that all aiokafka clients take: address, encryption and login.
 
     Raises:
-        SettingsError: no broker is named, or the file of certificates cannot be read.
+        SettingsError: no broker is named, or what its login needs is not there.
     """
     if not settings.kafka:
         raise SettingsError(
             "MILLRACE_KAFKA is empty, so there is no broker to connect to.",
             "Set MILLRACE_KAFKA=host:port, or use `millrace up`, which brings its own Kafka.",
         )
-    protocol = settings.kafka_security_protocol
-    options: dict[str, Any] = {"bootstrap_servers": settings.kafka, "security_protocol": protocol}
-    if protocol.endswith("SSL"):
-        try:
-            options["ssl_context"] = ssl.create_default_context(cafile=settings.kafka_ca_file)
-        except (OSError, ssl.SSLError) as error:
-            raise SettingsError(
-                f"MILLRACE_KAFKA_CA_FILE={settings.kafka_ca_file} cannot be read: {error}.",
-                "Name a PEM file with the certificates of the authority that signed the brokers' ones.",
-            ) from error
-    if protocol.startswith("SASL"):
-        options["sasl_mechanism"] = settings.kafka_sasl_mechanism
-        options["sasl_plain_username"] = settings.kafka_sasl_username
-        options["sasl_plain_password"] = settings.kafka_sasl_password.get_secret_value()
-    return options
+    return {"bootstrap_servers": settings.kafka} | login_options(settings)
 
 
 @contextmanager

@@ -19,7 +19,7 @@ import structlog
 from models.registry import CLOCK_TOLERANCE, Model, ModelStore, Publication, Trust, described, is_older, remember
 from schemas import Alias, AliasRecord, Comparison, ModelError, Refusal, Running, rfc3339
 from streams.agent import Runtime
-from streams.metrics import MODEL, REFUSED
+from streams.metrics import MODEL, REFUSED, begin_models
 from streams.serving.swap import Change, between_batches
 
 log = structlog.get_logger(__name__)
@@ -74,6 +74,7 @@ class Serving:
         self.changed = asyncio.Event()
         self.evaluator = ""  # of the kernel on this CPU
         self.unserved: dict[str, ModelError] = {}  # names without any champion that can be used
+        begin_models(["champion", "challenger", "none"])
 
     def restore(self) -> None:
         """Put to use what the aliases in the store point to; for a champion that is refused the one before it.

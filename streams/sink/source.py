@@ -30,7 +30,7 @@ from storage import PositionError, StorageError, Store, in_thread
 from streams.kafka import GroupConsumer, partition_counts, patiently, until_answered
 from streams.metrics import READY
 from streams.sink.positions import SinkPositions
-from streams.sink.writer import Fetched, Records, Retention, Writer
+from streams.sink.writer import Fetched, Records, Retention, Silence, Writer
 
 log = structlog.get_logger(__name__)
 AGENT = "sink"
@@ -63,7 +63,7 @@ def build_sink(app: faust.App, settings: Settings) -> None:
         async for fetched in stream.noack():  # the position in the database says what is done
             await source.write(fetched)
 
-    for service in (source, Retention(settings, store)):
+    for service in (source, Retention(settings, store), Silence(settings, store)):
         app.service(service)
 
 

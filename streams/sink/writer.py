@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import TypeAlias
 
 import structlog
@@ -20,10 +21,12 @@ from mode import Service
 from schemas import OUTPUTS, MillraceError, OutputEvent, Settings, text_of
 from storage import RefusedError, Removal, Span, Store, in_thread
 from streams.kafka import ConsumerRecord
-from streams.metrics import SINK_EVENTS, SINK_SKIPPED, SINK_WRITING
+from streams.metrics import SILENT, SINK_EVENTS, SINK_SKIPPED, SINK_WRITING
 
 log = structlog.get_logger(__name__)
 RETENTION_FIRST_S, RETENTION_EVERY_S = 60.0, 3600.0
+SILENCE_EVERY_S = 60.0
+LIVED = timedelta(days=1)  # an asset that was not seen for longer is not missed any more
 TOMBSTONES = ("recommendations.v1", "catalogue.v1", "workers.v1")  # compacted: a null value removes its key
 Records: TypeAlias = Mapping[TopicPartition, Sequence[ConsumerRecord]]
 DecodedRecords: TypeAlias = list[tuple[ConsumerRecord, OutputEvent | Removal | None]]
@@ -44,6 +47,8 @@ class Writer:
         for topic in OUTPUTS:  # from 0 on, so that an alert sees the first increment
             for reason in ("unreadable", "refused"):
                 SINK_SKIPPED.labels(topic, reason)
+        for outcome in ("written", "repeated"):
+            SINK_EVENTS.labels(outcome)
 
     def write(self, fetched: Fetched) -> None:
         """All or nothing, but for what cannot be written.
@@ -130,6 +135,29 @@ class Retention(Service):
             else:
                 log.info("old scores are deleted", scores=deleted, days=self._days)
             await self.sleep(RETENTION_EVERY_S)
+
+
+class Silence(Service):
+    """Counts the assets that have fallen silent, every minute; the API's lists have their names."""
+
+    def __init__(self, settings: Settings, store: Store) -> None:
+        super().__init__()
+        self._after, self._store = timedelta(seconds=settings.silent_after_s), store
+
+    @Service.task
+    async def _run(self) -> None:
+        while not self.should_stop:
+            try:
+                for asset_class, count in (await in_thread(self._count)).items():
+                    SILENT.labels(asset_class).set(count)
+            except MillraceError as error:
+                log.warning("silent assets are counted later", error=str(error))
+            await self.sleep(SILENCE_EVERY_S)
+
+    def _count(self) -> Mapping[str, int]:
+        now = datetime.now(UTC)
+        with self._store.reading() as reader:
+            return reader.silent_assets(now - LIVED, now - self._after)
 
 
 def _removal(topic: str, record: ConsumerRecord) -> Removal:

@@ -26,8 +26,9 @@ from schemas import (
     Telemetry,
 )
 from streams.agent import empty_state
-from streams.maintain import Maintain, _what_lacks
-from streams.metrics import BatchMetrics
+from streams.maintain import Maintain
+from streams.metrics import BESIDE, BatchMetrics
+from streams.undecided import what_lacks
 from tests.streams.pages import SETTINGS, Shop, checked, record, records_of, run
 from tests.support.world import plant_events, shop_events, topic_of
 
@@ -221,7 +222,8 @@ def test_whoever_asks_is_told_why_a_reading_has_no_score(
 
 def test_a_reading_that_lacks_how_the_asset_is_run_is_named(pump: AssetModel) -> None:
     readings = {"readings": {"vibration": 1.0, "speed": 900}}
-    assert _what_lacks(pump, Telemetry.model_validate(GOOD | readings)) == "it lacks how the asset is run: load"
+    told = what_lacks(pump.asset_class, Telemetry.model_validate(GOOD | readings))
+    assert told == "it lacks how the asset is run: load"
 
 
 BYTES = [b"", b"{", b"[]", b"null", b'{"readings": NaN}', b"[" * 5000, b"\xff\xfe", b"1" * 1_000_001]
@@ -246,6 +248,17 @@ def test_a_known_reading_that_is_no_number_is_missing_and_the_others_are_used(
     outputs, dead, _ = run(maintain, [record(TELEMETRY, "a", value)], size=1)
     assert (len(checked(outputs, SCORES)), dead) == (1, [])
     assert counted("not_a_number") == before + 1
+
+
+def test_what_is_told_of_a_class_is_there_before_it_happens(pump: AssetModel) -> None:
+    BESIDE.clear()
+    maintain = Maintain(SETTINGS, {})
+    assert BESIDE.collect()[0].samples == []
+    maintain.served = maintain.served.with_champion(pump)
+    assert {what: counted(what) for what in ("late", "unknown", "clock_set_back", "not_a_number")} == {
+        "late": 0, "unknown": 0, "clock_set_back": 0, "not_a_number": 0,
+    }  # fmt: skip
+    assert BESIDE.collect()[0].samples
 
 
 def counted(what: str) -> float:

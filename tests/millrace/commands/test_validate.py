@@ -48,6 +48,7 @@ def test_a_good_table_passes_and_tells_what_is_in_it(capsys: pytest.CaptureFixtu
     assert "Temp [°C]: in 100% of the readings, 60.5 to 89.5" in said
     assert 'sensors = ["Temp [°C]"]' in said
     assert "'Note' is left out" in said
+    assert "no model serves this class here" in said
 
 
 def test_each_rule_is_broken_by_its_rows(capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,7 +8,7 @@ import time
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
-from schemas import ALERTS, CATALOGUE, CLICKS, TELEMETRY, TOPICS, Settings, UnavailableError, topic_name
+from schemas import ALERTS, CATALOGUE, CLICKS, OUTPUTS, TELEMETRY, TOPICS, Settings, UnavailableError, topic_name
 from streams.kafka.admin import TopicError, apply_topics, list_topics
 from streams.kafka.clients import client_options
 from tests.support import consume, create_topics, produce
@@ -54,6 +54,23 @@ async def test_a_setting_is_brought_in_line_and_others_are_left_alone(settings: 
     [status] = await list_topics(settings, only)
     assert status.config == {**only[0].config, "segment.ms": "5000"}
     assert await apply_topics(settings, only) == []
+
+
+async def test_compacted_outputs_keep_every_record_for_a_day_on_old_topics_too(settings: Settings) -> None:
+    compacted = [t for t in TOPICS if t.name in OUTPUTS and "compact" in t.config["cleanup.policy"]]
+    assert len(compacted) == 3
+    admin = AIOKafkaAdminClient(**client_options(settings))
+    await admin.start()
+    try:
+        before = {"cleanup.policy": "compact"}
+        names = {topic_name(settings, topic.name): topic.partitions or 2 for topic in compacted}
+        await admin.create_topics([NewTopic(name, count, 1, topic_configs=before) for name, count in names.items()])
+    finally:
+        await admin.close()
+    changes = await apply_topics(settings, compacted)
+    assert all("min.compaction.lag.ms=default" in change.detail for change in changes)
+    for status in await list_topics(settings, compacted):
+        assert int(status.config["min.compaction.lag.ms"]) >= 24 * 3600 * 1000
 
 
 @pytest.mark.parametrize("wanted", [1, 3])

@@ -11,11 +11,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
+from prometheus_client import REGISTRY
 
 from schemas import SCORES, Settings, topic_name
 from storage import Store
 from streams.kafka import client_options
-from streams.sink.writer import Retention
+from streams.sink.writer import Retention, Silence
 from tests.streams.sink.test_sink import Sinks
 from tests.support.databases import database_url, migrated_sqlite, postgres, postgres_url, sqlite_url, store
 from tests.support.decisions import score
@@ -121,3 +122,26 @@ async def test_decisions_that_the_topic_has_lost_are_told_and_the_rest_is_writte
     await sinks.until_all_is_written(store)
     assert kept(store) == [f"score-{n:06}" for n in (*range(20), *range(35, 50))]
     assert sinks.log.read_text().count("Decisions between them are missing in the database") == 1
+
+
+async def test_silent_assets_are_counted_by_class(store: Store) -> None:
+    now = datetime.now(UTC)
+    seen = {"quick": 60, "silent": 2 * 3600, "silent too": 20 * 3600, "gone": 30 * 3600}
+    scores = [
+        score(n, score_id=name, asset=name, event_time=now - timedelta(seconds=ago))
+        for n, (name, ago) in enumerate(seen.items())
+    ]
+    store.write([*scores, score(9, asset="f", asset_class="fan", event_time=now)], [])
+    service = Silence(Settings(silent_after_s=3600), store)
+    await service.start()
+    try:
+        async with asyncio.timeout(DEADLINE_S):
+            while counted("pump") is None or counted("fan") is None:
+                await asyncio.sleep(0.01)
+        assert (counted("pump"), counted("fan")) == (2, 0)
+    finally:
+        await service.stop()
+
+
+def counted(asset_class: str) -> float | None:
+    return REGISTRY.get_sample_value("millrace_silent_assets", {"asset_class": asset_class})
