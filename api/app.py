@@ -10,16 +10,18 @@ from contextlib import asynccontextmanager
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.middleware.cors import CORSMiddleware
 
-from api import problems
+from api import alerts, assets, items, operation, problems
+from api.addresses import KeptSlashes, only_known
 from api.keys import load_keys
 from api.live import Live
 from api.middleware import LimitedBody, Measured, Timely
 from api.problems import PROBLEM_TYPES, ProblemError, responses
-from api.routes import router
+from api.representation import Compressed, Conditional, Headed
 from schemas import BODY_EXAMPLES, Health, Problem, Settings, asyncapi_document
 from storage import Store
 
@@ -51,14 +53,31 @@ def build_api(settings: Settings) -> FastAPI:
     app.state.store = Store(settings.database())
     app.state.live = Live(app.state.store)
     problems.install(app)
-    app.add_middleware(LimitedBody, most_bytes=MOST_BODY_BYTES)
-    app.add_middleware(Timely, late=problems.answer_late)
-    app.add_middleware(Measured)  # added last, it is the outermost
-    app.include_router(router)
+    _add_middleware(app, settings)
+    for resource in (items, assets, alerts, operation):
+        app.include_router(resource.router)
     _add_probes(app)
     _add_documents(app)
     _complete_openapi(app)
     return app
+
+
+def _add_middleware(app: FastAPI, settings: Settings) -> None:
+    """From the innermost to the outermost."""
+    app.add_middleware(KeptSlashes)
+    app.add_middleware(LimitedBody, most_bytes=MOST_BODY_BYTES)
+    app.add_middleware(Timely, late=problems.answer_late)
+    for wrapper in (Conditional, Compressed, Headed):
+        app.add_middleware(wrapper)
+    if origins := [origin.strip() for origin in settings.api_cors_origins.split(",") if origin.strip()]:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=origins,
+            allow_methods=["GET", "HEAD", "POST", "DELETE"],
+            allow_headers=["Authorization", "Content-Type", "If-None-Match", "Last-Event-ID"],
+            expose_headers=["ETag", "Retry-After"],
+        )
+    app.add_middleware(Measured)
 
 
 def _version() -> str:
@@ -76,12 +95,14 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 
 def _add_probes(app: FastAPI) -> None:
-    @app.get("/livez", tags=["operation"])
+    known = [Depends(only_known)]
+
+    @app.get("/livez", tags=["operation"], dependencies=known)
     async def get_livez() -> Health:
         """The process answers."""
         return Health(status="alive")
 
-    @app.get("/readyz", tags=["operation"], responses={
+    @app.get("/readyz", tags=["operation"], dependencies=known, responses={
         200: {"content": {"application/json": {"example": BODY_EXAMPLES["Health"]}}}, **responses("unavailable"),
     })  # fmt: skip
     def get_readyz() -> Health:
@@ -89,7 +110,7 @@ def _add_probes(app: FastAPI) -> None:
         store: Store = app.state.store
         return Health(status="ready", checks={"database": store.probe()})
 
-    @app.get("/metrics", tags=["operation"], response_class=Response, responses={
+    @app.get("/metrics", tags=["operation"], dependencies=known, response_class=Response, responses={
         200: {"content": {"text/plain": {"schema": {"type": "string"}}}}
     })  # fmt: skip
     def get_metrics() -> Response:

@@ -1,6 +1,6 @@
 """Middleware: what holds for every request.
 
-request ─► Measured ─► Timely ─► LimitedBody ─► route
+request ─► Measured ─► Timely ─► LimitedBody ─► route, with those of `api.representation` and `api.addresses` between
 """
 
 from __future__ import annotations

@@ -20,9 +20,15 @@ from starlette.types import Receive, Scope, Send
 from schemas import FieldError, MillraceError, Problem, UnavailableError, faults_of
 
 log = structlog.get_logger(__name__)
+KEPT_SLASH = "\ufdd0"  # stands for %2F while routes are compared: a code that is no character, and so in no id
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_S = 2
 NOT_KEPT = " Nothing is kept of this request unless it is sent again; once it is kept, repeating it changes nothing."
+
+
+def as_sent(path: str) -> str:
+    """The path, or a part of it, with every slash a slash again; see `api.addresses`."""
+    return path.replace(KEPT_SLASH, "/")
 
 
 class ProblemType(NamedTuple):
@@ -174,7 +180,7 @@ def _answer(
 ) -> Response:  # fmt: skip
     problem = Problem(
         type=f"/problems/{kind.slug}", title=kind.title, status=kind.status, detail=detail,
-        instance=request.url.path, errors=errors or None,
+        instance=as_sent(request.url.path), errors=errors or None,
     )  # fmt: skip
     body = problem.model_dump_json(exclude_none=True)
     return Response(body, kind.status, headers, media_type=MEDIA_TYPE)
@@ -215,7 +221,10 @@ async def _on_http(request: Request, error: Exception) -> Response:
     kind = PROBLEM_TYPES[_BY_STATUS.get(error.status_code, "request-refused")]
     if kind.slug == "request-refused":
         kind = kind._replace(status=error.status_code)
-    return _answer(request, kind, str(error.detail), headers=dict(error.headers or {}))
+    headers = dict(error.headers or {})
+    if "GET" in headers.get("Allow", ""):
+        headers["Allow"] += ", HEAD"  # which every GET answers too
+    return _answer(request, kind, str(error.detail), headers=headers)
 
 
 async def _on_millrace(request: Request, error: Exception) -> Response:

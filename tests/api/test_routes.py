@@ -193,7 +193,7 @@ def test_what_is_not_there(shared_client: httpx2.Client) -> None:
     _problem(shared_client.get("/problems/none"), "not-found")
     refused = shared_client.delete("/v1/alerts")
     _problem(refused, "method-not-allowed")
-    assert refused.headers["allow"] == "GET"
+    assert refused.headers["allow"] == "GET, HEAD"
 
 
 def test_every_problem_type_resolves_to_its_page(shared_client: httpx2.Client) -> None:
