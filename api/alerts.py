@@ -13,11 +13,11 @@ from fastapi import Body, Depends, Header, Path, Query, Request
 from fastapi.responses import StreamingResponse
 
 from api import live
-from api.access import needs
+from api.access import Caller, needs
 from api.cursors import from_cursor, page_of, to_cursor
 from api.live import Live
 from api.problems import ProblemError, not_kept, responses
-from api.shared import After, Database, Limit, build_router, shown
+from api.shared import After, Database, From, Limit, SearchText, To, build_router, shown
 from schemas import (
     BODY_EXAMPLES,
     AcknowledgeBody,
@@ -25,13 +25,14 @@ from schemas import (
     AlertBody,
     AlertDetail,
     AlertState,
+    FieldError,
     Id,
     Name,
     Page,
     Severity,
     UnavailableError,
 )
-from storage import AlertFilter
+from storage import AlertFilter, parse_words
 
 _STREAM_EXAMPLE = f"event: alert\ndata: {orjson.dumps(Alert.EXAMPLE).decode()}\nid: 17\n\n"
 AlertId = Annotated[Id, Path()]
@@ -49,20 +50,39 @@ async def _live(request: Request) -> Live:
     return shared
 
 
+async def _filter(
+    state: Annotated[AlertState | None, Query()] = None,
+    severity: Annotated[
+        list[Severity] | None, Query(max_length=3, description="several times for several of them")
+    ] = None,
+    acknowledged: Annotated[bool | None, Query(description="whether somebody has seen it")] = None,
+    asset_id: Annotated[Id | None, Query()] = None,
+    asset_class: Annotated[Name | None, Query()] = None,
+    start: From = None,
+    end: To = None,
+    query: SearchText = None,
+) -> AlertFilter | None:
+    """None: the text has no word, so nothing is found."""
+    words = parse_words(query)
+    if query is not None and not words:
+        return None
+    severities = tuple(dict.fromkeys(severity or ()))
+    return AlertFilter(state, severities, asset_id, asset_class, acknowledged, start, end, words)
+
+
 @router.get("/alerts", responses=shown("Page[AlertBody]"))
 def list_alerts(
     store: Database,
-    state: Annotated[AlertState | None, Query()] = None,
-    severity: Annotated[Severity | None, Query()] = None,
-    asset_id: Annotated[Id | None, Query()] = None,
-    asset_class: Annotated[Name | None, Query()] = None,
+    which: Annotated[AlertFilter | None, Depends(_filter)],
     after: After = None,
     limit: Limit = 50,
 ) -> Page[AlertBody]:
-    """Alerts, the last raised first."""
+    """Alerts, the last raised first. `from` and `to` are about when they were raised; `query` about their asset."""
     key = from_cursor("alerts", after)
+    if which is None:
+        return Page(items=[])
     with store.reading() as reader:
-        alerts = reader.alerts(AlertFilter(state, severity, asset_id, asset_class), key, limit + 1)
+        alerts = reader.alerts(which, key, limit + 1)
     return page_of(alerts, limit, lambda alert: to_cursor("alerts", alert.raised_at, alert.alert_id))
 
 
@@ -116,10 +136,18 @@ def acknowledge_alert(
     alert_id: AlertId,
     body: Annotated[AcknowledgeBody, Body(examples=[BODY_EXAMPLES["AcknowledgeBody"]])],
     store: Database,
+    caller: Caller,
 ) -> AlertDetail:
-    """Note that someone has seen the alert. The first acknowledgement stands; repeating it changes nothing."""
+    """Note that someone has seen the alert: who that is says the key, or, where the API has no keys, `by`.
+
+    The first acknowledgement stands; repeating it changes nothing. It is told on the live stream and on `actions.v1`.
+    """
+    by = caller or body.by
+    if by is None:
+        fault = FieldError(field="body.by", message="is needed where the API has no keys: say who it is")
+        raise ProblemError("invalid-request", f"{fault.field}: {fault.message}.", [fault])
     try:
-        alert = store.acknowledge(alert_id, body.by, body.comment)
+        alert = store.acknowledge(alert_id, by, body.comment)
     except UnavailableError as error:
         raise not_kept("The acknowledgement", error) from error
     if alert is None:

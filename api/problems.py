@@ -57,7 +57,8 @@ PROBLEM_TYPES: dict[str, ProblemType] = {
         ),
         ProblemType(
             "forbidden", 403, "The API key does not allow this",
-            "The key is known but lacks the scope: `read` looks, `operate` also acknowledges, `admin` may do all.",
+            "The key is known but lacks the scope: `read` looks, `write` sends events, `operate` looks, "
+            "acknowledges and replays, `admin` may do all.",
             "Use a key with the scope that `detail` names, or make one with `millrace api-key`.",
         ),
         ProblemType(
@@ -69,6 +70,11 @@ PROBLEM_TYPES: dict[str, ProblemType] = {
             "ambiguous-asset", 409, "The id is of several assets",
             "Each asset class numbers its own assets, and more than one has this id. `detail` names the classes.",
             "Say which one is meant: add `?asset_class=` with one of the classes that `detail` names.",
+        ),
+        ProblemType(
+            "unknown-item", 404, "There is no such item",
+            "Nothing was ever said of this item on `items.v1`, or it was removed long ago.",
+            "Check the item_id; `GET /v1/items` lists all. Items can be clicked without ever being described.",
         ),
         ProblemType(
             "unknown-alert", 404, "There is no such alert",
