@@ -17,6 +17,7 @@ from api.access import Caller, needs
 from api.cursors import from_cursor, page_of, to_cursor
 from api.live import Live
 from api.problems import ProblemError, not_kept, responses
+from api.publisher import ActionTeller
 from api.shared import After, Database, From, Limit, SearchText, To, build_router, shown
 from schemas import (
     BODY_EXAMPLES,
@@ -127,6 +128,11 @@ def get_alert(alert_id: AlertId, store: Database) -> AlertDetail:
     return alert
 
 
+async def _teller(request: Request) -> ActionTeller | None:
+    teller: ActionTeller | None = request.app.state.teller
+    return teller
+
+
 @router.post(
     "/alerts/{alert_id}/acknowledge",
     dependencies=[Depends(needs("operate"))],
@@ -137,6 +143,7 @@ def acknowledge_alert(
     body: Annotated[AcknowledgeBody, Body(examples=[BODY_EXAMPLES["AcknowledgeBody"]])],
     store: Database,
     caller: Caller,
+    teller: Annotated[ActionTeller | None, Depends(_teller)],
 ) -> AlertDetail:
     """Note that someone has seen the alert: who that is says the key, or, where the API has no keys, `by`.
 
@@ -152,4 +159,6 @@ def acknowledge_alert(
         raise not_kept("The acknowledgement", error) from error
     if alert is None:
         raise ProblemError("unknown-alert", f"There is no alert {alert_id}.")
+    if teller is not None:
+        teller.nudge()
     return alert

@@ -82,6 +82,11 @@ PROBLEM_TYPES: dict[str, ProblemType] = {
             "Check the alert_id; `GET /v1/alerts` lists all.",
         ),
         ProblemType(
+            "unknown-dead-letter", 404, "There is no such dead letter",
+            "The database has no quarantined record of this place, or not any more.",
+            "`GET /v1/dead-letters` lists those that it has; `millrace deadletters list TOPIC` asks Kafka itself.",
+        ),
+        ProblemType(
             "not-found", 404, "There is nothing at this address",
             "The path is not one of the API's.",
             "See `/docs` for all paths.",
@@ -94,7 +99,7 @@ PROBLEM_TYPES: dict[str, ProblemType] = {
         ProblemType(
             "too-large", 413, "The body is too large",
             "The body of the request is larger than the API reads.",
-            "Send less: no body of this API needs more than 64 KiB.",
+            "Send less: `POST /v1/events` takes 4 MiB and 1,000 events, everything else 64 KiB.",
         ),
         ProblemType(
             "wrong-host", 421, "The API does not answer for this host name",
@@ -111,6 +116,16 @@ PROBLEM_TYPES: dict[str, ProblemType] = {
             "unavailable", 503, "The database is not available",
             "The database does not answer, or its tables are not those of this version. `detail` says which.",
             "Try again after `Retry-After` seconds. If it stays: start the database, or run `millrace db upgrade`.",
+        ),
+        ProblemType(
+            "broker-unavailable", 503, "Kafka is not available",
+            "This needs Kafka, and the broker does not answer, or the API server was started without one.",
+            "Try again after `Retry-After` seconds. If it stays: start Kafka, or correct MILLRACE_KAFKA.",
+        ),
+        ProblemType(
+            "not-ready", 503, "The service is not ready",
+            "The database, the broker or the sink is not as it should be. `checks` has what was looked at.",
+            "See `checks`: start what does not answer; a sink that is behind catches up by itself.",
         ),
         ProblemType(
             "request-refused", 400, "The request was refused",

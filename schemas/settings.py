@@ -89,6 +89,9 @@ class Settings(BaseSettings):
     api_host: str = Field("127.0.0.1", description="address of the API; beyond loopback only with keys")
     api_port: int = Field(8000, ge=0, le=65535, description="port of the API; 0: a free one")
     api_keys_file: Path | None = Field(None, description="file of hashed API keys; none: no keys, loopback only")
+    ready_most_lag: int = Field(
+        100_000, ge=0, description="/readyz says no while the sink has more decisions before it"
+    )
     api_cors_origins: str = Field(
         "", description="web pages of these origins may use the API from a browser; commas between, `*`: all"
     )

@@ -91,7 +91,7 @@ _ROWS = (
         config=_COMPACT | _SEEN,
     ),
     Topic(MODELS, "version, chunk or alias", "manifests and packs", partitions=1, config=_COMPACT | _LARGE),
-    Topic(WORKERS, "worker", "what each edge worker runs", WorkerStatus, partitions=1, config=_COMPACT | _SEEN),
+    Topic(WORKERS, "worker", "what each worker runs and measures", WorkerStatus, partitions=1, config=_COMPACT | _SEEN),
     Topic(
         FEED,
         "none",

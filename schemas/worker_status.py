@@ -138,6 +138,11 @@ class WorkerStatus(OutputEvent):
     comparisons: list[Comparison]
     figures: Figures | None = Field(None, description="null: told by a version that had none")
 
+    @property
+    def runs_models(self) -> bool:
+        """Before there were figures, only those that do told of themselves."""
+        return self.figures is None or self.figures.role == "edge"
+
     EXAMPLE: ClassVar[Json] = {
         "worker": "edge-1-4711",
         "event_time": "2026-06-01T12:20:00Z",

@@ -1,10 +1,11 @@
 """Events from files and by hand: replayed, or sent one by one until the decision is back.
 
-file or arguments ─► checked events ─► their topics ─► the decision
-May import: schemas, streams.kafka, models.files.
+file, arguments, or POST /v1/events ─► checked events ─► their topics ─► the decision
+May import: api, schemas, streams.agent, streams.kafka, streams.quarantine, models.files.
 """
 
 from millrace.events.files import EventFile, merged
+from millrace.events.publish import KafkaPublisher
 from millrace.events.replay import Pace, Replay, ReplayResult
 from millrace.events.send import Answer, Decision, EventError, send_bytes, send_event
 
@@ -13,6 +14,7 @@ __all__ = [
     "Decision",
     "EventError",
     "EventFile",
+    "KafkaPublisher",
     "Pace",
     "Replay",
     "ReplayResult",

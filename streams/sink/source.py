@@ -43,7 +43,7 @@ from schemas import (
 )
 from storage import Keeping, PositionError, StorageError, Store, in_thread
 from streams.kafka import GroupConsumer, partition_counts, patiently, until_answered
-from streams.metrics import READY
+from streams.metrics import READY, SINK_RECORDS
 from streams.sink.positions import SinkPositions
 from streams.sink.retention import Retention
 from streams.sink.writer import Fetched, Records, Writer
@@ -249,6 +249,7 @@ class SinkSource(Service, ConsumerRebalanceListener):
                 if fetched.epoch == self._epoch:
                     await self._patiently(lambda: self.writer.write(fetched), fetched.epoch)
                     self._set_ready(True)
+                    SINK_RECORDS.labels(self.agent).inc(sum(map(len, fetched.records.values())))
         except Void:
             pass
         except PositionError as error:

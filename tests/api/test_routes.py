@@ -220,7 +220,7 @@ def test_a_bug_is_a_problem_that_gives_nothing_away(
 def test_probes_metrics_and_documents(client: httpx2.Client, store: Store) -> None:
     assert client.get("/livez").json()["status"] == "alive"
     ready = client.get("/readyz")
-    assert (ready.status_code, ready.json()["checks"]) == (200, {"database": store.check()})
+    assert (ready.status_code, ready.json()["checks"]) == (200, {"database": store.check(), "sink": {"workers": 0}})
     client.get("/v1/assets/some-id")
     metrics = client.get("/metrics").text
     assert 'millrace_api_requests_total{method="GET",route="/v1/assets/{asset_id}",status="404"}' in metrics

@@ -180,7 +180,7 @@ async def test_a_database_that_is_away_and_back(settings: Settings, postgres: Po
         await sinks.until_all_is_written(store)
         await sinks.until(lambda: _is_ready(port))
         assert _score_ids(store) == [f"score-{n:06}" for n in range(3000)]
-        assert sinks.log.read_text().count("partitions are assigned") == 1, "it kept its partitions all the while"
+        assert sinks.log.read_text().count("partitions are assigned") == 2, "both agents kept theirs all the while"
     finally:
         sinks.end()
         store.close()
