@@ -15,6 +15,7 @@ from schemas import TRENDING_KEY
 from storage.database import transaction
 from storage.kept_tables import ClickRow, DeadLetterRow, FiguresRow, ItemRow, LogRow, ReadingRow, WordRow
 from storage.kept_write import ASSET
+from storage.keys import any_of
 from storage.tables import (
     AcknowledgementRow,
     AlertRow,
@@ -117,8 +118,8 @@ def _forget_assets(writing: Engine, oldest: datetime, should_stop: Stop) -> int:
             some = connection.execute(select(AssetRow.asset_class, AssetRow.asset_id).where(is_old).limit(AT_ONCE // 4))
             keys = [(asset_class, asset_id) for asset_class, asset_id in some]
             for table in (LatestScoreRow, AssetRow):
-                connection.execute(delete(table).where(tuple_(table.asset_class, table.asset_id).in_(keys)))
-            is_word = (WordRow.of == ASSET) & tuple_(WordRow.part, WordRow.key).in_(keys)
+                connection.execute(delete(table).where(any_of(table.asset_class, table.asset_id, keys)))
+            is_word = (WordRow.of == ASSET) & any_of(WordRow.part, WordRow.key, keys)
             connection.execute(delete(WordRow).where(is_word))
         if not keys:
             break

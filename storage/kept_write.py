@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, func, select, text, tuple_
+from sqlalchemy import ColumnElement, Connection, and_, func, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 
 from storage.kept_rows import KeptRows, Row, merged, words_of
 from storage.kept_tables import ClickRow, DeadLetterRow, FiguresRow, ItemRow, LogRow, ReadingRow, WordRow
+from storage.keys import any_of
 from storage.tables import Table
 
 IN_AT_ONCE = 500  # keys of one statement
@@ -40,10 +41,9 @@ def write_kept(connection: Connection, rows: KeptRows, clicks_per_user: int) -> 
 def put_words(connection: Connection, of: str, words: dict[Key, set[str]]) -> None:
     """Make these the words by which these are found."""
     known: dict[Key, set[str]] = {key: set() for key in words}
-    place = tuple_(WordRow.part, WordRow.key)
     keys = sorted(words)
     for start in range(0, len(keys), IN_AT_ONCE):
-        some = place.in_(keys[start : start + IN_AT_ONCE])
+        some = any_of(WordRow.part, WordRow.key, keys[start : start + IN_AT_ONCE])
         for part, key, word in connection.execute(
             select(WordRow.part, WordRow.key, WordRow.word).where(WordRow.of == of, some)
         ):

@@ -20,6 +20,7 @@ from schemas import (
 )
 from storage.kept_tables import LogRow
 from storage.kept_write import ASSET
+from storage.keys import any_of
 from storage.read_alerts import AlertFilter, AlertReading, precedes
 from storage.read_words import found_by_words
 from storage.tables import AssetRow, LatestScoreRow, ScoreRow
@@ -109,8 +110,8 @@ class AssetReading(AlertReading):
     def _latest(self, assets: list[AssetKey]) -> dict[AssetKey, list[Score]]:
         if not assets:
             return {}
-        place = tuple_(LatestScoreRow.asset_class, LatestScoreRow.asset_id)
-        statement = select(LatestScoreRow.event).where(place.in_(assets))
+        is_wanted = any_of(LatestScoreRow.asset_class, LatestScoreRow.asset_id, assets)
+        statement = select(LatestScoreRow.event).where(is_wanted)
         statement = statement.order_by(
             LatestScoreRow.asset_class, LatestScoreRow.asset_id, LatestScoreRow.kind, LatestScoreRow.component
         )

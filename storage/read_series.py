@@ -102,7 +102,7 @@ class SeriesReading:
         end = until or (last and last + MICROSECOND)
         if first is None or end is None or end <= first:
             return None
-        return Window(first, end, max(1, -((first - end) // MICROSECOND) // points + 1))
+        return Window(first, end, -(-((end - first) // MICROSECOND) // points))
 
     def _bucket(self, time: InstrumentedAttribute[datetime], window: Window) -> ColumnElement[Any]:
         start = (window.start - EPOCH) // MICROSECOND

@@ -5,10 +5,11 @@ rows of a batch ─► words of new assets; severities of those with alerts
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, select, text, tuple_
+from sqlalchemy import Connection, select, text
 
 from storage.kept_rows import words_of
 from storage.kept_write import ASSET, put_words
+from storage.keys import any_of
 from storage.rows import RowsToWrite
 from storage.tables import AssetRow
 
@@ -24,7 +25,7 @@ def find_by_words(connection: Connection, rows: RowsToWrite) -> None:
     keys = [(row["asset_class"], row["asset_id"]) for row in rows.assets]
     known: set[tuple[str, str]] = set()
     for start in range(0, len(keys), 500):
-        some = tuple_(AssetRow.asset_class, AssetRow.asset_id).in_(keys[start : start + 500])
+        some = any_of(AssetRow.asset_class, AssetRow.asset_id, keys[start : start + 500])
         known |= {
             (row[0], row[1]) for row in connection.execute(select(AssetRow.asset_class, AssetRow.asset_id).where(some))
         }
