@@ -30,6 +30,13 @@ from storage import Store
 
 MOST_BODY_BYTES = 65_536  # the largest body but events, an acknowledgement with its comment, has 9 kB
 MOST_EVENT_BYTES = 4 << 20  # of POST /v1/events
+TAGS = [
+    {"name": "recommendations", "description": "Users and items"},
+    {"name": "assets", "description": "Machines, their scores, readings and logs"},
+    {"name": "alerts", "description": "What needs somebody"},
+    {"name": "events", "description": "Events that are pushed over HTTP"},
+    {"name": "operation", "description": "The service itself"},
+]
 DESCRIPTION = """Recommendations and predictive maintenance, as decided by the edge workers from the events on Kafka.
 
 Lists are pages: send `next` of a page as `after` to get the one that follows. Errors are problems (RFC 9457).
@@ -52,6 +59,8 @@ def build_api(settings: Settings, publisher: Publisher | None = None) -> FastAPI
         description=DESCRIPTION,
         lifespan=_lifespan,
         redoc_url=None,
+        license_info={"name": "Apache 2.0", "identifier": "Apache-2.0"},
+        openapi_tags=TAGS,
         generate_unique_id_function=lambda route: route.name,
         servers=[{"url": "/"}],
     )
@@ -110,13 +119,16 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 def _add_probes(app: FastAPI) -> None:
     known = [Depends(only_known)]
+    open_to_all: dict[str, Any] = {"security": []}
+    refused = responses("invalid-request")
 
-    @app.get("/livez", tags=["operation"], dependencies=known)
+    @app.get("/livez", tags=["operation"], dependencies=known, openapi_extra=open_to_all, responses=refused)
     async def get_livez() -> Health:
         """The process answers."""
         return Health(status="alive")
 
-    @app.get("/readyz", tags=["operation"], dependencies=known, responses={
+    @app.get("/readyz", tags=["operation"], dependencies=known, openapi_extra=open_to_all, responses={
+        **refused,
         200: {"content": {"application/json": {"example": BODY_EXAMPLES["Health"]}}}, **responses("not-ready"),
     })  # fmt: skip
     async def get_readyz() -> Health:
@@ -125,9 +137,15 @@ def _add_probes(app: FastAPI) -> None:
         MILLRACE_READY_MOST_LAG records."""
         return Health(status="ready", checks=await look(app))
 
-    @app.get("/metrics", tags=["operation"], dependencies=known, response_class=Response, responses={
-        200: {"content": {"text/plain": {"schema": {"type": "string"}}}}
-    })  # fmt: skip
+    text: dict[int | str, dict[str, Any]] = {
+        200: {"content": {"text/plain": {"schema": {"type": "string"}}}},
+        **refused,
+    }
+
+    @app.get(
+        "/metrics", tags=["operation"], dependencies=known, openapi_extra=open_to_all, response_class=Response,
+        responses=text,
+    )  # fmt: skip
     def get_metrics() -> Response:
         """For Prometheus."""
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
