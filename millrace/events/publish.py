@@ -31,6 +31,7 @@ from streams.agent import cloud_event_headers, decode_topics
 from streams.kafka import EventProducer, answering, cluster
 from streams.quarantine import replay_letters
 
+CHECKED_S = 1.0
 ACKNOWLEDGED_S = 4.0  # within the 6 s in which the API answers
 LATE = "was not acknowledged in time: it may be on its topic or not; sent again with its event_id it counts once"
 
@@ -54,10 +55,15 @@ class KafkaPublisher:
         self._settings = settings
         self._opened: EventProducer | None = None
         self._opening = asyncio.Lock()
+        self._answers_until = 0.0
 
     async def check(self) -> None:
+        """Asked at most once a second: whoever starts a service asks ten times."""
+        if time.monotonic() < self._answers_until:
+            return
         with answering(self._settings):
             await cluster(self._settings)
+        self._answers_until = time.monotonic() + CHECKED_S
 
     async def publish(self, events: Sequence[Outgoing], wait_s: float) -> list[SentEvent]:
         usable, refused = self._checked(events)

@@ -150,4 +150,12 @@ async def test_a_home_of_the_version_before_gets_what_was_pushed(
         return (found.title, found.available) == ("Shoe", False)
 
     await sinks.until(is_hidden)
+
+    def tells_of_itself() -> bool:
+        with store.reading() as reader:
+            told = reader.workers(NOW - timedelta(minutes=1))
+        agents = [set(status.figures.agents) for status in told if status.figures]
+        return any({"sink", "history"} <= names for names in agents)
+
+    await sinks.until(tells_of_itself)
     store.close()
