@@ -1,12 +1,13 @@
 """What is served: FastAPI routes, problems, live stream.
 
-Settings ─► build_api ─► serve (uvicorn in this process); make_key ─► a line of MILLRACE_API_KEYS_FILE
+Settings, Publisher ─► build_api ─► serve (uvicorn in this process); make_key ─► a line of MILLRACE_API_KEYS_FILE
 May import: storage, schemas.
 """
 
 from api.app import build_api
 from api.keys import SCOPES, KeysError, Scope, make_key
 from api.problems import PROBLEM_TYPES, markdown
+from api.publisher import Outgoing, Publisher
 from api.server import ApiServer, ListenError, serve
 
 __all__ = [
@@ -15,6 +16,8 @@ __all__ = [
     "ApiServer",
     "KeysError",
     "ListenError",
+    "Outgoing",
+    "Publisher",
     "Scope",
     "build_api",
     "make_key",

@@ -40,5 +40,15 @@ def needs(scope: Scope) -> Callable[..., Coroutine[Any, Any, None]]:
             raise ProblemError("unauthorized", "The API does not know this key.", (), challenge)
         if not key.allows(scope):
             raise ProblemError("forbidden", f"The key {key.name} has the scope {key.scope}; this needs {scope}.")
+        request.state.key_name = key.name
 
     return check
+
+
+async def _caller(request: Request) -> str | None:
+    name: str | None = getattr(request.state, "key_name", None)
+    return name
+
+
+Caller = Annotated[str | None, Depends(_caller)]
+"""Name of the key that the request came with; none: the API has no keys."""

@@ -1,37 +1,53 @@
-"""App: the FastAPI application from its parts. Reads only, but for acknowledgements.
+"""App: the FastAPI application from its parts. Reads only, but for acknowledgements and events that are pushed.
 
-Settings ─► build_api ─► routes under /v1, probes, metrics, documents
+Settings, Publisher ─► build_api ─► routes under /v1, probes, metrics, documents
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.middleware.cors import CORSMiddleware
 
-from api import problems
+from api import alerts, assets, events, items, operation, problems
+from api.addresses import KeptSlashes, only_known
 from api.keys import load_keys
 from api.live import Live
 from api.middleware import LimitedBody, Measured, Timely
 from api.problems import PROBLEM_TYPES, ProblemError, responses
-from api.routes import router
+from api.publisher import ActionTeller, Publisher
+from api.readiness import look
+from api.representation import Compressed, Conditional, Headed
 from schemas import BODY_EXAMPLES, Health, Problem, Settings, asyncapi_document
 from storage import Store
 
-MOST_BODY_BYTES = 65_536  # the largest body, an acknowledgement with its comment, has 9 kB
+MOST_BODY_BYTES = 65_536  # the largest body but events, an acknowledgement with its comment, has 9 kB
+MOST_EVENT_BYTES = 4 << 20  # of POST /v1/events
+TAGS = [
+    {"name": "recommendations", "description": "Users and items"},
+    {"name": "assets", "description": "Machines, their scores, readings and logs"},
+    {"name": "alerts", "description": "What needs somebody"},
+    {"name": "events", "description": "Events that are pushed over HTTP"},
+    {"name": "operation", "description": "The service itself"},
+]
 DESCRIPTION = """Recommendations and predictive maintenance, as decided by the edge workers from the events on Kafka.
 
 Lists are pages: send `next` of a page as `after` to get the one that follows. Errors are problems (RFC 9457).
 Where the API has keys, send one as `Authorization: Bearer <key>`. The topics are described in `/asyncapi.json`."""
 
 
-def build_api(settings: Settings) -> FastAPI:
-    """The application; it connects to the database with the first request.
+def build_api(settings: Settings, publisher: Publisher | None = None) -> FastAPI:
+    """The application; it connects to the database with the first request, and to the broker when it is first needed.
+
+    Args:
+        publisher: how Kafka is reached; it is closed with the application. None: no events, nothing on actions.v1.
 
     Raises:
         SettingsError: an address that others can reach, but no keys; or a database that Millrace does not speak.
@@ -43,6 +59,8 @@ def build_api(settings: Settings) -> FastAPI:
         description=DESCRIPTION,
         lifespan=_lifespan,
         redoc_url=None,
+        license_info={"name": "Apache 2.0", "identifier": "Apache-2.0"},
+        openapi_tags=TAGS,
         generate_unique_id_function=lambda route: route.name,
         servers=[{"url": "/"}],
     )
@@ -50,15 +68,34 @@ def build_api(settings: Settings) -> FastAPI:
     app.state.keys = load_keys(settings.api_keys_file, settings.api_host)
     app.state.store = Store(settings.database())
     app.state.live = Live(app.state.store)
+    app.state.publisher = publisher
+    app.state.teller = None if publisher is None else ActionTeller(app.state.store, publisher)
     problems.install(app)
-    app.add_middleware(LimitedBody, most_bytes=MOST_BODY_BYTES)
-    app.add_middleware(Timely, late=problems.answer_late)
-    app.add_middleware(Measured)  # added last, it is the outermost
-    app.include_router(router)
+    _add_middleware(app, settings)
+    for resource in (items, assets, alerts, events, operation):
+        app.include_router(resource.router)
     _add_probes(app)
     _add_documents(app)
     _complete_openapi(app)
     return app
+
+
+def _add_middleware(app: FastAPI, settings: Settings) -> None:
+    """From the innermost to the outermost."""
+    app.add_middleware(KeptSlashes)
+    app.add_middleware(LimitedBody, most_bytes=MOST_BODY_BYTES, more={"/v1/events": MOST_EVENT_BYTES})
+    app.add_middleware(Timely, late=problems.answer_late)
+    for wrapper in (Conditional, Compressed, Headed):
+        app.add_middleware(wrapper)
+    if origins := [origin.strip() for origin in settings.api_cors_origins.split(",") if origin.strip()]:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=origins,
+            allow_methods=["GET", "HEAD", "POST", "DELETE"],
+            allow_headers=["Authorization", "Content-Type", "If-None-Match", "Last-Event-ID"],
+            expose_headers=["ETag", "Retry-After"],
+        )
+    app.add_middleware(Measured)
 
 
 def _version() -> str:
@@ -70,28 +107,45 @@ def _version() -> str:
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    telling = app.state.teller and asyncio.create_task(app.state.teller.run())
     yield
+    if telling is not None:
+        telling.cancel()
+        await asyncio.gather(telling, return_exceptions=True)
+        await app.state.publisher.close()
     await app.state.live.close()
     app.state.store.close()
 
 
 def _add_probes(app: FastAPI) -> None:
-    @app.get("/livez", tags=["operation"])
+    known = [Depends(only_known)]
+    open_to_all: dict[str, Any] = {"security": []}
+    refused = responses("invalid-request")
+
+    @app.get("/livez", tags=["operation"], dependencies=known, openapi_extra=open_to_all, responses=refused)
     async def get_livez() -> Health:
         """The process answers."""
         return Health(status="alive")
 
-    @app.get("/readyz", tags=["operation"], responses={
-        200: {"content": {"application/json": {"example": BODY_EXAMPLES["Health"]}}}, **responses("unavailable"),
+    @app.get("/readyz", tags=["operation"], dependencies=known, openapi_extra=open_to_all, responses={
+        **refused,
+        200: {"content": {"application/json": {"example": BODY_EXAMPLES["Health"]}}}, **responses("not-ready"),
     })  # fmt: skip
-    def get_readyz() -> Health:
-        """The database answers, has the tables of this version, and could be written: not locked, not read-only."""
-        store: Store = app.state.store
-        return Health(status="ready", checks={"database": store.probe()})
+    async def get_readyz() -> Health:
+        """The database answers, has the tables of this version, and could be written: not locked, not read-only; the
+        broker answers, where this server has one; the sinks are not silent, nor behind by more than
+        MILLRACE_READY_MOST_LAG records."""
+        return Health(status="ready", checks=await look(app))
 
-    @app.get("/metrics", tags=["operation"], response_class=Response, responses={
-        200: {"content": {"text/plain": {"schema": {"type": "string"}}}}
-    })  # fmt: skip
+    text: dict[int | str, dict[str, Any]] = {
+        200: {"content": {"text/plain": {"schema": {"type": "string"}}}},
+        **refused,
+    }
+
+    @app.get(
+        "/metrics", tags=["operation"], dependencies=known, openapi_extra=open_to_all, response_class=Response,
+        responses=text,
+    )  # fmt: skip
     def get_metrics() -> Response:
         """For Prometheus."""
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)

@@ -1,6 +1,6 @@
 """Cursors: where a list goes on, as one opaque text. A cursor is only good for the list that handed it out.
 
-last entry of a page ─► to_cursor ─► `next` ... `after` ─► from_cursor ─► key in the table
+key of the last entry of a page ─► to_cursor ─► `next` ... `after` ─► from_cursor ─► key in the table
 """
 
 from __future__ import annotations
@@ -9,68 +9,57 @@ import base64
 import binascii
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import orjson
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
 
 from api.problems import ProblemError
 from schemas import FieldError, Id, Name, Page
 
 Entry = TypeVar("Entry")
-Parts = TypeVar("Parts")
-List = Literal["scores", "alerts"]
+List = Literal["scores", "alerts", "assets", "assets/worst", "assets/last_seen", "items", "log", "dead-letters"]
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_Microseconds = Annotated[int, Field(ge=-62_135_596_800_000_000, le=253_402_300_799_999_999, strict=True)]
-_KEYS: TypeAdapter[tuple[List, _Microseconds, Id]] = TypeAdapter(tuple[List, _Microseconds, Id])
-_ASSET: TypeAdapter[tuple[Literal["assets"], Name, Id]] = TypeAdapter(tuple[Literal["assets"], Name, Id])
+_Time = Annotated[
+    int,
+    Field(ge=-62_135_596_800_000_000, le=253_402_300_799_999_999, strict=True),
+    AfterValidator(lambda microseconds: EPOCH + timedelta(microseconds=microseconds)),
+]
+_Count = Annotated[int, Field(ge=0, lt=2**63, strict=True)]
+_KEYS: dict[List, TypeAdapter[Any]] = {
+    "scores": TypeAdapter(tuple[_Time, Id]),
+    "alerts": TypeAdapter(tuple[_Time, Id]),
+    "assets": TypeAdapter(tuple[Name, Id]),
+    "assets/worst": TypeAdapter(tuple[_Count, Name, Id]),
+    "assets/last_seen": TypeAdapter(tuple[_Time, Name, Id]),
+    "items": TypeAdapter(tuple[Id]),
+    "log": TypeAdapter(tuple[_Time, _Count, _Count]),
+    "dead-letters": TypeAdapter(tuple[_Time, Name, _Count, _Count]),
+}
 
 
-def to_cursor(name: List, time: datetime, key: str) -> str:
-    microseconds = (time - EPOCH) // timedelta(microseconds=1)
-    return base64.urlsafe_b64encode(orjson.dumps([name, microseconds, key])).decode().rstrip("=")
+def to_cursor(name: List, *key: Any) -> str:
+    """The text for a key of texts, whole numbers and times."""
+    parts = [(part - EPOCH) // timedelta(microseconds=1) if isinstance(part, datetime) else part for part in key]
+    return base64.urlsafe_b64encode(orjson.dumps([name, *parts])).decode().rstrip("=")
 
 
-def from_cursor(name: List, cursor: str | None) -> tuple[datetime, str] | None:
-    """The key (time, id) after which the list goes on; none: from the start.
-
-    Raises:
-        ProblemError: it is not a cursor of this list.
-    """
-    if cursor is None:
-        return None
-    made_for, microseconds, key = _parts(_KEYS, cursor)
-    if made_for != name:
-        raise _refusal()
-    return EPOCH + timedelta(microseconds=microseconds), key
-
-
-def to_asset_cursor(asset_class: str, asset_id: str) -> str:
-    return base64.urlsafe_b64encode(orjson.dumps(["assets", asset_class, asset_id])).decode().rstrip("=")
-
-
-def from_asset_cursor(cursor: str | None) -> tuple[str, str] | None:
-    """The key (asset_class, asset_id) after which the list of assets goes on; none: from the start.
+def from_cursor(name: List, cursor: str | None) -> Any:
+    """The key after which the list goes on, as a tuple; none: from the start.
 
     Raises:
         ProblemError: it is not a cursor of this list.
     """
     if cursor is None:
         return None
-    _, asset_class, asset_id = _parts(_ASSET, cursor)
-    return asset_class, asset_id
-
-
-def _parts(adapter: TypeAdapter[Parts], cursor: str) -> Parts:
     try:
-        return adapter.validate_json(base64.b64decode(cursor + "=" * (-len(cursor) % 4), b"-_", validate=True))
-    except (binascii.Error, ValueError, ValidationError):
-        raise _refusal() from None
-
-
-def _refusal() -> ProblemError:
+        made_for, *parts = orjson.loads(base64.b64decode(cursor + "=" * (-len(cursor) % 4), b"-_", validate=True))
+        if made_for == name:
+            return _KEYS[name].validate_json(orjson.dumps(parts))
+    except (binascii.Error, ValueError, TypeError, ValidationError):
+        pass
     message = "is not a cursor that this list handed out as `next`"
-    return ProblemError(
+    raise ProblemError(
         "invalid-request", f"query.after: {message}.", [FieldError(field="query.after", message=message)]
     )
 

@@ -16,9 +16,15 @@ from typing import Literal, NamedTuple, get_args
 
 from schemas import MillraceError, SettingsError
 
-Scope = Literal["read", "operate", "admin"]  # each includes those before it
+Scope = Literal["read", "write", "operate", "admin"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
-_LINE = re.compile(r"(?P<name>[A-Za-z0-9_.\-]{1,100}) (?P<scope>read|operate|admin) sha256:(?P<digest>[0-9a-f]{64})")
+# `write` is for producers, which need not see what others sent; whoever operates need not send events
+_INCLUDED: dict[Scope, tuple[Scope, ...]] = {
+    "read": ("read",), "write": ("write",), "operate": ("read", "operate"), "admin": SCOPES
+}  # fmt: skip
+_LINE = re.compile(
+    r"(?P<name>[A-Za-z0-9_.\-]{1,100}) (?P<scope>read|write|operate|admin) sha256:(?P<digest>[0-9a-f]{64})"
+)
 
 
 class KeysError(MillraceError):
@@ -33,7 +39,7 @@ class ApiKey(NamedTuple):
     digest: bytes
 
     def allows(self, scope: Scope) -> bool:
-        return SCOPES.index(self.scope) >= SCOPES.index(scope)
+        return scope in _INCLUDED[self.scope]
 
 
 class KeyFile:

@@ -13,7 +13,7 @@ import structlog
 from fastapi.sse import format_sse_event
 
 from api.metrics import STREAMS
-from schemas import Alert, MillraceError
+from schemas import Action, Alert, MillraceError
 from storage import Store, in_thread
 
 log = structlog.get_logger(__name__)
@@ -74,7 +74,8 @@ class Live:
                 yield format_sse_event(comment="alive")
                 continue
             for number, alert in await self._read(after):
-                yield format_sse_event(id=str(number), event="alert", data_str=alert.model_dump_json())
+                kind = "alert" if isinstance(alert, Alert) else "action"
+                yield format_sse_event(id=str(number), event=kind, data_str=alert.model_dump_json())
                 after = number
 
     async def _wait_for_news(self, after: int, timeout_s: float) -> bool:
@@ -88,14 +89,14 @@ class Live:
             return False
         return True
 
-    async def _read(self, after: int) -> list[tuple[int, Alert]]:
+    async def _read(self, after: int) -> list[tuple[int, Alert | Action]]:
         try:
             return await in_thread(lambda: self._read_page(after))
         except MillraceError:
             await asyncio.sleep(POLL_AWAY_S)
             return []
 
-    def _read_page(self, after: int) -> list[tuple[int, Alert]]:
+    def _read_page(self, after: int) -> list[tuple[int, Alert | Action]]:
         with self.store.reading() as reader:
             return reader.transitions(after, PAGE)
 

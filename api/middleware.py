@@ -1,6 +1,6 @@
 """Middleware: what holds for every request.
 
-request ─► Measured ─► Timely ─► LimitedBody ─► route
+request ─► Measured ─► Timely ─► LimitedBody ─► route, with those of `api.representation` and `api.addresses` between
 """
 
 from __future__ import annotations
@@ -105,14 +105,16 @@ class LimitedBody:
     FastAPI's own limit answers with plain text.
     """
 
-    def __init__(self, app: ASGIApp, most_bytes: int) -> None:
-        self.app, self.most_bytes = app, most_bytes
+    def __init__(self, app: ASGIApp, most_bytes: int, more: dict[str, int]) -> None:
+        """`more`: the limits of paths that take more than `most_bytes`."""
+        self.app, self.most_bytes, self.more = app, most_bytes, more
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
         declared = Headers(scope=scope).get("content-length", "0")
+        most = self.more.get(scope["path"], self.most_bytes)
         size, is_complete = 0, False
         deadline = asyncio.get_running_loop().time() + BODY_TIMEOUT_S
 
@@ -120,7 +122,7 @@ class LimitedBody:
             nonlocal size, is_complete
             if is_complete:  # from here on a receiver waits for the client to leave
                 return await receive()
-            self._check(int(declared) if declared.isdecimal() else 0)
+            self._check(int(declared) if declared.isdecimal() else 0, most)
             try:
                 async with asyncio.timeout_at(deadline):
                     message = await receive()
@@ -129,11 +131,12 @@ class LimitedBody:
                 raise HTTPException(408, detail, {"Connection": "close"}) from None
             is_complete = not message.get("more_body", False)
             size += len(message.get("body", b""))
-            self._check(size)
+            self._check(size, most)
             return message
 
         await self.app(scope, receive_limited, send)
 
-    def _check(self, size: int) -> None:
-        if size > self.most_bytes:
-            raise HTTPException(413, f"The body has more than {self.most_bytes:,} bytes.", {"Connection": "close"})
+    @staticmethod
+    def _check(size: int, most: int) -> None:
+        if size > most:
+            raise HTTPException(413, f"The body has more than {most:,} bytes.", {"Connection": "close"})

@@ -20,9 +20,15 @@ from starlette.types import Receive, Scope, Send
 from schemas import FieldError, MillraceError, Problem, UnavailableError, faults_of
 
 log = structlog.get_logger(__name__)
+KEPT_SLASH = "\ufdd0"  # stands for %2F while routes are compared: a code that is no character, and so in no id
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_S = 2
 NOT_KEPT = " Nothing is kept of this request unless it is sent again; once it is kept, repeating it changes nothing."
+
+
+def as_sent(path: str) -> str:
+    """The path, or a part of it, with every slash a slash again; see `api.addresses`."""
+    return path.replace(KEPT_SLASH, "/")
 
 
 class ProblemType(NamedTuple):
@@ -51,7 +57,8 @@ PROBLEM_TYPES: dict[str, ProblemType] = {
         ),
         ProblemType(
             "forbidden", 403, "The API key does not allow this",
-            "The key is known but lacks the scope: `read` looks, `operate` also acknowledges, `admin` may do all.",
+            "The key is known but lacks the scope: `read` looks, `write` sends events, `operate` looks, "
+            "acknowledges and replays, `admin` may do all.",
             "Use a key with the scope that `detail` names, or make one with `millrace api-key`.",
         ),
         ProblemType(
@@ -65,9 +72,19 @@ PROBLEM_TYPES: dict[str, ProblemType] = {
             "Say which one is meant: add `?asset_class=` with one of the classes that `detail` names.",
         ),
         ProblemType(
+            "unknown-item", 404, "There is no such item",
+            "Nothing was ever said of this item on `items.v1`, or it was removed long ago.",
+            "Check the item_id; `GET /v1/items` lists all. Items can be clicked without ever being described.",
+        ),
+        ProblemType(
             "unknown-alert", 404, "There is no such alert",
             "No alert has this id.",
             "Check the alert_id; `GET /v1/alerts` lists all.",
+        ),
+        ProblemType(
+            "unknown-dead-letter", 404, "There is no such dead letter",
+            "The database has no quarantined record of this place, or not any more.",
+            "`GET /v1/dead-letters` lists those that it has; `millrace deadletters list TOPIC` asks Kafka itself.",
         ),
         ProblemType(
             "not-found", 404, "There is nothing at this address",
@@ -82,7 +99,7 @@ PROBLEM_TYPES: dict[str, ProblemType] = {
         ProblemType(
             "too-large", 413, "The body is too large",
             "The body of the request is larger than the API reads.",
-            "Send less: no body of this API needs more than 64 KiB.",
+            "Send less: `POST /v1/events` takes 4 MiB and 1,000 events, everything else 64 KiB.",
         ),
         ProblemType(
             "wrong-host", 421, "The API does not answer for this host name",
@@ -99,6 +116,16 @@ PROBLEM_TYPES: dict[str, ProblemType] = {
             "unavailable", 503, "The database is not available",
             "The database does not answer, or its tables are not those of this version. `detail` says which.",
             "Try again after `Retry-After` seconds. If it stays: start the database, or run `millrace db upgrade`.",
+        ),
+        ProblemType(
+            "broker-unavailable", 503, "Kafka is not available",
+            "This needs Kafka, and the broker does not answer, or the API server was started without one.",
+            "Try again after `Retry-After` seconds. If it stays: start Kafka, or correct MILLRACE_KAFKA.",
+        ),
+        ProblemType(
+            "not-ready", 503, "The service is not ready",
+            "The database, the broker or the sink is not as it should be. `checks` has what was looked at.",
+            "See `checks`: start what does not answer; a sink that is behind catches up by itself.",
         ),
         ProblemType(
             "request-refused", 400, "The request was refused",
@@ -174,7 +201,7 @@ def _answer(
 ) -> Response:  # fmt: skip
     problem = Problem(
         type=f"/problems/{kind.slug}", title=kind.title, status=kind.status, detail=detail,
-        instance=request.url.path, errors=errors or None,
+        instance=as_sent(request.url.path), errors=errors or None,
     )  # fmt: skip
     body = problem.model_dump_json(exclude_none=True)
     return Response(body, kind.status, headers, media_type=MEDIA_TYPE)
@@ -215,7 +242,10 @@ async def _on_http(request: Request, error: Exception) -> Response:
     kind = PROBLEM_TYPES[_BY_STATUS.get(error.status_code, "request-refused")]
     if kind.slug == "request-refused":
         kind = kind._replace(status=error.status_code)
-    return _answer(request, kind, str(error.detail), headers=dict(error.headers or {}))
+    headers = dict(error.headers or {})
+    if "GET" in headers.get("Allow", ""):
+        headers["Allow"] += ", HEAD"  # which every GET answers too
+    return _answer(request, kind, str(error.detail), headers=headers)
 
 
 async def _on_millrace(request: Request, error: Exception) -> Response:

@@ -18,6 +18,7 @@ import uvicorn
 
 from api.app import build_api
 from api.connections import GuardedProtocol
+from api.publisher import Publisher
 from schemas import MillraceError, Settings
 
 log = structlog.get_logger(__name__)
@@ -35,15 +36,18 @@ class ApiServer(uvicorn.Server):
 
     Args:
         port_callback: called with the port once requests are answered; useful with MILLRACE_API_PORT=0.
+        publisher: how Kafka is reached; without one the API takes no events.
 
     Raises:
         SettingsError, KeysError: see `build_api`.
         ListenError: the address is in use or not of this machine.
     """
 
-    def __init__(self, settings: Settings, port_callback: Callable[[int], None] | None = None) -> None:
+    def __init__(
+        self, settings: Settings, port_callback: Callable[[int], None] | None = None, publisher: Publisher | None = None
+    ) -> None:
         self.settings, self.port_callback = settings, port_callback
-        self.app = build_api(settings)
+        self.app = build_api(settings, publisher)
         self.listener = _listen(settings)
         super().__init__(
             uvicorn.Config(
@@ -78,9 +82,11 @@ class ApiServer(uvicorn.Server):
         log.info("the API has stopped")
 
 
-def serve(settings: Settings, port_callback: Callable[[int], None] | None = None) -> None:
+def serve(
+    settings: Settings, port_callback: Callable[[int], None] | None = None, publisher: Publisher | None = None
+) -> None:
     """Serve the API until the process is told to stop, which is a success; see `ApiServer`."""
-    server = ApiServer(settings, port_callback)
+    server = ApiServer(settings, port_callback, publisher)
     with server.listener, _signals_are_done():
         server.run(sockets=[server.listener])
 

@@ -4,6 +4,27 @@ bytes or text ─► a schema ─► a frozen value, or an error that says where
 May import: pydantic; no other room, no I/O.
 """
 
+from schemas.answers import (
+    ClickBody,
+    DeadLetterBody,
+    DeadLetterDetail,
+    FiguresBody,
+    ItemBody,
+    LogEntryBody,
+    Overview,
+    OverviewAgent,
+    OverviewAlerts,
+    OverviewAssets,
+    Point,
+    ReplayBody,
+    ReplayedBody,
+    SentEvent,
+    SentEvents,
+    Series,
+    SeriesBody,
+    TopicBody,
+    UserBody,
+)
 from schemas.asset_class import AssetClass, FailureTarget, PolicyLevel, RulTarget, parse_asset_class
 from schemas.asyncapi import asyncapi_document, event_schema
 from schemas.base import EARLIEST, LATEST, EventTime, Frozen, Id, InputEvent, Name, OutputEvent, rfc3339
@@ -17,6 +38,7 @@ from schemas.bodies import (
     FieldError,
     Health,
     ItemList,
+    ListedItem,
     ModelBody,
     Page,
     Problem,
@@ -28,12 +50,13 @@ from schemas.bodies import (
 from schemas.errors import MillraceError, ModelError, SettingsError, UnavailableError, faults_of, text_of
 from schemas.examples import BODY_EXAMPLES
 from schemas.forgiving import parse_event
-from schemas.inputs import Action, Click, Item, Maintenance, MaintenanceKind, Telemetry
+from schemas.inputs import Click, ClickAction, Item, Maintenance, MaintenanceKind, Telemetry
 from schemas.manifest import RECOMMENDER, Alias, Aliases, Golden, Manifest, Optimised, PackFile, Training, Version
 from schemas.outputs import (
     ITEM_PREFIX,
     LIST_PREFIX,
     TRENDING_KEY,
+    Action,
     Alert,
     AlertState,
     CatalogueEntry,
@@ -60,6 +83,7 @@ from schemas.publication import (
 )
 from schemas.settings import Settings, load_settings
 from schemas.topics import (
+    ACTIONS,
     ALERTS,
     CATALOGUE,
     CLICKS,
@@ -84,9 +108,10 @@ from schemas.topics import (
     partition_count,
     topic_name,
 )
-from schemas.worker_status import Bin, Comparison, Refusal, Running, WorkerStatus
+from schemas.worker_status import AgentFigures, Bin, Comparison, Figures, Refusal, Running, WorkerStatus
 
 __all__ = [
+    "ACTIONS",
     "ALERTS",
     "BODY_EXAMPLES",
     "CATALOGUE",
@@ -120,6 +145,7 @@ __all__ = [
     "Acknowledgement",
     "Action",
     "ActionWeights",
+    "AgentFigures",
     "Alert",
     "AlertBody",
     "AlertDetail",
@@ -136,18 +162,27 @@ __all__ = [
     "Cause",
     "ChunkKey",
     "Click",
+    "ClickAction",
+    "ClickBody",
     "Comparison",
+    "DeadLetterBody",
+    "DeadLetterDetail",
     "EventTime",
     "Evidence",
     "FailureTarget",
     "FieldError",
+    "Figures",
+    "FiguresBody",
     "Frozen",
     "Golden",
     "Health",
     "Id",
     "InputEvent",
     "Item",
+    "ItemBody",
     "ItemList",
+    "ListedItem",
+    "LogEntryBody",
     "Maintenance",
     "MaintenanceKind",
     "Manifest",
@@ -158,8 +193,13 @@ __all__ = [
     "Name",
     "Optimised",
     "OutputEvent",
+    "Overview",
+    "OverviewAgent",
+    "OverviewAlerts",
+    "OverviewAssets",
     "PackFile",
     "Page",
+    "Point",
     "PolicyLevel",
     "Problem",
     "Recommendation",
@@ -167,18 +207,26 @@ __all__ = [
     "RecommenderProfile",
     "Refusal",
     "RefusalBody",
+    "ReplayBody",
+    "ReplayedBody",
     "RulTarget",
     "Running",
     "RunningBody",
     "Score",
     "ScoredItem",
+    "SentEvent",
+    "SentEvents",
+    "Series",
+    "SeriesBody",
     "Settings",
     "SettingsError",
     "Severity",
     "Telemetry",
     "Topic",
+    "TopicBody",
     "Training",
     "UnavailableError",
+    "UserBody",
     "Version",
     "VersionBody",
     "VersionKey",

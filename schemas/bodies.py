@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from schemas.base import Frozen, Time
 from schemas.manifest import Alias, Training
-from schemas.outputs import Alert, AlertState, Cause, ModelRef, Score, ScoredItem, Severity, Strategy
+from schemas.outputs import Alert, AlertState, Cause, ModelRef, Score, Severity, Strategy
 from schemas.worker_status import Comparison
 
 Entry = TypeVar("Entry")
@@ -21,11 +21,21 @@ class Page(Frozen, Generic[Entry]):
     next: str | None = Field(None, description="send it as `after` for the next page; null: this is the last one")
 
 
+class ListedItem(Frozen):
+    """An item of a list, with what the shop says of it. One that is not available is in no list."""
+
+    item_id: str
+    score: float
+    title: str | None = None
+    category: str | None = None
+    available: bool = True
+
+
 class ItemList(Frozen):
     """Items, best first."""
 
     event_time: Time | None = Field(description="when the list was made; null: there is none yet")
-    items: list[ScoredItem]
+    items: list[ListedItem]
 
 
 class RecommendationBody(Frozen):
@@ -37,7 +47,7 @@ class RecommendationBody(Frozen):
     recommendation_id: str | None = Field(None, description="send it with the click that follows")
     model: ModelRef | None = None
     caused_by: Cause | None = None
-    items: list[ScoredItem]
+    items: list[ListedItem]
 
 
 class Acknowledgement(Frozen):
@@ -49,7 +59,9 @@ class Acknowledgement(Frozen):
 
 
 class AcknowledgeBody(Frozen):
-    by: Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
+    by: Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")] | None = Field(
+        None, description="who it is, where the API has no keys; with keys it is the name of the key"
+    )
     comment: Annotated[str, Field(max_length=2000, pattern=r"^[^\x00]*$")] | None = None
 
 
@@ -81,12 +93,13 @@ class AssetBody(Frozen):
     asset_class: str
     first_seen: Time
     last_seen: Time
+    severity: Severity | None = Field(None, description="of its worst open alert; null: none is open")
+    latest_scores: list[Score] = Field(default_factory=list, description="the newest of each of its targets")
 
 
 class AssetDetail(AssetBody):
     """An asset with the newest score of each of its targets and its open alerts."""
 
-    latest_scores: list[Score]
     open_alerts: list[AlertBody]
 
 
@@ -151,4 +164,4 @@ class Problem(BaseModel):
 
 class Health(Frozen):
     status: Literal["alive", "ready"]
-    checks: dict[str, JsonValue] = Field(default_factory=dict)
+    checks: dict[str, JsonValue] = Field(default_factory=dict, description="what was looked at, and how it is")

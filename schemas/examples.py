@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from schemas.base import Json
-from schemas.outputs import Alert, CatalogueEntry, Recommendation, Score
-from schemas.worker_status import COMPARISON_EXAMPLE, REFUSAL_EXAMPLE
+from schemas.outputs import Alert, Recommendation, Score
+from schemas.worker_status import COMPARISON_EXAMPLE, FIGURES_EXAMPLE, REFUSAL_EXAMPLE, WorkerStatus
 
 _ALERT: Json = {
     "alert_id": "b0b1c6ce-50ad-5f31-8e0a-9d7f6f7b1a02",
@@ -23,14 +23,70 @@ _ASSET: Json = {
     "asset_class": "pump",
     "first_seen": "2026-03-01T00:00:00Z",
     "last_seen": "2026-05-01T12:00:00Z",
+    "severity": "warning",
+    "latest_scores": [Score.EXAMPLE],
+}
+_ITEM: Json = {
+    "item_id": "sku-12",
+    "title": "Trail shoe",
+    "category": "shoes",
+    "attributes": {"brand": "Alto", "price": 89.9},
+    "published_at": "2026-04-20T00:00:00Z",
+    "available": True,
+    "updated_at": "2026-05-01T09:00:00Z",
+}
+_CLICK: Json = {
+    "event_time": "2026-05-01T12:00:00.250000Z",
+    "item_id": "sku-3",
+    "action": "view",
+    "title": "Trail shoe",
+    "category": "shoes",
+    "session_id": "s-981",
+}
+_LISTED: list[Json] = [
+    {"item_id": "sku-12", "score": 2.41, "title": "Trail shoe", "category": "shoes", "available": True},
+    {"item_id": "sku-77", "score": 1.93, "title": "Running socks", "category": "socks", "available": True},
+]
+_RECOMMENDATION: Json = {k: v for k, v in Recommendation.EXAMPLE.items() if k != "feed_offset"} | {"items": _LISTED}
+_POINT: Json = {"time": "2026-05-01T12:00:00Z", "min": 0.39, "mean": 0.41, "max": 0.47, "count": 12}
+_SERIES: Json = {
+    "asset_id": "pump-7",
+    "asset_class": "pump",
+    "start": "2026-05-01T12:00:00Z",
+    "end": "2026-05-01T13:00:00Z",
+    "bucket_s": 120.0,
+    "series": [{"name": "vibration", "points": [_POINT]}],
+}
+_LETTER: Json = {
+    "topic": "clicks.v1",
+    "partition": 2,
+    "offset": 7,
+    "quarantined_at": "2026-05-01T12:00:01Z",
+    "source_partition": 2,
+    "source_offset": 40818,
+    "exception": "DecodeError",
+    "reason": "Invalid JSON: expected value at line 1 column 1",
+    "key": "ann",
+    "excerpt": "user=ann item=sku-3",
+    "size": 19,
+}
+_TOPIC: Json = {
+    "name": "clicks.v1",
+    "key": "user_id",
+    "purpose": "views of items by users",
+    "direction": "input",
+    "partitions": 4,
+    "config": {"cleanup.policy": "delete"},
+    "kept_offsets": {"2": 40819},
+    "dead_letters_24h": 3,
 }
 _CURSOR = "WyJhc3NldHMiLDAsInB1bXAtNyJd"
 
 BODY_EXAMPLES: dict[str, Json] = {
-    "RecommendationBody": {k: v for k, v in Recommendation.EXAMPLE.items() if k != "feed_offset"},
-    "ItemList": {"event_time": "2026-05-01T12:00:00Z", "items": CatalogueEntry.EXAMPLE["items"]},
+    "RecommendationBody": _RECOMMENDATION,
+    "ItemList": {"event_time": "2026-05-01T12:00:00Z", "items": _LISTED},
     "Page[AssetBody]": {"items": [_ASSET], "next": _CURSOR},
-    "AssetDetail": {**_ASSET, "latest_scores": [Score.EXAMPLE], "open_alerts": [_ALERT]},
+    "AssetDetail": {**_ASSET, "open_alerts": [_ALERT]},
     "Page[Score]": {"items": [Score.EXAMPLE], "next": None},
     "Page[AlertBody]": {"items": [_ALERT], "next": None},
     "AlertDetail": {**_ALERT, "transitions": [Alert.EXAMPLE]},
@@ -70,6 +126,37 @@ BODY_EXAMPLES: dict[str, Json] = {
             }
         ],
         "next": None,
+    },
+    "ItemBody": _ITEM,
+    "Page[ItemBody]": {"items": [_ITEM], "next": None},
+    "UserBody": {"user_id": "ann", "clicks": [_CLICK], "recommendations": _RECOMMENDATION},
+    "SeriesBody": _SERIES,
+    "Page[LogEntryBody]": {
+        "items": [{"event_time": "2026-05-01T06:30:00Z", "kind": "replacement", "component": "bearing"}],
+        "next": None,
+    },
+    "Page[WorkerStatus]": {"items": [WorkerStatus.EXAMPLE], "next": None},
+    "Page[FiguresBody]": {"items": [{"minute": "2026-06-01T12:20:00Z", "figures": FIGURES_EXAMPLE}], "next": None},
+    "Page[DeadLetterBody]": {"items": [_LETTER], "next": None},
+    "DeadLetterDetail": {**_LETTER, "value": "user=ann item=sku-3", "is_whole": True},
+    "ReplayBody": {"topic": "clicks.v1"},
+    "ReplayedBody": {"topic": "clicks.v1", "sent": 12, "truncated": 0, "deleted": 0},
+    "Page[TopicBody]": {"items": [_TOPIC], "next": None},
+    "Overview": {
+        "time": "2026-06-01T12:20:00Z",
+        "assets": {"total": 120, "critical": 1, "warning": 4, "advisory": 9},
+        "alerts": {"critical": 1, "warning": 5, "advisory": 9, "unacknowledged": 6},
+        "workers": {"edge": 2, "sink": 1},
+        "agents": {"recommend": {"lag": 0, "events_per_s": 210.4, "outputs_per_s": 210.4}},
+        "dead_letters_24h": {"clicks.v1": 3},
+    },
+    "SentEvents": {
+        "sent": 1,
+        "refused": 1,
+        "events": [
+            {"index": 0, "topic": "clicks.v1", "partition": 2, "offset": 40817},
+            {"index": 1, "topic": "clicks.v1", "error": "Field required - at user_id"},
+        ],
     },
     "Health": {"status": "ready", "checks": {"database": "0001"}},
 }

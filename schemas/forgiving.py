@@ -13,16 +13,16 @@ import re
 from collections.abc import Callable
 from typing import Any, TypeVar, get_args
 
-from pydantic import ValidationError
-from pydantic_core import from_json
+from pydantic import TypeAdapter, ValidationError
 
 from schemas.base import CONTROL, NAME, InputEvent, Json
-from schemas.inputs import Action, Click, Item, Maintenance, Telemetry
+from schemas.inputs import Click, ClickAction, Item, Maintenance, Telemetry
 
 MOST_CONTEXT_CHARS = 200
 MOST_ID_CHARS = 200
-ACTIONS = frozenset(get_args(Action))
+ACTIONS = frozenset(get_args(ClickAction))
 Event = TypeVar("Event", bound=InputEvent)
+_ANYTHING: TypeAdapter[Any] = TypeAdapter(Any)
 _NAME, _CONTROL = re.compile(NAME), re.compile(CONTROL)
 
 
@@ -37,7 +37,7 @@ def parse_event(kind: type[Event], value: bytes) -> tuple[Event, list[str]]:
     except ValidationError as error:
         refused = error
     try:
-        document = from_json(value)
+        document = _ANYTHING.validate_json(value)
     except ValueError:
         raise refused from None
     if not isinstance(document, dict):

@@ -11,7 +11,7 @@ from pydantic import Field, JsonValue
 
 from schemas.base import EventTime, Finite, GivenId, InputEvent, Json, Label, Name
 
-Action = Literal["view", "cart", "purchase", "like", "share", "remove", "dislike"]
+ClickAction = Literal["view", "cart", "purchase", "like", "share", "remove", "dislike"]
 # A default that is no value of the field, and so in no schema: an event without an id gets one when it is decoded
 EventId = Annotated[
     GivenId,
@@ -31,7 +31,7 @@ class Click(InputEvent):
     user_id: GivenId
     item_id: GivenId
     session_id: GivenId | None = Field(None, description="without it, half an hour of silence ends a session")
-    action: Action = Field("view", description="any other is taken as view, and counted")
+    action: ClickAction = Field("view", description="any other is taken as view, and counted")
     recommendation_id: GivenId | None = Field(None, description="the recommendation that the user followed")
     context: dict[Name, Annotated[str, Field(max_length=200)] | Finite] = Field(
         default_factory=dict, max_length=32, description="what cannot be used of it is left out, and counted"

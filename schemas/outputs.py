@@ -1,6 +1,6 @@
 """Outputs: the events that Millrace emits, past facts too. They have no other fields than these.
 
-Millrace ─► recommendations, scores, alerts, catalogue ─► anyone
+Millrace ─► recommendations, scores, alerts, catalogue, actions ─► anyone
 """
 
 from __future__ import annotations
@@ -152,6 +152,30 @@ class Alert(OutputEvent):
         },
         "model": _PUMP_MODEL,
         "caused_by": _READING_CAUSE,
+    }
+
+
+class Action(OutputEvent):
+    """What a person did about an alert. Key of the record: `alert_id`."""
+
+    action_id: str
+    event_time: Time
+    alert_id: str
+    asset_id: str
+    asset_class: str
+    kind: Literal["acknowledged"]
+    by: str = Field(description="name of the API key, or, where the API has none, what the person said")
+    comment: str | None = None
+
+    EXAMPLE: ClassVar[Json] = {
+        "action_id": "4d1c8f6e-7a53-5b1c-9a60-0c1d5b8a7e21",
+        "event_time": "2026-05-01T12:04:10Z",
+        "alert_id": "b0b1c6ce-50ad-5f31-8e0a-9d7f6f7b1a02",
+        "asset_id": "pump-7",
+        "asset_class": "pump",
+        "kind": "acknowledged",
+        "by": "jo",
+        "comment": "bearing ordered",
     }
 
 

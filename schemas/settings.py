@@ -83,10 +83,34 @@ class Settings(BaseSettings):
     silent_after_s: float = Field(
         3600, gt=0, description="an asset that was scored within a day and not for so long counts as silent"
     )
+    retention_readings_days: float = Field(30, gt=0, description="older readings are deleted from the database")
+    readings_every_s: float = Field(
+        10, ge=0.001, le=86_400, description="the database keeps one reading of an asset in each time of this length"
+    )
+    retention_clicks_days: float = Field(30, gt=0, description="older clicks are deleted from the database")
+    clicks_per_user: int = Field(50, ge=1, le=10_000, description="the database keeps the newest of each user")
+    retention_log_days: float = Field(730, gt=0, description="older entries of maintenance logs are deleted from it")
+    retention_dead_letters_days: float = Field(30, gt=0, description="older dead letters are deleted from it")
+    retention_figures_days: float = Field(7, gt=0, description="older figures of workers are deleted from it")
+    retention_recommendations_days: float = Field(
+        365, gt=0, description="lists of users and of items that did not change for so long are deleted from it"
+    )
+    retention_alerts_days: float = Field(
+        730, gt=0, description="alerts cleared so long ago, and assets not seen for so long, are deleted from it"
+    )
+    retention_removed_items_days: float = Field(
+        30, gt=0, description="an item that the shop removed is known as removed for so long"
+    )
     # API
     api_host: str = Field("127.0.0.1", description="address of the API; beyond loopback only with keys")
     api_port: int = Field(8000, ge=0, le=65535, description="port of the API; 0: a free one")
     api_keys_file: Path | None = Field(None, description="file of hashed API keys; none: no keys, loopback only")
+    ready_most_lag: int = Field(
+        100_000, ge=0, description="/readyz says no while the sink has more decisions before it"
+    )
+    api_cors_origins: str = Field(
+        "", description="web pages of these origins may use the API from a browser; commas between, `*`: all"
+    )
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     def database(self) -> str:

@@ -13,13 +13,13 @@ from dataclasses import dataclass, field
 
 from schemas.base import InputEvent, OutputEvent
 from schemas.inputs import Click, Item, Maintenance, Telemetry
-from schemas.outputs import Alert, CatalogueEntry, Recommendation, Score
+from schemas.outputs import Action, Alert, CatalogueEntry, Recommendation, Score
 from schemas.settings import Settings
 from schemas.worker_status import WorkerStatus
 
 CLICKS, ITEMS, TELEMETRY, MAINTENANCE = "clicks.v1", "items.v1", "telemetry.v1", "maintenance.v1"
 RECOMMENDATIONS, SCORES, ALERTS, CATALOGUE = "recommendations.v1", "scores.v1", "alerts.v1", "catalogue.v1"
-MODELS, WORKERS = "models.v1", "workers.v1"
+MODELS, WORKERS, ACTIONS = "models.v1", "workers.v1", "actions.v1"
 FEED, UNDECIDED = "millrace.feed.v1", "millrace.undecided.v1"
 WHY_HEADER = "millrace-why"  # of an input record: whoever sent it wants to know why it has no decision
 RECOMMEND_STATE, MAINTAIN_STATE = "millrace.recommend.state.v1", "millrace.maintain.state.v1"
@@ -83,6 +83,7 @@ _ROWS = (
         config=_delete(7),
     ),
     Topic(ALERTS, "asset_id", "one record a transition of an alert", Alert, config=_delete(30)),
+    Topic(ACTIONS, "alert_id", "what people did about alerts", Action, config=_delete(90)),
     Topic(
         CATALOGUE,
         "list/trending or item/ID",
@@ -92,7 +93,7 @@ _ROWS = (
         config=_COMPACT | _SEEN,
     ),
     Topic(MODELS, "version, chunk or alias", "manifests and packs", partitions=1, config=_COMPACT | _LARGE),
-    Topic(WORKERS, "worker", "what each edge worker runs", WorkerStatus, partitions=1, config=_COMPACT | _SEEN),
+    Topic(WORKERS, "worker", "what each worker runs and measures", WorkerStatus, partitions=1, config=_COMPACT | _SEEN),
     Topic(
         FEED,
         "none",

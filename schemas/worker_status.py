@@ -1,8 +1,8 @@
-"""What an edge worker runs, told on workers.v1 whenever it changes and every few seconds."""
+"""What a worker runs and measures, told on workers.v1 whenever it changes and every few seconds."""
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -35,6 +35,24 @@ COMPARISON_EXAMPLE: Json = {
     "champion_hits": 0,
     "challenger_hits": 0,
     "cpu_us": 1.4,
+}
+FIGURES_EXAMPLE: Json = {
+    "role": "edge",
+    "version": "0.1.0",
+    "started_at": "2026-06-01T12:00:00Z",
+    "is_ready": True,
+    "memory_bytes": 310000000,
+    "cpu_share": 0.21,
+    "agents": {
+        "recommend": {
+            "lag": 0,
+            "events_per_s": 210.4,
+            "outputs_per_s": 210.4,
+            "dead_letters": 3,
+            "handling_ms": 2.1,
+            "cpu_us": {"decode": 9.1, "state": 21.0, "features": 160.2, "score": 88.5, "emit": 30.7},
+        }
+    },
 }
 
 
@@ -86,15 +104,44 @@ class Comparison(OutputEvent):
     cpu_us: float = Field(description="CPU time of the challenger for one decision")
 
 
+class AgentFigures(OutputEvent):
+    """What an agent did since the worker told last, and how far it is behind."""
+
+    lag: int = Field(description="records of its topics that it has not applied yet")
+    events_per_s: float
+    outputs_per_s: float = 0.0
+    dead_letters: int = Field(0, description="records quarantined since the start")
+    handling_ms: float | None = Field(None, description="mean time of a batch; null: there was none")
+    cpu_us: dict[str, float] = Field(default_factory=dict, description="CPU time of an event, by stage")
+
+
+class Figures(OutputEvent):
+    """What a worker measured since it told last."""
+
+    role: Literal["edge", "sink"]
+    version: str = Field(description="of Millrace")
+    started_at: Time
+    is_ready: bool
+    memory_bytes: int
+    cpu_share: float = Field(description="of one core")
+    agents: dict[str, AgentFigures]
+
+
 class WorkerStatus(OutputEvent):
     """Key of the record: `worker`. A worker that ends in order leaves a null value."""
 
     worker: str = Field(description="host and process")
     event_time: Time
-    evaluator: str = Field(description="how the kernel evaluates on this CPU")
+    evaluator: str = Field(description="how the kernel evaluates on this CPU; empty: it evaluates nothing")
     running: list[Running]
     refused: list[Refusal]
     comparisons: list[Comparison]
+    figures: Figures | None = Field(None, description="null: told by a version that had none")
+
+    @property
+    def runs_models(self) -> bool:
+        """Before there were figures, only those that do told of themselves."""
+        return self.figures is None or self.figures.role == "edge"
 
     EXAMPLE: ClassVar[Json] = {
         "worker": "edge-1-4711",
@@ -111,4 +158,5 @@ class WorkerStatus(OutputEvent):
         ],
         "refused": [{"name": "pump", **REFUSAL_EXAMPLE}],
         "comparisons": [COMPARISON_EXAMPLE],
+        "figures": FIGURES_EXAMPLE,
     }

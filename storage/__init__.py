@@ -1,12 +1,17 @@
 """What is kept: tables and one `Store`. The only room with SQL.
 
-output events ─► Store.write (one transaction with the offsets) ─► tables ─► Store.reading ─► API bodies
+output events, what was pushed ─► Store.write (one transaction with offsets) ─► tables ─► Store.reading ─► API bodies
 May import: schemas.
 """
 
 from storage.errors import RefusedError, StorageError
-from storage.read import AlertFilter, Reader
-from storage.rows import Removal
+from storage.forget import Ages
+from storage.read import Reader
+from storage.read_alerts import AlertFilter
+from storage.read_assets import SEVERITIES, AssetFilter
+from storage.read_items import ItemFilter
+from storage.read_words import parse_words
+from storage.records import Keeping, Placed, Quarantined, Record, Removal
 from storage.schema import upgrade
 from storage.store import Store
 from storage.tables import Table
@@ -16,9 +21,17 @@ from storage.write import PositionError, Span, Written
 metadata = Table.metadata
 
 __all__ = [
+    "SEVERITIES",
+    "Ages",
     "AlertFilter",
+    "AssetFilter",
+    "ItemFilter",
+    "Keeping",
+    "Placed",
     "PositionError",
+    "Quarantined",
     "Reader",
+    "Record",
     "RefusedError",
     "Removal",
     "Span",
@@ -27,5 +40,6 @@ __all__ = [
     "Written",
     "in_thread",
     "metadata",
+    "parse_words",
     "upgrade",
 ]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from schemas import (
     ITEM_PREFIX,
@@ -21,17 +21,13 @@ from schemas import (
     WorkerStatus,
     similar_key,
 )
+from storage.kept_rows import KeptRows, kept_of
+from storage.records import Keeping, Record, Removal
 
 Row = dict[str, Any]
+DEFAULT_KEEPING = Keeping()
 Event = TypeVar("Event", bound=OutputEvent)
 TargetKey = tuple[str, str, str, str]  # asset_class, asset_id, kind, component
-
-
-class Removal(NamedTuple):
-    """A null value on a compacted topic: the row of this key goes. `topic` is the name in the contract."""
-
-    topic: str
-    key: str
 
 
 @dataclass
@@ -49,9 +45,10 @@ class RowsToWrite:
     removed_entries: list[str] = field(default_factory=list)
     workers: list[Row] = field(default_factory=list)
     removed_workers: list[str] = field(default_factory=list)
+    kept: KeptRows = field(default_factory=KeptRows)
 
 
-def rows_of(events: Sequence[OutputEvent | Removal]) -> RowsToWrite:
+def rows_of(events: Sequence[Record], keeping: Keeping = DEFAULT_KEEPING) -> RowsToWrite:
     """The rows of a batch, sorted by key: writers of the same rows then lock them in the same order."""
     scores = [e for e in events if isinstance(e, Score)]
     alerts = [e for e in events if isinstance(e, Alert)]
@@ -68,13 +65,14 @@ def rows_of(events: Sequence[OutputEvent | Removal]) -> RowsToWrite:
         latest_scores=_latest_scores(scores),
         alerts=_alerts(alerts),
         transitions=[_transition(a) for a in alerts],
+        kept=kept_of(events, keeping),
     )
 
 
 Last = dict[str, OutputEvent | Removal]
 
 
-def _last_by_key(events: Sequence[OutputEvent | Removal]) -> tuple[Last, Last, Last]:
+def _last_by_key(events: Sequence[Record]) -> tuple[Last, Last, Last]:
     """For each user, each key of the catalogue, each worker: its newest event, or that it was removed last."""
     last: dict[str, Last] = {"recommendations.v1": {}, "catalogue.v1": {}, "workers.v1": {}}
     for event in events:
@@ -89,6 +87,8 @@ def _last_by_key(events: Sequence[OutputEvent | Removal]) -> tuple[Last, Last, L
                 last["catalogue.v1"][key if key.startswith((LIST_PREFIX, ITEM_PREFIX)) else _key_of_before(key)] = event
             case Removal(topic, key) if topic in last:
                 last[topic][key] = event
+            case Removal("items.v1"):
+                pass  # see `kept_rows`
             case Removal(topic, key):
                 raise ValueError(f"{topic} has no removals, but {key!r} is one")
     recommendations, catalogue, workers = (dict(sorted(of_topic.items())) for of_topic in last.values())

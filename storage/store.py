@@ -5,6 +5,7 @@ sink ─► write(events, spans)          API ─► reading() ─► Reader    
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -12,15 +13,30 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import delete, exists, false, literal, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from schemas import AlertDetail, OutputEvent, UnavailableError
+from schemas import Action, AlertDetail, UnavailableError
 from storage.database import build_engine, transaction
 from storage.errors import translate
-from storage.read import AssetKey, Reader
-from storage.rows import Removal, rows_of
+from storage.forget import Ages, forget
+from storage.kept_tables import DeadLetterRow
+from storage.read import Reader
+from storage.read_assets import AssetKey
+from storage.records import Keeping, Record
+from storage.rows import DEFAULT_KEEPING, rows_of
 from storage.schema import current_revision, head_revision, is_known
-from storage.tables import AcknowledgementRow, AlertRow, AssetRow, OffsetRow, ScoreRow, Table, WorkerRow
-from storage.write import Span, Written, write_rows
+from storage.tables import (
+    ACKNOWLEDGED,
+    AcknowledgementRow,
+    AlertRow,
+    AssetRow,
+    OffsetRow,
+    ScoreRow,
+    Table,
+    TransitionRow,
+    WorkerRow,
+)
+from storage.write import Span, Written, lock_transitions, write_rows
 
+ACTIONS = uuid.UUID("6e1f0a52-3c1b-5c8e-9a44-2f0f3f5d7b10")  # namespace of the ids of actions
 RETENTION_BATCH = 2000  # scores a transaction; about 10 ms, so that the sink hardly waits
 
 
@@ -31,9 +47,11 @@ class Store:
 
     Args:
         url: SQLAlchemy URL of a SQLite file or of PostgreSQL.
+        keeping: how much is kept of what was pushed.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, keeping: Keeping = DEFAULT_KEEPING) -> None:
+        self._keeping = keeping
         self._writing = build_engine(url, writes=True)
         self._reading = build_engine(url, writes=False)
 
@@ -80,7 +98,7 @@ class Store:
         with transaction(self._reading) as connection:
             yield Reader(connection)
 
-    def write(self, events: Sequence[OutputEvent | Removal], spans: Sequence[Span]) -> Written:
+    def write(self, events: Sequence[Record], spans: Sequence[Span]) -> Written:
         """Write the events of some partitions and the next offset of each of them, all or nothing.
 
         Writing an event again changes nothing and is counted, so whoever lost the answer may write once more.
@@ -90,9 +108,9 @@ class Store:
             RefusedError: the database refuses the data.
         """
         try:
-            rows = rows_of(events)
+            rows = rows_of(events, self._keeping)
             with transaction(self._writing) as connection:
-                return write_rows(connection, rows, spans)
+                return write_rows(connection, rows, spans, self._keeping)
         except (OverflowError, ValueError) as error:  # about a value that cannot even be passed on to the database
             raise translate(error, self._writing.url) from error
 
@@ -106,16 +124,50 @@ class Store:
             connection.execute(statement)
 
     def acknowledge(self, alert_id: str, by: str, comment: str | None) -> AlertDetail | None:
-        """Note that someone has seen an alert. The first acknowledgement stands; none: there is no such alert."""
+        """Note that someone has seen an alert. The first acknowledgement stands; none: there is no such alert.
+
+        It has its place among the transitions, so that live streams tell it, and waits to be told on actions.v1.
+        """
         insert = postgresql.insert if self._writing.dialect.name == "postgresql" else sqlite.insert
+        now = datetime.now(UTC)
         statement = insert(AcknowledgementRow).values(
-            alert_id=alert_id, acknowledged_at=datetime.now(UTC), acknowledged_by=by, comment=comment
+            alert_id=alert_id, acknowledged_at=now, acknowledged_by=by, comment=comment
         )
+        statement = statement.on_conflict_do_nothing(index_elements=["alert_id"])
         with transaction(self._writing) as connection:
-            if connection.scalar(select(1).where(AlertRow.alert_id == alert_id)) is None:
+            found = connection.execute(
+                select(AlertRow.asset_id, AlertRow.asset_class).where(AlertRow.alert_id == alert_id)
+            ).one_or_none()
+            if found is None:
                 return None
-            connection.execute(statement.on_conflict_do_nothing(index_elements=["alert_id"]))
+            if connection.execute(statement.execution_options(preserve_rowcount=True)).rowcount:
+                connection.execute(update(AlertRow).where(AlertRow.alert_id == alert_id).values(is_acknowledged=True))
+                action = Action(
+                    action_id=str(uuid.uuid5(ACTIONS, alert_id)), event_time=now, alert_id=alert_id,
+                    asset_id=found.asset_id, asset_class=found.asset_class, kind="acknowledged", by=by, comment=comment,
+                )  # fmt: skip
+                lock_transitions(connection)
+                event = action.model_dump(mode="json", exclude_none=True)
+                connection.execute(insert(TransitionRow).values(alert_id=alert_id, sequence=ACKNOWLEDGED, event=event))
             return Reader(connection).alert(alert_id)
+
+    def mark_told(self, actions: Sequence[Action]) -> None:
+        """Note that these acknowledgements are on actions.v1."""
+        of_alerts = [action.alert_id for action in actions]
+        statement = update(AcknowledgementRow).where(AcknowledgementRow.alert_id.in_(of_alerts)).values(is_told=True)
+        with transaction(self._writing) as connection:
+            connection.execute(statement)
+
+    def mark_replayed(self, topic: str, before: datetime) -> None:
+        """Note that the dead letters of an input topic were put back that were quarantined before."""
+        is_meant = (DeadLetterRow.topic == topic, DeadLetterRow.quarantined_at < before)
+        statement = update(DeadLetterRow).where(*is_meant, DeadLetterRow.replayed_at.is_(None))
+        with transaction(self._writing) as connection:
+            connection.execute(statement.values(replayed_at=before))
+
+    def forget(self, ages: Ages, should_stop: Callable[[], bool] = lambda: False) -> dict[str, int]:
+        """Delete what is older than these ages, in small transactions. Returns how many rows went, by table."""
+        return forget(self._writing, self._reading, ages, should_stop)
 
     def delete_old_scores(self, days: float, should_stop: Callable[[], bool] = lambda: False) -> int:
         """Delete the scores whose event_time is older, asset by asset in small transactions. Returns how many."""

@@ -19,6 +19,7 @@ from sqlalchemy import (
     MetaData,
     String,
     UniqueConstraint,
+    false,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
@@ -26,6 +27,7 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
+ACKNOWLEDGED = -1  # in place of the sequence of a transition
 
 
 class UtcTime(TypeDecorator[datetime]):
@@ -82,6 +84,7 @@ class RecommendationRow(Table):
     """The latest recommendation of each user: that of the click with the highest offset."""
 
     __tablename__ = "recommendations"
+    __table_args__ = (Index(None, "event_time"),)
     user_id: Mapped[str] = mapped_column(primary_key=True)
     recommendation_id: Mapped[str]
     event_time: Mapped[datetime]
@@ -93,6 +96,7 @@ class CatalogueRow(Table):
     """What is trending (key `list/trending`) and what is similar to an item (`item/<item_id>`): the newest entry."""
 
     __tablename__ = "catalogue"
+    __table_args__ = (Index(None, "event_time"),)
     key: Mapped[str] = mapped_column(primary_key=True)
     feed_offset: Mapped[int]
     event_time: Mapped[datetime]
@@ -109,14 +113,22 @@ class WorkerRow(Table):
 
 
 class AssetRow(Table):
-    """Every asset that was ever scored or alerted. Each class numbers its own: pump 1 is not fan 1."""
+    """Every asset that was ever scored or alerted. Each class numbers its own: pump 1 is not fan 1.
+
+    `severity` is that of its worst open alert: 0 none, 1 advisory, 2 warning, 3 critical.
+    """
 
     __tablename__ = "assets"
-    __table_args__ = (Index(None, "asset_id"),)
+    __table_args__ = (
+        Index(None, "asset_id"),
+        Index(None, "severity", "asset_class", "asset_id"),
+        Index(None, "last_seen"),
+    )
     asset_class: Mapped[str] = mapped_column(primary_key=True)
     asset_id: Mapped[str] = mapped_column(primary_key=True)
     first_seen: Mapped[datetime]
     last_seen: Mapped[datetime]
+    severity: Mapped[int] = mapped_column(server_default="0")
 
 
 class LatestScoreRow(Table):
@@ -161,11 +173,24 @@ class ScoreRow(Table):
     caused_event_id: Mapped[str]
 
 
+_STANDING = ("state", "severity", "is_acknowledged")
+
+
 class AlertRow(Table):
-    """Where each alert stands: its transition with the highest sequence."""
+    """Where each alert stands: its transition with the highest sequence.
+
+    An index for each way to look at them. Those that begin with state, severity and whether somebody has seen it are
+    read once for each combination that is asked for, and each such reading is in the order of the list.
+    `is_acknowledged` is the API's: the sink leaves it as it is.
+    """
 
     __tablename__ = "alerts"
-    __table_args__ = (Index(None, "raised_at", "alert_id"), Index(None, "asset_id", "raised_at", "alert_id"))
+    __table_args__ = (
+        Index(None, "raised_at", "alert_id"),
+        Index(None, "asset_id", "raised_at", "alert_id"),
+        Index("ix_alerts_standing", *_STANDING, "raised_at", "alert_id"),
+        Index("ix_alerts_class_standing", "asset_class", *_STANDING, "raised_at", "alert_id"),
+    )
     alert_id: Mapped[str] = mapped_column(primary_key=True)
     asset_id: Mapped[str]
     asset_class: Mapped[str]
@@ -176,10 +201,15 @@ class AlertRow(Table):
     sequence: Mapped[int]
     raised_at: Mapped[datetime]
     updated_at: Mapped[datetime]
+    is_acknowledged: Mapped[bool] = mapped_column(server_default=false())
 
 
 class TransitionRow(Table):
-    """Every transition of every alert. `id` counts up in the order of commits: readers never miss one behind them."""
+    """Every transition of every alert. `id` counts up in the order of commits: readers never miss one behind them.
+
+    That somebody has seen an alert has its place in that order too, as on actions.v1,
+    with ACKNOWLEDGED for its sequence.
+    """
 
     __tablename__ = "alert_transitions"
     __table_args__ = (UniqueConstraint("alert_id", "sequence"), {"sqlite_autoincrement": True})
@@ -190,10 +220,15 @@ class TransitionRow(Table):
 
 
 class AcknowledgementRow(Table):
-    """Who has seen an alert; the first to say so stands. A table of its own: the sink never writes it."""
+    """Who has seen an alert; the first to say so stands. A table of its own: the sink never writes it.
+
+    `is_told`: it is on actions.v1 too.
+    """
 
     __tablename__ = "acknowledgements"
+    __table_args__ = (Index(None, "is_told", "alert_id"),)
     alert_id: Mapped[str] = mapped_column(ForeignKey("alerts.alert_id"), primary_key=True)
     acknowledged_at: Mapped[datetime]
     acknowledged_by: Mapped[str]
     comment: Mapped[str | None]
+    is_told: Mapped[bool] = mapped_column(server_default=false())

@@ -1,6 +1,6 @@
 """Write: one batch of rows, many rows a statement, in an order that keeps writers from blocking each other for good.
 
-rows, spans ─► positions (guarded) ─► assets, scores, recommendations, catalogue ─► alerts, transitions ─► counts
+rows, spans ─► positions (guarded) ─► what was pushed ─► assets, scores, lists ─► alerts, transitions ─► counts
 """
 
 from __future__ import annotations
@@ -28,7 +28,10 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql.expression import Executable
 
 from schemas import MillraceError
-from storage.rows import Row, RowsToWrite
+from storage.kept_write import write_kept
+from storage.records import Keeping
+from storage.rows import DEFAULT_KEEPING, Row, RowsToWrite
+from storage.standing import find_by_words, set_severities
 from storage.tables import (
     AlertRow,
     AssetRow,
@@ -163,7 +166,9 @@ _RULES: dict[type[Table], _Rule] = {
 }
 
 
-def write_rows(connection: Connection, rows: RowsToWrite, spans: Sequence[Span]) -> Written:
+def write_rows(
+    connection: Connection, rows: RowsToWrite, spans: Sequence[Span], keeping: Keeping = DEFAULT_KEEPING
+) -> Written:
     """Write a batch and move the positions of its partitions, all in the caller's transaction.
 
     Raises:
@@ -172,6 +177,8 @@ def write_rows(connection: Connection, rows: RowsToWrite, spans: Sequence[Span])
     for span in sorted(spans):
         _move(connection, span)
     _remove(connection, rows)
+    kept = write_kept(connection, rows.kept, keeping.clicks_per_user)
+    find_by_words(connection, rows)
     upsert(connection, AssetRow, rows.assets)
     for turn in rows.latest_scores:  # before the scores, which then tell the repeated ones
         upsert(connection, LatestScoreRow, turn)
@@ -180,11 +187,12 @@ def write_rows(connection: Connection, rows: RowsToWrite, spans: Sequence[Span])
     changed += upsert(connection, CatalogueRow, rows.catalogue)
     changed += upsert(connection, WorkerRow, rows.workers)
     upsert(connection, AlertRow, rows.alerts)
+    set_severities(connection, rows)
     if rows.transitions:
-        _lock_transitions(connection)  # last: whoever holds this lock waits for no other
+        lock_transitions(connection)  # last: whoever holds this lock waits for no other
         changed += upsert(connection, TransitionRow, rows.transitions)
     counted = (rows.scores, rows.recommendations, rows.catalogue, rows.workers, rows.transitions)
-    return Written(changed, sum(map(len, counted)) - changed)
+    return Written(changed + kept, sum(map(len, counted)) - changed)
 
 
 def upsert(connection: Connection, table: type[Table], rows: list[Row]) -> int:
@@ -257,7 +265,7 @@ def _remove(connection: Connection, rows: RowsToWrite) -> None:
         connection.execute(delete(WorkerRow).where(WorkerRow.worker.in_(rows.removed_workers)))
 
 
-def _lock_transitions(connection: Connection) -> None:
+def lock_transitions(connection: Connection) -> None:
     """Make the order of `alert_transitions.id` that of the commits.
 
     PostgreSQL hands out ids before the commit: with two writers, a reader of the stream could see the later id first

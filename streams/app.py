@@ -42,7 +42,7 @@ def build_edge(settings: Settings) -> faust.App:
     of models.v1, which changes what the agents serve."""
     from models.registry import ModelStore, Trust
     from streams.catalogue import CatalogueTeller
-    from streams.serving import AssetSeat, ModelReader, RankerSeat, Serving, StatusTeller
+    from streams.serving import AssetSeat, ModelReader, RankerSeat, Serving, ServingTeller
 
     app = build_app("edge", settings)
     assets = AssetSeat(settings)
@@ -64,7 +64,7 @@ def build_edge(settings: Settings) -> faust.App:
     recommend = build_agent(app, ranking, ranker.handler, ready_to_rank)
     models = ModelReader(settings, serving, {assets: maintain, ranker: recommend})
     teller = CatalogueTeller(settings, ranker.now, ranker.reader.caught_up, recommend)
-    status, readiness = StatusTeller(settings, serving, [assets, ranker]), Readiness([maintain, recommend])
+    status, readiness = ServingTeller(settings, serving, [assets, ranker]), Readiness([maintain, recommend])
     for service in (ranker.reader, models, teller, status, readiness):
         app.service(service)
     return app
@@ -73,9 +73,11 @@ def build_edge(settings: Settings) -> faust.App:
 def build_sink_app(settings: Settings) -> faust.App:
     """The app of a sink worker."""
     from streams.sink import build_sink
+    from streams.status import StatusTeller
 
     app = build_app("sink", settings)
     build_sink(app, settings)
+    app.service(StatusTeller(settings, "sink"))
     return app
 
 

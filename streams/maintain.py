@@ -110,9 +110,8 @@ class Maintain:
         tables = {name: Layout(m.dtype, m.layout, m.bounds, m.earlier) for name, m in self.served.models.items()}
         for name, challenger in self.served.challengers.items():
             if challenger.has_own_rows:
-                tables[challenger_table(name)] = Layout(
-                    challenger.model.dtype, challenger.layout, challenger.model.bounds
-                )
+                own = challenger.model
+                tables[challenger_table(name)] = Layout(own.dtype, challenger.layout, own.bounds)
         return {**tables, TAKEN: TAKEN_LAYOUT}
 
     def event_time(self, record: ConsumerRecord) -> float | None:
@@ -174,9 +173,8 @@ class Maintain:
             return
         assets = state.tables[challenger_table(challenger.model.reference.name)]
         slots = assets.slots([record.key for record, _ in decoded])
-        batch = challenger.model.encode(
-            [event for _, event in decoded], [record_time_s(record) for record, _ in decoded]
-        )
+        times = [record_time_s(record) for record, _ in decoded]
+        batch = challenger.model.encode([event for _, event in decoded], times)
         challenger.follow(decisions, assets.array, slots, batch)
         assets.touch(slots)
 

@@ -99,6 +99,21 @@ def test_commands_in_documents_parse(command: str) -> None:
         assert option in shown, f"millrace {' '.join(path)} has no {option}"
 
 
+@pytest.mark.parametrize("document", DOCUMENTS, ids=IDS)
+def test_routes_that_are_named_exist(document: Path) -> None:
+    """`/v1/assets?sort=worst`: the path, and each parameter of its query."""
+    import orjson
+
+    paths = orjson.loads((ROOT / "schemas" / "generated" / "openapi.json").read_bytes())["paths"]
+    text = document.read_text().partition("\n## Recipes\n")[0]  # what a recipe adds is not there yet
+    for named in re.findall(r"`(?:GET |POST )?(/v1/[^`\s]*)`", text):
+        path, _, query = named.partition("?")
+        fits = [known for known in paths if re.fullmatch(re.sub(r"\{\w+\}", ".+", known), path)]
+        assert fits, named
+        parameters = {p["name"] for p in next(iter(paths[fits[0]].values())).get("parameters", [])}
+        assert {part.partition("=")[0] for part in query.split("&") if part} <= parameters, named
+
+
 def test_make_targets_in_documents_exist() -> None:
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     for document in DOCUMENTS:

@@ -88,12 +88,20 @@ def api() -> None:
 
     settings = load_settings()
     configure_logs(settings.log_level)
-    serve(settings, lambda port: tell(f"The API answers on http://{settings.api_host}:{port}/docs"))
+    publisher = None
+    if settings.kafka:
+        from millrace.events import KafkaPublisher
+
+        publisher = KafkaPublisher(settings)
+    serve(settings, lambda port: tell(f"The API answers on http://{settings.api_host}:{port}/docs"), publisher)
 
 
 def api_key(
     name: Annotated[str, typer.Argument(help="Whose key it is.")],
-    scope: Annotated[Literal["read", "operate", "admin"], typer.Option(help="operate acknowledges alerts")] = "read",
+    scope: Annotated[
+        Literal["read", "write", "operate", "admin"],
+        typer.Option(help="write sends events, operate reads and acknowledges alerts"),
+    ] = "read",
 ) -> None:
     """Make an API key: its hash goes into MILLRACE_API_KEYS_FILE, the key itself is shown this once."""
     from api import make_key

@@ -1,12 +1,13 @@
 """Events from files and by hand: validated, replayed, or sent one by one until the decision is back.
 
-file or arguments ─► checked events ─► their topics ─► the decision
-May import: schemas, streams.kafka, models.files, millrace.tables.
+file, arguments, or POST /v1/events ─► checked events ─► their topics ─► the decision
+May import: api, schemas, streams.agent, streams.kafka, streams.quarantine, models.files, millrace.tables.
 """
 
 from millrace.events.files import REPLAY, TRAIN, EventFile, Read, layout_of_file, merged, read_file
 from millrace.events.findings import Validation
 from millrace.events.latest import last_reading
+from millrace.events.publish import KafkaPublisher
 from millrace.events.replay import Pace, Replay, ReplayResult
 from millrace.events.send import Answer, Decision, EventError, send_bytes, send_event
 
@@ -17,6 +18,7 @@ __all__ = [
     "Decision",
     "EventError",
     "EventFile",
+    "KafkaPublisher",
     "Pace",
     "Read",
     "Replay",

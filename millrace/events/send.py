@@ -6,7 +6,7 @@ event ─► schema ─► topic ─► wait on the output topics and the quaran
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence, Set
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -41,6 +41,7 @@ ANSWERS: dict[str, tuple[str, ...]] = {
     ITEMS: (),
 }
 EXPECTED = (CLICKS, TELEMETRY)  # the other events only change what is known
+Place = tuple[str, int, int]  # topic (its name in the contract), partition, offset
 SETTLE_S = 0.1  # a reading may lead to several scores and an alert, all of one batch
 
 
@@ -94,7 +95,7 @@ async def send_bytes(settings: Settings, topic: str, key: bytes, value: bytes | 
     is_expected = topic in EXPECTED
     answers = (*ANSWERS[topic], dead_letters_of(topic), *([UNDECIDED] if is_expected else []))
     headers = [(WHY_HEADER, b"1")] if is_expected else None
-    async with _listening(settings, answers) as listener, EventProducer(settings) as producer:
+    async with listening(settings, answers) as listener, EventProducer(settings) as producer:
         sent = time.perf_counter()
         metadata = await (await producer.push_bytes(topic, key, value, headers))
         acknowledged_ms = _milliseconds_since(sent)
@@ -132,39 +133,53 @@ def _raise_why(topic: str, place: str, decision: Decision) -> None:
 
 
 @asynccontextmanager
-async def _listening(settings: Settings, topics: Sequence[str]) -> AsyncIterator[_Listener]:
+async def listening(settings: Settings, topics: Sequence[str]) -> AsyncIterator[Listener]:
     """To output topics, from their present ends on."""
     names = {topic_name(settings, topic): topic for topic in topics}
     with answering(settings):
         async with reading(settings, list(names)) as reader:
             for partition, end in (await reader.end_offsets(list(reader.assignment()))).items():
                 reader.seek(partition, end)
-            yield _Listener(settings, names, reader)
+            yield Listener(settings, names, reader)
 
 
 @dataclass(frozen=True)
-class _Listener:
+class Listener:
     settings: Settings
     names: Mapping[str, str]  # on the broker -> in the contract
     reader: Any
 
     async def caused_by(self, topic: str, partition: int, offset: int, sent: float, wait_s: float) -> list[Decision]:
-        found: list[Decision] = []
+        """What one record led to; see `caused_by_any`."""
+        where = (topic, partition, offset)
+        return (await self.caused_by_any([where], {where}, sent, wait_s))[where]
+
+    async def caused_by_any(
+        self, causes: Iterable[Place], expected: Set[Place], sent: float, wait_s: float
+    ) -> dict[Place, list[Decision]]:
+        """What some records led to, by their places: until each of the expected ones led to something, or for `wait_s`.
+
+        Args:
+            sent: by time.perf_counter(), when they were sent.
+        """
+        found: dict[Place, list[Decision]] = {cause: [] for cause in causes}
         deadline = time.perf_counter() + wait_s
+        is_settling = False
         while (left_s := deadline - time.perf_counter()) > 0:
             batches = await self.reader.getmany(timeout_ms=int(left_s * 1000) + 1)
             delay_ms = _milliseconds_since(sent)
-            fresh = [
-                Decision(self.names[record.topic], delay_ms, event)
-                for records in batches.values()
-                for record in records
-                if (event := _event(record)) and _cause(event) == (partition, offset)
-                if event["caused_by"]["topic"] in (topic, topic_name(self.settings, topic))
-            ]
-            if fresh and not found:
-                deadline = min(deadline, time.perf_counter() + SETTLE_S)
-            found += fresh
+            for records in batches.values():
+                for record in records:
+                    if (event := _event(record)) and (cause := self._cause(event)) in found:
+                        found[cause].append(Decision(self.names[record.topic], delay_ms, event))
+            if not is_settling and any(found.values()) and all(found[cause] for cause in expected):
+                is_settling, deadline = True, min(deadline, time.perf_counter() + SETTLE_S)
         return found
+
+    def _cause(self, event: dict[str, Any]) -> Place:
+        """The place of the record that led to the event; its topic by the name in the contract."""
+        cause = event["caused_by"]
+        return cause["topic"].removeprefix(self.settings.topic_prefix), cause["partition"], cause["offset"]
 
 
 def _event(record: Any) -> dict[str, Any] | None:
@@ -175,10 +190,6 @@ def _event(record: Any) -> dict[str, Any] | None:
         return {"reason": headers["message"].decode(), "caused_by": {"topic": headers["topic"].decode(), **cause}}
     event = orjson.loads(record.value) if record.value else None
     return event if isinstance(event, dict) and "caused_by" in event else None
-
-
-def _cause(event: dict[str, Any]) -> tuple[int, int]:
-    return event["caused_by"]["partition"], event["caused_by"]["offset"]
 
 
 def _milliseconds_since(start: float) -> float:

@@ -10,7 +10,7 @@ from streams.agent.decode import decode_records, decode_topics, record_time_s
 from streams.agent.handler import DeadLetter, Handler, Outcome, Output
 from streams.agent.outbox import Outbox
 from streams.agent.outputs import caused_by, cloud_event_headers, decision, output_id
-from streams.agent.placing import CURE, TAKEN, TAKEN_FROM, TAKEN_LAYOUT, partition_of, placed, taken_from
+from streams.agent.placing import CURE, TAKEN, TAKEN_FROM, TAKEN_LAYOUT, is_second, partition_of, placed, taken_from
 from streams.agent.rows import Layout, PartitionState, Rows, adopt, empty_state, fits
 from streams.agent.runtime import Runtime
 from streams.agent.source import Source
@@ -41,6 +41,7 @@ __all__ = [
     "decode_topics",
     "empty_state",
     "fits",
+    "is_second",
     "output_id",
     "partition_of",
     "placed",

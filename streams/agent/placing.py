@@ -30,6 +30,7 @@ from streams.metrics import MISPLACED, SKIPPED
 
 log = structlog.get_logger(__name__)
 TAKEN_FROM = "__millrace.taken-from"  # header: topic/partition/offset at which the producer put the record
+KEYLESS = "/keyless"  # at its end: the record had no key
 TAKEN = "taken over"  # table: topic/partition -> the next offset that has not been taken over from there
 TAKEN_LAYOUT = Layout(np.dtype([("next", "i8")]), 1)
 FEW = 64  # keys that are hashed one by one: arrays begin to pay beyond
@@ -83,6 +84,11 @@ def taken_from(record: ConsumerRecord) -> tuple[str, int, int] | None:
     return None
 
 
+def is_second(record: ConsumerRecord) -> bool:
+    """Was it brought here from where it can be read too? Whoever reads all partitions passes over one of the two."""
+    return any(name == TAKEN_FROM and not value.endswith(KEYLESS.encode()) for name, value in record.headers)
+
+
 def partition_of(key: bytes, partitions: int) -> int:
     """Where Java's client puts a key."""
     return int(murmur2(key) & 0x7FFFFFFF) % partitions
@@ -130,12 +136,13 @@ def _is_news(state: PartitionState, origin: str, partition: int, offset: int) ->
 def _brought(record: ConsumerRecord, partition: int, state: PartitionState, settings: Settings) -> Output | None:
     """The record for the partition of its key; none where it cannot be known."""
     topic, key = record.topic.removeprefix(settings.topic_prefix), record.key
+    mark = "" if key else KEYLESS
     if not key:
         key = _id_in(record.value, KEY_FIELDS.get(topic, ""))
         if key is None:
             return None
         partition = partition_of(key, state.partitions)
-    header = (TAKEN_FROM, f"{state.origin(topic)}/{record.partition}/{record.offset}".encode())
+    header = (TAKEN_FROM, f"{state.origin(topic)}/{record.partition}/{record.offset}{mark}".encode())
     return Output(topic, key, record.value, [*record.headers, header], partition)
 
 

@@ -1,13 +1,14 @@
 """Which models a worker runs, and how they change while events flow.
 
 models.v1 ─► ModelReader ─► Serving (verify) ─► Seat (load, warm) ─► swap between two batches ─► workers.v1
-May import: schemas, the two pages, the rooms of streams below them, every room of models.
+May import: schemas, the two pages, streams.status, the rooms of streams below them, every room of
+models.
 """
 
 from streams.serving.promoted import WorkerAnswer, answers_of_workers
 from streams.serving.seats import AssetSeat, RankerSeat
 from streams.serving.serving import Serving
-from streams.serving.status import StatusTeller
+from streams.serving.status import ServingTeller
 from streams.serving.topic import ModelReader, publish
 
 __all__ = [
@@ -15,7 +16,7 @@ __all__ = [
     "ModelReader",
     "RankerSeat",
     "Serving",
-    "StatusTeller",
+    "ServingTeller",
     "WorkerAnswer",
     "answers_of_workers",
     "publish",

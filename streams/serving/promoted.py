@@ -55,7 +55,8 @@ async def _listen(
     while True:
         for one in (await consumer.getmany(tp, timeout_ms=200)).get(tp, ()):
             _take(latest, one)
-        lives = [s for s in latest.values() if s.event_time > record.changed_at - timedelta(seconds=LIVES_S)]
+        edges = [s for s in latest.values() if s.runs_models]
+        lives = [s for s in edges if s.event_time > record.changed_at - timedelta(seconds=LIVES_S)]
         answers = [_answer(status, record) for status in lives]
         is_all_read = await consumer.position(tp) >= end
         if is_all_read and (all(answer is not None for answer in answers) or time.monotonic() > deadline):

@@ -1,7 +1,7 @@
-"""From decisions on Kafka to rows in the database, each exactly once.
+"""From decisions, inputs and dead letters on Kafka to rows in the database, each exactly once.
 
-scores, alerts, recommendations, catalogue, workers ─► SinkSource ─► SinkWriter ─► storage.Store
-May import: schemas, streams.kafka, streams.metrics, storage.
+output and input topics, dead letters ─► SinkSource ─► SinkWriter ─► storage.Store
+May import: schemas, streams.agent, streams.kafka, streams.metrics, storage.
 """
 
 from streams.sink.source import build_sink

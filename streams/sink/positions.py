@@ -5,7 +5,8 @@ rows of `offsets` (position, topic id) + ids and offsets of the broker ─► wh
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 import structlog
@@ -17,6 +18,7 @@ from streams.kafka import TopicWatch, topic_ids
 from streams.metrics import LOST_RECORDS, TOPICS_MADE_ANEW
 
 log = structlog.get_logger(__name__)
+DAY_MS = 24 * 3600 * 1000
 Result = TypeVar("Result")
 
 
@@ -38,11 +40,13 @@ class _Place(NamedTuple):
 
 class SinkPositions:
     def __init__(
-        self, settings: Settings, store: Store, topics: Sequence[str], agent: str, patiently: Patiently
+        self, settings: Settings, store: Store, topics: Mapping[str, float | None], agent: str, patiently: Patiently
     ) -> None:
-        self._settings, self._store, self._topics, self._agent = settings, store, topics, agent
+        """`topics` (names on the broker) with the days for which what they bring is kept; none: for good."""
+        self._settings, self._store, self._topics, self._agent = settings, store, list(topics), agent
+        self._days = topics
         self._patiently = patiently
-        self._watch = TopicWatch(settings, topics)
+        self._watch = TopicWatch(settings, self._topics)
         for topic in topics:  # from 0 on, so that an alert sees the first increment
             TOPICS_MADE_ANEW.labels(agent, topic)
             LOST_RECORDS.labels(agent, topic)
@@ -58,6 +62,9 @@ class SinkPositions:
         stored, stored_ids = await self._patiently(self._read)
         first = await consumer.beginning_offsets(partitions)
         last = await consumer.end_offsets(partitions)
+        first |= await self._not_forgotten(
+            consumer, [tp for tp in partitions if (tp.topic, tp.partition) not in stored]
+        )
         starts = {}
         for tp in partitions:
             key = (tp.topic, tp.partition)
@@ -72,6 +79,19 @@ class SinkPositions:
 
     def span(self, tp: TopicPartition, start: int, end: int) -> Span:
         return Span(tp.topic, tp.partition, start, end, self._watch.ids.get(tp.topic))
+
+    async def _not_forgotten(self, consumer: Any, new: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
+        """Where to begin with partitions that were never read: what retention would delete at once is passed over.
+
+        So a home of a version before, which did not keep this topic, gets what there is of it.
+        """
+        now_ms = time.time() * 1000
+        asked = {tp: int(now_ms - days * DAY_MS) for tp in new if (days := self._days[tp.topic]) is not None}
+        if not asked:
+            return {}
+        found = await consumer.offsets_for_times({tp: max(0, at) for tp, at in asked.items()})
+        ends = await consumer.end_offsets(list(asked))
+        return {tp: ends[tp] if offset is None else offset.offset for tp, offset in found.items()}
 
     def _read(self) -> tuple[dict[tuple[str, int], int], dict[tuple[str, int], str | None]]:
         with self._store.reading() as reader:

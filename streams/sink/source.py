@@ -1,10 +1,13 @@
-"""Sink: decisions from Kafka into the database, each exactly once, whatever dies.
+"""Sink: decisions and what was pushed, from Kafka into the database, each exactly once, whatever dies.
 
-consumer group ─► fetch ─► channel ─► agent `sink` ─► decode ─► Store.write: rows and next offsets in one transaction
+consumer group ─► fetch ─► channel ─► agent ─► decode ─► Store.write: rows and next offsets in one transaction
 
 The position of a partition is the one in the database, not the group's: on assignment the consumer seeks to it, and a
 batch is only written if it starts there. So a sink may die, hang or lose its partitions at any moment: whoever goes on
 finds rows and position in step. While the database is away nothing is fetched, and heartbeats go on.
+
+There are two agents, so that decisions do not wait behind readings and clicks: `sink` has the outputs, and the items
+that say what may be shown; `history` has the other inputs and the dead letters.
 """
 
 from __future__ import annotations
@@ -25,15 +28,30 @@ from aiokafka.errors import (
 )
 from mode import Service
 
-from schemas import OUTPUTS, Settings, UnavailableError, topic_name
-from storage import PositionError, StorageError, Store, in_thread
+from schemas import (
+    ACTIONS,
+    CLICKS,
+    INPUTS,
+    ITEMS,
+    MAINTENANCE,
+    OUTPUTS,
+    TELEMETRY,
+    Settings,
+    UnavailableError,
+    dead_letters_of,
+    topic_name,
+)
+from storage import Keeping, PositionError, StorageError, Store, in_thread
 from streams.kafka import GroupConsumer, partition_counts, patiently, until_answered
-from streams.metrics import READY
+from streams.metrics import READY, SINK_RECORDS
 from streams.sink.positions import SinkPositions
-from streams.sink.writer import Fetched, Records, Retention, Silence, Writer
+from streams.sink.retention import Retention
+from streams.sink.silence import Silence
+from streams.sink.writer import Fetched, Records, Writer
 
 log = structlog.get_logger(__name__)
-AGENT = "sink"
+SINK, HISTORY = "sink", "history"
+HISTORY_AT_ONCE = 10_000  # records of a fetch: of most readings no more than their bytes is looked at
 IN_HAND = 2  # batches: one is written while the next is fetched
 PAUSE_S = 0.02
 MOST_PAUSE_S = 5.0  # between two attempts to reach the database
@@ -49,34 +67,61 @@ class Void(Exception):  # noqa: N818 - not an error: what was to be done is not 
 
 
 def build_sink(app: faust.App, settings: Settings) -> None:
-    """Put the agent `sink` on an app: its source, the channel, and the agent between Kafka and the database.
+    """Put the agents `sink` and `history` on an app: of each its source, channel, and what writes to the database.
 
     Raises:
         SettingsError: the database is not one that Millrace speaks.
     """
-    store = Store(settings.database())
-    channel = app.channel(maxsize=IN_HAND)
-    source = SinkSource(app, settings, store, channel)
+    keeping = Keeping(settings.readings_every_s, settings.clicks_per_user)
+    readiness: dict[str, bool] = {}
+    many = settings.model_copy(update={"max_batch_records": max(HISTORY_AT_ONCE, settings.max_batch_records)})
+    for agent, its_settings in ((SINK, settings), (HISTORY, many)):
+        store = Store(settings.database(), keeping)
+        source = SinkSource(app, its_settings, store, agent, readiness)
+        _add_agent(app, source)
+        app.service(source)
+        if agent == SINK:
+            app.service(Retention(settings, store))
+            app.service(Silence(settings, store))
 
-    @app.agent(channel, name=AGENT, concurrency=1)
-    async def sink(stream: Any) -> None:
+
+def _add_agent(app: faust.App, source: SinkSource) -> None:
+    @app.agent(source.channel, name=source.agent, concurrency=1)
+    async def write(stream: Any) -> None:
         async for fetched in stream.noack():  # the position in the database says what is done
             await source.write(fetched)
 
-    for service in (source, Retention(settings, store), Silence(settings, store)):
-        app.service(service)
+
+def kept_topics(agent: str, settings: Settings) -> dict[str, float | None]:
+    """The topics of an agent (names in the contract) with the days after which what is kept of them goes."""
+    if agent == SINK:
+        return dict.fromkeys((*(topic for topic in OUTPUTS if topic != ACTIONS), ITEMS))
+    days = {
+        CLICKS: settings.retention_clicks_days,
+        TELEMETRY: settings.retention_readings_days,
+        MAINTENANCE: settings.retention_log_days,
+    }
+    letters = dict.fromkeys(map(dead_letters_of, INPUTS), settings.retention_dead_letters_days)
+    return {**days, **letters}
 
 
 class SinkSource(Service, ConsumerRebalanceListener):
     """The agent's consumer: fetches from the positions in the database, and writes what comes back on the channel."""
 
-    def __init__(self, app: faust.App, settings: Settings, store: Store, channel: Any) -> None:
+    def __init__(
+        self, app: faust.App, settings: Settings, store: Store, agent: str, readiness: dict[str, bool]
+    ) -> None:
+        """`readiness` is shared by the sources of a worker, which is ready when all are."""
         super().__init__()
-        self.app, self.settings, self.store, self.channel = app, settings, store, channel
-        self.topics = [topic_name(settings, topic) for topic in OUTPUTS]
+        self.app, self.settings, self.store, self.agent = app, settings, store, agent
+        self.channel = app.channel(maxsize=IN_HAND)
+        days = {topic_name(settings, topic): of for topic, of in kept_topics(agent, settings).items()}
+        self.topics = list(days)
         self.writer = Writer(settings, self.store)
-        self._positions = SinkPositions(settings, store, self.topics, AGENT, self._patiently)
-        self._group = GroupConsumer(settings, AGENT, self.topics)
+        self._readiness = readiness
+        self._set_ready(False)
+        self._positions = SinkPositions(settings, store, days, agent, self._patiently)
+        self._group = GroupConsumer(settings, agent, self.topics)
         self._epoch = 0  # of the positions: everything fetched before the last seek is void
         self._is_assigned = False
         self._must_seek = False
@@ -112,7 +157,7 @@ class SinkSource(Service, ConsumerRebalanceListener):
                 self._void()
 
     async def on_stop(self) -> None:
-        READY.set(0)
+        self._set_ready(False)
         self._void()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._writing.acquire(), FINISH_S)
@@ -140,7 +185,11 @@ class SinkSource(Service, ConsumerRebalanceListener):
         self._group.consumer.pause(*assigned)  # until they are where the database is
         self._is_assigned = True
         self._void()
-        log.info("partitions are assigned", agent=AGENT, partitions=sorted(map(_name, assigned)))
+        log.info("partitions are assigned", agent=self.agent, partitions=sorted(map(_name, assigned)))
+
+    def _set_ready(self, is_ready: bool) -> None:
+        self._readiness[self.agent] = is_ready
+        READY.set(all(self._readiness.values()))
 
     def _void(self) -> None:
         self._epoch += 1
@@ -180,7 +229,7 @@ class SinkSource(Service, ConsumerRebalanceListener):
         """Move the consumer to the positions of the database. Returns whether there is something to fetch now."""
         epoch, assigned = self._epoch, sorted(self._group.consumer.assignment())
         if not self._is_assigned or not assigned:
-            READY.set(self._is_assigned)
+            self._set_ready(self._is_assigned)
             return False
         starts = await self._positions.starts(self._group.consumer, assigned)
         if epoch != self._epoch:
@@ -189,7 +238,7 @@ class SinkSource(Service, ConsumerRebalanceListener):
             self._group.consumer.seek(tp, position)
         self._next, self._must_seek = starts, False
         self._group.consumer.resume(*assigned)
-        READY.set(1)
+        self._set_ready(True)
         log.info("the sink reads on", positions={_name(tp): position for tp, position in starts.items()})
         return True
 
@@ -201,7 +250,8 @@ class SinkSource(Service, ConsumerRebalanceListener):
             async with self._writing:
                 if fetched.epoch == self._epoch:
                     await self._patiently(lambda: self.writer.write(fetched), fetched.epoch)
-                    READY.set(1)
+                    self._set_ready(True)
+                    SINK_RECORDS.labels(self.agent).inc(sum(map(len, fetched.records.values())))
         except Void:
             pass
         except PositionError as error:
@@ -219,7 +269,7 @@ class SinkSource(Service, ConsumerRebalanceListener):
         """Do blocking work in a thread, again and again while the database is away and the epoch lasts."""
 
         def tell(error: Exception, in_s: float) -> None:
-            READY.set(0)
+            self._set_ready(False)
             log.warning("the sink waits for the database", error=str(error), in_s=in_s)
 
         async for attempt in patiently(tell, (UnavailableError, StorageError), most_pause_s=MOST_PAUSE_S):

@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from api import ApiServer
+from api import ApiServer, Publisher
 from schemas import Settings
 from storage import Store
 from tests.support.databases import database_url, migrated_sqlite, postgres, postgres_url, sqlite_url, store
@@ -18,7 +18,7 @@ __all__ = ["database_url", "migrated_sqlite", "postgres", "postgres_url", "sqlit
 
 
 @contextmanager
-def serving(settings: Settings) -> Iterator[httpx2.Client]:
+def serving(settings: Settings, publisher: Publisher | None = None) -> Iterator[httpx2.Client]:
     """A real server on a free port, in a thread, and a client of it."""
     ports: list[int] = []
     is_ready = threading.Event()
@@ -27,7 +27,7 @@ def serving(settings: Settings) -> Iterator[httpx2.Client]:
         ports.append(port)
         is_ready.set()
 
-    server = ApiServer(settings, on_port)
+    server = ApiServer(settings, on_port, publisher)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [server.listener]})
     thread.start()
     try:

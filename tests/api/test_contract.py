@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,10 +14,12 @@ import schemathesis
 from hypothesis import HealthCheck, given, settings
 from schemathesis.specs.openapi.checks import ignored_auth, positive_data_acceptance
 
+from millrace.events import KafkaPublisher
 from schemas import Settings
 from storage import Store
 from tests.api.conftest import serving
 from tests.support.decisions import alert, recommendation, score
+from tests.support.kafka import create_topics
 
 pytestmark = pytest.mark.long
 # On loopback no keys are needed, and a cursor cannot be made up
@@ -26,13 +30,16 @@ AS_OFTEN_AS_TIME_ALLOWS = settings(
 
 
 @pytest.fixture(scope="module")
-def contract(migrated_sqlite: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """The document of a running API, with some decisions to answer from."""
+def contract(kafka: str, migrated_sqlite: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """The document of a running API, with some decisions to answer from and a broker to send to."""
     home = tmp_path_factory.mktemp("contract")
     url = f"sqlite:///{shutil.copy(migrated_sqlite, home / 'contract.db')}"
     store = Store(url)
     store.write([alert("a", 0), recommendation("ann", 1), score(1)], [])
-    with serving(Settings(home=home, database_url=url, api_port=0)) as client:
+    prefix = f"t{uuid.uuid4().hex[:10]}."
+    own = Settings(home=home, database_url=url, api_port=0, kafka=kafka, topic_prefix=prefix, partitions=1)
+    asyncio.run(create_topics(own))
+    with serving(own, KafkaPublisher(own)) as client:
         document = schemathesis.openapi.from_url(f"{client.base_url}/openapi.json".replace("//openapi", "/openapi"))
         yield document.exclude(path="/v1/alerts/stream")  # it does not end; test_live has it
     store.close()

@@ -99,7 +99,7 @@ def test_what_was_taken_is_taken(topic: str) -> None:
     assert Comparison(load(BEFORE, topic), load(NOW, topic), may_add_fields=False).refused == []
 
 
-@pytest.mark.parametrize("topic", OUTPUTS)
+@pytest.mark.parametrize("topic", [topic for topic in OUTPUTS if (BEFORE / f"{topic}.json").exists()])
 def test_what_was_there_is_there(topic: str) -> None:
     """Whatever is told now could have been told before, but for fields that are new."""
     old, new = load(BEFORE, topic), load(NOW, topic)

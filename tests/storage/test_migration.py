@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from alembic import command
 from sqlalchemy import Connection, text
 
-from storage import AlertFilter, Span, Store, metadata, upgrade
+from storage import AlertFilter, AssetFilter, Span, Store, metadata, upgrade
 from storage.database import build_engine, transaction
 from storage.rows import rows_of
 from storage.schema import _config
@@ -132,3 +132,39 @@ def test_the_tables_of_a_fresh_and_an_upgraded_database_are_equal(tmp_path: Path
             return [tuple(row) for row in found]
 
     assert schema(old) == schema(fresh)
+
+
+def test_assets_and_alerts_of_before_know_where_they_stand(empty_url: str) -> None:
+    with at_revision(empty_url, "0003") as connection:
+        events = [
+            score(1), score(1, "calm/one"), alert("a", 0, 6), alert("b", 0, 7, severity="critical"),
+            alert("c", 0, 8, severity="critical", state="cleared"),
+            alert("d", 0, 9, asset_id="calm/one", state="cleared"),
+        ]  # fmt: skip
+        rows = rows_of(events)
+        for table in ("assets", "scores", "alerts", "recommendations"):
+            _insert(connection, table, getattr(rows, table))
+        _insert(connection, "alert_transitions", rows.transitions)
+        seen = {"alert_id": "b", "acknowledged_at": at(9), "acknowledged_by": "jo", "comment": None}
+        _insert(connection, "acknowledgements", [seen])
+    upgrade(empty_url)
+    store = Store(empty_url)
+    with store.reading() as reader:
+        found = reader.assets(AssetFilter(), None, 9, "worst")
+        assert [(asset.asset_id, asset.severity) for asset in found] == [("pump-1", "critical"), ("calm/one", None)]
+        assert [a.asset_id for a in reader.assets(AssetFilter(words=("one",)), None, 9)] == ["calm/one"]
+        assert [a.alert_id for a in reader.alerts(AlertFilter("raised", acknowledged=False), None, 9)] == ["a"]
+        assert [a.alert_id for a in reader.alerts(AlertFilter(acknowledged=True), None, 9)] == ["b"]
+        assert reader.untold_actions(9) == [], "of the time before there was a topic for them"
+        alert_b = reader.alert("b")
+        assert alert_b is not None
+        assert len(alert_b.transitions) == 1
+    store.acknowledge("a", "al", "seen")
+    with store.reading() as reader:
+        [action] = reader.untold_actions(9)
+        assert (action.alert_id, action.by, action.comment, action.asset_id) == ("a", "al", "seen", "pump-1")
+        assert reader.transitions(0, 9)[-1][1] == action
+    store.mark_told([action])
+    with store.reading() as reader:
+        assert reader.untold_actions(9) == []
+    store.close()

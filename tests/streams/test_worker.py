@@ -51,8 +51,9 @@ async def test_a_sink_waits_for_a_broker_that_is_not_there_with_growing_pauses(t
         await workers.until(lambda: '"in_s": 4.0' in workers.log.read_text(), "the third pause")
         lines = workers.log.read_text().splitlines()
         assert process.poll() is None
-        assert len([line for line in lines if "is asked again" in line]) == 3
-        assert len(lines) < 15
+        asked = len([line for line in lines if "is asked again" in line])
+        assert asked in (5, 6), "each of its two agents at most three times"
+        assert len(lines) < 25
         started = time.monotonic()
         process.send_signal(signal.SIGTERM)
         assert process.wait(10) == 0

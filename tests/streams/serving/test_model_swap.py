@@ -74,7 +74,8 @@ def told(settings: Settings) -> Iterator[Callable[[], WorkerStatus | None]]:
 
     def read() -> WorkerStatus | None:
         with store.reading() as reader:
-            found = reader.workers(datetime.now(UTC) - timedelta(seconds=30))
+            told = reader.workers(datetime.now(UTC) - timedelta(seconds=30))
+        found = [status for status in told if status.runs_models]
         return found[-1] if found else None
 
     yield read

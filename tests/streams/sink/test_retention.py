@@ -16,7 +16,8 @@ from prometheus_client import REGISTRY
 from schemas import SCORES, Settings, topic_name
 from storage import Store
 from streams.kafka import client_options
-from streams.sink.writer import Retention, Silence
+from streams.sink.retention import Retention
+from streams.sink.silence import Silence
 from tests.streams.sink.test_sink import Sinks
 from tests.support.databases import database_url, migrated_sqlite, postgres, postgres_url, sqlite_url, store
 from tests.support.decisions import score
@@ -29,8 +30,8 @@ DEADLINE_S = 30.0
 
 @pytest.fixture(autouse=True)
 def often(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("streams.sink.writer.RETENTION_FIRST_S", 0.05)
-    monkeypatch.setattr("streams.sink.writer.RETENTION_EVERY_S", 0.05)
+    monkeypatch.setattr("streams.sink.retention.RETENTION_FIRST_S", 0.05)
+    monkeypatch.setattr("streams.sink.retention.RETENTION_EVERY_S", 0.05)
 
 
 def kept(store: Store) -> list[str]:

@@ -40,7 +40,7 @@ async def test_a_broker_that_is_away_at_a_seek_does_not_end_the_worker(
 ) -> None:
     settings = Settings(home=tmp_path, kafka="127.0.0.1:1")
     app = faust.App("sink", broker="kafka://none", datadir=str(tmp_path / "faust"))
-    source = SinkSource(app, settings, Store(settings.database()), app.channel())
+    source = SinkSource(app, settings, Store(settings.database()), "sink", {})
     monkeypatch.setattr(source._group, "consumer", _Consumer(TopicPartition(source.topics[0], 0)))
 
     async def away(*_: Any) -> dict[TopicPartition, int]:
@@ -67,7 +67,7 @@ async def test_a_topic_that_was_not_told_at_the_start_is_looked_at_again(
     async def at_once(work: Any) -> Any:
         return work()
 
-    sink = SinkPositions(settings, Store(settings.database()), ["scores.v1", "alerts.v1"], "sink", at_once)
+    sink = SinkPositions(settings, Store(settings.database()), {"scores.v1": None, "alerts.v1": None}, "sink", at_once)
     monkeypatch.setattr(sink, "_read", lambda: ({("scores.v1", 0): 50}, {("scores.v1", 0): "old"}))
     assert await sink.starts(_Consumer(tp), [tp]) == {tp: 50}
     assert await sink.have_changed()

@@ -1,0 +1,182 @@
+"""Assets: which there are, how they stand, their scores, readings and logs.
+
+Store.reading ─► bodies
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Literal, NamedTuple
+
+from fastapi import Depends, Query
+
+from api.cursors import List, from_cursor, page_of, to_cursor
+from api.problems import ProblemError
+from api.shared import After, AssetClass, AssetId, Database, From, Limit, SearchText, To, build_router, shown
+from schemas import (
+    AssetBody,
+    AssetDetail,
+    EventTime,
+    LogEntryBody,
+    Name,
+    Page,
+    Score,
+    SeriesBody,
+    Severity,
+)
+from storage import SEVERITIES, AssetFilter, Reader, parse_words
+
+router = build_router("assets")
+OF_AN_ASSET = ("unknown-asset", "ambiguous-asset")
+Points = Annotated[int, Query(ge=1, le=2000, description="most points of each series")]
+
+
+class Period(NamedTuple):
+    """`start <= event_time < end`; none: open."""
+
+    start: datetime | None
+    end: datetime | None
+
+
+async def _period(start: From = None, end: To = None) -> Period:
+    return Period(start, end)
+
+
+async def _period_of_scores(
+    period: Annotated[Period, Depends(_period)],
+    since: Annotated[EventTime | None, Query(deprecated=True, description="as `from`")] = None,
+    until: Annotated[EventTime | None, Query(deprecated=True, description="as `to`")] = None,
+) -> Period:
+    return Period(period.start or since, period.end or until)
+
+
+InPeriod = Annotated[Period, Depends(_period)]
+
+
+@router.get("/assets", responses=shown("Page[AssetBody]"))
+def list_assets(
+    store: Database,
+    asset_class: Annotated[Name | None, Query()] = None,
+    severity: Annotated[Severity | None, Query(description="of the worst open alert")] = None,
+    query: SearchText = None,
+    sort: Annotated[
+        Literal["id", "worst", "last_seen"],
+        Query(description="by class and id; the worst open alert first; or the last seen first"),
+    ] = "id",
+    after: After = None,
+    limit: Limit = 50,
+) -> Page[AssetBody]:
+    """Assets with their latest scores and the severity of their worst open alert; `/v1/overview` counts them."""
+    name: List = "assets" if sort == "id" else f"assets/{sort}"  # type: ignore[assignment]  # mypy knows no such sum
+    key = from_cursor(name, after)
+    which = AssetFilter(asset_class, severity, parse_words(query))
+    if query is not None and not which.words:
+        return Page(items=[])
+    with store.reading() as reader:
+        assets = reader.assets(which, key, limit + 1, sort)
+
+    def cursor(asset: AssetBody) -> str:
+        first: dict[str, list[int | datetime]] = {
+            "worst": [SEVERITIES.index(asset.severity)], "last_seen": [asset.last_seen]
+        }  # fmt: skip
+        before = first.get(sort, [])
+        return to_cursor(name, *before, asset.asset_class, asset.asset_id)
+
+    return page_of(assets, limit, cursor)
+
+
+def _the_class(reader: Reader, asset_id: str, asked: str | None) -> str:
+    """The class of the asset that is asked for.
+
+    Raises:
+        ProblemError: there is none of this id and class, or there are several of this id and no class is asked for.
+    """
+    classes = reader.classes_of(asset_id)
+    if asked is None and len(classes) > 1:
+        raise ProblemError(
+            "ambiguous-asset",
+            f"Several asset classes have an asset {asset_id}: {', '.join(classes)}. Ask again with one of them, as in "
+            f"`?asset_class={classes[0]}`.",
+        )
+    if asked is None and classes:
+        return classes[0]
+    if asked is None or asked not in classes:
+        of_class = "" if asked is None else f" of the class {asked}"
+        elsewhere = f" There is one of {', '.join(classes)}." if classes else ""
+        raise ProblemError(
+            "unknown-asset", f"No score or alert of asset {asset_id}{of_class} was ever seen.{elsewhere}"
+        )
+    return asked
+
+
+# `:id`: ids may hold slashes, as in site/line/pump; so the longer routes come first
+@router.get("/assets/{asset_id:id}/scores", responses=shown("Page[Score]", *OF_AN_ASSET))
+def list_scores(
+    asset_id: AssetId,
+    store: Database,
+    period: Annotated[Period, Depends(_period_of_scores)],
+    asset_class: AssetClass = None,
+    points: Points | None = None,
+    after: After = None,
+    limit: Limit = 50,
+) -> Page[Score] | SeriesBody:
+    """The scores of an asset, newest first, as far back as MILLRACE_RETENTION_SCORES_DAYS.
+
+    With `points` all of them as a series for each target: the time is cut into so many buckets, and of each there are
+    the least, the mean and the greatest value.
+    """
+    key = from_cursor("scores", after)
+    with store.reading() as reader:
+        of_class = _the_class(reader, asset_id, asset_class)
+        if points is not None:
+            return reader.score_series((of_class, asset_id), *period, points)
+        scores = reader.scores(asset_id, *period, key, limit + 1, of_class)
+    return page_of(scores, limit, lambda score: to_cursor("scores", score.event_time, score.score_id))
+
+
+@router.get("/assets/{asset_id:id}/readings", responses=shown("SeriesBody", *OF_AN_ASSET))
+def list_readings(
+    asset_id: AssetId,
+    store: Database,
+    period: InPeriod,
+    asset_class: AssetClass = None,
+    points: Points = 300,
+    sensor: Annotated[
+        list[Annotated[str, Query(max_length=200, pattern=r"^[^\x00]*$")]] | None,
+        Query(max_length=64, description="name of a sensor, several times for several; none: all, up to 64"),
+    ] = None,
+) -> SeriesBody:
+    """The readings of an asset as a series for each sensor: of each bucket of time the least, mean and greatest value.
+
+    The database keeps one reading in MILLRACE_READINGS_EVERY_S, for MILLRACE_RETENTION_READINGS_DAYS.
+    """
+    with store.reading() as reader:
+        of_class = _the_class(reader, asset_id, asset_class)
+        return reader.reading_series((of_class, asset_id), *period, points, sensor or [])
+
+
+@router.get("/assets/{asset_id:id}/log", responses=shown("Page[LogEntryBody]", *OF_AN_ASSET))
+def list_log(
+    asset_id: AssetId,
+    store: Database,
+    period: InPeriod,
+    asset_class: AssetClass = None,
+    after: After = None,
+    limit: Limit = 50,
+) -> Page[LogEntryBody]:
+    """The maintenance log of an asset, the last entry first."""
+    key = from_cursor("log", after)
+    with store.reading() as reader:
+        of_class = _the_class(reader, asset_id, asset_class)
+        entries = reader.log((of_class, asset_id), *period, key, limit + 1)
+    page = page_of(entries, limit, lambda entry: to_cursor("log", *entry[0]))
+    return Page(items=[entry for _, entry in page.items], next=page.next)
+
+
+@router.get("/assets/{asset_id:id}", responses=shown("AssetDetail", *OF_AN_ASSET))
+def get_asset(asset_id: AssetId, store: Database, asset_class: AssetClass = None) -> AssetDetail:
+    """An asset with the newest score of each of its targets and its open alerts."""
+    with store.reading() as reader:
+        asset = reader.asset(asset_id, _the_class(reader, asset_id, asset_class))
+    assert asset is not None, "its class was read in the same transaction"
+    return asset

@@ -1,0 +1,98 @@
+"""Users and items: what is recommended, trending and similar, what the shop said of items, what a user clicked.
+
+Store.reading ─► lists as they are shown now ─► bodies
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import Depends, Query
+
+from api.cursors import from_cursor, page_of, to_cursor
+from api.lists import Choice, choice, listed, recommended
+from api.problems import ProblemError
+from api.shared import After, Database, ItemId, Limit, SearchText, UserId, build_router, shown
+from schemas import ItemBody, ItemList, Page, RecommendationBody, UserBody
+from storage import ItemFilter, parse_words
+
+router = build_router("recommendations")
+Wanted = Annotated[Choice, Depends(choice)]
+
+
+# `:id`: ids may hold slashes; so the longer route comes first
+@router.get("/users/{user_id:id}/recommendations", responses=shown("RecommendationBody"))
+def get_recommendations(user_id: UserId, store: Database, wanted: Wanted) -> RecommendationBody:
+    """The latest recommendation for a user; for an unknown user what is trending, and `strategy` says so.
+
+    What is not available, was removed or is not published yet is left out, whenever the list was made; the list is
+    filled up from what is trending, whose scores are of another scale.
+    """
+    with store.reading() as reader:
+        return recommended(reader, user_id, wanted)
+
+
+@router.get("/users/{user_id:id}", responses=shown("UserBody"))
+def get_user(
+    user_id: UserId,
+    store: Database,
+    wanted: Wanted,
+    clicks: Annotated[int, Query(ge=0, le=200, description="most clicks that are shown")] = 20,
+) -> UserBody:
+    """The newest clicks of a user, as many as MILLRACE_CLICKS_PER_USER keeps, and the list that the user gets.
+
+    A user whom nobody knows has no clicks and gets what is trending.
+    """
+    with store.reading() as reader:
+        found = reader.clicks(user_id, clicks)
+        said = reader.items_of(click.item_id for click in found)
+        titled = [
+            click.model_copy(update={"title": item.title, "category": item.category})
+            if (item := said.get(click.item_id))
+            else click
+            for click in found
+        ]
+        return UserBody(user_id=user_id, clicks=titled, recommendations=recommended(reader, user_id, wanted))
+
+
+@router.get("/items/trending", responses=shown("ItemList"))
+def get_trending_items(store: Database, wanted: Wanted) -> ItemList:
+    """What is trending over all users."""
+    with store.reading() as reader:
+        return listed(reader, reader.trending(), wanted)
+
+
+@router.get("/items", responses=shown("Page[ItemBody]"))
+def list_items(
+    store: Database,
+    query: SearchText = None,
+    category: Annotated[str | None, Query(max_length=200)] = None,
+    available: bool | None = None,
+    after: After = None,
+    limit: Limit = 50,
+) -> Page[ItemBody]:
+    """What the shop said of items, by id; `query` is looked for in titles and ids."""
+    key = from_cursor("items", after)
+    which = ItemFilter(parse_words(query), category, available)
+    if query is not None and not which.words:
+        return Page(items=[])
+    with store.reading() as reader:
+        items = reader.items(which, key and key[0], limit + 1)
+    return page_of(items, limit, lambda item: to_cursor("items", item.item_id))
+
+
+@router.get("/items/{item_id:id}/similar", responses=shown("ItemList"))
+def list_similar_items(item_id: ItemId, store: Database, wanted: Wanted) -> ItemList:
+    """What is similar to an item by what people click together; empty where nobody has."""
+    with store.reading() as reader:
+        return listed(reader, reader.similar(item_id), wanted)
+
+
+@router.get("/items/{item_id:id}", responses=shown("ItemBody", "unknown-item"))
+def get_item(item_id: ItemId, store: Database) -> ItemBody:
+    """What the shop said of an item; of one that it removed only that."""
+    with store.reading() as reader:
+        found = reader.items_of([item_id]).get(item_id)
+    if found is None:
+        raise ProblemError("unknown-item", f"Nothing was ever said of item {item_id} on items.v1.")
+    return found

@@ -1,0 +1,216 @@
+"""Operation: what the service itself is about: how things are, workers, topics, dead letters, models.
+
+Store.reading, MILLRACE_HOME, Publisher ─► bodies
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from typing import Annotated
+
+from fastapi import Body, Depends, Path, Query, Request
+from fastapi.responses import Response
+
+from api.access import needs
+from api.cursors import from_cursor, page_of, to_cursor
+from api.model_list import read_models
+from api.problems import ProblemError, responses
+from api.publisher import Broker, not_sent
+from api.shared import After, Database, Limit, build_router, shown
+from schemas import (
+    BODY_EXAMPLES,
+    INPUTS,
+    OUTPUTS,
+    TOPICS,
+    DeadLetterBody,
+    DeadLetterDetail,
+    FieldError,
+    FiguresBody,
+    ModelBody,
+    Name,
+    Overview,
+    OverviewAgent,
+    Page,
+    ReplayBody,
+    ReplayedBody,
+    Settings,
+    Topic,
+    TopicBody,
+    UnavailableError,
+    WorkerStatus,
+    partition_count,
+    topic_name,
+)
+from storage import Reader, in_thread
+
+WORKER_SILENCE = timedelta(seconds=30)
+DAY = timedelta(days=1)
+router = build_router("operation")
+Place = Annotated[int, Path(ge=0, lt=2**63)]
+InputTopic = Annotated[Name, Path(description="an input topic, such as `clicks.v1`")]
+
+
+@router.get("/overview", responses=shown("Overview"))
+def get_overview(store: Database) -> Overview:
+    """How things are: assets and open alerts by severity, workers, rates and lags of the agents, dead letters."""
+    now = datetime.now(UTC)
+    with store.reading() as reader:
+        workers = reader.workers(now - WORKER_SILENCE)
+        return Overview(
+            time=now,
+            assets=reader.count_assets(),
+            alerts=reader.count_open_alerts(),
+            workers={
+                role: sum(1 for status in workers if status.figures and status.figures.role == role)
+                for role in ("edge", "sink")
+            },
+            agents=_agents(workers),
+            dead_letters_24h=reader.count_dead_letters(now - DAY),
+        )
+
+
+def _agents(workers: Iterable[WorkerStatus]) -> dict[str, OverviewAgent]:
+    """Each agent over all of its workers: of a partition only its owner tells a lag."""
+    found: dict[str, OverviewAgent] = {}
+    for status in workers:
+        for name, own in status.figures.agents.items() if status.figures else ():
+            sofar = found.get(name, OverviewAgent(lag=0, events_per_s=0.0, outputs_per_s=0.0))
+            found[name] = OverviewAgent(
+                lag=sofar.lag + own.lag,
+                events_per_s=sofar.events_per_s + own.events_per_s,
+                outputs_per_s=sofar.outputs_per_s + own.outputs_per_s,
+            )
+    return dict(sorted(found.items()))
+
+
+@router.get("/workers", responses=shown("Page[WorkerStatus]"))
+def list_workers(store: Database) -> Page[WorkerStatus]:
+    """The workers that told of themselves within half a minute: lag, rates, latency, memory, cost by stage, models.
+
+    All of them: there are few.
+    """
+    with store.reading() as reader:
+        return Page(items=reader.workers(datetime.now(UTC) - WORKER_SILENCE))
+
+
+@router.get("/workers/{worker:id}/figures", responses=shown("Page[FiguresBody]"))
+def list_figures(
+    worker: Annotated[str, Path(max_length=400, pattern=r"^[^\x00]*$")],
+    store: Database,
+    limit: Annotated[int, Query(ge=1, le=1440, description="most minutes")] = 60,
+) -> Page[FiguresBody]:
+    """What a worker measured, minute by minute, the last first, as far back as MILLRACE_RETENTION_FIGURES_DAYS."""
+    with store.reading() as reader:
+        return Page(items=reader.figures(worker, datetime.now(UTC) - timedelta(days=366), limit))
+
+
+@router.get("/topics", responses=shown("Page[TopicBody]"))
+def list_topics(request: Request, store: Database) -> Page[TopicBody]:
+    """The topics of the contract, and how far the database has read those that it keeps."""
+    settings: Settings = request.app.state.settings
+    names = {topic_name(settings, topic.name): topic for topic in TOPICS}
+    with store.reading() as reader:
+        positions = reader.positions(list(names))
+        dead = reader.count_dead_letters(datetime.now(UTC) - DAY)
+    offsets: dict[str, dict[int, int]] = {}
+    for (name, partition), offset in sorted(positions.items()):
+        offsets.setdefault(names[name].name, {})[partition] = offset
+    return Page(items=[_topic(settings, topic, offsets.get(topic.name, {}), dead) for topic in TOPICS])
+
+
+def _topic(settings: Settings, topic: Topic, offsets: dict[int, int], dead: dict[str, int]) -> TopicBody:
+    is_input, is_output = topic.name in INPUTS, topic.name in OUTPUTS
+    return TopicBody(
+        name=topic_name(settings, topic.name),
+        key=topic.key,
+        purpose=topic.purpose,
+        direction="input" if is_input else "output" if is_output else "quarantine" if _is_dlq(topic) else "internal",
+        partitions=partition_count(settings, topic),
+        config=topic.config,
+        kept_offsets=offsets,
+        dead_letters_24h=dead.get(topic.name, 0) if is_input else None,
+    )
+
+
+def _is_dlq(topic: Topic) -> bool:
+    return topic.name.endswith(".dlq")
+
+
+@router.get("/dead-letters", responses=shown("Page[DeadLetterBody]"))
+def list_dead_letters(
+    store: Database,
+    topic: Annotated[Name | None, Query(description="an input topic, such as `clicks.v1`")] = None,
+    after: After = None,
+    limit: Limit = 50,
+) -> Page[DeadLetterBody]:
+    """Quarantined records, the last first, as far back as MILLRACE_RETENTION_DEAD_LETTERS_DAYS."""
+    key = from_cursor("dead-letters", after)
+    with store.reading() as reader:
+        found = reader.dead_letters(topic, key, limit + 1)
+    return page_of(
+        found, limit, lambda one: to_cursor("dead-letters", one.quarantined_at, one.topic, one.partition, one.offset)
+    )
+
+
+@router.post(
+    "/dead-letters/replay",
+    dependencies=[Depends(needs("operate"))],
+    responses={**shown("ReplayedBody", "too-large"), **responses("broker-unavailable")},
+)
+async def replay_dead_letters(
+    body: Annotated[ReplayBody, Body(examples=[BODY_EXAMPLES["ReplayBody"]])],
+    store: Database,
+    broker: Broker,
+) -> ReplayedBody:
+    """Put back, on its topic, each dead letter of an input topic that was not put back before."""
+    if body.topic not in INPUTS:
+        fault = FieldError(field="body.topic", message=f"is not an input topic: {', '.join(INPUTS)}")
+        raise ProblemError("invalid-request", f"{fault.field}: {fault.message}.", [fault])
+    started = datetime.now(UTC)
+    try:
+        replayed = await broker.replay(body.topic)
+    except UnavailableError as error:
+        raise not_sent("Not all dead letters may have been put back; none is put back twice", error) from error
+    await in_thread(lambda: store.mark_replayed(body.topic, started))
+    return replayed
+
+
+def _dead_letter(reader: Reader, topic: str, partition: int, offset: int) -> tuple[DeadLetterDetail, bytes | None]:
+    found = reader.dead_letter(topic, partition, offset)
+    if found is None:
+        raise ProblemError("unknown-dead-letter", f"No dead letter of {topic} is kept for {partition}/{offset}.")
+    return found
+
+
+@router.get("/dead-letters/{topic}/{partition}/{offset}", responses=shown("DeadLetterDetail", "unknown-dead-letter"))
+def get_dead_letter(topic: InputTopic, partition: Place, offset: Place, store: Database) -> DeadLetterDetail:
+    """A quarantined record with its value as text."""
+    with store.reading() as reader:
+        return _dead_letter(reader, topic, partition, offset)[0]
+
+
+@router.get(
+    "/dead-letters/{topic}/{partition}/{offset}/value",
+    response_class=Response,
+    responses={
+        200: {"content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}},
+        **responses("unknown-dead-letter"),
+    },
+)
+def get_dead_letter_value(topic: InputTopic, partition: Place, offset: Place, store: Database) -> Response:
+    """The bytes of a quarantined record as they were; of a large one the first 64 KiB."""
+    with store.reading() as reader:
+        value = _dead_letter(reader, topic, partition, offset)[1]
+    return Response(value or b"", media_type="application/octet-stream")
+
+
+@router.get("/models", responses=shown("Page[ModelBody]"))
+def list_models(request: Request, store: Database) -> Page[ModelBody]:
+    """The models in MILLRACE_HOME with their versions, aliases and cards, and what the edge workers run and refuse.
+
+    All of them: there are few. A worker that has been silent for half a minute is left out.
+    """
+    with store.reading() as reader:
+        workers = reader.workers(datetime.now(UTC) - WORKER_SILENCE)
+    return Page(items=read_models(request.app.state.settings.home / "models", workers))

@@ -1,0 +1,107 @@
+"""Publisher: what the API asks of Kafka. Whoever composes the service hands one in; the API knows no client of it.
+
+POST /v1/events ─► publish;  acknowledgements ─► tell;  /readyz ─► check;  dead letters ─► replay
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Sequence
+from typing import Annotated, NamedTuple, Protocol
+
+import structlog
+from fastapi import Depends, Request
+
+from api.problems import RETRY_AFTER_S, ProblemError
+from schemas import Action, MillraceError, ReplayedBody, SentEvent
+from storage import Store, in_thread
+
+log = structlog.get_logger(__name__)
+AT_ONCE, EVERY_S, AGAIN_S = 200, 30.0, 5.0
+
+
+class Outgoing(NamedTuple):
+    """An event as it was sent, by its place in the request: `value` is its JSON; without one the key is
+    removed from a compacted topic.
+    """
+
+    number: int
+    topic: str
+    key: str | None
+    value: bytes | None
+
+
+class Publisher(Protocol):
+    """Every call raises UnavailableError where the broker does not answer. Used in one event loop."""
+
+    async def check(self) -> None:
+        """The broker answers."""
+
+    async def publish(self, events: Sequence[Outgoing], wait_s: float) -> list[SentEvent]:
+        """Put those that can be used on their topics, and wait for what comes of them where `wait_s` is above 0."""
+
+    async def tell(self, actions: Sequence[Action]) -> None:
+        """Put these on actions.v1."""
+
+    async def replay(self, topic: str) -> ReplayedBody:
+        """Put back the dead letters of an input topic."""
+
+    async def close(self) -> None:
+        """Let go of the broker."""
+
+
+async def _publisher(request: Request) -> Publisher:
+    found: Publisher | None = request.app.state.publisher
+    if found is None:
+        raise ProblemError("broker-unavailable", "This API server was started without a broker (MILLRACE_KAFKA).")
+    return found
+
+
+Broker = Annotated[Publisher, Depends(_publisher)]
+
+
+def not_sent(what: str, error: MillraceError) -> ProblemError:
+    headers = {"Retry-After": str(RETRY_AFTER_S)}
+    return ProblemError("broker-unavailable", f"{what}: {error.detail}", (), headers)
+
+
+class ActionTeller:
+    """Tells acknowledgements on actions.v1, also those of a time when the broker was away. Their ids do not change, so
+    one that is told twice is the same one."""
+
+    def __init__(self, store: Store, publisher: Publisher) -> None:
+        self._store, self._publisher = store, publisher
+        self._news = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def run(self) -> None:
+        """Until it is cancelled."""
+        self._loop = asyncio.get_running_loop()
+        while True:
+            self._news.clear()
+            try:
+                while await self._tell():
+                    pass
+                pause_s = EVERY_S
+            except MillraceError as error:
+                log.warning("acknowledgements are told later", error=str(error))
+                pause_s = AGAIN_S
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._news.wait(), pause_s)
+
+    def nudge(self) -> None:
+        """There is something to tell; from any thread."""
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._news.set)
+
+    async def _tell(self) -> bool:
+        actions = await in_thread(self._untold)
+        if actions:
+            await self._publisher.tell(actions)
+            await in_thread(lambda: self._store.mark_told(actions))
+        return bool(actions)
+
+    def _untold(self) -> list[Action]:
+        with self._store.reading() as reader:
+            return reader.untold_actions(AT_ONCE)

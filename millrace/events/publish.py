@@ -1,0 +1,182 @@
+"""Publish: what the API asks of Kafka, over one producer that is opened when it is first needed.
+
+POST /v1/events ─► checked as a worker checks ─► producer ─► place on the topic ─► (wait) decisions
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Sequence
+from typing import Any, NamedTuple
+
+import orjson
+
+from api import Outgoing
+from millrace.events.send import ANSWERS, EXPECTED, Decision, Listener, Place, listening
+from schemas import (
+    ACTIONS,
+    INPUTS,
+    KEY_FIELDS,
+    Action,
+    ReplayedBody,
+    SentEvent,
+    Settings,
+    UnavailableError,
+    dead_letters_of,
+    topic_name,
+)
+from streams.agent import cloud_event_headers, decode_topics
+from streams.kafka import EventProducer, answering, cluster
+from streams.quarantine import replay_letters
+
+CHECKED_S = 1.0
+ACKNOWLEDGED_S = 4.0  # within the 6 s in which the API answers
+LATE = "was not acknowledged in time: it may be on its topic or not; sent again with its event_id it counts once"
+
+
+class _Record(NamedTuple):
+    """What decoding looks at in a record of Kafka's client."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    key: bytes
+    value: bytes | None
+    headers: tuple[tuple[str, bytes], ...] = ()
+
+
+class KafkaPublisher:
+    """The `Publisher` of the API. One event loop uses it."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._opened: EventProducer | None = None
+        self._opening = asyncio.Lock()
+        self._answers_until = 0.0
+
+    async def check(self) -> None:
+        """Asked at most once a second: whoever starts a service asks ten times."""
+        if time.monotonic() < self._answers_until:
+            return
+        with answering(self._settings):
+            await cluster(self._settings)
+        self._answers_until = time.monotonic() + CHECKED_S
+
+    async def publish(self, events: Sequence[Outgoing], wait_s: float) -> list[SentEvent]:
+        usable, refused = self._checked(events)
+        if not usable:
+            return refused
+        producer = await self._producer()
+        topics = {event.topic for event, _ in usable}
+        async with self._listening(topics if wait_s > 0 else ()) as listener:
+            sent = time.perf_counter()
+            with answering(self._settings):
+                async with asyncio.timeout(ACKNOWLEDGED_S):
+                    futures = [await producer.push_bytes(event.topic, key, event.value) for event, key in usable]
+                    await asyncio.wait(futures, timeout=ACKNOWLEDGED_S)
+            results = [_result(event, future) for (event, _), future in zip(usable, futures, strict=True)]
+            if listener is not None:
+                results = await _with_decisions(listener, results, sent, wait_s)
+        return [*results, *refused]
+
+    async def tell(self, actions: Sequence[Action]) -> None:
+        producer = await self._producer()
+        with answering(self._settings):
+            for action in actions:
+                headers = cloud_event_headers(action.action_id, "millrace.action.v1", "millrace", action.event_time)
+                value = action.model_dump_json(exclude_none=True).encode()
+                await (await producer.push_bytes(ACTIONS, action.alert_id.encode(), value, headers))
+
+    async def replay(self, topic: str) -> ReplayedBody:
+        replayed = await replay_letters(self._settings, topic)
+        return ReplayedBody(topic=topic, sent=replayed.sent, truncated=replayed.truncated, deleted=replayed.deleted)
+
+    async def close(self) -> None:
+        if self._opened is not None:
+            with contextlib.suppress(UnavailableError), answering(self._settings):
+                async with asyncio.timeout(2):
+                    await self._opened.__aexit__(None, None, None)
+            self._opened = None
+
+    async def _producer(self) -> EventProducer:
+        async with self._opening:
+            if self._opened is None:
+                try:
+                    async with asyncio.timeout(ACKNOWLEDGED_S):
+                        self._opened = await EventProducer(self._settings).__aenter__()
+                except TimeoutError as error:
+                    raise UnavailableError(
+                        f"Kafka at {self._settings.kafka} does not answer.", "See that it runs."
+                    ) from error
+            return self._opened
+
+    def _checked(self, events: Sequence[Outgoing]) -> tuple[list[tuple[Outgoing, bytes]], list[SentEvent]]:
+        """Those that a worker could use, with the keys of their records; and why the others are refused."""
+        records = [self._record(event) for event in events]
+        decoded, dead = decode_topics(records, INPUTS, self._settings)
+        reasons = {letter.record.offset: letter.reason for letter in dead}
+        usable, refused = [], []
+        for event, record, read in zip(events, records, decoded, strict=True):
+            reason = reasons.get(event.number)
+            if reason is None and event.value is not None and read is None:
+                reason = "it could not be read"
+            if reason is None:
+                usable.append((event, record.key or b""))
+            else:
+                refused.append(SentEvent(index=event.number, topic=event.topic, error=reason))
+        return usable, refused
+
+    def _record(self, event: Outgoing) -> _Record:
+        """As it would be on its topic, with its place in the request for an offset."""
+        key = event.key if event.key is not None else _key_of(event)
+        name, now_ms = topic_name(self._settings, event.topic), int(time.time() * 1000)
+        return _Record(name, 0, event.number, now_ms, key.encode(), event.value)
+
+    @contextlib.asynccontextmanager
+    async def _listening(self, topics: Sequence[str] | set[str]) -> AsyncIterator[Listener | None]:
+        if not topics:
+            yield None
+            return
+        answers = {answer for topic in topics for answer in (*ANSWERS.get(topic, ()), dead_letters_of(topic))}
+        async with listening(self._settings, sorted(answers)) as listener:
+            yield listener
+
+
+def _key_of(event: Outgoing) -> str:
+    """What the contract says is the key; a number by its decimal text. Without one decoding says what is missing."""
+    found = orjson.loads(event.value or b"{}").get(KEY_FIELDS[event.topic])
+    return str(found) if isinstance(found, str | int) and not isinstance(found, bool) else ""
+
+
+def _result(event: Outgoing, future: asyncio.Future[Any]) -> SentEvent:
+    if not future.done():
+        return SentEvent(index=event.number, topic=event.topic, error=LATE)
+    if (error := future.exception()) is not None:
+        return SentEvent(index=event.number, topic=event.topic, error=f"the broker did not take it: {error}")
+    at = future.result()
+    return SentEvent(index=event.number, topic=event.topic, partition=at.partition, offset=at.offset)
+
+
+async def _with_decisions(
+    listener: Listener, results: Sequence[SentEvent], sent: float, wait_s: float
+) -> list[SentEvent]:
+    places: dict[Place, SentEvent] = {
+        (r.topic or "", r.partition or 0, r.offset): r for r in results if r.offset is not None
+    }
+    expected = {place for place in places if place[0] in EXPECTED}
+    found = await listener.caused_by_any(places, expected, sent, wait_s)
+    told = {event.index: _told(found[place]) for place, event in places.items()}
+    return [event.model_copy(update={"decisions": told.get(event.index, [])}) for event in results]
+
+
+def _told(decisions: Sequence[Decision]) -> list[dict[str, Any]]:
+    """Decisions with their topics; of a dead letter why it is one."""
+    return [
+        {"topic": decision.topic, "reason": decision.event["reason"]}
+        if "reason" in decision.event and decision.topic.endswith(".dlq")
+        else {"topic": decision.topic, "event": decision.event}
+        for decision in decisions
+    ]

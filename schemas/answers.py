@@ -1,0 +1,199 @@
+"""Answers: API bodies of what was pushed and is kept, and of the service itself."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, JsonValue
+
+from schemas.base import Frozen, Time
+from schemas.bodies import RecommendationBody
+from schemas.worker_status import Figures
+
+
+class ItemBody(Frozen):
+    """What the shop said of an item."""
+
+    item_id: str
+    title: str | None = None
+    category: str | None = None
+    attributes: dict[str, JsonValue] = Field(default_factory=dict)
+    published_at: Time | None = Field(None, description="not shown before")
+    available: bool = True
+    updated_at: Time = Field(description="time of the newest event about it")
+    removed_at: Time | None = Field(None, description="null: it was not removed")
+
+
+class ClickBody(Frozen):
+    """A click, with what the shop says of its item."""
+
+    event_time: Time
+    item_id: str
+    action: str
+    title: str | None = None
+    category: str | None = None
+    session_id: str | None = None
+    recommendation_id: str | None = Field(None, description="the recommendation that the user followed")
+
+
+class UserBody(Frozen):
+    """A user: the newest clicks, the last first, and the list that the user gets."""
+
+    user_id: str
+    clicks: list[ClickBody]
+    recommendations: RecommendationBody
+
+
+class Point(Frozen):
+    """What lies in one bucket of time."""
+
+    time: Time = Field(description="where the bucket begins")
+    min: float
+    mean: float
+    max: float
+    count: int
+    low: float | None = Field(None, description="of scores: the lowest end of an interval")
+    high: float | None = None
+
+
+class Series(Frozen):
+    """A sensor, or a target: its kind, with its component where it has one (`failure_probability/bearing`)."""
+
+    name: str
+    unit: str | None = None
+    points: list[Point] = Field(description="by time; buckets without a value are left out")
+
+
+class SeriesBody(Frozen):
+    """Values of a time, as few points; nothing between them is lost that is a least or a greatest one."""
+
+    asset_id: str
+    asset_class: str
+    start: Time | None = Field(description="null: there is nothing")
+    end: Time | None
+    bucket_s: float = Field(description="width of a bucket")
+    series: list[Series]
+
+
+class LogEntryBody(Frozen):
+    """An entry of an asset's maintenance log."""
+
+    event_time: Time
+    kind: str
+    code: str | None = None
+    component: str | None = None
+
+
+class FiguresBody(Frozen):
+    """What a worker measured in a minute."""
+
+    minute: Time
+    figures: Figures
+
+
+class DeadLetterBody(Frozen):
+    """A quarantined record. `partition` and `offset` are its place there, `source_...` that of the original."""
+
+    topic: str = Field(description="the input topic")
+    partition: int
+    offset: int
+    quarantined_at: Time
+    source_partition: int
+    source_offset: int
+    exception: str
+    reason: str
+    key: str | None
+    excerpt: str = Field(description="the beginning of the value")
+    size: int = Field(description="bytes of the value")
+    replayed_at: Time | None = Field(None, description="when it was put back over the API; null: it was not")
+
+
+class DeadLetterDetail(DeadLetterBody):
+    """A quarantined record with its value."""
+
+    value: str | None
+    is_whole: bool = Field(description="false: the value is longer; all of it is on the quarantine topic")
+
+
+class ReplayBody(Frozen):
+    """Which dead letters to put back: those of an input topic that were not put back before."""
+
+    topic: str = Field(min_length=1, max_length=200)
+
+
+class ReplayedBody(Frozen):
+    topic: str
+    sent: int = Field(description="records that are on their topic again")
+    truncated: int = Field(description="records of which the quarantine has the beginning only; they stay")
+    deleted: int = Field(description="records that retention deleted before anybody put them back")
+
+
+class OverviewAssets(Frozen):
+    """How many there are, and how many have an open alert of which the worst is that."""
+
+    total: int
+    critical: int
+    warning: int
+    advisory: int
+
+
+class OverviewAlerts(Frozen):
+    """Open alerts."""
+
+    critical: int
+    warning: int
+    advisory: int
+    unacknowledged: int
+
+
+class OverviewAgent(Frozen):
+    """An agent over all of its workers."""
+
+    lag: int
+    events_per_s: float
+    outputs_per_s: float
+
+
+class Overview(Frozen):
+    """How things are at this moment."""
+
+    time: Time
+    assets: OverviewAssets
+    alerts: OverviewAlerts
+    workers: dict[Literal["edge", "sink"], int] = Field(description="that told within half a minute")
+    agents: dict[str, OverviewAgent]
+    dead_letters_24h: dict[str, int] = Field(description="quarantined in the last 24 hours, by topic")
+
+
+class TopicBody(Frozen):
+    """A topic as it should be, and what is kept of it."""
+
+    name: str
+    key: str
+    purpose: str
+    direction: Literal["input", "output", "internal", "quarantine"]
+    partitions: int
+    config: dict[str, str]
+    kept_offsets: dict[int, int] = Field(description="partition -> the next record that the database gets")
+    dead_letters_24h: int | None = Field(None, description="inputs: quarantined in the last 24 hours")
+
+
+class SentEvent(Frozen):
+    """What became of one event: its place on its topic, or why it was not sent."""
+
+    index: int = Field(description="its place in the request, from 0")
+    topic: str | None = None
+    partition: int | None = None
+    offset: int | None = None
+    error: str | None = Field(None, description="why it was not sent; null: it is on its topic")
+    decisions: list[dict[str, JsonValue]] = Field(
+        default_factory=list, description="with `wait`: what came of it, as {topic, event}; or {topic, reason}"
+    )
+
+
+class SentEvents(Frozen):
+    """What became of each event, in the order of the request."""
+
+    sent: int
+    refused: int
+    events: list[SentEvent]

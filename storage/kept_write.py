@@ -1,0 +1,120 @@
+"""Kept write: rows of the kept tables, in the transaction of their positions.
+
+KeptRows ─► items merged with what is there ─► clicks, of each user the newest ─► readings, log, dead letters, figures
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, and_, func, select, text
+from sqlalchemy.dialects import postgresql, sqlite
+
+from storage.kept_rows import KeptRows, Row, merged, words_of
+from storage.kept_tables import ClickRow, DeadLetterRow, FiguresRow, ItemRow, LogRow, ReadingRow, WordRow
+from storage.keys import any_of
+from storage.tables import Table
+
+IN_AT_ONCE = 500  # keys of one statement
+ITEM, ASSET = "item", "asset"
+Key = tuple[str, str]  # part, key; see WordRow
+_OLDEST_KEPT = text(
+    'delete from clicks where user_id = :user_id and (event_time, "partition", "offset") <= '
+    '(select event_time, "partition", "offset" from clicks where user_id = :user_id '
+    'order by event_time desc, "partition" desc, "offset" desc limit 1 offset :most)'
+)
+
+
+def write_kept(connection: Connection, rows: KeptRows, clicks_per_user: int) -> int:
+    """Write them. Returns how many changed: what was there already is a repeat."""
+    changed = _write_items(connection, rows)
+    changed += _put(connection, ClickRow, rows.clicks, renewed=True)
+    if users := sorted({row["user_id"] for row in rows.clicks}):
+        connection.execute(_OLDEST_KEPT, [{"user_id": user, "most": clicks_per_user} for user in users])
+    changed += _put_readings(connection, rows.readings)
+    changed += _put(connection, LogRow, rows.log)
+    changed += _put(connection, DeadLetterRow, rows.dead_letters, renewed=True)
+    return changed + _put(connection, FiguresRow, rows.figures, renewed=True)
+
+
+def put_words(connection: Connection, of: str, words: dict[Key, set[str]]) -> None:
+    """Make these the words by which these are found."""
+    known: dict[Key, set[str]] = {key: set() for key in words}
+    keys = sorted(words)
+    for start in range(0, len(keys), IN_AT_ONCE):
+        some = any_of(WordRow.part, WordRow.key, keys[start : start + IN_AT_ONCE])
+        for part, key, word in connection.execute(
+            select(WordRow.part, WordRow.key, WordRow.word).where(WordRow.of == of, some)
+        ):
+            known[part, key].add(word)
+    gone = [_word(of, key, word) for key in keys for word in sorted(known[key] - words[key])]
+    new = [_word(of, key, word) for key in keys for word in sorted(words[key] - known[key])]
+    if gone:
+        names = ("of", "word", "part", "key")
+        connection.execute(
+            text(f"delete from words where {' and '.join(f'{name} = :{name}' for name in names)}"),  # noqa: S608
+            gone,
+        )
+    _put(connection, WordRow, new)
+
+
+def _word(of: str, key: Key, word: str) -> Row:
+    return {"of": of, "word": word, "part": key[0], "key": key[1]}
+
+
+def _write_items(connection: Connection, rows: KeptRows) -> int:
+    if not rows.items:
+        return 0
+    ids, known = list(rows.items), dict[str, Row]()
+    for start in range(0, len(ids), IN_AT_ONCE):
+        statement = select(ItemRow.__table__).where(ItemRow.item_id.in_(ids[start : start + IN_AT_ONCE]))
+        known |= {row["item_id"]: dict(row) for row in connection.execute(statement).mappings()}
+    new = {item_id: merged(known.get(item_id), changes, item_id) for item_id, changes in rows.items.items()}
+    changed = [row for item_id, row in new.items() if row != known.get(item_id)]
+    _put(connection, ItemRow, changed, renewed=True)
+    put_words(connection, ITEM, {("", row["item_id"]): _words(row) for row in changed})
+    return len(changed)
+
+
+def _words(item: Row) -> set[str]:
+    return set() if item["removed_at"] is not None else words_of(f"{item['title'] or ''} {item['item_id']}")
+
+
+def _put(connection: Connection, table: type[Table], rows: Sequence[Row], *, renewed: bool = False) -> int:
+    """Insert; what is there already stands, or is `renewed`: a topic that was made anew counts from 0 again."""
+    if not rows:
+        return 0
+    statement = _insert(connection)(table)
+    keys = [column.name for column in table.__table__.primary_key]
+    if renewed:
+        new = {name: statement.excluded[name] for name in rows[0] if name not in keys}
+        statement = statement.on_conflict_do_update(index_elements=keys, set_=new)
+    else:
+        statement = statement.on_conflict_do_nothing(index_elements=keys)
+    result = connection.execute(statement.execution_options(preserve_rowcount=True), list(rows))
+    return max(0, int(result.rowcount))
+
+
+def _put_readings(connection: Connection, rows: Sequence[Row]) -> int:
+    """The first of a slot stands; a part of it that came in another batch is added."""
+    if not rows:
+        return 0
+    statement = _insert(connection)(ReadingRow)
+    new, is_postgres = statement.excluded, connection.dialect.name == "postgresql"
+    both: ColumnElement[Any] = (
+        ReadingRow.readings.op("||")(new.readings)
+        if is_postgres
+        else func.json_patch(ReadingRow.readings, new.readings)
+    )
+    statement = statement.on_conflict_do_update(
+        index_elements=["asset_class", "asset_id", "slot"],
+        set_={"readings": both},
+        where=and_(ReadingRow.event_time == new.event_time, ReadingRow.readings.is_distinct_from(new.readings)),
+    )
+    result = connection.execute(statement.execution_options(preserve_rowcount=True), list(rows))
+    return max(0, int(result.rowcount))
+
+
+def _insert(connection: Connection) -> Any:
+    return postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert

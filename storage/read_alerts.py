@@ -1,0 +1,159 @@
+"""Read alerts: which there are, by any combination of filters, and what happened to each, in order.
+
+select ─► one reading of an index for each combination ─► merged ─► bodies
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any, NamedTuple, get_args
+
+from sqlalchemy import ColumnElement, Connection, Row, Select, func, literal, select, tuple_
+from sqlalchemy.orm import InstrumentedAttribute
+
+from schemas import Acknowledgement, Action, Alert, AlertBody, AlertDetail, AlertState, Severity
+from storage.kept_write import ASSET
+from storage.read_words import found_by_words
+from storage.tables import ACKNOWLEDGED, AcknowledgementRow, AlertRow, TransitionRow
+
+After = tuple[datetime, str]
+
+
+class AlertFilter(NamedTuple):
+    """Which alerts a list shows; none: any. `start <= raised_at < end`.
+
+    `words`: each is the beginning of a word of the asset's id or class.
+    """
+
+    state: str | None = None
+    severity: str | tuple[str, ...] | None = None
+    asset_id: str | None = None
+    asset_class: str | None = None
+    acknowledged: bool | None = None
+    start: datetime | None = None
+    end: datetime | None = None
+    words: tuple[str, ...] = ()
+
+    @property
+    def severities(self) -> tuple[str, ...]:
+        return (self.severity,) if isinstance(self.severity, str) else self.severity or ()
+
+
+class AlertReading:
+    _connection: Connection
+
+    def alerts(self, which: AlertFilter, after: After | None, limit: int) -> list[AlertBody]:
+        """The last raised first; `after` is (raised_at, alert_id)."""
+        found = [
+            AlertBody(**_alert(row))
+            for standing in _standings(which)
+            for row in self._connection.execute(_statement(which, after, limit).where(*standing))
+        ]
+        found.sort(key=lambda alert: (alert.raised_at, alert.alert_id), reverse=True)
+        return found[:limit]
+
+    def alert(self, alert_id: str) -> AlertDetail | None:
+        row = self._connection.execute(_select_alerts().where(AlertRow.alert_id == alert_id)).one_or_none()
+        if row is None:
+            return None
+        is_transition = (TransitionRow.alert_id == alert_id, TransitionRow.sequence > ACKNOWLEDGED)
+        statement = select(TransitionRow.event).where(*is_transition).order_by(TransitionRow.sequence)
+        transitions = [Alert.model_validate(event) for event in self._connection.scalars(statement)]
+        return AlertDetail(**_alert(row), transitions=transitions)
+
+    def last_transition_id(self) -> int:
+        return self._connection.scalar(select(func.max(TransitionRow.id))) or 0
+
+    def transitions(self, after: int, limit: int) -> list[tuple[int, Alert | Action]]:
+        """Transitions of alerts, and that somebody has seen one, in the order in which they were committed."""
+        statement = (
+            select(TransitionRow.id, TransitionRow.sequence, TransitionRow.event)
+            .where(TransitionRow.id > after)
+            .order_by(TransitionRow.id)
+            .limit(limit)
+        )
+        return [
+            (number, Action.model_validate(event) if sequence == ACKNOWLEDGED else Alert.model_validate(event))
+            for number, sequence, event in self._connection.execute(statement)
+        ]
+
+    def untold_actions(self, limit: int) -> list[Action]:
+        """Acknowledgements that are not on actions.v1 yet."""
+        statement = (
+            select(TransitionRow.event)
+            .join(AcknowledgementRow, AcknowledgementRow.alert_id == TransitionRow.alert_id)
+            .where(AcknowledgementRow.is_told.is_(False), TransitionRow.sequence == ACKNOWLEDGED)
+            .limit(limit)
+        )
+        return [Action.model_validate(event) for event in self._connection.scalars(statement)]
+
+
+def _standings(which: AlertFilter) -> Iterator[list[ColumnElement[bool]]]:
+    """Each combination of state, severity and acknowledgement that is asked for; one without limits: all.
+
+    Read one by one, each is a range of the index in the order of the list. Of one asset there are few alerts.
+    """
+    is_any = which.state is None and not which.severities and which.acknowledged is None
+    if is_any or which.asset_id is not None:
+        fits: list[ColumnElement[bool]] = []
+        if which.state is not None:
+            fits.append(AlertRow.state == which.state)
+        if which.severities:
+            fits.append(AlertRow.severity.in_(which.severities))
+        if which.acknowledged is not None:
+            fits.append(AlertRow.is_acknowledged == which.acknowledged)
+        if not (is_any and which.asset_class is not None and which.asset_id is None):
+            yield fits
+            return
+    states = get_args(AlertState) if which.state is None else (which.state,)
+    severities = which.severities or get_args(Severity)
+    seen = (False, True) if which.acknowledged is None else (which.acknowledged,)
+    for state, severity, acknowledged in itertools.product(states, severities, seen):
+        yield [AlertRow.state == state, AlertRow.severity == severity, AlertRow.is_acknowledged == acknowledged]
+
+
+def _statement(which: AlertFilter, after: After | None, limit: int) -> Select[Any]:
+    statement = _select_alerts()
+    if which.asset_id is not None:
+        statement = statement.where(AlertRow.asset_id == which.asset_id)
+    if which.asset_class is not None:
+        statement = statement.where(AlertRow.asset_class == which.asset_class)
+    if which.start is not None:
+        statement = statement.where(AlertRow.raised_at >= which.start)
+    if which.end is not None:
+        statement = statement.where(AlertRow.raised_at < which.end)
+    if which.words:
+        found = found_by_words(ASSET, which.words).subquery()
+        is_found = (found.c.part == AlertRow.asset_class) & (found.c.key == AlertRow.asset_id)
+        statement = statement.join(found, is_found)
+    if after is not None:
+        statement = statement.where(precedes(AlertRow.raised_at, AlertRow.alert_id, after))
+    return statement.order_by(AlertRow.raised_at.desc(), AlertRow.alert_id.desc()).limit(limit)
+
+
+def precedes(
+    time: InstrumentedAttribute[datetime], key: InstrumentedAttribute[str], after: After
+) -> ColumnElement[bool]:
+    """Typed literals: in a row of values SQLAlchemy does not take over the types of the columns."""
+    return tuple_(time, key) < tuple_(literal(after[0], time.type), literal(after[1], key.type))
+
+
+def _select_alerts() -> Select[Any]:
+    return select(
+        AlertRow.__table__,
+        AcknowledgementRow.__table__.columns["acknowledged_at"],
+        AcknowledgementRow.acknowledged_by,
+        AcknowledgementRow.comment,
+    ).outerjoin_from(AlertRow, AcknowledgementRow, AcknowledgementRow.alert_id == AlertRow.alert_id)
+
+
+def _alert(row: Row[Any]) -> dict[str, Any]:
+    values = dict(row._mapping)
+    for name in ("sequence", "is_acknowledged"):
+        values.pop(name)
+    at, by, comment = values.pop("acknowledged_at"), values.pop("acknowledged_by"), values.pop("comment")
+    return values | {
+        "acknowledgement": None if at is None else Acknowledgement(acknowledged_at=at, by=by, comment=comment)
+    }

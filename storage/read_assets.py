@@ -1,0 +1,195 @@
+"""Read assets: which there are, how they stand, their scores, readings and logs, whole or as so many points.
+
+select ─► rows ─► bodies
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal, NamedTuple
+
+from sqlalchemy import ColumnElement, Connection, Row, func, literal, select, tuple_
+from sqlalchemy.orm import InstrumentedAttribute
+
+from schemas import (
+    AssetBody,
+    AssetDetail,
+    LogEntryBody,
+    OverviewAssets,
+    Score,
+)
+from storage.kept_tables import LogRow
+from storage.kept_write import ASSET
+from storage.keys import any_of
+from storage.read_alerts import AlertFilter, AlertReading, precedes
+from storage.read_words import found_by_words
+from storage.tables import AssetRow, LatestScoreRow, ScoreRow
+
+OPEN_ALERTS_SHOWN = 100
+SEVERITIES = (None, "advisory", "warning", "critical")
+After = tuple[datetime, str]
+AssetKey = tuple[str, str]  # asset_class, asset_id
+Order = Literal["id", "worst", "last_seen"]
+
+
+class AssetFilter(NamedTuple):
+    """Which assets a list shows; none: any. `words`: each is the beginning of a word of the id or class."""
+
+    asset_class: str | None = None
+    severity: str | None = None
+    words: tuple[str, ...] = ()
+
+
+class AssetReading(AlertReading):
+    _connection: Connection
+
+    def silent_assets(self, since: datetime, until: datetime) -> dict[str, int]:
+        """By asset class, how many assets were last seen in that time; 0 for classes that have others."""
+        is_silent = (AssetRow.last_seen >= since) & (AssetRow.last_seen < until)
+        statement = select(AssetRow.asset_class, func.count().filter(is_silent).label("silent")).group_by(
+            AssetRow.asset_class
+        )
+        return {row.asset_class: row.silent for row in self._connection.execute(statement)}
+
+    def assets(
+        self,
+        which: AssetFilter | str | None,
+        after: tuple[Any, ...] | str | None,
+        limit: int,
+        order: Order = "id",
+    ) -> list[AssetBody]:
+        """Assets with their latest scores.
+
+        Args:
+            which: a filter, or a class alone.
+            after: the key of the last one before: (asset_class, asset_id), which `worst` has its severity before and
+                `last_seen` its time; an id alone goes on within a class.
+            order: by class and id; the worst first, then backwards by class and id; or the last seen first.
+        """
+        wanted = which if isinstance(which, AssetFilter) else AssetFilter(which)
+        id_key = (AssetRow.asset_class, AssetRow.asset_id)
+        keys = {"id": id_key, "worst": (AssetRow.severity, *id_key), "last_seen": (AssetRow.last_seen, *id_key)}[order]
+        statement = select(AssetRow.__table__).limit(limit)
+        statement = statement.order_by(*(key if order == "id" else key.desc() for key in keys))
+        if wanted.asset_class is not None:
+            statement = statement.where(AssetRow.asset_class == wanted.asset_class)
+        if wanted.severity is not None:
+            statement = statement.where(AssetRow.severity == SEVERITIES.index(wanted.severity))
+        if wanted.words:
+            found = found_by_words(ASSET, wanted.words).subquery()
+            is_found = (found.c.part == AssetRow.asset_class) & (found.c.key == AssetRow.asset_id)
+            statement = statement.join(found, is_found)
+        if isinstance(after, str):
+            statement = statement.where(AssetRow.asset_id > after)
+        elif after is not None:
+            values = tuple_(*(literal(value, key.type) for value, key in zip(after, keys, strict=True)))
+            statement = statement.where(tuple_(*keys) > values if order == "id" else tuple_(*keys) < values)
+        rows = list(self._connection.execute(statement).mappings())
+        latest = self._latest([(row["asset_class"], row["asset_id"]) for row in rows])
+        return [_asset(row, latest.get((row["asset_class"], row["asset_id"]), [])) for row in rows]
+
+    def count_assets(self) -> OverviewAssets:
+        """How many assets there are, and of which severity is the worst alert of those that have one."""
+        statement = select(AssetRow.severity, func.count()).where(AssetRow.severity > 0).group_by(AssetRow.severity)
+        counts = {SEVERITIES[severity]: count for severity, count in self._connection.execute(statement)}
+        total = self._connection.scalar(select(func.count()).select_from(AssetRow)) or 0
+        return OverviewAssets(total=total, **{str(name): counts.get(name, 0) for name in SEVERITIES[1:]})
+
+    def classes_of(self, asset_id: str) -> list[str]:
+        """The asset classes that have an asset of this id, in order."""
+        statement = select(AssetRow.asset_class).where(AssetRow.asset_id == asset_id)
+        return list(self._connection.scalars(statement.order_by(AssetRow.asset_class)))
+
+    def asset(self, asset_id: str, asset_class: str | None = None) -> AssetDetail | None:
+        """An asset. Without a class: all that goes by this id; the scores and alerts of each class say which it is."""
+        which = [AssetRow.asset_id == asset_id]
+        if asset_class is not None:
+            which.append(AssetRow.asset_class == asset_class)
+        statement = select(AssetRow.__table__).where(*which).order_by(AssetRow.asset_class)
+        rows = list(self._connection.execute(statement).mappings())
+        if not rows:
+            return None
+        latest = self._latest([(row["asset_class"], row["asset_id"]) for row in rows])
+        scores = [score for _, of_asset in sorted(latest.items()) for score in of_asset]
+        is_open = AlertFilter(state="raised", asset_id=asset_id, asset_class=asset_class)
+        shown = _asset(rows[0], scores).model_dump()
+        return AssetDetail(**shown, open_alerts=self.alerts(is_open, None, OPEN_ALERTS_SHOWN))
+
+    def _latest(self, assets: list[AssetKey]) -> dict[AssetKey, list[Score]]:
+        if not assets:
+            return {}
+        is_wanted = any_of(LatestScoreRow.asset_class, LatestScoreRow.asset_id, assets)
+        statement = select(LatestScoreRow.event).where(is_wanted)
+        statement = statement.order_by(
+            LatestScoreRow.asset_class, LatestScoreRow.asset_id, LatestScoreRow.kind, LatestScoreRow.component
+        )
+        found: dict[AssetKey, list[Score]] = {}
+        for event in self._connection.scalars(statement):
+            score = Score.model_validate(event)
+            found.setdefault((score.asset_class, score.asset_id), []).append(score)
+        return found
+
+    def scores(
+        self,
+        asset_id: str,
+        since: datetime | None,
+        until: datetime | None,
+        after: After | None,
+        limit: int,
+        asset_class: str | None = None,
+    ) -> list[Score]:
+        """Newest first, with `since <= event_time < until`; `after` is (event_time, score_id).
+
+        Without a class: of every class that has the id. The class is part of the key, so they are looked up one by one.
+        """
+        classes = self.classes_of(asset_id) if asset_class is None else [asset_class]
+        found = [score for name in classes for score in self._scores_of((name, asset_id), since, until, after, limit)]
+        if len(classes) > 1:
+            found.sort(key=lambda score: (score.event_time, score.score_id), reverse=True)
+        return found[:limit]
+
+    def _scores_of(
+        self, asset: AssetKey, since: datetime | None, until: datetime | None, after: After | None, limit: int
+    ) -> list[Score]:
+        is_of_asset = (ScoreRow.asset_class == asset[0], ScoreRow.asset_id == asset[1])
+        statement = select(ScoreRow.__table__).where(*is_of_asset, *within(ScoreRow.event_time, since, until))
+        if after is not None:
+            statement = statement.where(precedes(ScoreRow.event_time, ScoreRow.score_id, after))
+        statement = statement.order_by(ScoreRow.event_time.desc(), ScoreRow.score_id.desc()).limit(limit)
+        return [_score(row) for row in self._connection.execute(statement)]
+
+    def log(
+        self, asset: AssetKey, since: datetime | None, until: datetime | None, after: tuple[Any, ...] | None, limit: int
+    ) -> list[tuple[tuple[datetime, int, int], LogEntryBody]]:
+        """Entries of the maintenance log, the last first, each with its key (event_time, partition, offset)."""
+        keys = (LogRow.event_time, LogRow.partition, LogRow.offset)
+        statement = select(*keys, LogRow.kind, LogRow.code, LogRow.component)
+        is_of_asset = (LogRow.asset_class == asset[0], LogRow.asset_id == asset[1])
+        statement = statement.where(*is_of_asset, *within(LogRow.event_time, since, until))
+        if after is not None:
+            values = tuple_(*(literal(value, key.type) for value, key in zip(after, keys, strict=True)))
+            statement = statement.where(tuple_(*keys) < values)
+        rows = self._connection.execute(statement.order_by(*(key.desc() for key in keys)).limit(limit))
+        return [
+            ((time, partition, offset), LogEntryBody(event_time=time, kind=kind, code=code, component=component))
+            for time, partition, offset, kind, code, component in rows
+        ]
+
+
+def within(
+    time: InstrumentedAttribute[datetime], since: datetime | None, until: datetime | None
+) -> list[ColumnElement[bool]]:
+    """`since <= time < until`; none: open."""
+    found = [] if since is None else [time >= since]
+    return found if until is None else [*found, time < until]
+
+
+def _asset(row: Any, scores: list[Score]) -> AssetBody:
+    return AssetBody(**dict(row) | {"severity": SEVERITIES[row["severity"]], "latest_scores": scores})
+
+
+def _score(row: Row[Any]) -> Score:
+    values = dict(row._mapping)
+    cause = {name: values.pop(f"caused_{name}") for name in ("topic", "partition", "offset", "event_id")}
+    model = {name: values.pop(f"model_{name}") for name in ("name", "version")}
+    return Score(**values, caused_by=cause, model=model)

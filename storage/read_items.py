@@ -1,0 +1,88 @@
+"""Read items: lists for users, what is trending or similar, what the shop said of items, recent clicks.
+
+select ─► rows ─► bodies
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, Select, select
+
+from schemas import TRENDING_KEY, CatalogueEntry, ClickBody, ItemBody, Recommendation, similar_key
+from storage.kept_tables import ClickRow, ItemRow
+from storage.kept_write import ITEM
+from storage.read_words import found_by_words
+from storage.tables import CatalogueRow, RecommendationRow
+
+IN_AT_ONCE = 500
+
+
+class ItemFilter(NamedTuple):
+    """Which items a list shows; none: any. `words`: each is the beginning of a word that an item has."""
+
+    words: tuple[str, ...] = ()
+    category: str | None = None
+    available: bool | None = None
+
+
+class ItemReading:
+    _connection: Connection
+
+    def recommendation(self, user_id: str) -> Recommendation | None:
+        statement = select(RecommendationRow.event).where(RecommendationRow.user_id == user_id)
+        event = self._connection.scalars(statement).one_or_none()
+        return Recommendation.model_validate(event) if event else None
+
+    def trending(self) -> CatalogueEntry | None:
+        return self._catalogue_entry(TRENDING_KEY)
+
+    def similar(self, item_id: str) -> CatalogueEntry | None:
+        """What is similar to an item."""
+        return self._catalogue_entry(similar_key(item_id))
+
+    def _catalogue_entry(self, key: str) -> CatalogueEntry | None:
+        event = self._connection.scalars(select(CatalogueRow.event).where(CatalogueRow.key == key)).one_or_none()
+        return CatalogueEntry.model_validate(event) if event else None
+
+    def items_of(self, item_ids: Iterable[str]) -> dict[str, ItemBody]:
+        """What the shop said of these, also of those that it removed; the others are left out."""
+        ids, found = sorted(set(item_ids)), dict[str, ItemBody]()
+        for start in range(0, len(ids), IN_AT_ONCE):
+            statement = _select_items().where(ItemRow.item_id.in_(ids[start : start + IN_AT_ONCE]))
+            found |= {row["item_id"]: _item(row) for row in self._connection.execute(statement).mappings()}
+        return found
+
+    def items(self, which: ItemFilter, after: str | None, limit: int) -> list[ItemBody]:
+        """By id, without those that were removed; `after` is an item_id."""
+        statement = _select_items().where(ItemRow.removed_at.is_(None)).order_by(ItemRow.item_id).limit(limit)
+        if which.category is not None:
+            statement = statement.where(ItemRow.category == which.category)
+        if which.available is not None:
+            statement = statement.where(ItemRow.available == which.available)
+        if which.words:
+            found = found_by_words(ITEM, which.words).subquery()
+            statement = statement.join(found, found.c.key == ItemRow.item_id)
+        if after is not None:
+            statement = statement.where(ItemRow.item_id > after)
+        return [_item(row) for row in self._connection.execute(statement).mappings()]
+
+    def clicks(self, user_id: str, limit: int) -> list[ClickBody]:
+        """The newest clicks of a user, the last first."""
+        names = ("event_time", "item_id", "action", "session_id", "recommendation_id")
+        statement = select(*(getattr(ClickRow, name) for name in names)).where(ClickRow.user_id == user_id)
+        newest = (ClickRow.event_time.desc(), ClickRow.partition.desc(), ClickRow.offset.desc())
+        rows = self._connection.execute(statement.order_by(*newest).limit(limit))
+        return [ClickBody(**row) for row in rows.mappings()]
+
+
+def _select_items() -> Select[Any]:
+    columns = ItemRow.__table__.columns
+    return select(*(column for column in columns if column.name != "told"))
+
+
+def _item(row: Any) -> ItemBody:
+    values = dict(row)
+    removed_at = values.pop("removed_at")
+    return ItemBody(**values | {"attributes": values["attributes"] or {}, "removed_at": removed_at})

@@ -1,0 +1,93 @@
+"""Read operation: what the service itself is about: workers and their figures, dead letters, positions, counts.
+
+select ─► rows ─► bodies
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, func, literal, select, tuple_
+
+from schemas import DeadLetterBody, DeadLetterDetail, Figures, FiguresBody, OverviewAlerts, WorkerStatus
+from storage.kept_tables import DeadLetterRow, FiguresRow
+from storage.tables import AlertRow, OffsetRow, WorkerRow
+
+EXCERPT_BYTES = 200
+LetterKey = tuple[datetime, str, int, int]  # quarantined_at, topic, partition, offset
+
+
+class OperationReading:
+    _connection: Connection
+
+    def workers(self, since: datetime) -> list[WorkerStatus]:
+        """What the workers run and measure that told of it since then, by name."""
+        statement = select(WorkerRow.event).where(WorkerRow.event_time >= since).order_by(WorkerRow.worker)
+        return [WorkerStatus.model_validate(event) for event in self._connection.scalars(statement)]
+
+    def figures(self, worker: str, since: datetime, limit: int) -> list[FiguresBody]:
+        """What a worker measured, minute by minute, the last first."""
+        statement = select(FiguresRow.minute, FiguresRow.figures).where(
+            FiguresRow.worker == worker, FiguresRow.minute >= since
+        )
+        rows = self._connection.execute(statement.order_by(FiguresRow.minute.desc()).limit(limit))
+        return [FiguresBody(minute=minute, figures=Figures.model_validate(figures)) for minute, figures in rows]
+
+    def dead_letters(self, topic: str | None, after: LetterKey | None, limit: int) -> list[DeadLetterBody]:
+        """The last quarantined first; `after` is (quarantined_at, topic, partition, offset)."""
+        keys = (DeadLetterRow.quarantined_at, DeadLetterRow.topic, DeadLetterRow.partition, DeadLetterRow.offset)
+        statement = select(DeadLetterRow.__table__).order_by(*(key.desc() for key in keys)).limit(limit)
+        if topic is not None:
+            statement = statement.where(DeadLetterRow.topic == topic)
+        if after is not None:
+            values = tuple_(*(literal(value, key.type) for value, key in zip(after, keys, strict=True)))
+            statement = statement.where(tuple_(*keys) < values)
+        return [DeadLetterBody(**_letter(row)) for row in self._connection.execute(statement).mappings()]
+
+    def dead_letter(self, topic: str, partition: int, offset: int) -> tuple[DeadLetterDetail, bytes | None] | None:
+        """One of them, and the bytes of its value as far as they are kept."""
+        place = (DeadLetterRow.topic == topic, DeadLetterRow.partition == partition, DeadLetterRow.offset == offset)
+        row = self._connection.execute(select(DeadLetterRow.__table__).where(*place)).mappings().one_or_none()
+        if row is None:
+            return None
+        value: bytes | None = row["value"]
+        return DeadLetterDetail(**_letter(row), value=_shown(value), is_whole=len(value or b"") == row["size"]), value
+
+    def count_dead_letters(self, since: datetime) -> dict[str, int]:
+        """How many were quarantined since then, by topic."""
+        statement = select(DeadLetterRow.topic, func.count()).where(DeadLetterRow.quarantined_at >= since)
+        rows = self._connection.execute(statement.group_by(DeadLetterRow.topic))
+        return {str(topic): int(count) for topic, count in rows}
+
+    def count_open_alerts(self) -> OverviewAlerts:
+        statement = select(AlertRow.severity, AlertRow.is_acknowledged, func.count()).where(AlertRow.state == "raised")
+        rows = self._connection.execute(statement.group_by(AlertRow.severity, AlertRow.is_acknowledged))
+        counts = {"advisory": 0, "warning": 0, "critical": 0, "unacknowledged": 0}
+        for severity, is_acknowledged, count in rows:
+            counts[severity] += count
+            counts["unacknowledged"] += 0 if is_acknowledged else count
+        return OverviewAlerts(**counts)
+
+    def positions(self, topics: Sequence[str]) -> dict[tuple[str, int], int]:
+        """The next offset of each partition of these topics (names on the broker) that was ever written."""
+        statement = select(OffsetRow.topic, OffsetRow.partition, OffsetRow.next_offset)
+        rows = self._connection.execute(statement.where(OffsetRow.topic.in_(topics)))
+        return {(topic, partition): offset for topic, partition, offset in rows}
+
+    def topic_ids(self, topics: Sequence[str]) -> dict[tuple[str, int], str | None]:
+        """Of which topic each of these positions is: Kafka's id, or none where it is not known yet."""
+        statement = select(OffsetRow.topic, OffsetRow.partition, OffsetRow.topic_id)
+        rows = self._connection.execute(statement.where(OffsetRow.topic.in_(topics)))
+        return {(topic, partition): topic_id for topic, partition, topic_id in rows}
+
+
+def _letter(row: Any) -> dict[str, Any]:
+    values = dict(row)
+    value = values.pop("value")
+    return values | {"key": _shown(values["key"]), "excerpt": _shown((value or b"")[:EXCERPT_BYTES]) or ""}
+
+
+def _shown(value: bytes | None) -> str | None:
+    return None if value is None else value.decode("utf-8", "replace")

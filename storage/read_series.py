@@ -1,0 +1,132 @@
+"""Read series: scores and readings of a time, however many, as at most so many points with their extremes.
+
+rows of an asset ─► buckets of equal width, in the database ─► min, mean, max of each
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Float,
+    String,
+    cast,
+    column,
+    func,
+    literal,
+    select,
+    type_coerce,
+)
+from sqlalchemy.orm import InstrumentedAttribute
+
+from schemas import Point, Series, SeriesBody
+from storage.kept_tables import ReadingRow
+from storage.tables import EPOCH, MICROSECOND, ScoreRow
+
+AssetKey = tuple[str, str]  # asset_class, asset_id
+MOST_SERIES = 64  # sensors shown at once
+
+
+class Window(NamedTuple):
+    """`start <= time < end`, in buckets of `width_us` microseconds."""
+
+    start: datetime
+    end: datetime
+    width_us: int
+
+
+class SeriesReading:
+    _connection: Connection
+
+    def score_series(self, asset: AssetKey, since: datetime | None, until: datetime | None, points: int) -> SeriesBody:
+        """The scores of each target; `min` of the lower and `max` of the upper ends of the intervals too."""
+        window = self._window(ScoreRow, ScoreRow.event_time, asset, since, until, points)
+        if window is None:
+            return _body(asset, since, until, 0.0, {})
+        bucket = self._bucket(ScoreRow.event_time, window).label("bucket")
+        value = ScoreRow.value
+        named = (ScoreRow.kind, ScoreRow.component, ScoreRow.unit)
+        statement = select(
+            bucket, *named, func.min(value), func.avg(value), func.max(value), func.count(), func.min(ScoreRow.low),
+            func.max(ScoreRow.high),
+        )  # fmt: skip
+        statement = statement.where(*_of(ScoreRow, ScoreRow.event_time, asset, window)).group_by(bucket, *named)
+        found: dict[tuple[str, str | None], list[Point]] = {}
+        for number, kind, component, unit, low, mean, high, count, lower, upper in self._connection.execute(
+            statement.order_by(bucket)
+        ):
+            name = kind if component is None else f"{kind}/{component}"
+            point = Point(time=_time(window, number), min=low, mean=mean, max=high, count=count, low=lower, high=upper)
+            found.setdefault((name, unit), []).append(point)
+        return _body(asset, window.start, window.end, window.width_us / 1e6, found)
+
+    def reading_series(
+        self, asset: AssetKey, since: datetime | None, until: datetime | None, points: int, sensors: list[str]
+    ) -> SeriesBody:
+        """The readings of some sensors, or of the first MOST_SERIES by name."""
+        window = self._window(ReadingRow, ReadingRow.slot, asset, since, until, points)
+        if window is None:
+            return _body(asset, since, until, 0.0, {})
+        is_postgres = self._connection.dialect.name == "postgresql"
+        each = func.jsonb_each(ReadingRow.readings) if is_postgres else func.json_each(ReadingRow.readings)
+        pairs = each.table_valued(column("key"), column("value"), joins_implicitly=True).alias("pairs")
+        value: ColumnElement[Any] = pairs.c.value
+        if is_postgres:
+            value = cast(cast(value, String), Float)
+        bucket = self._bucket(ReadingRow.slot, window).label("bucket")
+        statement = select(bucket, pairs.c.key, func.min(value), func.avg(value), func.max(value), func.count())
+        statement = statement.where(*_of(ReadingRow, ReadingRow.slot, asset, window))
+        if sensors:
+            statement = statement.where(pairs.c.key.in_(sensors))
+        found: dict[tuple[str, str | None], list[Point]] = {}
+        for number, name, low, mean, high, count in self._connection.execute(
+            statement.group_by(bucket, pairs.c.key).order_by(bucket)
+        ):
+            point = Point(time=_time(window, number), min=low, mean=mean, max=high, count=count)
+            found.setdefault((name, None), []).append(point)
+        shown = dict(sorted(found.items(), key=lambda pair: pair[0][0])[:MOST_SERIES])
+        return _body(asset, window.start, window.end, window.width_us / 1e6, shown)
+
+    def _window(
+        self, table: Any, time: InstrumentedAttribute[datetime], asset: AssetKey, since: datetime | None,
+        until: datetime | None, points: int,
+    ) -> Window | None:  # fmt: skip
+        """The time asked for, or what there is of it; none: there is nothing."""
+        is_of_asset = (table.asset_class == asset[0], table.asset_id == asset[1])
+        first = since or self._connection.scalar(select(func.min(time)).where(*is_of_asset))
+        last = self._connection.scalar(select(func.max(time)).where(*is_of_asset)) if until is None else None
+        end = until or (last and last + MICROSECOND)
+        if first is None or end is None or end <= first:
+            return None
+        return Window(first, end, -(-((end - first) // MICROSECOND) // points))
+
+    def _bucket(self, time: InstrumentedAttribute[datetime], window: Window) -> ColumnElement[Any]:
+        start = (window.start - EPOCH) // MICROSECOND
+        if self._connection.dialect.name == "postgresql":
+            micros: ColumnElement[Any] = cast(func.extract("epoch", time) * 1_000_000, BigInteger)
+        else:
+            micros = type_coerce(time, BigInteger)  # times are that there
+        return (micros - literal(start, BigInteger)) // literal(window.width_us, BigInteger)
+
+
+def _of(
+    table: Any, time: InstrumentedAttribute[datetime], asset: AssetKey, window: Window
+) -> list[ColumnElement[bool]]:
+    is_of_asset = [table.asset_class == asset[0], table.asset_id == asset[1]]
+    return [*is_of_asset, time >= window.start, time < window.end]
+
+
+def _time(window: Window, bucket: int) -> datetime:
+    return window.start + timedelta(microseconds=int(bucket) * window.width_us)
+
+
+def _body(
+    asset: AssetKey, since: datetime | None, until: datetime | None, bucket_s: float,
+    found: dict[tuple[str, str | None], list[Point]],
+) -> SeriesBody:  # fmt: skip
+    series = [Series(name=name, unit=unit, points=points) for (name, unit), points in sorted(found.items(), key=str)]
+    return SeriesBody(asset_class=asset[0], asset_id=asset[1], start=since, end=until, bucket_s=bucket_s, series=series)

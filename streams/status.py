@@ -1,0 +1,186 @@
+"""Status: what this worker runs and measures, told on workers.v1 at changes and every few seconds; null at its end.
+
+metrics of this process ─► Meter ─► Figures ─► WorkerStatus ─► workers.v1 ─► sink ─► database ─► `/v1/workers`
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import structlog
+from aiokafka.errors import KafkaError
+from mode import Service
+
+from schemas import WORKERS, AgentFigures, Figures, Settings, UnavailableError, WorkerStatus
+from streams.agent import cloud_event_headers
+from streams.kafka import EventProducer
+from streams.metrics import DEAD_LETTERS, HANDLING, LAG, OUTPUTS, READY, RECORDS, SINK_RECORDS, STAGE_CPU
+
+log = structlog.get_logger(__name__)
+EVERY_S = 5.0
+LEAVE_S = 2.0
+
+
+class StatusTeller(Service):
+    """Tells until the worker ends. A role that runs models says which by `_runs`."""
+
+    def __init__(self, settings: Settings, role: Literal["edge", "sink"]) -> None:
+        super().__init__()
+        self._settings, self._meter = settings, Meter(role)
+        self._worker = f"{socket.gethostname()}-{os.getpid()}"
+        self._producer: EventProducer
+        self.changed = asyncio.Event()
+
+    @Service.task
+    async def _tell(self) -> None:
+        while not self.should_stop:
+            try:
+                async with EventProducer(self._settings) as self._producer:
+                    while not self.should_stop:
+                        self.changed.clear()
+                        await self._push(self._status())
+                        await self._pause()
+            except (KafkaError, UnavailableError, OSError) as error:
+                log.warning("the status of the worker could not be told", error=str(error) or repr(error))
+            except Exception as error:  # whatever it is, the worker's other work goes on
+                log.exception("the status of the worker could not be told", error=repr(error))
+            await self.sleep(EVERY_S)
+
+    async def on_stop(self) -> None:
+        with contextlib.suppress(KafkaError, UnavailableError, TimeoutError):
+            async with asyncio.timeout(LEAVE_S), EventProducer(self._settings) as self._producer:
+                await self._push(None)
+
+    async def _pause(self) -> None:
+        """Until something changed, or it is time."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self.changed.wait(), EVERY_S)
+
+    async def _push(self, status: WorkerStatus | None) -> None:
+        value = None if status is None else status.model_dump_json(exclude_none=True).encode()
+        headers = []
+        if status is not None:
+            ce_id = f"{self._worker}/{status.event_time.isoformat()}"
+            headers = cloud_event_headers(ce_id, "millrace.worker.v1", "millrace", status.event_time)
+        await (await self._producer.push_bytes(WORKERS, self._worker.encode(), value, headers))
+
+    def _status(self) -> WorkerStatus:
+        return WorkerStatus(
+            worker=self._worker, event_time=datetime.now(UTC), figures=self._meter.figures(), **self._runs()
+        )
+
+    def _runs(self) -> dict[str, Any]:
+        """The fields of the status about models."""
+        return {"evaluator": "", "running": [], "refused": [], "comparisons": []}
+
+
+class _Sums(NamedTuple):
+    """Of one agent, since the start."""
+
+    records: float = 0.0
+    outputs: float = 0.0
+    dead: float = 0.0
+    batches: float = 0.0
+    handling_s: float = 0.0
+
+
+class Meter:
+    """Turns the metrics of this process into figures of the time since it was last asked."""
+
+    def __init__(self, role: Literal["edge", "sink"]) -> None:
+        self._role, self._started = role, datetime.now(UTC)
+        self._at, self._cpu_s = time.monotonic(), time.process_time()
+        self._sums: dict[str, _Sums] = defaultdict(_Sums)
+        self._stages: dict[str, dict[str, float]] = defaultdict(dict)
+
+    def figures(self) -> Figures:
+        now, cpu_s = time.monotonic(), time.process_time()
+        passed_s = max(now - self._at, 1e-3)
+        sums, stages, lags = _sums(), _stages(), _lags()
+        found = Figures(
+            role=self._role,
+            version=_version(),
+            started_at=self._started,
+            is_ready=any(value for _, _, value in _samples(READY)),
+            memory_bytes=_memory_bytes(),
+            cpu_share=round((cpu_s - self._cpu_s) / passed_s, 4),
+            agents={
+                agent: self._agent(agent, sums[agent], stages[agent], lags.get(agent, 0), passed_s)
+                for agent in sorted({*sums, *lags})
+            },
+        )
+        self._at, self._cpu_s, self._sums, self._stages = now, cpu_s, sums, stages
+        return found
+
+    def _agent(self, agent: str, sums: _Sums, stages: dict[str, float], lag: int, passed_s: float) -> AgentFigures:
+        new = _Sums(*(now - before for now, before in zip(sums, self._sums[agent], strict=True)))
+        before = self._stages[agent]
+        cpu_s = {stage: seconds - before.get(stage, 0.0) for stage, seconds in stages.items()}
+        return AgentFigures(
+            lag=lag,
+            events_per_s=round(new.records / passed_s, 2),
+            outputs_per_s=round(new.outputs / passed_s, 2),
+            dead_letters=int(sums.dead),
+            handling_ms=round(new.handling_s / new.batches * 1000, 3) if new.batches else None,
+            cpu_us={s: round(spent / new.records * 1e6, 2) for s, spent in cpu_s.items()} if new.records else {},
+        )
+
+
+def _samples(metric: Any) -> Iterator[tuple[str, dict[str, str], float]]:
+    for family in metric.collect():
+        for sample in family.samples:
+            if not sample.name.endswith("_created"):
+                yield sample.name, sample.labels, sample.value
+
+
+def _sums() -> dict[str, _Sums]:
+    fields = {"records": RECORDS, "outputs": OUTPUTS, "dead": DEAD_LETTERS}
+    found: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
+    for field, metric in fields.items():
+        for _, labels, value in _samples(metric):
+            found[labels["agent"]][field] += value
+    for _, labels, value in _samples(SINK_RECORDS):
+        found[labels["agent"]]["records"] += value
+    for name, labels, value in _samples(HANDLING):
+        if name.endswith(("_sum", "_count")):
+            found[labels["agent"]]["handling_s" if name.endswith("_sum") else "batches"] += value
+    return defaultdict(_Sums, {agent: _Sums(**fields_of) for agent, fields_of in found.items()})
+
+
+def _stages() -> dict[str, dict[str, float]]:
+    found: dict[str, dict[str, float]] = defaultdict(dict)
+    for _, labels, value in _samples(STAGE_CPU):
+        found[labels["agent"]][labels["stage"]] = value
+    return found
+
+
+def _lags() -> dict[str, int]:
+    found: dict[str, int] = defaultdict(int)
+    for _, labels, value in _samples(LAG):
+        found[labels["agent"]] += int(value)
+    return found
+
+
+def _memory_bytes() -> int:
+    """What is resident; 0 where the system does not say."""
+    try:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, IndexError, ValueError):
+        return 0
+
+
+def _version() -> str:
+    try:
+        return version("millrace")
+    except PackageNotFoundError:  # run from a folder that is not installed
+        return "0"

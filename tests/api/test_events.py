@@ -1,0 +1,218 @@
+"""Events that are pushed over HTTP are on their topics, each told with its place, or with why it was refused."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import orjson
+import pytest
+
+from api import make_key
+from millrace.events import KafkaPublisher
+from schemas import (
+    ACTIONS,
+    CLICKS,
+    ITEMS,
+    RECOMMENDATIONS,
+    TELEMETRY,
+    Action,
+    Cause,
+    Settings,
+    dead_letters_of,
+    rfc3339,
+)
+from storage import Store
+from streams.agent import DeadLetter
+from streams.agent.deadletters import dead_letter_output
+from streams.kafka import EventProducer, reading
+from tests.api.conftest import serving
+from tests.support.decisions import alert, recommendation
+from tests.support.kafka import consume, create_topics
+
+NOW = rfc3339(datetime.now(UTC))
+CLICK: dict[str, Any] = {"event_id": "c1", "event_time": NOW, "user_id": "ann", "item_id": "i"}
+NDJSON = {"Content-Type": "application/x-ndjson"}
+
+
+@pytest.fixture
+def pushing(settings: Settings, sqlite_url: str) -> Iterator[httpx2.Client]:
+    """An API with a broker, whose topics are there."""
+    asyncio.run(create_topics(settings))
+    own = settings.model_copy(update={"database_url": sqlite_url, "api_port": 0})
+    with serving(own, KafkaPublisher(own)) as client:
+        yield client
+
+
+async def test_each_event_is_told_with_its_place(settings: Settings, pushing: httpx2.Client) -> None:
+    events = [
+        {"topic": CLICKS, "value": CLICK},
+        {"topic": CLICKS, "value": CLICK | {"user_id": "bob", "event_id": "c2"}},
+        {"topic": ITEMS, "value": {"item_id": "i", "event_time": NOW, "title": "Shoe"}},
+        {"topic": ITEMS, "key": "gone", "value": None},
+    ]
+    answer = pushing.post("/v1/events", json=events)
+    assert (answer.status_code, answer.json()["sent"]) == (200, 4)
+    told = {(e["topic"], e["partition"], e["offset"]): events[e["index"]] for e in answer.json()["events"]}
+    records = await consume(settings, [CLICKS, ITEMS], until=4)
+    for record in records:
+        event = told[record.topic.removeprefix(settings.topic_prefix), record.partition, record.offset]
+        assert (record.value and orjson.loads(record.value)) == event["value"]
+        named = event.get("key") or event["value"]["user_id" if event["topic"] == CLICKS else "item_id"]
+        assert record.key == named.encode()
+
+
+async def test_what_is_bad_is_told_and_the_rest_is_sent(settings: Settings, pushing: httpx2.Client) -> None:
+    lines = [
+        json.dumps(CLICK), "{", "[]", json.dumps({"user_id": "ann"}), "", json.dumps({"topic": "nix.v1", "value": {}}),
+        json.dumps({"topic": CLICKS, "value": None}), json.dumps({"topic": CLICKS, "key": "x", "value": None}),
+        json.dumps({"topic": CLICKS, "key": "x", "value": CLICK}), json.dumps(CLICK | {"event_time": "9999"}),
+        json.dumps({"topic": TELEMETRY, "value": {"readings": "x" * 300}}), json.dumps(CLICK | {"event_id": "c9"}),
+    ]  # fmt: skip
+    answer = pushing.post(f"/v1/events?topic={CLICKS}", content="\n".join(lines).encode(), headers=NDJSON)
+    body = answer.json()
+    assert (answer.status_code, body["sent"], body["refused"]) == (207, 2, 9)
+    assert [event["index"] for event in body["events"]] == list(range(11)), "empty lines are none"
+    assert [event["index"] for event in body["events"] if "error" not in event] == [0, 10]
+    for event in body["events"]:
+        assert "pydantic" not in event.get("error", "")
+    assert "nix.v1" in body["events"][4]["error"]
+    assert "user_id is 'ann'" in body["events"][7]["error"]
+    records = await consume(settings, CLICKS, until=2)
+    assert [orjson.loads(record.value or b"")["event_id"] for record in records] == ["c1", "c9"]
+    refused = pushing.post("/v1/events", json=[{"topic": CLICKS, "value": {}}])
+    assert refused.status_code == 422
+    assert refused.json()["errors"][0]["field"] == "body.0"
+
+
+async def test_a_wait_brings_the_decision(settings: Settings, pushing: httpx2.Client) -> None:
+    """Somebody answers the clicks, as an edge worker would."""
+
+    async def answer_clicks() -> None:
+        names = [settings.topic_prefix + CLICKS]
+        async with EventProducer(settings) as producer, reading(settings, names) as reader:
+            async for record in reader:
+                click = orjson.loads(record.value)
+                if click["user_id"] == "bad":
+                    letter = dead_letter_output(DeadLetter(record, "it is bad"), CLICKS)
+                    await producer.push_bytes(letter.topic, letter.key, letter.value, letter.headers)
+                    continue
+                cause = Cause(topic=CLICKS, partition=record.partition, offset=record.offset, event_id="c")
+                event = recommendation(click["user_id"], record.offset, caused_by=cause)
+                await producer.push_bytes(RECOMMENDATIONS, record.key, event.model_dump_json().encode())
+
+    answering = asyncio.create_task(answer_clicks())
+    try:
+        events = [{"topic": CLICKS, "value": CLICK | {"user_id": user}} for user in ("ann", "bad", "cy")]
+        post = {"json": events, "params": {"wait": "5s"}}
+        answer = await asyncio.to_thread(lambda: pushing.post("/v1/events", **post))
+    finally:
+        answering.cancel()
+        await asyncio.gather(answering, return_exceptions=True)
+    assert answer.status_code == 200
+    ann, bad, cy = (event["decisions"] for event in answer.json()["events"])
+    assert [d["topic"] for d in ann + bad + cy] == [RECOMMENDATIONS, dead_letters_of(CLICKS), RECOMMENDATIONS]
+    assert (ann[0]["event"]["user_id"], bad[0]["reason"], cy[0]["event"]["user_id"]) == ("ann", "it is bad", "cy")
+    alone = await asyncio.to_thread(
+        lambda: pushing.post("/v1/events?wait=300ms", json={"topic": CLICKS, "value": CLICK})
+    )
+    assert (alone.status_code, alone.json()["events"][0]["decisions"]) == (200, [])
+
+
+async def test_an_acknowledgement_is_told_on_kafka_and_on_the_stream_by_whose_key_it_was(
+    settings: Settings, sqlite_url: str, tmp_path: Path
+) -> None:
+    await create_topics(settings)
+    keys = tmp_path / "keys"
+    token = make_key(keys, "jo-tablet", "operate")
+    own = settings.model_copy(update={"database_url": sqlite_url, "api_port": 0, "api_keys_file": keys})
+    store = Store(sqlite_url)
+    store.write([alert("a", 0), alert("b", 0)], [])
+    store.acknowledge("b", "al", None)  # while no API with a broker ran
+    headers = {"Authorization": f"Bearer {token}"}
+
+    def acknowledge() -> None:
+        with serving(own, KafkaPublisher(own)) as client:
+            client.headers.update(headers)
+            with client.stream("GET", "/v1/alerts/stream") as stream:
+                lines = stream.iter_lines()
+                next(lines)
+                shown = client.post("/v1/alerts/a/acknowledge", json={"by": "the boss", "comment": "seen"}).json()
+                assert shown["acknowledgement"]["by"] == "jo-tablet", "the key says who it is"
+                client.post("/v1/alerts/a/acknowledge", json={})
+                event = next(line for line in lines if line.startswith("event:"))
+                data = json.loads(next(line for line in lines if line.startswith("data:"))[5:])
+            assert (event.split()[-1], data["kind"], data["by"]) == ("action", "acknowledged", "jo-tablet")
+            assert len(client.get("/v1/alerts/a").json()["transitions"]) == 1
+            records = asyncio.run(consume(settings, ACTIONS, until=2))
+            actions = {record.key: Action.model_validate_json(record.value or b"") for record in records}
+            assert {key: action.by for key, action in actions.items()} == {b"a": "jo-tablet", b"b": "al"}
+            assert dict(records[0].headers)["ce_id"].decode() == actions[records[0].key or b""].action_id
+
+    await asyncio.to_thread(acknowledge)
+    with store.reading() as reader:
+        assert reader.untold_actions(9) == []
+    store.close()
+
+
+def test_a_write_key_sends_and_does_nothing_else(sqlite_url: str, tmp_path: Path) -> None:
+    keys = tmp_path / "keys"
+    tokens = {scope: make_key(keys, scope, scope) for scope in ("read", "write", "operate", "admin")}  # type: ignore[arg-type]
+    with serving(Settings(home=tmp_path, database_url=sqlite_url, api_port=0, api_keys_file=keys)) as client:
+        for scope, token in tokens.items():
+            headers = {"Authorization": f"Bearer {token}"}
+            sent = client.post("/v1/events", json={"topic": CLICKS, "value": CLICK}, headers=headers)
+            assert sent.status_code == (503 if scope in ("write", "admin") else 403), scope
+            assert client.get("/v1/assets", headers=headers).status_code == (403 if scope == "write" else 200)
+
+
+@pytest.mark.parametrize(
+    ("query", "content", "content_type", "field"),
+    [
+        ("", b"{", "application/json", "body"),
+        ("", b"[]", "application/json", "body"),
+        ("", b"\n\n", "application/x-ndjson", "body"),
+        ("?topic=nix", b"{}", "application/json", "query.topic"),
+        ("?wait=1h", b"{}", "application/json", "query.wait"),
+        ("?wait=6s", b"{}", "application/json", "query.wait"),
+        ("?weit=1s", b"{}", "application/json", "query.weit"),
+        ("", b"[" + b"{}," * 1000 + b"{}]", "application/json", "body"),
+    ],
+)
+def test_a_request_that_is_none_is_refused_before_anything_is_sent(
+    nobody: httpx2.Client, query: str, content: bytes, content_type: str, field: str
+) -> None:
+    answer = nobody.post(f"/v1/events{query}", content=content, headers={"Content-Type": content_type})
+    assert answer.status_code == 422, answer.text
+    assert [error["field"] for error in answer.json()["errors"]] == [field]
+
+
+@pytest.fixture
+def nobody(sqlite_url: str, tmp_path: Path) -> Iterator[httpx2.Client]:
+    """An API whose broker is away."""
+    own = Settings(home=tmp_path, database_url=sqlite_url, api_port=0, kafka="127.0.0.1:1")
+    with serving(own, KafkaPublisher(own)) as client:
+        yield client
+
+
+def test_a_broker_that_is_away_is_told(nobody: httpx2.Client) -> None:
+    answer = nobody.post("/v1/events", json={"topic": CLICKS, "value": CLICK})
+    assert (answer.status_code, answer.json()["type"]) == (503, "/problems/broker-unavailable")
+    assert int(answer.headers["retry-after"]) > 0
+    ready = nobody.get("/readyz")
+    assert (ready.status_code, ready.json()["type"]) == (503, "/problems/not-ready")
+    assert "127.0.0.1:1" in ready.json()["detail"]
+    assert nobody.get("/v1/assets").status_code == 200
+
+
+def test_events_are_larger_than_other_bodies(nobody: httpx2.Client) -> None:
+    large = CLICK | {"context": {"text": "x" * 150}}
+    answer = nobody.post(f"/v1/events?topic={CLICKS}", json=[large] * 900)
+    assert answer.status_code == 503
+    answer = nobody.post(f"/v1/events?topic={CLICKS}", content=b" " * (5 << 20))
+    assert answer.status_code == 413

@@ -1,0 +1,43 @@
+"""What a worker tells of itself is what its metrics say of the time since it told last."""
+
+from __future__ import annotations
+
+import time
+
+from schemas import WorkerStatus
+from streams.metrics import DEAD_LETTERS, HANDLING, LAG, OUTPUTS, RECORDS, SINK_RECORDS, STAGE_CPU
+from streams.status import Meter
+
+
+def test_figures_are_of_the_time_since_the_last_ones() -> None:
+    meter = Meter("edge")
+    RECORDS.labels("tried", "a").inc(500)
+    meter.figures()
+    started = time.monotonic()
+    RECORDS.labels("tried", "a").inc(100)
+    RECORDS.labels("tried", "b").inc(20)
+    OUTPUTS.labels("tried", "c").inc(60)
+    DEAD_LETTERS.labels("tried", "a").inc(2)
+    LAG.labels("tried", "a", 0).set(7)
+    LAG.labels("tried", "a", 1).set(5)
+    SINK_RECORDS.labels("tried_sink").inc(3)
+    for seconds in (0.002, 0.004):
+        HANDLING.labels("tried").observe(seconds)
+    STAGE_CPU.labels("tried", "decode").inc(0.0012)
+    figures = meter.figures()
+    passed_s = time.monotonic() - started
+    agent = figures.agents["tried"]
+    assert (agent.lag, agent.dead_letters, agent.handling_ms, agent.cpu_us) == (12, 2, 3.0, {"decode": 10.0})
+    assert agent.events_per_s >= 120 / passed_s * 0.9
+    assert 0.45 < agent.outputs_per_s / agent.events_per_s < 0.55
+    assert figures.agents["tried_sink"].events_per_s > 0
+    assert figures.memory_bytes > 10_000_000
+    assert figures.cpu_share >= 0
+    later = meter.figures().agents["tried"]
+    assert (later.events_per_s, later.handling_ms, later.cpu_us, later.dead_letters) == (0.0, None, {}, 2)
+
+
+def test_a_status_of_before_can_be_read() -> None:
+    """Workers of the version before have no figures, and are those that run models."""
+    old = {key: value for key, value in WorkerStatus.EXAMPLE.items() if key != "figures"}
+    assert WorkerStatus.model_validate(old).runs_models
