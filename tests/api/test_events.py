@@ -12,6 +12,7 @@ from typing import Any
 import httpx2
 import orjson
 import pytest
+from aiokafka import ConsumerRecord
 
 from api import make_key
 from millrace.events import KafkaPublisher
@@ -27,7 +28,7 @@ from schemas import (
     dead_letters_of,
     rfc3339,
 )
-from storage import Store
+from storage import Quarantined, Store
 from streams.agent import DeadLetter
 from streams.agent.deadletters import dead_letter_output
 from streams.kafka import EventProducer, reading
@@ -109,7 +110,7 @@ async def test_a_wait_brings_the_decision(settings: Settings, pushing: httpx2.Cl
     answering = asyncio.create_task(answer_clicks())
     try:
         events = [{"topic": CLICKS, "value": CLICK | {"user_id": user}} for user in ("ann", "bad", "cy")]
-        post = {"json": events, "params": {"wait": "5s"}}
+        post = {"json": events, "params": {"wait": "4s"}}
         answer = await asyncio.to_thread(lambda: pushing.post("/v1/events", **post))
     finally:
         answering.cancel()
@@ -160,6 +161,30 @@ async def test_an_acknowledgement_is_told_on_kafka_and_on_the_stream_by_whose_ke
     store.close()
 
 
+async def test_dead_letters_are_put_back_once(settings: Settings, pushing: httpx2.Client, sqlite_url: str) -> None:
+    record = ConsumerRecord(CLICKS, 0, 7, 0, 0, b"ann", orjson.dumps(CLICK), None, 0, 0, ())
+    letter = dead_letter_output(DeadLetter(record, "it was bad"), CLICKS)
+    async with EventProducer(settings) as producer:
+        placed = await (await producer.push_bytes(letter.topic, letter.key, letter.value, letter.headers))
+    store = Store(sqlite_url)
+    row = Quarantined(
+        CLICKS, placed.partition, placed.offset, datetime.now(UTC), 0, 7, "E", "it was bad", b"ann", b"", 0
+    )
+    store.write([row], [])
+    post = {"json": {"topic": CLICKS}}
+    first = await asyncio.to_thread(lambda: pushing.post("/v1/dead-letters/replay", **post))
+    again = await asyncio.to_thread(lambda: pushing.post("/v1/dead-letters/replay", **post))
+    assert first.json() == {"topic": CLICKS, "sent": 1, "truncated": 0, "deleted": 0}
+    assert again.json()["sent"] == 0
+    [back] = await consume(settings, CLICKS, until=1)
+    assert (back.key, orjson.loads(back.value or b"")) == (b"ann", CLICK)
+    [shown] = pushing.get("/v1/dead-letters").json()["items"]
+    assert shown["replayed_at"] is not None
+    unknown = pushing.post("/v1/dead-letters/replay", json={"topic": "scores.v1"})
+    assert unknown.json()["errors"][0]["field"] == "body.topic"
+    store.close()
+
+
 def test_a_write_key_sends_and_does_nothing_else(sqlite_url: str, tmp_path: Path) -> None:
     keys = tmp_path / "keys"
     tokens = {scope: make_key(keys, scope, scope) for scope in ("read", "write", "operate", "admin")}  # type: ignore[arg-type]
@@ -179,7 +204,7 @@ def test_a_write_key_sends_and_does_nothing_else(sqlite_url: str, tmp_path: Path
         ("", b"\n\n", "application/x-ndjson", "body"),
         ("?topic=nix", b"{}", "application/json", "query.topic"),
         ("?wait=1h", b"{}", "application/json", "query.wait"),
-        ("?wait=6s", b"{}", "application/json", "query.wait"),
+        ("?wait=4.1s", b"{}", "application/json", "query.wait"),
         ("?weit=1s", b"{}", "application/json", "query.weit"),
         ("", b"[" + b"{}," * 1000 + b"{}]", "application/json", "body"),
     ],
