@@ -239,8 +239,11 @@ def dialect_of(file: Path) -> Dialect:
 
 def _rows(text: str, delimiter: str) -> list[tuple[int, list[str]]]:
     """Rows that are not blank, each with the number of its line."""
-    reader = csv.reader(io.StringIO(text), delimiter=delimiter)
-    return [(reader.line_num, row) for row in reader if row]
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    try:
+        return [(reader.line_num, row) for row in reader if row]
+    except csv.Error as error:  # a cell beyond any length
+        raise OSError(f"cannot be read as CSV: {error}") from error
 
 
 def _distinct(header: list[str]) -> list[str]:

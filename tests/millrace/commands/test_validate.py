@@ -98,6 +98,7 @@ def test_clicks_and_logs_are_tallied(capsys: pytest.CaptureFixture[str]) -> None
     assert "bearing 2" in said
 
 
+@pytest.mark.long
 def test_an_error_of_training_speaks_of_training(capsys: pytest.CaptureFixture[str], folder: Path) -> None:
     write(row(0), "broken;P 1;pump;1;ok")
     (folder / "pump.toml").write_text('name = "pump"\nsensors = ["Temp [°C]"]\n[target]\nkind = "rul"\ncap = 50\n')

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import json
 from datetime import UTC, datetime, timedelta
@@ -257,9 +258,32 @@ def test_epochs_are_told_apart_by_their_size(unit: int) -> None:
         clock.time_of(b"17")
 
 
+@pytest.mark.long
 def test_a_large_file_is_read_in_pieces(tmp_path: Path) -> None:
     lines = wide().splitlines()
     body = "\n".join(lines[1:]) + "\n"
     file = write(tmp_path, "big.csv", lines[0] + "\n" + body * 1500 + "bad\n" + body)
     numbers = [read.number for read in read_file(EventFile(file, TELEMETRY, parse_mapping([MAP])))]
     assert sorted(numbers) == list(range(2, 40 * 1501 + 3))
+
+
+DAMAGED = (wide(";", ","), long(), "\n".join(map(json.dumps, objects()[:5])), "ts,user,item\n1777636800,1,2\n")
+
+
+@given(
+    st.sampled_from(["a.csv", "a.jsonl", "a.parquet", "a", "a.csv.gz"]),
+    st.sampled_from(DAMAGED),
+    st.lists(st.tuples(st.floats(0, 1), st.integers(0, 9), st.binary(max_size=6)), max_size=6),
+    st.sampled_from(["", MAP, "asset_class='p'", "sensor=Tag,value=Value,asset_class='p'"]),
+)
+def test_damaged_files_are_read_as_far_as_they_go_or_told(
+    tmp_path_factory: pytest.TempPathFactory, name: str, text: str, changes: list[tuple[float, int, bytes]], said: str
+) -> None:
+    content = text.encode()
+    for place, gone, put in changes:
+        at = int(place * len(content))
+        content = content[:at] + put + content[at + gone :]
+    file = write(tmp_path_factory.mktemp("damaged"), name, content)
+    with contextlib.suppress(EventFileError, MappingError):
+        for read in read_file(EventFile(file, None, parse_mapping([said] if said else []))):
+            assert (read.row is None) == bool(read.why)
