@@ -9,14 +9,17 @@ from typing import Annotated
 
 from fastapi import Depends, Query
 
+from api.access import needs
 from api.cursors import from_cursor, page_of, to_cursor
 from api.lists import Choice, choice, listed, recommended
-from api.problems import ProblemError
+from api.problems import ProblemError, responses
+from api.publisher import Broker, not_sent
 from api.shared import After, Database, ItemId, Limit, SearchText, UserId, build_router, shown
-from schemas import ItemBody, ItemList, Page, RecommendationBody, UserBody
+from schemas import CLICKS, ItemBody, ItemList, Page, RecommendationBody, SentEvent, UnavailableError, UserBody
 from storage import ItemFilter, parse_words
 
 router = build_router("recommendations")
+FORGOTTEN = {"index": 0, "topic": CLICKS, "partition": 3, "offset": 40817}
 Wanted = Annotated[Choice, Depends(choice)]
 
 
@@ -53,6 +56,24 @@ def get_user(
             for click in found
         ]
         return UserBody(user_id=user_id, clicks=titled, recommendations=recommended(reader, user_id, wanted))
+
+
+@router.delete(
+    "/users/{user_id:id}",
+    status_code=202,
+    dependencies=[Depends(needs("admin"))],
+    responses={202: {"content": {"application/json": {"example": FORGOTTEN}}}, **responses("broker-unavailable")},
+)
+async def forget_user(user_id: UserId, broker: Broker) -> SentEvent:
+    """Forget a person: the state of the workers, the latest list and the clicks in the database.
+
+    Done within a second of the workers and sinks that run, or when they are back. The answer says where on `clicks.v1`
+    the record is that asks for it. Clicks on the topic itself go with its retention; docs/api.md says what stays.
+    """
+    try:
+        return await broker.forget(user_id)
+    except UnavailableError as error:
+        raise not_sent("The user is not forgotten; send the request again", error) from error
 
 
 @router.get("/items/trending", responses=shown("ItemList"))

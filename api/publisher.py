@@ -44,6 +44,9 @@ class Publisher(Protocol):
     async def tell(self, actions: Sequence[Action]) -> None:
         """Put these on actions.v1."""
 
+    async def forget(self, user_id: str) -> SentEvent:
+        """Ask the workers and sinks to forget a user. Returns where the record is that asks."""
+
     async def replay(self, topic: str) -> ReplayedBody:
         """Put back the dead letters of an input topic."""
 

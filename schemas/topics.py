@@ -21,6 +21,7 @@ CLICKS, ITEMS, TELEMETRY, MAINTENANCE = "clicks.v1", "items.v1", "telemetry.v1",
 RECOMMENDATIONS, SCORES, ALERTS, CATALOGUE = "recommendations.v1", "scores.v1", "alerts.v1", "catalogue.v1"
 MODELS, WORKERS, ACTIONS = "models.v1", "workers.v1", "actions.v1"
 FEED, UNDECIDED = "millrace.feed.v1", "millrace.undecided.v1"
+FORGET_HEADER = "millrace-forget"  # of a click without a value: everything that is known of its user is forgotten
 WHY_HEADER = "millrace-why"  # of an input record: whoever sent it wants to know why it has no decision
 RECOMMEND_STATE, MAINTAIN_STATE = "millrace.recommend.state.v1", "millrace.maintain.state.v1"
 HOUR_MS = 3600 * 1000

@@ -31,6 +31,7 @@ class KeptRows:
 
     items: dict[str, list[Item | Removal]] = field(default_factory=dict)
     clicks: list[Row] = field(default_factory=list)
+    forgotten: set[str] = field(default_factory=set)  # users; clicks that they made since are among those above
     readings: list[Row] = field(default_factory=list)
     log: list[Row] = field(default_factory=list)
     dead_letters: list[Row] = field(default_factory=list)
@@ -53,6 +54,9 @@ def kept_of(records: Sequence[Record], keeping: Keeping) -> KeptRows:
                 rows.log.append(_entry(partition, offset, entry))
             case Quarantined():
                 rows.dead_letters.append(_dead_letter(record))
+            case Removal("clicks.v1", user_id):
+                rows.clicks = [row for row in rows.clicks if row["user_id"] != user_id]
+                rows.forgotten.add(user_id)
             case Removal("items.v1", key):
                 rows.items.setdefault(key, []).append(record)
             case WorkerStatus() if record.figures is not None:
@@ -82,11 +86,13 @@ def merged(known: Row | None, changes: Iterable[Item | Removal], item_id: str) -
     row = dict(known) if known is not None else _unknown(item_id)
     for change in changes:
         if isinstance(change, Removal):
-            removed_at = change.at or row["updated_at"]
+            removed_at = max(change.at or row["updated_at"], row["updated_at"])
             row = {**_unknown(item_id), "updated_at": removed_at, "removed_at": removed_at}
             continue
-        if row["removed_at"] is not None:  # what comes back begins anew
-            row = _unknown(item_id)
+        if row["removed_at"] is not None:
+            if change.event_time < row["removed_at"]:  # it was said of what is gone
+                continue
+            row = _unknown(item_id)  # what comes back begins anew
         time = (change.event_time - EPOCH) // MICROSECOND
         told = dict(row["told"])
         for name in change.model_fields_set.intersection(ITEM_FIELDS):

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, func, select, text
+from sqlalchemy import ColumnElement, Connection, and_, delete, func, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 
 from storage.kept_rows import KeptRows, Row, merged, words_of
@@ -29,6 +29,8 @@ _OLDEST_KEPT = text(
 def write_kept(connection: Connection, rows: KeptRows, clicks_per_user: int) -> int:
     """Write them. Returns how many changed: what was there already is a repeat."""
     changed = _write_items(connection, rows)
+    if rows.forgotten:
+        connection.execute(delete(ClickRow).where(ClickRow.user_id.in_(sorted(rows.forgotten))))
     changed += _put(connection, ClickRow, rows.clicks, renewed=True)
     if users := sorted({row["user_id"] for row in rows.clicks}):
         connection.execute(_OLDEST_KEPT, [{"user_id": user, "most": clicks_per_user} for user in users])

@@ -39,7 +39,7 @@ class Quarantined(NamedTuple):
 
 
 class Removal(NamedTuple):
-    """A null value on a compacted topic: the row of this key goes. `topic` is the name in the contract.
+    """A null value: the row of this key goes, of clicks all of this user's. `topic` is the name in the contract.
 
     `at`: the record's time, of items, where what is removed stays known as that.
     """

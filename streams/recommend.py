@@ -9,8 +9,9 @@ answered, they reach it over the feed; training replays the log in the same orde
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Any
 from zlib import crc32
 
@@ -44,8 +45,10 @@ from streams.agent import (
     arrived_s,
     at_arrival,
     caused_by,
+    cloud_event_headers,
     decision,
     decode_topics,
+    forgets_user,
     output_id,
     placed,
 )
@@ -103,7 +106,6 @@ class Recommend:
         events, outcome.dead = decode_topics(records, self.topics, self._settings, state.origins)
         enter("state")
         events = [e and at_arrival(e, record) for e, record in zip(events, records, strict=True)]
-        clicks = [(record, event) for record, event in zip(records, events, strict=True) if isinstance(event, Click)]
         items = [
             (record, event)
             for record, event in zip(records, events, strict=True)
@@ -111,9 +113,20 @@ class Recommend:
         ]
         if items:
             outcome.outputs.append(self._tell_items(items, feed_source(state, ITEMS)))
-        if clicks:
-            outcome.outputs += self._answer(clicks, state)
+        for clicks, forgotten in _until_forgotten(records, events, self._settings):
+            if clicks:
+                outcome.outputs += self._answer(clicks, state)
+            if forgotten is not None:
+                outcome.outputs.append(self._forget(forgotten, state))
         return outcome
+
+    def _forget(self, record: ConsumerRecord, state: PartitionState) -> Output:
+        """The user's row, and the last recommendation. What all users did together names nobody, and stays."""
+        state.tables[USERS].remove(record.key)
+        ce_id = output_id(state.origin(CLICKS), record.partition, record.offset, "forget")
+        at = datetime.fromtimestamp(arrived_s(record) or 0.0, UTC)
+        headers = cloud_event_headers(ce_id, "millrace.recommendation.removed.v1", "millrace", at)
+        return Output(RECOMMENDATIONS, record.key, None, headers)
 
     def _removes_item(self, record: ConsumerRecord) -> bool:
         return record.topic == self._items_topic and record.value is None and bool(record.key)
@@ -179,6 +192,20 @@ class Recommend:
             **answer,
         }
         return decision(RECOMMENDATIONS, "millrace.recommendation.v1", recommendation_id, recommendation, record)
+
+
+def _until_forgotten(
+    records: Sequence[ConsumerRecord], events: Sequence[Any], settings: Settings
+) -> Iterator[tuple[list[Decoded], ConsumerRecord | None]]:
+    """The clicks in runs, each with the record behind it that asks for its user to be forgotten; the last with none."""
+    run: list[Decoded] = []
+    for record, event in zip(records, events, strict=True):
+        if isinstance(event, Click):
+            run.append((record, event))
+        elif record.value is None and forgets_user(record, settings):
+            yield run, record
+            run = []
+    yield run, None
 
 
 def feed_source(state: PartitionState, topic: str) -> int:

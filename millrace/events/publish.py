@@ -17,6 +17,8 @@ from api import Outgoing
 from millrace.events.send import ANSWERS, EXPECTED, Decision, Listener, Place, listening
 from schemas import (
     ACTIONS,
+    CLICKS,
+    FORGET_HEADER,
     INPUTS,
     KEY_FIELDS,
     Action,
@@ -89,6 +91,14 @@ class KafkaPublisher:
                 headers = cloud_event_headers(action.action_id, "millrace.action.v1", "millrace", action.event_time)
                 value = action.model_dump_json(exclude_none=True).encode()
                 await (await producer.push_bytes(ACTIONS, action.alert_id.encode(), value, headers))
+
+    async def forget(self, user_id: str) -> SentEvent:
+        producer = await self._producer()
+        with answering(self._settings):
+            async with asyncio.timeout(ACKNOWLEDGED_S):
+                sent = await producer.push_bytes(CLICKS, user_id.encode(), None, [(FORGET_HEADER, b"user")])
+                at = await sent
+        return SentEvent(index=0, topic=CLICKS, partition=at.partition, offset=at.offset)
 
     async def replay(self, topic: str) -> ReplayedBody:
         replayed = await replay_letters(self._settings, topic)

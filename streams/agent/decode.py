@@ -16,7 +16,9 @@ from pydantic import ValidationError
 from pydantic_core import from_json
 
 from schemas import (
+    CLICKS,
     EARLIEST,
+    FORGET_HEADER,
     INPUTS,
     KEY_FIELDS,
     LATEST,
@@ -125,8 +127,14 @@ def _unread(record: ConsumerRecord, settings: Settings) -> str:
     if record.value is not None:
         most = settings.max_event_bytes
         return f"{len(record.value):,} bytes, more than MILLRACE_MAX_EVENT_BYTES = {most:,}"
-    takes_none = _takes_tombstones(record.topic.removeprefix(settings.topic_prefix))
+    takes_none = _takes_tombstones(record.topic.removeprefix(settings.topic_prefix)) or forgets_user(record, settings)
     return "" if takes_none else "no value: this topic takes events only"
+
+
+def forgets_user(record: ConsumerRecord, settings: Settings) -> bool:
+    """Does a record of the clicks ask for its user to be forgotten? A null value alone may be a producer's mistake."""
+    is_click = record.value is None and record.topic == topic_name(settings, CLICKS)
+    return is_click and bool(record.key) and any(name == FORGET_HEADER for name, _ in record.headers)
 
 
 def _too_far(ahead: float, limits: tuple[float, str]) -> str:

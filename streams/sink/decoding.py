@@ -13,9 +13,9 @@ from typing import TypeAlias
 
 from aiokafka import TopicPartition
 
-from schemas import EARLIEST, INPUTS, ITEMS, OUTPUTS, TELEMETRY, Settings, dead_letters_of, text_of
+from schemas import CLICKS, EARLIEST, INPUTS, ITEMS, OUTPUTS, TELEMETRY, Settings, dead_letters_of, text_of
 from storage import Placed, Quarantined, Record, Removal
-from streams.agent import HEADER, decode_topics, is_second, record_time_s
+from streams.agent import HEADER, decode_topics, forgets_user, is_second, record_time_s
 from streams.kafka import ConsumerRecord
 from streams.sink.thinning import Thinning
 
@@ -66,6 +66,8 @@ class Decoding:
                 decoded.append((record, Placed(record.partition, record.offset, event)))
             elif topic == ITEMS and record.value is None and (key := _text(record.key)):
                 decoded.append((record, Removal(topic, key, _time(record))))
+            elif topic == CLICKS and forgets_user(record, self._settings):
+                decoded.append((record, Removal(topic, record.key.decode(errors="replace"))))
         return decoded
 
 

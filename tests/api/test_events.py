@@ -19,6 +19,7 @@ from millrace.events import KafkaPublisher
 from schemas import (
     ACTIONS,
     CLICKS,
+    FORGET_HEADER,
     ITEMS,
     RECOMMENDATIONS,
     TELEMETRY,
@@ -241,3 +242,13 @@ def test_events_are_larger_than_other_bodies(nobody: httpx2.Client) -> None:
     assert answer.status_code == 503
     answer = nobody.post(f"/v1/events?topic={CLICKS}", content=b" " * (5 << 20))
     assert answer.status_code == 413
+
+
+async def test_who_asks_to_forget_a_person_is_told_where_that_was_written(
+    settings: Settings, pushing: httpx2.Client
+) -> None:
+    answer = pushing.delete("/v1/users/ann%2F1")
+    assert answer.status_code == 202
+    (record,) = await consume(settings, [CLICKS], until=1)
+    assert (record.key, record.value, dict(record.headers)) == (b"ann/1", None, {FORGET_HEADER: b"user"})
+    assert (answer.json()["partition"], answer.json()["offset"]) == (record.partition, record.offset)

@@ -64,7 +64,7 @@ def test_an_update_changes_the_fields_that_it_names(store: Store) -> None:
         gone = reader.items_of(["a"])["a"]
         assert reader.items(ItemFilter(), None, 9) == []
     assert (gone.title, gone.removed_at, gone.attributes) == (None, at(4), {})
-    store.write([item("a", 1, title="Sandal")], [])
+    store.write([item("a", 5, title="Sandal")], [])
     with store.reading() as reader:
         back = reader.items_of(["a"])["a"]
     assert (back.title, back.category, back.removed_at, back.available) == ("Sandal", None, None, True)
@@ -344,3 +344,22 @@ def test_slots_and_words() -> None:
     assert slot_of(at(0.0015), 0.001) == at(0.001)
     assert words_of("Pump-7_a/Ölkühler 7") == {"pump", "7", "a", "ölkühler"}
     assert parse_words("  ") == ()
+
+
+def test_clicks_of_a_forgotten_user_go_and_later_ones_stay(store: Store) -> None:
+    store.write([click("ann", 1), click("bob", 2), recommendation("ann", 3, ["x"])], [])
+    forgotten = [click("ann", 4), Removal("clicks.v1", "ann"), click("ann", 5), Removal("recommendations.v1", "ann")]
+    store.write(forgotten, [])
+    with store.reading() as reader:
+        assert [one.event_time for one in reader.clicks("ann", 9)] == [at(5)]
+        assert len(reader.clicks("bob", 9)) == 1
+        assert reader.recommendation("ann") is None
+
+
+def test_what_was_said_before_a_removal_does_not_bring_an_item_back(store: Store) -> None:
+    store.write([item("a", 1, title="Shoe"), Removal("items.v1", "a", at(9)), item("a", 5, title="Shoe")], [])
+    with store.reading() as reader:
+        assert (reader.items_of(["a"])["a"].removed_at, reader.items_of(["a"])["a"].title) == (at(9), None)
+    store.write([item("a", 10, title="Boot")], [])
+    with store.reading() as reader:
+        assert (reader.items_of(["a"])["a"].removed_at, reader.items_of(["a"])["a"].title) == (None, "Boot")

@@ -8,8 +8,11 @@ import numpy as np
 
 from schemas import (
     CLICKS,
+    FORGET_HEADER,
     ITEMS,
+    RECOMMENDATIONS,
 )
+from streams.recommend import USERS
 from tests.streams.pages import Shop, record, records_of
 from tests.support.world import shop_events, topic_of
 
@@ -65,3 +68,25 @@ def test_a_repeated_click_is_neither_answered_nor_counted(trained_home: Path) ->
     assert (answers, dead) == ([], [])
     assert shop.view.clicks == counted
     assert np.array_equal(shop.view.arrays.counters[:1], [counted])
+
+
+def test_a_user_who_is_forgotten_begins_anew_in_the_order_of_the_topic(trained_home: Path) -> None:
+    shop = Shop(trained_home, is_trained=False)
+    clicks = [event for event in shop_events(200, seed=6) if topic_of(event) == CLICKS]
+    one, records = clicks[0], records_of(clicks)
+    again = records_of([one.model_copy(update={"event_id": "later"})])[0]
+    again.offset = 10_001
+    for headers, is_forgotten in (([], False), ([(FORGET_HEADER, b"user")], True)):
+        asks = record(CLICKS, str(getattr(one, "user_id")), None, offset=10_000)  # noqa: B009
+        asks.headers = headers
+        fresh = Shop(trained_home, is_trained=False)
+        outcome = fresh.page.handle(fresh.state, [*records, asks, again])
+        assert bool(outcome.dead) is not is_forgotten  # a null value alone may be a mistake
+        row = fresh.state.tables[USERS].array[fresh.state.tables[USERS].find(again.key)]
+        assert (row["sessions"] == row["length"] == 1) == is_forgotten
+        gone = [output for output in outcome.outputs if output.topic == RECOMMENDATIONS and output.value is None]
+        assert [output.key for output in gone] == ([again.key] if is_forgotten else [])
+    asks.offset = 10_002
+    shop.page.handle(shop.state, [*records, again, asks])
+    assert again.key not in shop.state.tables[USERS]
+    assert again.key in shop.state.tables[USERS].take_changes().removed  # in the changelog too
