@@ -20,12 +20,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import httpx2
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, create_engine, text
 
 from api import ApiServer
 from schemas import Settings
 from storage import upgrade
-from storage.database import build_engine, transaction
 
 SCORES, ALERTS, ASSETS, ITEMS, USERS = 1_000_000, 300_000, 100_000, 100_000, 100_000
 BUSY = 500  # assets with half of all scores
@@ -210,14 +209,12 @@ def main() -> None:
     parser.add_argument("--share", type=float, default=1.0)
     given = parser.parse_args()
     upgrade(given.url)
-    engine = build_engine(given.url, writes=True)
+    engine = create_engine(given.url.replace("postgresql://", "postgresql+psycopg://"))
     with engine.connect() as connection:
         is_empty = connection.scalar(text("select count(*) from assets")) == 0
     if is_empty:
         began = time.perf_counter()
-        with transaction(engine) as connection:
-            if connection.dialect.name == "postgresql":
-                connection.exec_driver_sql("set local statement_timeout = 0")
+        with engine.begin() as connection:
             fill(connection, given.share)
         print(f"filled in {time.perf_counter() - began:.0f} s")
     engine.dispose()
