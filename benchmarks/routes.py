@@ -209,14 +209,12 @@ def main() -> None:
     parser.add_argument("--share", type=float, default=1.0)
     given = parser.parse_args()
     upgrade(given.url)
-    engine = create_engine(given.url)
+    engine = create_engine(given.url.replace("postgresql://", "postgresql+psycopg://"))
     with engine.connect() as connection:
         is_empty = connection.scalar(text("select count(*) from assets")) == 0
     if is_empty:
         began = time.perf_counter()
         with engine.begin() as connection:
-            if connection.dialect.name == "postgresql":
-                connection.exec_driver_sql("set local statement_timeout = 0")
             fill(connection, given.share)
         print(f"filled in {time.perf_counter() - began:.0f} s")
     engine.dispose()

@@ -143,14 +143,15 @@ def test_alerts_by_several_filters_at_once(client: httpx2.Client, store: Store) 
 
 
 def test_how_the_service_is(client: httpx2.Client, store: Store) -> None:
-    edge, sink = told("edge-1", NOW, 7), told("sink-1", NOW, 0)
+    now = datetime.now(UTC)
+    edge, sink = told("edge-1", now, 7), told("sink-1", now, 0)
     agents = {"sink": {"lag": 3, "events_per_s": 2.0}, "history": {"lag": 4, "events_per_s": 1.0}}
     assert sink.figures is not None
     figures = Figures.model_validate(sink.figures.model_dump() | {"role": "sink", "agents": agents})
     sink = sink.model_copy(update={"figures": figures})
-    silent = worker_status("old", NOW - timedelta(minutes=2))
+    silent = worker_status("old", now - timedelta(minutes=2))
     store.write(
-        [edge, told("edge-2", NOW, 5), sink, silent, score(1), alert("a", 0), letter(1), letter(2, "items.v1")], []
+        [edge, told("edge-2", now, 5), sink, silent, score(1), alert("a", 0), letter(1), letter(2, "items.v1")], []
     )
     overview = client.get("/v1/overview").json()
     assert overview["assets"] == {"total": 1, "critical": 0, "warning": 1, "advisory": 0}
