@@ -15,7 +15,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 
 from schemas import Acknowledgement, Action, Alert, AlertBody, AlertDetail, AlertState, Severity
 from storage.kept_write import ASSET
-from storage.read_words import found_by_words
+from storage.read_words import with_words
 from storage.tables import ACKNOWLEDGED, AcknowledgementRow, AlertRow, TransitionRow
 
 After = tuple[datetime, str]
@@ -49,10 +49,27 @@ class AlertReading:
         found = [
             AlertBody(**_alert(row))
             for standing in _standings(which)
-            for row in self._connection.execute(_statement(which, after, limit).where(*standing))
+            for row in self._connection.execute(self._statement(which, after, limit).where(*standing))
         ]
         found.sort(key=lambda alert: (alert.raised_at, alert.alert_id), reverse=True)
         return found[:limit]
+
+    def _statement(self, which: AlertFilter, after: After | None, limit: int) -> Select[Any]:
+        statement = _select_alerts()
+        if which.asset_id is not None:
+            statement = statement.where(AlertRow.asset_id == which.asset_id)
+        if which.asset_class is not None:
+            statement = statement.where(AlertRow.asset_class == which.asset_class)
+        if which.start is not None:
+            statement = statement.where(AlertRow.raised_at >= which.start)
+        if which.end is not None:
+            statement = statement.where(AlertRow.raised_at < which.end)
+        if which.words:
+            place = (AlertRow.asset_class, AlertRow.asset_id)
+            statement = with_words(self._connection, statement, ASSET, which.words, place)
+        if after is not None:
+            statement = statement.where(precedes(AlertRow.raised_at, AlertRow.alert_id, after))
+        return statement.order_by(AlertRow.raised_at.desc(), AlertRow.alert_id.desc()).limit(limit)
 
     def alert(self, alert_id: str) -> AlertDetail | None:
         row = self._connection.execute(_select_alerts().where(AlertRow.alert_id == alert_id)).one_or_none()
@@ -112,25 +129,6 @@ def _standings(which: AlertFilter) -> Iterator[list[ColumnElement[bool]]]:
     seen = (False, True) if which.acknowledged is None else (which.acknowledged,)
     for state, severity, acknowledged in itertools.product(states, severities, seen):
         yield [AlertRow.state == state, AlertRow.severity == severity, AlertRow.is_acknowledged == acknowledged]
-
-
-def _statement(which: AlertFilter, after: After | None, limit: int) -> Select[Any]:
-    statement = _select_alerts()
-    if which.asset_id is not None:
-        statement = statement.where(AlertRow.asset_id == which.asset_id)
-    if which.asset_class is not None:
-        statement = statement.where(AlertRow.asset_class == which.asset_class)
-    if which.start is not None:
-        statement = statement.where(AlertRow.raised_at >= which.start)
-    if which.end is not None:
-        statement = statement.where(AlertRow.raised_at < which.end)
-    if which.words:
-        found = found_by_words(ASSET, which.words).subquery()
-        is_found = (found.c.part == AlertRow.asset_class) & (found.c.key == AlertRow.asset_id)
-        statement = statement.join(found, is_found)
-    if after is not None:
-        statement = statement.where(precedes(AlertRow.raised_at, AlertRow.alert_id, after))
-    return statement.order_by(AlertRow.raised_at.desc(), AlertRow.alert_id.desc()).limit(limit)
 
 
 def precedes(

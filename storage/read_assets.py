@@ -22,7 +22,7 @@ from storage.kept_tables import LogRow
 from storage.kept_write import ASSET
 from storage.keys import any_of
 from storage.read_alerts import AlertFilter, AlertReading, precedes
-from storage.read_words import found_by_words
+from storage.read_words import with_words
 from storage.tables import AssetRow, LatestScoreRow, ScoreRow
 
 OPEN_ALERTS_SHOWN = 100
@@ -76,9 +76,7 @@ class AssetReading(AlertReading):
         if wanted.severity is not None:
             statement = statement.where(AssetRow.severity == SEVERITIES.index(wanted.severity))
         if wanted.words:
-            found = found_by_words(ASSET, wanted.words).subquery()
-            is_found = (found.c.part == AssetRow.asset_class) & (found.c.key == AssetRow.asset_id)
-            statement = statement.join(found, is_found)
+            statement = with_words(self._connection, statement, ASSET, wanted.words, id_key)
         if isinstance(after, str):
             statement = statement.where(AssetRow.asset_id > after)
         elif after is not None:

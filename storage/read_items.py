@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Select, select
+from sqlalchemy import Connection, Select, literal, select
 
 from schemas import TRENDING_KEY, CatalogueEntry, ClickBody, ItemBody, Recommendation, similar_key
 from storage.kept_tables import ClickRow, ItemRow
 from storage.kept_write import ITEM
-from storage.read_words import found_by_words
+from storage.read_words import with_words
 from storage.tables import CatalogueRow, RecommendationRow
 
 IN_AT_ONCE = 500
@@ -62,8 +62,8 @@ class ItemReading:
         if which.available is not None:
             statement = statement.where(ItemRow.available == which.available)
         if which.words:
-            found = found_by_words(ITEM, which.words).subquery()
-            statement = statement.join(found, found.c.key == ItemRow.item_id)
+            place = (literal(""), ItemRow.item_id)
+            statement = with_words(self._connection, statement, ITEM, which.words, place)
         if after is not None:
             statement = statement.where(ItemRow.item_id > after)
         return [_item(row) for row in self._connection.execute(statement).mappings()]

@@ -119,6 +119,18 @@ def test_items_are_found_by_words_and_category_page_by_page(store: Store) -> Non
     assert [i.item_id for page in pages for i in page] == [f"sku-{n}" for n in range(5)]
 
 
+def test_a_word_that_many_have_finds_the_same(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    store.write([item(f"sku-{n}", title=f"Shoe {n % 3}") for n in range(20)], [])
+    store.write([score(n, f"p-{n % 7}-{n}") for n in range(20)] + [alert("a", 0, asset_id="p-3-10")], [])
+    for text, found in (("shoe 2", 6), ("sku", 20), ("none", 0)):
+        for most in (2000, 1):
+            monkeypatch.setattr("storage.read_words.MANY", most)
+            with store.reading() as reader:
+                assert len(reader.items(ItemFilter(parse_words(text)), None, 50)) == found
+                assert len(reader.assets(AssetFilter(words=parse_words("p 3")), None, 50)) == 3
+                assert len(reader.alerts(AlertFilter("raised", words=parse_words("p 10")), None, 50)) == 1
+
+
 def test_so_many_clicks_of_a_user_are_kept(database_url: str) -> None:
     store = Store(database_url, Keeping(clicks_per_user=3))
     store.write([click("ann", n) for n in range(5)] + [click("bob", 9)], [])
