@@ -65,17 +65,21 @@ class ClickLog:
     def __len__(self) -> int:
         return len(self.item_ids)
 
-    def targets(self) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint8]]:
-        """(n,) hash of the next item of the same session, and the number of what was done with it; 0 for the last
-        click.
-        """
-        sessions, items, actions = self.columns.sessions, self.columns.items, self.columns.actions
+    def targets(self) -> npt.NDArray[np.uint64]:
+        """(n,) hash of the next item of the same session; 0 for the last click."""
+        return self._of_next_click(self.columns.items)
+
+    def target_actions(self) -> npt.NDArray[np.uint8]:
+        """(n,) number of what was done with the next item of the same session; 0 for the last click, too."""
+        return self._of_next_click(self.columns.actions)
+
+    def _of_next_click(self, column: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        sessions = self.columns.sessions
         order = np.argsort(sessions, kind="stable")
         goes_on = sessions[order[1:]] == sessions[order[:-1]]
-        targets, done = np.zeros(len(items), np.uint64), np.zeros(len(items), np.uint8)
-        targets[order[:-1][goes_on]] = items[order[1:][goes_on]]
-        done[order[:-1][goes_on]] = actions[order[1:][goes_on]]
-        return targets, done
+        found = np.zeros(len(column), column.dtype)
+        found[order[:-1][goes_on]] = column[order[1:][goes_on]]
+        return found
 
     def queries(self, which: npt.NDArray[np.int64]) -> Queries:
         """What these clicks asked: a prefix is the user's last `lengths` clicks."""

@@ -43,17 +43,22 @@ class QueryLog:
         self._parts: list[tuple[npt.NDArray[np.float32], npt.NDArray[np.int32], npt.NDArray[np.int64]]] = []
         self.queries = 0
 
-    def add(self, found: Candidates, targets: npt.NDArray[np.uint64], actions: npt.NDArray[np.uint8]) -> None:
-        """Keep the queries whose target is a candidate; (n,) targets are item hashes, actions what was done with them.
+    def add(
+        self, found: Candidates, targets: npt.NDArray[np.uint64], actions: npt.NDArray[np.uint8] | None = None
+    ) -> None:
+        """Keep the queries whose target is a candidate. The label of a target is 1 + the number of its action.
 
-        The label of a target is 1 and the number of its action, that of all others 0.
+        Args:
+            targets: (n,) item hashes.
+            actions: (n,) numbers of what was done with the targets; none: all were viewed.
         """
         query = np.repeat(np.arange(len(found.counts)), found.counts)
         is_target = found.keys == targets[query]
         has_target = np.bincount(query, is_target, len(found.counts)) > 0
         kept = (is_target | (self._random.random(len(query)) < self._negatives)) & has_target[query]
         counts = np.bincount(query[kept], minlength=len(found.counts))[has_target]
-        labels = np.where(is_target, 1 + actions[query].astype(np.int32), 0)
+        numbers = np.zeros(len(targets), np.int32) if actions is None else actions.astype(np.int32)
+        labels = np.where(is_target, 1 + numbers[query], 0)
         self._parts.append((found.rows[kept], labels[kept], counts))
         self.queries += len(counts)
 
@@ -70,16 +75,16 @@ def fit(
     counts: npt.NDArray[np.int64],
     features: list[str],
     trees: int,
-    weights: npt.NDArray[np.float32],
+    weights: npt.NDArray[np.float32] | None = None,
 ) -> lightgbm.Booster:
     """A LambdaMART forest; a small one where there is little to learn from.
 
     Args:
         rows, labels, counts: as `QueryLog.arrays` gives them.
-        weights: (actions,) gain of a target by what was done with it.
+        weights: (actions,) gain of a target by what was done with it; none: all were viewed.
     """
     few = len(counts) < FEW_QUERIES
-    gains = {"label_gain": [0.0, *weights.tolist()]}
+    gains = {} if weights is None else {"label_gain": [0.0, *weights.tolist()]}
     data = lightgbm.Dataset(rows, labels, group=counts, feature_name=features)
     rounds = min(trees, max(20, len(counts) // 20)) if few else trees
     return lightgbm.train((SMALL_FOREST if few else FOREST) | gains, data, rounds)

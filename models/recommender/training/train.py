@@ -117,7 +117,7 @@ def _manifest(
 
 def learn(log: ClickLog, profile: RecommenderProfile, sampling: Sampling, progress: CountProgress) -> LearnedRanker:
     """Replay the log with sampled questions, fit a forest on the earlier ones, compare on the later ones."""
-    targets, actions = log.targets()
+    targets, actions = log.targets(), log.target_actions()
     which = sample(log, targets, sampling)
     held_out = int(len(which) * (1 - sampling.held_out))
     view, recommender = CatalogueView(profile), Recommender(None, profile)

@@ -68,9 +68,8 @@ def test_what_was_turned_down_is_no_click_of_the_log_and_actions_are_kept() -> N
     found = LogReader(small("shop")).read(batches(log, 2), silent)
     assert found.item_ids == ["a", "b", "d"]
     assert found.columns.actions.tolist() == [0, 2, 1]
-    targets, actions = found.targets()
-    assert actions.tolist() == [2, 1, 0]
-    assert targets[:2].tolist() == found.columns.items[1:].tolist()
+    assert found.target_actions().tolist() == [2, 1, 0]
+    assert found.targets()[:2].tolist() == found.columns.items[1:].tolist()
     assert found.duplicates == 0
 
 
