@@ -20,6 +20,7 @@ from streams.agent.placing import (
     TAKEN,
     TAKEN_FROM,
     TAKEN_LAYOUT,
+    is_second,
     partition_of,
     partitions_of,
     placed,
@@ -119,7 +120,10 @@ def test_a_record_without_a_key_gets_its_id_as_key() -> None:
         kept, outcome = placed(state, [record(1, 5, None, value)], "recommend", SETTINGS)
         (output,) = outcome.outputs
         assert (list(kept), output.key, output.partition, output.value) == ([], b"ann", where, value)
-        assert dict(output.headers)[TAKEN_FROM] == b"clicks.v1/1/5"
+        assert dict(output.headers)[TAKEN_FROM] == b"clicks.v1/1/5/keyless"
+        (there,) = [record(where, 0, output.key, value, output.headers)]
+        assert taken_from(there) == ("clicks.v1", 1, 5)
+        assert not is_second(there)  # whoever reads all partitions could not use the original
     (output,) = placed(state, [record(1, 5, b"", b'{"user_id": 7}')], "recommend", SETTINGS)[1].outputs
     assert output.key == b"7"
     for value in (b"", None, b"[]", b"{", b'{"user_id": null}', b'{"user_id": true}', b'{"user_id": ""}'):
@@ -140,6 +144,7 @@ def test_headers_of_others_mean_nothing_and_those_of_the_producer_stay() -> None
     before = MISPLACED.labels("recommend", CLICKS)._value.get()
     (output,) = placed(new_state(there), [record(there, 3, b"ann", headers=mine)], "recommend", SETTINGS)[1].outputs
     assert list(output.headers)[:2] == mine
+    assert is_second(record(0, 0, b"ann", headers=output.headers))
     assert MISPLACED.labels("recommend", CLICKS)._value.get() == before + 1
     for odd in (b"", b"1", b"a/b/c", b"clicks.v1/-1/2", b"\xff/1/x"):
         assert taken_from(record(0, 0, b"ann", headers=[(TAKEN_FROM, odd)])) is None
