@@ -16,7 +16,7 @@ from typing import Any, TypeVar, get_args
 from pydantic import TypeAdapter, ValidationError
 
 from schemas.base import CONTROL, NAME, InputEvent, Json
-from schemas.inputs import Click, ClickAction, Item, Maintenance, Telemetry
+from schemas.inputs import Click, ClickAction, Item, Maintenance
 
 MOST_CONTEXT_CHARS = 200
 MOST_ID_CHARS = 200
@@ -52,8 +52,8 @@ def forgive(kind: type[InputEvent], document: Json) -> tuple[Json, list[str]]:
     Fields that say nothing (`"event_id": ""`, `"context": null`) are dropped without being counted.
     """
     left_out: list[str] = []
-    mended = _without_empty(document, EMPTY_MEANS_NONE[kind])
-    for field, mend in MENDERS[kind].items():
+    mended = _without_empty(document, EMPTY_MEANS_NONE.get(kind, ("event_id",)))
+    for field, mend in MENDERS.get(kind, {}).items():
         if field in mended:
             mend(mended, field, left_out)
     return mended, left_out
@@ -124,12 +124,9 @@ Mender = Callable[[Json, str, list[str]], None]
 EMPTY_MEANS_NONE: dict[type[InputEvent], tuple[str, ...]] = {
     Click: ("event_id", "session_id", "recommendation_id", "action", "context"),
     Item: ("attributes", "available"),
-    Telemetry: ("event_id",),
     Maintenance: ("event_id", "code", "component"),
 }
 MENDERS: dict[type[InputEvent], dict[str, Mender]] = {
     Click: {"session_id": _id, "recommendation_id": _id, "action": _action, "context": _context},
     Item: {"title": _text(1000), "category": _text(200), "attributes": _attributes},
-    Telemetry: {},
-    Maintenance: {},
 }

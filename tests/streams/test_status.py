@@ -12,8 +12,8 @@ from streams.status import Meter
 def test_figures_are_of_the_time_since_the_last_ones() -> None:
     meter = Meter("edge")
     RECORDS.labels("tried", "a").inc(500)
-    meter.figures()
     started = time.monotonic()
+    meter.figures()
     RECORDS.labels("tried", "a").inc(100)
     RECORDS.labels("tried", "b").inc(20)
     OUTPUTS.labels("tried", "c").inc(60)
@@ -28,7 +28,7 @@ def test_figures_are_of_the_time_since_the_last_ones() -> None:
     passed_s = time.monotonic() - started
     agent = figures.agents["tried"]
     assert (agent.lag, agent.dead_letters, agent.handling_ms, agent.cpu_us) == (12, 2, 3.0, {"decode": 10.0})
-    assert agent.events_per_s >= 120 / passed_s * 0.9
+    assert agent.events_per_s >= 120 / passed_s * 0.99  # the time between the two is a part of it; it is rounded
     assert 0.45 < agent.outputs_per_s / agent.events_per_s < 0.55
     assert figures.agents["tried_sink"].events_per_s > 0
     assert figures.memory_bytes > 10_000_000
