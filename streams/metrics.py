@@ -120,7 +120,8 @@ def begin_agent(agent: str, topics: Sequence[str], outputs: Sequence[str], prefi
         OPENINGS.labels(agent, cause)
     for says in REPEATED:
         REPEATS.labels(agent, says)
-    SKIPPED.labels(agent, "taken over before")
+    for reason in ("taken over before", "taken over later"):
+        SKIPPED.labels(agent, reason)
     REFUSED_ROWS.labels(agent)
     FAILING_KEYS.labels(agent)
     CHECKPOINTS.labels(agent)

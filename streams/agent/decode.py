@@ -114,12 +114,9 @@ def _foreign(value: bytes) -> str:
 def _place(record: ConsumerRecord, settings: Settings, origins: Mapping[str, str] | None) -> str:
     """Id of an event that came without: where its producer put it."""
     topic = record.topic.removeprefix(settings.topic_prefix)
-    origin, partition, offset = taken_from(record) or (
-        (origins or {}).get(topic, topic),
-        record.partition,
-        record.offset,
-    )
-    return f"{origin}/{partition}/{offset}"
+    if (source := taken_from(record)) is not None:
+        return f"{source.origin}/{source.partition}/{source.offset}"
+    return f"{(origins or {}).get(topic, topic)}/{record.partition}/{record.offset}"
 
 
 def _unread(record: ConsumerRecord, settings: Settings) -> str:

@@ -5,8 +5,9 @@ record ─┬─► on its key's partition ────────────�
         └─► has the header ─► beyond what was taken over from there? ─► handled, once  ◄──────────┘
 
 Clients place keys by functions of their own: librdkafka by CRC-32, kafka-go in turn. The state of one key would be in
-two partitions. What is brought over keeps its order; the target remembers, in its rows, the last offset that it took
-over from each partition, so that what is brought again after a crash is known.
+two partitions. What is brought over is numbered, for each target, in rows of the source, and taken in that order: the
+target remembers, in its rows, the number that it waits for from each partition. So what is brought again after a crash
+is known; and what comes before something that did not arrive is refused, as its source brings all of it again.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -29,10 +30,11 @@ from streams.kafka import ConsumerRecord
 from streams.metrics import MISPLACED, SKIPPED
 
 log = structlog.get_logger(__name__)
-TAKEN_FROM = "__millrace.taken-from"  # header: topic/partition/offset at which the producer put the record
+TAKEN_FROM = "__millrace.taken-from"  # header: topic/partition/offset at which the producer put the record, number
 KEYLESS = "/keyless"  # at its end: the record had no key
-TAKEN = "taken over"  # table: topic/partition -> the next offset that has not been taken over from there
+TAKEN = "taken over"  # table: topic/partition -> number that is taken over next; topic>partition -> brought there next
 TAKEN_LAYOUT = Layout(np.dtype([("next", "i8")]), 1)
+ANY = -1  # whatever number comes next: those before it are lost
 FEW = 64  # keys that are hashed one by one: arrays begin to pay beyond
 TELL_EVERY_S = 60.0
 CURE = (
@@ -55,10 +57,8 @@ def placed(
     for record, partition in zip(records, partitions_of(records, state.partitions), strict=True):
         source = taken_from(record)
         if source is not None:
-            if _is_news(state, *source):
+            if _is_next(state, source, agent):
                 kept.append(record)
-            else:
-                SKIPPED.labels(agent, "taken over before").inc()
         elif (partition == record.partition and record.key) or len(record.value or b"") > settings.max_event_bytes:
             kept.append(record)  # one that is too large becomes a dead letter here
         elif (output := _brought(record, partition, state, settings)) is not None:
@@ -72,16 +72,32 @@ def placed(
     return kept, outcome
 
 
-def taken_from(record: ConsumerRecord) -> tuple[str, int, int] | None:
-    """Where the producer put a record that was brought here: topic (and which of all of its name), partition, offset.
-    None for all others.
-    """
+class Source(NamedTuple):
+    """Where the producer put a record that was brought elsewhere."""
+
+    origin: str  # topic, and which of all of its name
+    partition: int
+    offset: int
+    number: int  # among those that were brought from there to the same partition
+
+
+def taken_from(record: ConsumerRecord) -> Source | None:
+    """Where a record was brought from; none: it is where its producer put it."""
     for name, value in record.headers:
         if name == TAKEN_FROM:
-            origin, partition, offset = [*value.decode(errors="replace").split("/"), "", ""][:3]
-            if partition.isdecimal() and offset.isdecimal():
-                return origin, int(partition), int(offset)
+            origin, *numbers = [*value.decode(errors="replace").split("/"), "", "", ""][:4]
+            if all(number.isdecimal() for number in numbers):
+                return Source(origin, *map(int, numbers))
     return None
+
+
+def take_any(state: PartitionState) -> None:
+    """Records of this partition were lost: what was brought among them is not waited for."""
+    rows = state.tables[TAKEN]
+    keys = [key for key in rows.keys() if b"/" in key]  # noqa: SIM118 - not a mapping
+    slots = rows.slots(keys)
+    rows.array["next"][slots] = ANY
+    rows.touch(slots)
 
 
 def is_second(record: ConsumerRecord) -> bool:
@@ -122,13 +138,14 @@ def _murmur2(keys: Sequence[bytes]) -> npt.NDArray[np.uint32]:
     return mixed
 
 
-def _is_news(state: PartitionState, origin: str, partition: int, offset: int) -> bool:
+def _is_next(state: PartitionState, source: Source, agent: str) -> bool:
     rows = state.tables[TAKEN]
-    slots = rows.slots([f"{origin}/{partition}".encode()])
+    slots = rows.slots([f"{source.origin}/{source.partition}".encode()])
     row: Any = rows.array[slots[0]]
-    if offset < row["next"]:
+    if row["next"] not in (ANY, source.number):
+        SKIPPED.labels(agent, "taken over before" if source.number < row["next"] else "taken over later").inc()
         return False
-    row["next"] = offset + 1
+    row["next"] = source.number + 1
     rows.touch(slots)
     return True
 
@@ -142,8 +159,21 @@ def _brought(record: ConsumerRecord, partition: int, state: PartitionState, sett
         if key is None:
             return None
         partition = partition_of(key, state.partitions)
-    header = (TAKEN_FROM, f"{state.origin(topic)}/{record.partition}/{record.offset}{mark}".encode())
+    origin = state.origin(topic)
+    number = _number(state, f"{origin}>{partition}")
+    header = (TAKEN_FROM, f"{origin}/{record.partition}/{record.offset}/{number}{mark}".encode())
     return Output(topic, key, record.value, [*record.headers, header], partition)
+
+
+def _number(state: PartitionState, to: str) -> int:
+    """Of the next record that is brought there. Entries of a log are brought in another order than that of offsets."""
+    rows = state.tables[TAKEN]
+    slots = rows.slots([to.encode()])
+    row: Any = rows.array[slots[0]]
+    number = int(row["next"])
+    row["next"] = number + 1
+    rows.touch(slots)
+    return number
 
 
 def _id_in(value: bytes | None, field: str) -> bytes | None:

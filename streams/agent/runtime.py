@@ -31,6 +31,7 @@ from streams.agent.changelog import Changelog, covered, take_snapshot
 from streams.agent.handler import Handler
 from streams.agent.outbox import Delivery, Outbox
 from streams.agent.ownership import Batch, Partition, Phase
+from streams.agent.placing import TAKEN, take_any
 from streams.agent.rows import empty_state
 from streams.agent.saved import Snapshot
 from streams.agent.sending import Interrupted, Sending
@@ -124,6 +125,8 @@ class Runtime:
             if not part.is_ready or part.positions[topic] != at:
                 return False
             part.positions = {**part.positions, topic: to}
+            if TAKEN in part.state.tables:
+                take_any(part.state)
             part.resume()
             return True
 

@@ -25,7 +25,7 @@ async def test_records_that_are_not_on_their_partition_are_counted(settings: Set
             await producer.send(clicks, b"{}", key)  # as the client places it
             if number < 5:
                 await producer.send(clicks, b"{}", key, partition=wrong)
-                brought = [(TAKEN_FROM, b"clicks.v1/0/1")]  # it was counted where it came
+                brought = [(TAKEN_FROM, b"clicks.v1/0/1/0")]  # it was counted where it came
                 await producer.send(clicks, b"{}", key, partition=right, headers=brought)
         await producer.send(topic_name(settings, TELEMETRY), b"{}")
     found = await placements(settings)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
@@ -24,6 +24,7 @@ from streams.agent.placing import (
     partition_of,
     partitions_of,
     placed,
+    take_any,
     taken_from,
 )
 from streams.agent.rows import PartitionState, empty_state
@@ -58,7 +59,9 @@ def test_partitions_are_those_of_the_java_client(keys: list[bytes], partitions: 
 
 @dataclass
 class Log:
-    """A topic of four partitions and the states behind it; a crash takes back what was not saved, not what was sent."""
+    """A topic of four partitions and the states behind it; a crash takes back what was not saved, not what was sent.
+    Of what was sent before a crash some may not have arrived, though what was sent after it has.
+    """
 
     topic: list[list[Any]] = field(default_factory=lambda: [[] for _ in range(PARTITIONS)])
     handled: list[list[Any]] = field(default_factory=lambda: [[] for _ in range(PARTITIONS)])
@@ -69,7 +72,7 @@ class Log:
         at = self.topic[partition]
         at.append(record(partition, len(at), key, value, headers))
 
-    def work(self, number: int, most: int, *, dies: bool) -> None:
+    def work(self, number: int, most: int, *, dies: bool, lost: Callable[[], bool] = lambda: False) -> None:
         records = self.topic[number][self.positions[number] :][:most]
         rows = self.states[number].tables[TAKEN]
         saved = {key: int(rows.array[rows.find(key)]["next"]) for key in rows.keys()}  # noqa: SIM118
@@ -77,7 +80,8 @@ class Log:
         for output in outcome.outputs:
             assert output.topic == CLICKS
             assert output.partition is not None
-            self.put(output.partition, output.key, output.value, output.headers)
+            if not (dies and lost()):
+                self.put(output.partition, output.key, output.value, output.headers)
         if dies:
             self.states[number] = new_state(number)
             rows = self.states[number].tables[TAKEN]
@@ -100,7 +104,8 @@ def test_each_is_handled_once_in_order_whatever_dies(sent: Sequence[tuple[int, i
     for _ in range(1000):
         if log.is_done:
             break
-        log.work(chance.randrange(PARTITIONS), chance.randint(1, 7), dies=chance.random() < 0.3)
+        dies, lost = chance.random() < 0.3, lambda: chance.random() < 0.3
+        log.work(chance.randrange(PARTITIONS), chance.randint(1, 7), dies=dies, lost=lost)
     while not log.is_done:
         for number in range(PARTITIONS):
             log.work(number, 10, dies=False)
@@ -116,13 +121,13 @@ def test_each_is_handled_once_in_order_whatever_dies(sent: Sequence[tuple[int, i
 
 def test_a_record_without_a_key_gets_its_id_as_key() -> None:
     state, where = new_state(1), partition_of(b"ann", PARTITIONS)
-    for value in (b'{"user_id": "ann"}', b'{"user_id": "ann", "item_id": 3}'):
+    for number, value in enumerate((b'{"user_id": "ann"}', b'{"user_id": "ann", "item_id": 3}')):
         kept, outcome = placed(state, [record(1, 5, None, value)], "recommend", SETTINGS)
         (output,) = outcome.outputs
         assert (list(kept), output.key, output.partition, output.value) == ([], b"ann", where, value)
-        assert dict(output.headers)[TAKEN_FROM] == b"clicks.v1/1/5/keyless"
+        assert dict(output.headers)[TAKEN_FROM] == b"clicks.v1/1/5/%d/keyless" % number
         (there,) = [record(where, 0, output.key, value, output.headers)]
-        assert taken_from(there) == ("clicks.v1", 1, 5)
+        assert taken_from(there) == ("clicks.v1", 1, 5, number)
         assert not is_second(there)  # whoever reads all partitions could not use the original
     (output,) = placed(state, [record(1, 5, b"", b'{"user_id": 7}')], "recommend", SETTINGS)[1].outputs
     assert output.key == b"7"
@@ -146,13 +151,36 @@ def test_headers_of_others_mean_nothing_and_those_of_the_producer_stay() -> None
     assert list(output.headers)[:2] == mine
     assert is_second(record(0, 0, b"ann", headers=output.headers))
     assert MISPLACED.labels("recommend", CLICKS)._value.get() == before + 1
-    for odd in (b"", b"1", b"a/b/c", b"clicks.v1/-1/2", b"\xff/1/x"):
+    for odd in (b"", b"1", b"a/b/c", b"clicks.v1/-1/2/0", b"\xff/1/x/0", b"clicks.v1/1/2"):
         assert taken_from(record(0, 0, b"ann", headers=[(TAKEN_FROM, odd)])) is None
+
+
+@given(st.permutations(range(6)))
+def test_entries_of_a_log_are_brought_in_the_order_in_which_they_are_placed(order: list[int]) -> None:
+    """That is event time, not that of their offsets."""
+    key = next(key for key in (b"%d" % n for n in range(99)) if partition_of(key, PARTITIONS) == 1)
+    source, target = new_state(0), new_state(1)
+    brought = placed(source, [record(0, offset, key) for offset in order], "maintain", SETTINGS)[1].outputs
+    records = [record(1, n, key, headers=output.headers) for n, output in enumerate(brought)]
+    kept, _ = placed(target, records, "maintain", SETTINGS)
+    assert [one.offset for one in map(taken_from, kept) if one] == order
+
+
+def test_what_comes_before_something_that_did_not_arrive_waits_until_that_is_known_to_be_lost() -> None:
+    state = new_state(2)
+
+    def takes(number: int) -> bool:
+        header = (TAKEN_FROM, b"clicks.v1/1/%d/%d" % (number, number))
+        return len(placed(state, [record(2, 0, b"ann", headers=[header])], "recommend", SETTINGS)[0]) == 1
+
+    assert [takes(n) for n in (0, 2, 1, 1, 2)] == [True, False, True, False, True]
+    take_any(state)  # retention took some
+    assert [takes(n) for n in (9, 11, 10)] == [True, False, True]
 
 
 def test_a_topic_made_anew_counts_from_its_beginning() -> None:
     state = new_state(2)
-    old, new = [(TAKEN_FROM, b"clicks.v1/1/900")], [(TAKEN_FROM, b"clicks.v1@id/1/0")]
+    old, new = [(TAKEN_FROM, b"clicks.v1/1/900/0")], [(TAKEN_FROM, b"clicks.v1@id/1/0/0")]
     for headers, news in ((old, 1), (old, 0), (new, 1), (new, 0)):
         assert len(placed(state, [record(2, 0, b"ann", headers=headers)], "recommend", SETTINGS)[0]) == news
 
