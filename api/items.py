@@ -67,8 +67,8 @@ def get_user(
 async def forget_user(user_id: UserId, broker: Broker) -> SentEvent:
     """Forget a person: the state of the workers, the latest list and the clicks in the database.
 
-    Done within a second of the workers and sinks that run, or when they are back. The answer says where on `clicks.v1`
-    the record is that asks for it. Clicks on the topic itself go with its retention; docs/api.md says what stays.
+    Done when the worker and the sink have read the record that asks for it; the answer says where that is on
+    `clicks.v1`. Clicks on the topic itself go with its retention; docs/api.md says what stays.
     """
     try:
         return await broker.forget(user_id)

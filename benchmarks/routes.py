@@ -34,8 +34,31 @@ REQUESTS = 300
 def fill(connection: Connection, share: float) -> None:
     """Rows of all tables. Names are those of numbers, so that requests can make them up."""
     say = _Dialect(connection.dialect.name == "postgresql")
-    scores, alerts, assets, items, users = (int(n * share) for n in (SCORES, ALERTS, ASSETS, ITEMS, USERS))
-    asset, of_class = say.name("asset", f"i % {assets}"), f"case when i % {assets} % 2 = 0 then 'pump' else 'fan' end"
+    for table, count, columns in (*_of_assets(say, share), *_of_users_and_items(say, share)):
+        _insert(connection, say, table, count, columns)
+    assets, items = int(ASSETS * share), int(ITEMS * share)
+    of_class = _asset(say, assets)[1]
+    for of, count, part, words in (
+        ("asset", assets, of_class, ("'asset'", f"{say.name('', 'i')}", of_class)),
+        ("item", items, "''", ("'shoe'", "'item'", say.number("i"), say.name("", "i"))),
+    ):
+        for word in words:
+            name = say.name(of, "i")
+            _insert(connection, say, "words", count, {"of": f"'{of}'", "word": word, "part": part, "key": name})
+    connection.execute(text("analyze"))
+
+
+Rows = tuple[str, int, dict[str, str]]  # of a table: its name, how many, an expression of `i` for each column
+
+
+def _asset(say: _Dialect, assets: int) -> tuple[str, str]:
+    """Id and class."""
+    return say.name("asset", f"i % {assets}"), f"case when i % {assets} % 2 = 0 then 'pump' else 'fan' end"
+
+
+def _of_assets(say: _Dialect, share: float) -> tuple[Rows, ...]:
+    scores, alerts, assets = (int(n * share) for n in (SCORES, ALERTS, ASSETS))
+    asset, of_class = _asset(say, assets)
     score = say.object(
         score_id=say.name("s", "i"), event_time="'2026-05-01T12:00:00Z'", asset_id=asset, asset_class=of_class,
         kind="'rul'", value="50.5", unit="'hour'", model=say.object(name="'m'", version="'1'"),
@@ -45,11 +68,7 @@ def fill(connection: Connection, share: float) -> None:
     state = "case when i % 30 = 0 then 'raised' else 'cleared' end"
     busy = f"case when i % 2 = 0 then i % {assets} else i / 2 % {min(BUSY, assets)} end"
     busy_class = f"case when ({busy}) % 2 = 0 then 'pump' else 'fan' end"
-    ranked = say.object(recommendation_id="'r'", event_time="'2026-05-01T12:00:00Z'", user_id=say.name("user", "i"),
-                        strategy="'ranker'", feed_offset="1", model=say.object(name="'m'", version="'1'"),
-                        caused_by=say.object(topic="'t'", partition="0", offset="i", event_id="'e'"),
-                        items=say.ranking(items))  # fmt: skip
-    for table, count, columns in (
+    return (
         ("assets", assets, {"asset_class": of_class, "asset_id": asset, "first_seen": say.time("0"),
                             "last_seen": say.time("i"), "severity": "case when i % 50 = 0 then i % 4 else 0 end"}),
         ("latest_scores", assets, {"asset_class": of_class, "asset_id": asset, "kind": "'rul'", "component": "''",
@@ -63,6 +82,16 @@ def fill(connection: Connection, share: float) -> None:
                             "failure_mode": "'wear'", "state": state, "severity": severity, "score": "12.5",
                             "sequence": "0", "raised_at": say.time("i"), "updated_at": say.time("i"),
                             "is_acknowledged": "i % 2 = 0"}),
+    )  # fmt: skip
+
+
+def _of_users_and_items(say: _Dialect, share: float) -> tuple[Rows, ...]:
+    scores, items, users = (int(n * share) for n in (SCORES, ITEMS, USERS))
+    ranked = say.object(recommendation_id="'r'", event_time="'2026-05-01T12:00:00Z'", user_id=say.name("user", "i"),
+                        strategy="'ranker'", feed_offset="1", model=say.object(name="'m'", version="'1'"),
+                        caused_by=say.object(topic="'t'", partition="0", offset="i", event_id="'e'"),
+                        items=say.ranking(items))  # fmt: skip
+    return (
         ("items", items, {"item_id": say.name("item", "i"), "title": "'Shoe ' || i", "category": "'c' || i % 40",
                           "available": "i % 9 > 0", "updated_at": say.time("0"), "told": say.object(title="1")}),
         ("recommendations", users, {"user_id": say.name("user", "i"), "recommendation_id": "'r'",
@@ -77,16 +106,7 @@ def fill(connection: Connection, share: float) -> None:
             "topic": "case i % 2 when 0 then 'clicks.v1' else 'items.v1' end", "partition": "0", "\"offset\"": "i",
             "quarantined_at": say.time("i"), "source_partition": "0", "source_offset": "i", "exception": "'E'",
             "reason": "'why'", "size": "3"}),
-    ):  # fmt: skip
-        _insert(connection, say, table, count, columns)
-    for of, count, part, words in (
-        ("asset", assets, of_class, ("'asset'", f"{say.name('', 'i')}", of_class)),
-        ("item", items, "''", ("'shoe'", "'item'", say.number("i"), say.name("", "i"))),
-    ):
-        for word in words:
-            name = say.name(of, "i")
-            _insert(connection, say, "words", count, {"of": f"'{of}'", "word": word, "part": part, "key": name})
-    connection.execute(text("analyze"))
+    )  # fmt: skip
 
 
 class _Dialect:

@@ -149,6 +149,22 @@ def _parquet(file: Path, report: Report) -> Iterator[Chunk]:
         raise OSError(f"is not Parquet: {error}") from error
 
 
+def _csv_options(dialect: Dialect, skip: Callable[[Any], str]) -> tuple[Any, Any, Any]:
+    import pyarrow
+    import pyarrow.csv
+
+    read = pyarrow.csv.ReadOptions(
+        column_names=dialect.names, skip_rows=dialect.header, use_threads=False, block_size=CSV_BLOCK_BYTES,
+        encoding=dialect.encoding,
+    )  # fmt: skip
+    parse = pyarrow.csv.ParseOptions(delimiter=dialect.delimiter, newlines_in_values=True, invalid_row_handler=skip)
+    # Bytes, not pyarrow's guess of types: that is made of the first megabyte, and the first "n/a" after it ends all
+    convert = pyarrow.csv.ConvertOptions(
+        column_types=dict.fromkeys(dialect.names, pyarrow.binary()), strings_can_be_null=False, check_utf8=False
+    )
+    return read, parse, convert
+
+
 def _csv(file: Path, report: Report) -> Iterator[Chunk]:
     import pyarrow
     import pyarrow.csv
@@ -163,19 +179,10 @@ def _csv(file: Path, report: Report) -> Iterator[Chunk]:
         return "skip"
 
     with _opened(file) as (content, stored):
-        read = pyarrow.csv.ReadOptions(
-            column_names=dialect.names, skip_rows=dialect.header, use_threads=False, block_size=CSV_BLOCK_BYTES,
-            encoding=dialect.encoding,
-        )  # fmt: skip
-        parse = pyarrow.csv.ParseOptions(delimiter=dialect.delimiter, newlines_in_values=True, invalid_row_handler=skip)
-        # Bytes, not pyarrow's guess of types: that is made of the first megabyte, and the first "n/a" after it ends all
-        convert = pyarrow.csv.ConvertOptions(
-            column_types=dict.fromkeys(dialect.names, pyarrow.binary()), strings_can_be_null=False, check_utf8=False
-        )
         number, seen, told = dialect.header, 0, 0
         left_out: set[int] = set()
         try:
-            for batch in pyarrow.csv.open_csv(content, read, parse, convert):
+            for batch in pyarrow.csv.open_csv(content, *_csv_options(dialect, skip)):
                 fresh, told = broken[told:], len(broken)
                 left_out |= {place for place, _ in fresh}  # the parser is ahead of the batches
                 numbers: list[int] = []

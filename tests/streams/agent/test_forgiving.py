@@ -73,9 +73,7 @@ def test_integers_are_taken_as_their_decimal_text(topic: str, field: str, number
 @pytest.mark.parametrize("missing", [..., None, ""])
 def test_an_event_without_an_id_is_known_by_its_place(topic: str, missing: Any) -> None:
     assert event_of(topic, event_id=missing).event_id == f"{topic}/2/41"
-    brought = [
-        (TAKEN_FROM, f"{topic}/0/9/0".encode())
-    ]  # the producer knows where it put the record
+    brought = [(TAKEN_FROM, f"{topic}/0/9/0".encode())]  # the producer knows where it put the record
     assert event_of(topic, event_id=missing, headers=brought).event_id == f"{topic}/0/9"
 
 

@@ -111,6 +111,16 @@ def sinks(settings: Settings, sqlite_url: str) -> Iterator[Sinks]:
     sinks.end()
 
 
+async def push_one_of_each(settings: Settings, click: dict[str, Any]) -> None:
+    """And 3,000 readings of one asset."""
+    await produce(settings, CLICKS, [("ann", click)])
+    await produce(settings, ITEMS, [("i1", {"item_id": "i1", "event_time": rfc3339(NOW), "title": "Shoe"})])
+    await produce(settings, TELEMETRY, [("p", reading(-n / 100, value=n)) for n in range(3000)])
+    entry = {"event_id": "m", "event_time": rfc3339(NOW), "asset_id": "p", "asset_class": "pump", "kind": "failure"}
+    await produce(settings, MAINTENANCE, [("p", entry)])
+    await produce(settings, dead_letters_of(CLICKS), [("ann", b"bad")])
+
+
 @pytest.mark.kafka
 async def test_a_home_of_the_version_before_gets_what_was_pushed(
     settings: Settings, sqlite_url: str, sinks: Sinks
@@ -118,12 +128,7 @@ async def test_a_home_of_the_version_before_gets_what_was_pushed(
     """The topics have events already when the sink first looks at them; then it is killed, and more comes."""
     await create_topics(settings)
     click = {"event_time": rfc3339(NOW), "user_id": "ann", "item_id": "i1", "event_id": "c"}
-    await produce(settings, CLICKS, [("ann", click)])
-    await produce(settings, ITEMS, [("i1", {"item_id": "i1", "event_time": rfc3339(NOW), "title": "Shoe"})])
-    await produce(settings, TELEMETRY, [("p", reading(-n / 100, value=n)) for n in range(3000)])
-    entry = {"event_id": "m", "event_time": rfc3339(NOW), "asset_id": "p", "asset_class": "pump", "kind": "failure"}
-    await produce(settings, MAINTENANCE, [("p", entry)])
-    await produce(settings, dead_letters_of(CLICKS), [("ann", b"bad")])
+    await push_one_of_each(settings, click)
     store = Store(sqlite_url)
 
     def counts() -> tuple[int, ...]:
