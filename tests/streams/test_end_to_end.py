@@ -11,6 +11,7 @@ import re
 import shutil
 import signal
 import sqlite3
+import time
 import urllib.request
 from collections.abc import Iterator, Sequence
 from datetime import datetime
@@ -36,12 +37,13 @@ from schemas import (
     ModelRef,
     Settings,
     Telemetry,
+    topic_name,
 )
 from storage import upgrade
 from streams.agent import PartitionState, Rows, empty_state, output_id
 from streams.agent.changelog import Changelog
 from streams.agent.ownership import Partition
-from streams.kafka import EventProducer
+from streams.kafka import EventProducer, group_name, group_offsets, reading
 from streams.maintain import Maintain
 from streams.recommend import USERS, Recommend, ServedRanker
 from tests.support.kafka import consume, create_topics
@@ -106,6 +108,8 @@ async def test_kill_9_of_a_worker_neither_loses_nor_doubles_a_decision(settings:
         lambda: rows(settings, "select count(*) from recommendations")[0][0] == len(users), "all recommendations"
     )
     stages = measured_stages(port)
+    await until_committed(settings, "maintain", TELEMETRY, MAINTENANCE)
+    await until_committed(settings, "recommend", CLICKS, ITEMS)
     await until_saved(settings, workers)
 
     assert set(stages) == {(agent, stage) for agent in ("maintain", "recommend") for stage in STAGES}
@@ -128,6 +132,19 @@ def measured_stages(port: int) -> dict[tuple[str, str], float]:
 
 def ids_of(records: Sequence[Any]) -> set[bytes]:
     return {dict(record.headers)["ce_id"] for record in records}
+
+
+async def until_committed(settings: Settings, agent: str, *topics: str) -> None:
+    """Until somebody owns all partitions and has saved all input: who was killed may have decided it all, unsaved."""
+    deadline = time.monotonic() + TIMEOUT_S
+    async with reading(settings, [topic_name(settings, topic) for topic in topics]) as reader:
+        ends = await reader.end_offsets(list(reader.assignment()))
+    while True:
+        committed = await group_offsets(settings, group_name(settings, agent))
+        if all(committed.get(tp, 0) >= end for tp, end in ends.items()):
+            return
+        assert time.monotonic() < deadline, f"{agent} has not saved all input"
+        await asyncio.sleep(0.1)
 
 
 async def until_saved(settings: Settings, workers: Workers) -> None:
