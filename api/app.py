@@ -16,7 +16,7 @@ from fastapi.responses import HTMLResponse, JSONResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.middleware.cors import CORSMiddleware
 
-from api import alerts, assets, events, items, operation, problems
+from api import alerts, assets, events, items, operation, problems, ranking
 from api.addresses import KeptSlashes, only_known
 from api.keys import load_keys
 from api.live import Live
@@ -69,10 +69,11 @@ def build_api(settings: Settings, publisher: Publisher | None = None) -> FastAPI
     app.state.store = Store(settings.database())
     app.state.live = Live(app.state.store)
     app.state.publisher = publisher
+    app.state.rankers = ranking.Rankers(settings, app.state.store, publisher)
     app.state.teller = None if publisher is None else ActionTeller(app.state.store, publisher)
     problems.install(app)
     _add_middleware(app, settings)
-    for resource in (items, assets, alerts, events, operation):
+    for resource in (items, ranking, assets, alerts, events, operation):
         app.include_router(resource.router)
     _add_probes(app)
     _add_documents(app)
@@ -114,6 +115,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         await asyncio.gather(telling, return_exceptions=True)
         await app.state.publisher.close()
     await app.state.live.close()
+    await app.state.rankers.close()
     app.state.store.close()
 
 

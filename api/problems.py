@@ -123,6 +123,13 @@ PROBLEM_TYPES: dict[str, ProblemType] = {
             "Try again after `Retry-After` seconds. If it stays: start Kafka, or correct MILLRACE_KAFKA.",
         ),
         ProblemType(
+            "no-worker", 503, "No edge worker ranks items at the moment",
+            "Items are ranked by the edge worker that has the user, over a port of its own, and none answers: it is "
+            "starting, its partitions are on their way to another one, or MILLRACE_RANK_HOST cannot be reached.",
+            "Try again after `Retry-After` seconds. If it stays: see `GET /v1/workers`, and whether MILLRACE_RANK_HOST "
+            "and MILLRACE_RANK_TOKEN of the workers are right for this server.",
+        ),
+        ProblemType(
             "not-ready", 503, "The service is not ready",
             "The database, the broker or the sink is not as it should be. `checks` has what was looked at.",
             "See `checks`: start what does not answer; a sink that is behind catches up by itself.",

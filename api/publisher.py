@@ -47,6 +47,9 @@ class Publisher(Protocol):
     async def forget(self, user_id: str) -> SentEvent:
         """Ask the workers and sinks to forget a user. Returns where the record is that asks."""
 
+    def partition_of(self, key: str, partitions: int) -> int:
+        """On which of so many partitions Java's clients, and so the workers, put a key."""
+
     async def replay(self, topic: str) -> ReplayedBody:
         """Put back the dead letters of an input topic."""
 

@@ -6,16 +6,21 @@ May import: pydantic; no other room, no I/O.
 
 from schemas.answers import (
     ClickBody,
+    Contribution,
     DeadLetterBody,
     DeadLetterDetail,
     FiguresBody,
     ItemBody,
+    LeftOut,
     LogEntryBody,
     Overview,
     OverviewAgent,
     OverviewAlerts,
     OverviewAssets,
     Point,
+    RankAnswer,
+    RankBody,
+    RankedItem,
     ReplayBody,
     ReplayedBody,
     SentEvent,
@@ -109,7 +114,7 @@ from schemas.topics import (
     partition_count,
     topic_name,
 )
-from schemas.worker_status import AgentFigures, Bin, Comparison, Figures, Refusal, Running, WorkerStatus
+from schemas.worker_status import AgentFigures, Bin, Comparison, Figures, RankPlace, Refusal, Running, WorkerStatus
 
 __all__ = [
     "ACTIONS",
@@ -167,6 +172,7 @@ __all__ = [
     "ClickAction",
     "ClickBody",
     "Comparison",
+    "Contribution",
     "DeadLetterBody",
     "DeadLetterDetail",
     "EventTime",
@@ -183,6 +189,7 @@ __all__ = [
     "Item",
     "ItemBody",
     "ItemList",
+    "LeftOut",
     "ListedItem",
     "LogEntryBody",
     "Maintenance",
@@ -204,6 +211,10 @@ __all__ = [
     "Point",
     "PolicyLevel",
     "Problem",
+    "RankAnswer",
+    "RankBody",
+    "RankPlace",
+    "RankedItem",
     "Recommendation",
     "RecommendationBody",
     "RecommenderProfile",

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, JsonValue
+from pydantic import ConfigDict, Field, JsonValue
 
-from schemas.base import Frozen, Time
+from schemas.base import EventTime, Frozen, GivenId, Name, Time
 from schemas.bodies import RecommendationBody
+from schemas.outputs import ModelRef, Strategy
 from schemas.worker_status import Figures
 
 
@@ -197,3 +198,58 @@ class SentEvents(Frozen):
     sent: int
     refused: int
     events: list[SentEvent]
+
+
+class RankBody(Frozen):
+    """Items to rank, and for whom. Who sends neither user nor session asks for what is good for anybody."""
+
+    model_config = ConfigDict(coerce_numbers_to_str=True)  # as in events
+
+    user_id: GivenId | None = Field(None, description="whose session, and what was turned down, count; null: nobody's")
+    session: list[GivenId] | None = Field(
+        None, max_length=200, description="items clicked so far, oldest first; null: the user's own session"
+    )
+    items: list[GivenId] = Field(min_length=1, max_length=300, description="named twice, it counts once")
+    context: dict[Name, Annotated[str, Field(max_length=200)] | float | None] = Field(
+        default_factory=dict, max_length=32, description="as of a click"
+    )
+    event_time: EventTime | None = Field(None, description="as of when; null: the newest event that the worker knows")
+    explain: bool = Field(False, description="say what moved each score")
+    limit: int = Field(300, ge=1, le=300, description="most items of the answer")
+
+
+class Contribution(Frozen):
+    """What a feature adds to a score; `expected` is the score of which nothing is known, `fresh_bonus` the policy's."""
+
+    name: str
+    contribution: float
+    value: float | None = Field(None, description="of the feature; null: missing, or it is no feature")
+
+
+class RankedItem(Frozen):
+    item_id: str
+    score: float
+    contributions: list[Contribution] | None = Field(
+        None, description="the strongest first; they sum to the score, up to rounding"
+    )
+
+
+class LeftOut(Frozen):
+    """An item that is not for this user, or for nobody now."""
+
+    item_id: str
+    reason: Literal["unknown", "unavailable", "turned_down"] = Field(
+        description="nothing was ever heard of it; it is sold out, removed, not yet published, or was never described "
+        "where the profile wants that; or the user turned it down"
+    )
+
+
+class RankAnswer(Frozen):
+    """The items, best first, by the scores that they would have in the user's own list."""
+
+    user_id: str | None = None
+    event_time: Time
+    strategy: Strategy
+    model: ModelRef
+    items: list[RankedItem]
+    left_out: list[LeftOut]

@@ -158,5 +158,14 @@ BODY_EXAMPLES: dict[str, Json] = {
             {"index": 1, "topic": "clicks.v1", "error": "Field required - at user_id"},
         ],
     },
+    "RankBody": {"user_id": "ann", "items": ["sku-3", "sku-7", "sku-9"], "context": {"device": "phone"}},
+    "RankAnswer": {
+        "user_id": "ann",
+        "event_time": "2026-06-01T12:20:00Z",
+        "strategy": "ranker",
+        "model": {"name": "recommender", "version": "20260501-120000"},
+        "items": [{"item_id": "sku-7", "score": 1.21}, {"item_id": "sku-3", "score": -0.4}],
+        "left_out": [{"item_id": "sku-9", "reason": "unavailable"}],
+    },
     "Health": {"status": "ready", "checks": {"database": "0001"}},
 }

@@ -61,6 +61,12 @@ class Settings(BaseSettings):
     )
     metrics_port: int = Field(0, ge=0, le=65535, description="port of a worker's /metrics on `metrics_host`; 0: none")
     metrics_host: str = Field("127.0.0.1", description="address of a worker's /metrics")
+    rank_host: str = Field(
+        "127.0.0.1",
+        description="address on which an edge worker ranks for `POST /v1/rank`; beyond loopback only with `rank_token`",
+    )
+    rank_port: int = Field(0, ge=0, le=65535, description="its port; 0: a free one, which its status tells")
+    rank_token: SecretStr = Field(SecretStr(""), description="secret that the API and the edge workers share for it")
     # models
     profile: str = Field(
         "shop", description="recommender profile without a trained model: `shop`, `portal` or a TOML file"

@@ -127,6 +127,14 @@ class Figures(OutputEvent):
     agents: dict[str, AgentFigures]
 
 
+class RankPlace(OutputEvent):
+    """Where a worker ranks given items, and whose users it knows: those of these partitions of `clicks.v1`."""
+
+    address: str = Field(description="for the API's servers: `http://host:port`")
+    partitions: list[int]
+    of: int = Field(description="partitions that the topic has")
+
+
 class WorkerStatus(OutputEvent):
     """Key of the record: `worker`. A worker that ends in order leaves a null value."""
 
@@ -137,6 +145,7 @@ class WorkerStatus(OutputEvent):
     refused: list[Refusal]
     comparisons: list[Comparison]
     figures: Figures | None = Field(None, description="null: told by a version that had none")
+    ranks: RankPlace | None = Field(None, description="null: it does not rank given items, or not yet")
 
     @property
     def runs_models(self) -> bool:
@@ -159,4 +168,5 @@ class WorkerStatus(OutputEvent):
         "refused": [{"name": "pump", **REFUSAL_EXAMPLE}],
         "comparisons": [COMPARISON_EXAMPLE],
         "figures": FIGURES_EXAMPLE,
+        "ranks": {"address": "http://edge-1:8003", "partitions": [0, 1], "of": 4},
     }

@@ -38,10 +38,11 @@ def run_role(role: Role, settings: Settings) -> None:
 
 
 def build_edge(settings: Settings) -> faust.App:
-    """The app of an edge worker: agents `maintain` and `recommend`, the catalogue view and its teller, and the reader
-    of models.v1, which changes what the agents serve."""
+    """The app of an edge worker: agents `maintain` and `recommend`, the catalogue view and its teller, the reader of
+    models.v1, which changes what the agents serve, and the port that ranks given items."""
     from models.registry import ModelStore, Trust
     from streams.catalogue import CatalogueTeller
+    from streams.rank_port import RankPort
     from streams.serving import AssetSeat, ModelReader, RankerSeat, Serving, ServingTeller
 
     app = build_app("edge", settings)
@@ -64,8 +65,9 @@ def build_edge(settings: Settings) -> faust.App:
     recommend = build_agent(app, ranking, ranker.handler, ready_to_rank)
     models = ModelReader(settings, serving, {assets: maintain, ranker: recommend})
     teller = CatalogueTeller(settings, ranker.now, ranker.reader.caught_up, recommend)
-    status, readiness = ServingTeller(settings, serving, [assets, ranker]), Readiness([maintain, recommend])
-    for service in (ranker.reader, models, teller, status, readiness):
+    port = RankPort(settings, ranker.handler, recommend, ranker.reader.caught_up)
+    status = ServingTeller(settings, serving, [assets, ranker], port.place)
+    for service in (ranker.reader, models, teller, port, status, Readiness([maintain, recommend])):
         app.service(service)
     return app
 

@@ -29,7 +29,7 @@ from schemas import (
     dead_letters_of,
     topic_name,
 )
-from streams.agent import cloud_event_headers, decode_topics
+from streams.agent import cloud_event_headers, decode_topics, partition_of
 from streams.kafka import EventProducer, answering, cluster
 from streams.quarantine import replay_letters
 
@@ -99,6 +99,9 @@ class KafkaPublisher:
                 sent = await producer.push_bytes(CLICKS, user_id.encode(), None, [(FORGET_HEADER, b"user")])
                 at = await sent
         return SentEvent(index=0, topic=CLICKS, partition=at.partition, offset=at.offset)
+
+    def partition_of(self, key: str, partitions: int) -> int:
+        return partition_of(key.encode(), partitions)
 
     async def replay(self, topic: str) -> ReplayedBody:
         replayed = await replay_letters(self._settings, topic)

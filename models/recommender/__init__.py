@@ -10,6 +10,7 @@ from models.recommender.challenger import RankChallenger
 from models.recommender.clicks import ClickArrays, ContextType, encode_clicks, feed_clicks, feed_items
 from models.recommender.features import feature_names
 from models.recommender.feed import ClickRecord, FeedError, ItemRecord, encode_record
+from models.recommender.given import EXPECTED, FRESH_BONUS, GivenRanking, contributions, question, rank_given
 from models.recommender.hashing import halves, stable_hash
 from models.recommender.queries import Queries, queries_of
 from models.recommender.ranking import choose_best
@@ -29,6 +30,8 @@ from models.recommender.users import (
 
 __all__ = [
     "EARLIER_USERS",
+    "EXPECTED",
+    "FRESH_BONUS",
     "LIST_LENGTH",
     "PREFIX",
     "REMEMBERED",
@@ -43,6 +46,7 @@ __all__ = [
     "ClickRecord",
     "ContextType",
     "FeedError",
+    "GivenRanking",
     "ItemRecord",
     "Queries",
     "RankChallenger",
@@ -54,6 +58,7 @@ __all__ = [
     "advance",
     "choose_best",
     "context_fingerprint",
+    "contributions",
     "encode_clicks",
     "encode_record",
     "feature_names",
@@ -61,5 +66,7 @@ __all__ = [
     "feed_items",
     "halves",
     "queries_of",
+    "question",
+    "rank_given",
     "stable_hash",
 ]

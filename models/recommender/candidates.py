@@ -151,3 +151,19 @@ def choose(view, settings, scratch, query, chosen):
             view, scratch, kind, query, settings.min_candidates - count, settings.max_candidates, chosen, count
         )
     return count
+
+
+@njit(cache=True)
+def choose_given(view, scratch, query, given, chosen, count):
+    """Add the items that somebody asked for, also those of the session, if they may be shown and are not chosen yet."""
+    for item in given:
+        is_chosen = False
+        for place in range(count):
+            is_chosen |= chosen[place] == item
+        if is_chosen or not may_be_recommended(view, item, query):
+            continue
+        row = row_of(scratch.place, scratch.evidence, scratch.touched, scratch.state, item)
+        if row < len(scratch.evidence) - 1:
+            chosen[count] = item
+            count += 1
+    return count

@@ -214,11 +214,15 @@ def distinct_items(query):
 
 
 @njit(cache=True)
-def write_features(view, scratch, chosen, count, query, met, rows):
-    """Feature rows of the `count` candidates of a query into `rows`. `met`: items met while reading."""
-    best = best_evidence(scratch, chosen, count)
+def write_features(view, scratch, chosen, best, query, met, rows):
+    """Feature rows of the chosen candidates of a query into `rows`.
+
+    Args:
+        best: (24,) evidence that is taken as 1, see `best_evidence`.
+        met: items met while reading.
+    """
     distinct = distinct_items(query)
-    for place in range(count):
+    for place in range(len(chosen)):
         item, row = chosen[place], rows[place]
         accumulators = scratch.evidence[scratch.place[item] & 0xFFFF]
         evidence_features(row, accumulators, best)

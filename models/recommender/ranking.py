@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from models.jit import njit
-from models.recommender.candidates import CandidateSettings, choose
+from models.recommender.candidates import CandidateSettings, choose, choose_given
 from models.recommender.evidence import ROWS, EvidenceSettings, Query
 from models.recommender.features import (
     CLICKS_SINCE,
@@ -19,6 +19,7 @@ from models.recommender.features import (
     ITEM_AGE,
     POPULARITY_2,
     RECENT_RELATIVE,
+    best_evidence,
     write_features,
 )
 from models.recommender.gathering import gather
@@ -34,14 +35,15 @@ class RankingSettings(NamedTuple):
 
 
 @njit(cache=True)
-def build_rows(view, settings, scratch, queries, items, rows, facts):
+def build_rows(view, settings, scratch, queries, given, items, rows, facts):
     """Candidates and feature rows of all queries, one after another; returns how many in all.
 
     Args:
         queries: the fields of `recommender.Queries`, times in the clock of the profile; then (n,) epoch seconds.
-        items: (n * max_candidates,) receives rows in the view.
-        rows: (n * max_candidates, features).
-        facts: (n,) candidates of each query, (n,) items met while reading.
+        given: (g,) rows in the view of items that somebody asked for: candidates too, if they may be shown.
+        items: (n * (max_candidates + g),) receives rows in the view.
+        rows: (n * (max_candidates + g), features).
+        facts: (n,) candidates of each query, (n,) those that were not given, (n,) items met while reading.
     """
     prefixes, lengths, sessions, times, codes, context, turned_down, now = queries
     total = 0
@@ -55,23 +57,30 @@ def build_rows(view, settings, scratch, queries, items, rows, facts):
         query = Query(prefix, lengths[place], own_session, times[place], *asked)
         gather(view, settings.evidence, scratch, query)
         met = scratch.state[ROWS]
-        chosen = items[total : total + settings.candidates.max_candidates]
+        chosen = items[total : total + settings.candidates.max_candidates + len(given)]
         count = choose(view, settings.candidates, scratch, query, chosen)
-        write_features(view, scratch, chosen, count, query, met, rows[total : total + count])
-        facts[0][place], facts[1][place] = count, met
+        best = best_evidence(scratch, chosen, count)  # not of the given: one does not change the score of another
+        facts[1][place], facts[2][place] = count, met
+        count = choose_given(view, scratch, query, given, chosen, count)
+        write_features(view, scratch, chosen[:count], best, query, met, rows[total : total + count])
+        facts[0][place] = count
         total += count
     return total
 
 
 @njit(cache=True)
-def hand_weighted(rows, counts, weights, scores):
-    """Scores by weights of (evidence, recent, popularity, own); each part is relative to the best of its query."""
+def hand_weighted(rows, counts, chosen, weights, scores):
+    """Scores by weights of (evidence, recent, popularity, own); each part is relative to the best of its query.
+
+    Args:
+        chosen: (n,) how many of each query's rows, the first of them, say what the best is.
+    """
     evidence, recent, popularity, own = weights
     end = 0
     for query in range(len(counts)):
         first, end = end, end + counts[query]
         most = 1e-9
-        for n in range(first, end):
+        for n in range(first, first + chosen[query]):
             most = max(most, rows[n, POPULARITY_2] + rows[n, CONTINUED_1])
         for n in range(first, end):
             clicked = (rows[n, POPULARITY_2] + rows[n, CONTINUED_1]) / most

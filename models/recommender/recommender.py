@@ -33,6 +33,8 @@ STRATEGIES = ("ranker", "blend", "trending")
 RANKER, BLEND, TRENDING = range(3)
 SIX_GENERATORS = 7.0  # largest possible `evidence`
 LIST_LENGTH = 20
+HAND_PARTS = ("evidence", "recent", "popularity", "own")  # of the score without a forest
+NONE_GIVEN = np.zeros(0, np.int32)
 
 
 @dataclass(frozen=True)
@@ -43,10 +45,11 @@ class Candidates:
     keys: npt.NDArray[np.uint64]  # (total,) stable hashes of the item ids
     rows: npt.NDArray[np.float32]  # (total, features)
     counts: npt.NDArray[np.int64]  # (n,) candidates of each query
+    chosen: npt.NDArray[np.int64]  # (n,) of them those, the first, that nobody had to ask for
     met: npt.NDArray[np.int64]  # (n,) items for which the log had any evidence
 
     def copy(self) -> Candidates:
-        return Candidates(self.items.copy(), self.keys, self.rows.copy(), self.counts, self.met)
+        return Candidates(self.items.copy(), self.keys, self.rows.copy(), self.counts, self.chosen, self.met)
 
 
 class Scored(NamedTuple):
@@ -100,26 +103,33 @@ class Recommender:
         """Clicks as arrays: hashes, times, context features and codes."""
         return encode_clicks(self.profile, clicks, self._types)
 
-    def candidates(self, view: CatalogueView, queries: Queries) -> Candidates:
-        """Candidates and feature rows of all queries."""
+    def candidates(
+        self, view: CatalogueView, queries: Queries, given: npt.NDArray[np.int32] = NONE_GIVEN
+    ) -> Candidates:
+        """Candidates and feature rows of all queries.
+
+        Args:
+            given: (g,) different rows in the view that are candidates too, if they may be shown to the user.
+        """
         count = len(queries.lengths)
-        room = count * self.profile.max_candidates
+        room = count * (self.profile.max_candidates + len(given))
         if room > len(self._items):
             self._items = np.zeros(room, np.int32)
             self._rows = np.zeros((room, len(self.features)), np.float32)
-        counts, met = np.zeros(count, np.int64), np.zeros(count, np.int64)
+        counts, chosen, met = np.zeros((3, count), np.int64)
         asked = queries._replace(times=view.query_time(queries.times))
         total = ranking.build_rows(
             view.arrays,
             self._settings,
             view.scratch,
             (*asked, np.maximum(queries.times, view.event_time)),
+            given,
             self._items,
             self._rows,
-            (counts, met),
+            (counts, chosen, met),
         )
         items = self._items[:total]
-        return Candidates(items, view.arrays.items["key"][items], self._rows[:total], counts, met)
+        return Candidates(items, view.arrays.items["key"][items], self._rows[:total], counts, chosen, met)
 
     def rank(self, view: CatalogueView, queries: Queries) -> Rankings:
         """The best 20 items of each query; ties are broken by the stable hash of the item id."""
@@ -148,12 +158,15 @@ class Recommender:
             return self.scorer.score(found.rows)
         return self.by_hand(found)
 
-    def by_hand(self, found: Candidates) -> npt.NDArray[np.float64]:
-        """Scores without a forest: a weighted sum of evidence, recent co-visits, popularity and own items."""
-        weights = self.profile.hand_weights
+    def by_hand(self, found: Candidates, part: str | None = None) -> npt.NDArray[np.float64]:
+        """Scores without a forest: a weighted sum of evidence, recent co-visits, popularity and own items.
+
+        Args:
+            part: one of HAND_PARTS: what it adds; None: the sum.
+        """
+        weights = [getattr(self.profile.hand_weights, name) * (part in (None, name)) for name in HAND_PARTS]
         scores = np.zeros(len(found.items))
-        given = (weights.evidence, weights.recent, weights.popularity, weights.own)
-        ranking.hand_weighted(found.rows, found.counts, given, scores)
+        ranking.hand_weighted(found.rows, found.counts, found.chosen, tuple(weights), scores)
         return scores
 
     def best(

@@ -5,10 +5,10 @@ Serving, comparisons ─► WorkerStatus ─► workers.v1 ─► sink ─► da
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from schemas import Comparison, Settings
+from schemas import Comparison, RankPlace, Settings
 from streams.metrics import SHADOW_CPU, SHADOWED
 from streams.serving.serving import Seat, Serving
 from streams.status import StatusTeller
@@ -17,9 +17,11 @@ from streams.status import StatusTeller
 class ServingTeller(StatusTeller):
     """Tells until the worker ends."""
 
-    def __init__(self, settings: Settings, serving: Serving, seats: Sequence[Seat]) -> None:
+    def __init__(
+        self, settings: Settings, serving: Serving, seats: Sequence[Seat], ranks: Callable[[], RankPlace | None]
+    ) -> None:
         super().__init__(settings, "edge")
-        self._serving, self._seats = serving, seats
+        self._serving, self._seats, self._ranks = serving, seats, ranks
         self.changed = serving.changed
         self._counted: dict[tuple[str, str], tuple[int, float]] = {}
 
@@ -32,6 +34,7 @@ class ServingTeller(StatusTeller):
             "running": list(self._serving.running.values()),
             "refused": list(self._serving.refused.values()),
             "comparisons": comparisons,
+            "ranks": self._ranks(),
         }
 
     def _count(self, comparison: Comparison) -> None:

@@ -81,7 +81,7 @@ def test_the_forest_ranks_what_is_bought_above_what_is_seen() -> None:
         rows = np.zeros((2, 2), np.float32)
         rows[0, 0], rows[1, 1] = 1, 1
         keys = np.array([1, 2], np.uint64)
-        found = Candidates(np.arange(2, dtype=np.int32), keys, rows, np.array([2]), np.array([2]))
+        found = Candidates(np.arange(2, dtype=np.int32), keys, rows, np.array([2]), np.array([2]), np.array([2]))
         is_bought = bool(n % 2)
         log.add(found, keys[0 if is_bought else 1][None], np.array([2 if is_bought else 0], np.uint8))
     booster = fit(*log.arrays(), ["bought", "seen"], 20, weights)

@@ -1,0 +1,203 @@
+"""Rank port: a small HTTP server in an edge worker, which ranks given items where the view and the users' rows are.
+
+POST / (RankBody) ─► the user's row, the catalogue view ─► rank_given ─► RankAnswer
+
+For the API's servers, which find it by the worker's status. Ranking runs between two batches, in the event loop, as the
+view is not for several threads; it changes nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hmac
+import math
+import socket
+import time
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import structlog
+import uvicorn
+from mode import Service
+from pydantic import ValidationError
+
+from models.recommender import GivenRanking, Recommender, contributions, question, rank_given
+from schemas import Click, Contribution, LeftOut, RankAnswer, RankBody, RankedItem, RankPlace, Settings, SettingsError
+from streams.agent import Runtime, partition_of
+from streams.recommend import USERS, Recommend
+
+log = structlog.get_logger(__name__)
+MOST_BYTES = 262_144  # 300 ids of 200 characters of four bytes
+AGAIN_S = 5.0
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+Scope = MutableMapping[str, Any]
+
+
+class _Server(uvicorn.Server):
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Signals are the worker's."""
+        yield
+
+
+class RankPort(Service):
+    """Serves from when it can until the worker ends.
+
+    Args:
+        ready: awaited first: the view has caught up with the feed.
+
+    Raises:
+        SettingsError: an address that others can reach, but no token.
+    """
+
+    def __init__(
+        self, settings: Settings, handler: Recommend, runtime: Runtime, ready: Callable[[], Awaitable[None]]
+    ) -> None:
+        super().__init__()
+        if settings.rank_host not in LOOPBACK and not settings.rank_token.get_secret_value():
+            raise SettingsError(
+                f"MILLRACE_RANK_HOST={settings.rank_host!r} is an address that others can reach, and there is no "
+                "MILLRACE_RANK_TOKEN. The worker was not started.",
+                "Set the same MILLRACE_RANK_TOKEN for the workers and the API, or leave the host at 127.0.0.1.",
+            )
+        self._settings, self._handler, self._runtime, self._ready = settings, handler, runtime, ready
+        self._address = ""
+        self._server: _Server | None = None
+
+    def place(self) -> RankPlace | None:
+        """For the worker's status: where it is served, and for whose users; None: not yet."""
+        if not self._address:
+            return None
+        own = [number for number, part in self._runtime.parts.items() if part.is_ready]
+        return RankPlace(address=self._address, partitions=sorted(own), of=self._partitions())
+
+    def _partitions(self) -> int:
+        """How many the topic has, which is not what the settings say where others made it; 0: none is open here."""
+        return next((part.state.partitions for part in self._runtime.parts.values() if part.is_ready), 0)
+
+    @Service.task
+    async def _serve(self) -> None:
+        await self._ready()
+        while not self.should_stop:
+            try:
+                await self._listen()
+            except OSError as error:
+                host, port = self._settings.rank_host, self._settings.rank_port
+                log.warning("the rank port cannot listen; it is tried again", host=host, port=port, error=str(error))
+                await self.sleep(AGAIN_S)
+
+    async def _listen(self) -> None:
+        host = self._settings.rank_host
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        with socket.create_server((host, self._settings.rank_port), family=family) as listening:
+            name = socket.gethostname() if host in ("0.0.0.0", "::") else host  # noqa: S104 - a comparison
+            self._address = f"http://{f'[{name}]' if ':' in name else name}:{listening.getsockname()[1]}"
+            config = uvicorn.Config(
+                self._answer, http="h11", loop="none", interface="asgi3", lifespan="off", log_config=None,
+                access_log=False, proxy_headers=False, timeout_graceful_shutdown=1, timeout_keep_alive=60,
+            )  # fmt: skip
+            self._server = _Server(config)
+            try:
+                await self._server.serve([listening])
+            finally:
+                self._address = ""
+
+    async def on_stop(self) -> None:
+        if self._server is not None:
+            self._server.should_exit = True
+
+    async def _answer(self, scope: Scope, receive: Callable[[], Awaitable[Scope]], send: Any) -> None:
+        """The ASGI application."""
+        if scope["type"] != "http":
+            return
+        status, content = await self._status_and_content(scope, receive)
+        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(content)).encode())]
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": content})
+
+    async def _status_and_content(self, scope: Scope, receive: Callable[[], Awaitable[Scope]]) -> tuple[int, bytes]:
+        token = self._settings.rank_token.get_secret_value()
+        given = dict(scope["headers"]).get(b"authorization", b"")
+        if token and not hmac.compare_digest(given, f"Bearer {token}".encode()):
+            return 401, b'"another MILLRACE_RANK_TOKEN"'
+        body = b""
+        while True:
+            part = await receive()
+            body += part.get("body", b"")
+            if len(body) > MOST_BYTES:
+                return 413, b'"too large"'
+            if not part.get("more_body"):
+                break
+        try:
+            asked = RankBody.model_validate_json(body)
+        except ValidationError:
+            return 422, b'"another version of the API"'
+        answer = await self._rank(asked)
+        if answer is None:
+            return 421, b'"another worker has this user"'
+        return 200, answer.model_dump_json(exclude_none=True).encode()
+
+    async def _rank(self, asked: RankBody) -> RankAnswer | None:
+        """None: the user's partition is not open here."""
+        row = None
+        if asked.user_id is not None:
+            key = asked.user_id.encode()
+            count = self._partitions()
+            part = self._runtime.parts.get(partition_of(key, count)) if count else None
+            if part is None or not part.is_ready:
+                return None
+            users = part.state.tables[USERS]
+            slot = users.find(key)
+            row = users.array[slot].copy() if slot >= 0 else None
+        served = self._handler.served
+        when = asked.event_time or datetime.fromtimestamp(served.view.event_time or time.time(), UTC)
+        found = _ranked(asked, served.recommender, served.view, when, row)
+        explained: list[list[Contribution]] = []
+        if asked.explain:
+            explained = await asyncio.to_thread(_explained, served.recommender, found, asked.limit)
+        return RankAnswer(
+            user_id=asked.user_id,
+            event_time=when,
+            strategy=found.strategy,
+            model=served.model,
+            items=[
+                RankedItem(item_id=item, score=score, contributions=explained[place] if explained else None)
+                for place, (item, score) in enumerate(
+                    zip(found.item_ids[: asked.limit], found.scores.tolist(), strict=False)
+                )
+            ],
+            left_out=[LeftOut(item_id=item, reason=reason) for item, reason in found.left_out],
+        )
+
+
+def _ranked(asked: RankBody, recommender: Recommender, view: Any, when: datetime, row: np.void | None) -> GivenRanking:
+    click = Click(
+        event_id="rank",
+        event_time=when,
+        user_id=asked.user_id or "nobody",
+        item_id="none",
+        context={name: value for name, value in asked.context.items() if value is not None},
+    )
+    return rank_given(recommender, view, question(recommender, click, asked.session, row), asked.items)
+
+
+def _explained(recommender: Recommender, found: GivenRanking, limit: int) -> list[list[Contribution]]:
+    """Of each item what moved its score, the strongest first."""
+    values = [dict(zip(recommender.features, row.tolist(), strict=True)) for row in found.rows[:limit]]
+    return [
+        [
+            Contribution(name=name, contribution=moved, value=_number(values[place].get(name)))
+            for name, moved in sorted(
+                contributions(recommender, found, place).items(), key=lambda pair: (-abs(pair[1]), pair[0])
+            )
+            if moved != 0
+        ]
+        for place in range(len(values))
+    ]
+
+
+def _number(value: float | None) -> float | None:
+    return None if value is None or math.isnan(value) else value
