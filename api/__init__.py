@@ -4,23 +4,36 @@ Settings, Publisher ─► build_api ─► serve (uvicorn in this process); mak
 May import: storage, schemas.
 """
 
+from api.access import Caller, needs
 from api.app import build_api
-from api.keys import SCOPES, KeysError, Scope, make_key
-from api.problems import PROBLEM_TYPES, markdown
-from api.publisher import Outgoing, Publisher
+from api.keys import SCOPES, KeyFile, KeysError, Scope, make_key
+from api.model_list import read_models
+from api.operation import WORKER_SILENCE, overview_of
+from api.problems import PROBLEM_TYPES, ProblemError, markdown
+from api.publisher import Broker, Outgoing, Publisher
 from api.server import ApiServer, ListenError, serve
+from api.shared import Database
 
 __all__ = [
     "PROBLEM_TYPES",
     "SCOPES",
+    "WORKER_SILENCE",
     "ApiServer",
+    "Broker",
+    "Caller",
+    "Database",
+    "KeyFile",
     "KeysError",
     "ListenError",
     "Outgoing",
+    "ProblemError",
     "Publisher",
     "Scope",
     "build_api",
     "make_key",
     "markdown",
+    "needs",
+    "overview_of",
+    "read_models",
     "serve",
 ]

@@ -58,6 +58,7 @@ def build_api(settings: Settings, publisher: Publisher | None = None) -> FastAPI
         version=_version(),
         description=DESCRIPTION,
         lifespan=_lifespan,
+        docs_url=None,  # FastAPI's loads it from the internet; the console has a page of its own
         redoc_url=None,
         license_info={"name": "Apache 2.0", "identifier": "Apache-2.0"},
         openapi_tags=TAGS,
@@ -165,19 +166,6 @@ def _add_documents(app: FastAPI) -> None:
         if slug not in PROBLEM_TYPES:
             raise ProblemError("not-found", f"There is no type of problem named {slug}.")
         return HTMLResponse(problems.page(PROBLEM_TYPES[slug]))
-
-    @app.get("/", include_in_schema=False)
-    async def get_home() -> HTMLResponse:
-        return HTMLResponse(_HOME)
-
-
-_HOME = """<!doctype html><html lang=en><meta charset=utf-8><title>Millrace</title>
-<h1>Millrace</h1><p>Events on Kafka become recommendations and alerts.</p><ul>
-<li><a href=/docs>The API</a>, try it here (<a href=/openapi.json>OpenAPI</a>)
-<li><a href=/asyncapi.json>The topics</a> (AsyncAPI)
-<li><a href=/v1/alerts?state=raised>Open alerts</a>, <a href=/v1/assets>assets</a>,
-<a href=/v1/items/trending>trending items</a>, <a href=/v1/models>models</a>
-<li><a href=/readyz>Is it ready?</a> <a href=/metrics>Metrics</a></ul></html>"""
 
 
 def _complete_openapi(app: FastAPI) -> None:

@@ -5,7 +5,7 @@ Store.reading, MILLRACE_HOME, Publisher ─► bodies
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
@@ -56,18 +56,22 @@ def get_overview(store: Database) -> Overview:
     """How things are: assets and open alerts by severity, workers, rates and lags of the agents, dead letters."""
     now = datetime.now(UTC)
     with store.reading() as reader:
-        workers = reader.workers(now - WORKER_SILENCE)
-        return Overview(
-            time=now,
-            assets=reader.count_assets(),
-            alerts=reader.count_open_alerts(),
-            workers={
-                role: sum(1 for status in workers if status.figures and status.figures.role == role)
-                for role in ("edge", "sink")
-            },
-            agents=_agents(workers),
-            dead_letters_24h=reader.count_dead_letters(now - DAY),
-        )
+        return overview_of(reader, reader.workers(now - WORKER_SILENCE), now)
+
+
+def overview_of(reader: Reader, workers: Sequence[WorkerStatus], now: datetime) -> Overview:
+    """How things are, as these workers told and the database has it."""
+    return Overview(
+        time=now,
+        assets=reader.count_assets(),
+        alerts=reader.count_open_alerts(),
+        workers={
+            role: sum(1 for status in workers if status.figures and status.figures.role == role)
+            for role in ("edge", "sink")
+        },
+        agents=_agents(workers),
+        dead_letters_24h=reader.count_dead_letters(now - DAY),
+    )
 
 
 def _agents(workers: Iterable[WorkerStatus]) -> dict[str, OverviewAgent]:

@@ -15,6 +15,7 @@ from types import FrameType
 
 import structlog
 import uvicorn
+from fastapi import FastAPI
 
 from api.app import build_api
 from api.connections import GuardedProtocol
@@ -37,6 +38,7 @@ class ApiServer(uvicorn.Server):
     Args:
         port_callback: called with the port once requests are answered; useful with MILLRACE_API_PORT=0.
         publisher: how Kafka is reached; without one the API takes no events.
+        extend: adds to the application, such as the console's pages.
 
     Raises:
         SettingsError, KeysError: see `build_api`.
@@ -44,10 +46,16 @@ class ApiServer(uvicorn.Server):
     """
 
     def __init__(
-        self, settings: Settings, port_callback: Callable[[int], None] | None = None, publisher: Publisher | None = None
+        self,
+        settings: Settings,
+        port_callback: Callable[[int], None] | None = None,
+        publisher: Publisher | None = None,
+        extend: Callable[[FastAPI], None] | None = None,
     ) -> None:
         self.settings, self.port_callback = settings, port_callback
         self.app = build_api(settings, publisher)
+        if extend is not None:
+            extend(self.app)
         self.listener = _listen(settings)
         super().__init__(
             uvicorn.Config(
@@ -83,10 +91,13 @@ class ApiServer(uvicorn.Server):
 
 
 def serve(
-    settings: Settings, port_callback: Callable[[int], None] | None = None, publisher: Publisher | None = None
+    settings: Settings,
+    port_callback: Callable[[int], None] | None = None,
+    publisher: Publisher | None = None,
+    extend: Callable[[FastAPI], None] | None = None,
 ) -> None:
     """Serve the API until the process is told to stop, which is a success; see `ApiServer`."""
-    server = ApiServer(settings, port_callback, publisher)
+    server = ApiServer(settings, port_callback, publisher, extend)
     with server.listener, _signals_are_done():
         server.run(sockets=[server.listener])
 

@@ -51,6 +51,8 @@ FIGURES_EXAMPLE: Json = {
             "dead_letters": 3,
             "handling_ms": 2.1,
             "cpu_us": {"decode": 9.1, "state": 21.0, "features": 160.2, "score": 88.5, "emit": 30.7},
+            "decision_p50_ms": 3.1,
+            "decision_p99_ms": 14.0,
         }
     },
 }
@@ -113,6 +115,10 @@ class AgentFigures(OutputEvent):
     dead_letters: int = Field(0, description="records quarantined since the start")
     handling_ms: float | None = Field(None, description="mean time of a batch; null: there was none")
     cpu_us: dict[str, float] = Field(default_factory=dict, description="CPU time of an event, by stage")
+    decision_p50_ms: float | None = Field(
+        None, description="from the oldest event of a batch on its topic to its decisions acknowledged; half took less"
+    )
+    decision_p99_ms: float | None = Field(None, description="the same; one in a hundred batches took more")
 
 
 class Figures(OutputEvent):

@@ -35,6 +35,11 @@ class ItemReading:
         event = self._connection.scalars(statement).one_or_none()
         return Recommendation.model_validate(event) if event else None
 
+    def newest_recommendations(self, limit: int) -> list[Recommendation]:
+        """The lists of the users who clicked last."""
+        statement = select(RecommendationRow.event).order_by(RecommendationRow.event_time.desc()).limit(limit)
+        return [Recommendation.model_validate(event) for event in self._connection.scalars(statement)]
+
     def trending(self) -> CatalogueEntry | None:
         return self._catalogue_entry(TRENDING_KEY)
 

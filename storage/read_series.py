@@ -91,6 +91,14 @@ class SeriesReading:
         shown = dict(sorted(found.items(), key=lambda pair: pair[0][0])[:MOST_SERIES])
         return _body(asset, window.start, window.end, window.width_us / 1e6, shown)
 
+    def last_reading(self, asset: AssetKey) -> dict[str, float]:
+        """The newest reading that is kept, by sensor; empty: there is none."""
+        statement = select(ReadingRow.readings).where(
+            ReadingRow.asset_class == asset[0], ReadingRow.asset_id == asset[1]
+        )
+        found: dict[str, float] | None = self._connection.scalar(statement.order_by(ReadingRow.slot.desc()).limit(1))
+        return found or {}
+
     def _window(
         self, table: Any, time: InstrumentedAttribute[datetime], asset: AssetKey, since: datetime | None,
         until: datetime | None, points: int,

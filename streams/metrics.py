@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections import Counter as Counts
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -13,12 +15,19 @@ from models.stages import STAGES, StageClock
 
 # A handler works on 1 to 1,000 records: from 100 us to several seconds.
 _HANDLING = (0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3)
+_DECIDED = (0.001, 0.002, 0.003, 0.005, 0.007, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.5, 1, 3, 10, 60)
 # A checkpoint is one Kafka transaction: 25 ms when nearly nothing changed, 150 ms for 20,000 rows.
 _CHECKPOINT = (0.01, 0.025, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 5, 30)
 
 RECORDS = Counter("millrace_records", "Input records applied to the state", ["agent", "topic"])
 BATCHES = Counter("millrace_batches", "Batches handled", ["agent"])
 HANDLING = Histogram("millrace_handling_seconds", "Time to handle one batch", ["agent"], buckets=_HANDLING)
+DECIDED = Histogram(
+    "millrace_decision_seconds",
+    "From the oldest event of a batch on its topic to its decisions acknowledged",
+    ["agent"],
+    buckets=_DECIDED,
+)
 STAGE_CPU = Counter(
     "millrace_stage_cpu_seconds",
     "CPU seconds of handling and sending batches: decode, state, features, score, emit",
@@ -125,6 +134,7 @@ def begin_agent(agent: str, topics: Sequence[str], outputs: Sequence[str], prefi
     REFUSED_ROWS.labels(agent)
     FAILING_KEYS.labels(agent)
     CHECKPOINTS.labels(agent)
+    DECIDED.labels(agent)
 
 
 def begin_models(aliases: Iterable[str]) -> None:
@@ -160,6 +170,7 @@ class BatchMetrics:
         self.clock = StageClock()
         self._agent = agent
         self._batches, self._handling = BATCHES.labels(agent), HANDLING.labels(agent)
+        self._decided = DECIDED.labels(agent)
         self._stages = {stage: STAGE_CPU.labels(agent, stage) for stage in STAGES}
 
     @contextmanager
@@ -167,6 +178,16 @@ class BatchMetrics:
         """Around the handler, which begins by decoding."""
         with self._handling.time(), self.clock.running("decode"):
             yield
+
+    def sent(self, records: Sequence[Any], acknowledged: asyncio.Future[Any]) -> None:
+        """The decisions of a batch are on their way; the last of them will be acknowledged by this."""
+        arrived_s = records[0].timestamp / 1000
+
+        def tell(future: asyncio.Future[Any]) -> None:
+            if not future.cancelled() and future.exception() is None:
+                self._decided.observe(max(time.time() - arrived_s, 0.0))
+
+        acknowledged.add_done_callback(tell)
 
     def applied(self, records: Sequence[Any], topics: Iterable[str]) -> None:
         """A batch of these topics is applied and its outputs are handed over."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import os
 import socket
 import time
@@ -24,7 +25,7 @@ from mode import Service
 from schemas import WORKERS, AgentFigures, Figures, Settings, UnavailableError, WorkerStatus
 from streams.agent import cloud_event_headers
 from streams.kafka import EventProducer
-from streams.metrics import DEAD_LETTERS, HANDLING, LAG, OUTPUTS, READY, RECORDS, SINK_RECORDS, STAGE_CPU
+from streams.metrics import DEAD_LETTERS, DECIDED, HANDLING, LAG, OUTPUTS, READY, RECORDS, SINK_RECORDS, STAGE_CPU
 
 log = structlog.get_logger(__name__)
 EVERY_S = 5.0
@@ -102,11 +103,12 @@ class Meter:
         self._at, self._cpu_s = time.monotonic(), time.process_time()
         self._sums: dict[str, _Sums] = defaultdict(_Sums)
         self._stages: dict[str, dict[str, float]] = defaultdict(dict)
+        self._decided: dict[str, dict[float, float]] = defaultdict(dict)
 
     def figures(self) -> Figures:
         now, cpu_s = time.monotonic(), time.process_time()
         passed_s = max(now - self._at, 1e-3)
-        sums, stages, lags = _sums(), _stages(), _lags()
+        sums, stages, lags, decided = _sums(), _stages(), _lags(), _decided()
         found = Figures(
             role=self._role,
             version=_version(),
@@ -115,11 +117,14 @@ class Meter:
             memory_bytes=_memory_bytes(),
             cpu_share=round((cpu_s - self._cpu_s) / passed_s, 4),
             agents={
-                agent: self._agent(agent, sums[agent], stages[agent], lags.get(agent, 0), passed_s)
+                agent: self._agent(agent, sums[agent], stages[agent], lags.get(agent, 0), passed_s).model_copy(
+                    update=_quantiles(decided[agent], self._decided[agent])
+                )
                 for agent in sorted({*sums, *lags})
             },
         )
         self._at, self._cpu_s, self._sums, self._stages = now, cpu_s, sums, stages
+        self._decided = decided
         return found
 
     def _agent(self, agent: str, sums: _Sums, stages: dict[str, float], lag: int, passed_s: float) -> AgentFigures:
@@ -169,6 +174,33 @@ def _lags() -> dict[str, int]:
     for _, labels, value in _samples(LAG):
         found[labels["agent"]] += int(value)
     return found
+
+
+def _decided() -> dict[str, dict[float, float]]:
+    """Of each agent: batches that were decided within so many seconds, by the bounds of the histogram."""
+    found: dict[str, dict[float, float]] = defaultdict(dict)
+    for name, labels, value in _samples(DECIDED):
+        if name.endswith("_bucket"):
+            found[labels["agent"]][float(labels["le"])] = value
+    return found
+
+
+def _quantiles(now: dict[float, float], before: dict[float, float]) -> dict[str, float | None]:
+    """The median and the 99th percentile of what came since, in milliseconds, straight between two bounds."""
+    counts = [(bound, now[bound] - before.get(bound, 0.0)) for bound in sorted(now)]
+    quantiles = {"decision_p50_ms": 0.5, "decision_p99_ms": 0.99}
+    if not counts or not counts[-1][1]:
+        return dict.fromkeys(quantiles)
+    return {name: round(1000 * _quantile(counts, share), 2) for name, share in quantiles.items()}
+
+
+def _quantile(counts: list[tuple[float, float]], share: float) -> float:
+    wanted, low, below = share * counts[-1][1], 0.0, 0.0
+    for bound, count in counts:
+        if count >= wanted:
+            return low if math.isinf(bound) else low + (bound - low) * (wanted - below) / (count - below)
+        low, below = bound, count
+    return low
 
 
 def _memory_bytes() -> int:

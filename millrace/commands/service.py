@@ -85,6 +85,7 @@ def worker(
 def api() -> None:
     """One API server. SIGTERM or Ctrl-C ends it."""
     from api import serve
+    from console import install
 
     settings = load_settings()
     configure_logs(settings.log_level)
@@ -93,7 +94,7 @@ def api() -> None:
         from millrace.events import KafkaPublisher
 
         publisher = KafkaPublisher(settings)
-    serve(settings, lambda port: tell(f"The API answers on http://{settings.api_host}:{port}/docs"), publisher)
+    serve(settings, lambda port: tell(f"The API answers on http://{settings.api_host}:{port}/"), publisher, install)
 
 
 def api_key(

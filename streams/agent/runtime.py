@@ -226,7 +226,9 @@ class Runtime:
                 with self.metrics.handling():
                     careful = part.must_be_careful(batch.starts)
                     outcome = self._trial.handle(part, batch.records, is_careful=careful)
-                await self.sending.emit(part, outcome)  # (5)
+                sent = await self.sending.emit(part, outcome)  # (5)
+                if sent:
+                    self.metrics.sent(batch.records, sent[-1].future)
         except BaseException:
             part.doubt()  # (4) half a batch
             raise

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from schemas import Settings
 from streams.agent.handler import Handler, Outcome
-from streams.agent.outbox import Outbox
+from streams.agent.outbox import Delivery, Outbox
 from streams.agent.ownership import Batch, Partition, Phase
 from streams.agent.recall import not_quarantined, not_sent
 from streams.agent.saved import PLACED
@@ -55,7 +55,7 @@ class Sending:
         key, value = PLACED + part.owner.encode(), json.dumps(part.placed).encode()
         await self._patiently(part, lambda: self._outbox.write_down(self._changelog, part.number, key, value))
 
-    async def emit(self, part: Partition, outcome: Outcome) -> None:
+    async def emit(self, part: Partition, outcome: Outcome) -> list[Delivery]:
         """Hand outputs over; while the broker is away nothing is fetched, as the agent waits here.
 
         Raises:
@@ -64,11 +64,14 @@ class Sending:
         if part.phase is Phase.FENCED or self.has_stood_still():
             raise Interrupted
         outputs, dead = outcome.outputs, outcome.dead
-        if sent := part.memory.sent:
-            outputs = not_sent(self._agent, outputs, sent)
-            dead = not_quarantined(dead, self._prefix, sent)
-        if outputs or dead:
-            part.pending += await self._patiently(part, lambda: self._outbox.send(outputs, dead, part.number))
+        if before := part.memory.sent:
+            outputs = not_sent(self._agent, outputs, before)
+            dead = not_quarantined(dead, self._prefix, before)
+        if not outputs and not dead:
+            return []
+        sent = await self._patiently(part, lambda: self._outbox.send(outputs, dead, part.number))
+        part.pending += sent
+        return sent
 
     @staticmethod
     async def _patiently(part: Partition, send: Callable[[], Awaitable[Result]]) -> Result:

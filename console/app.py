@@ -1,0 +1,19 @@
+"""The console on an API: its pages, assets and way to sign in.
+
+FastAPI application of the API ─► install ─► the same one, with pages
+"""
+
+from __future__ import annotations
+
+from fastapi import FastAPI
+
+from console import assets, documents, live, sign_in
+from console.news import News
+
+
+def install(app: FastAPI) -> None:
+    """Add the console to an application that `build_api` made."""
+    app.state.news = News(app.state.store)
+    app.add_middleware(sign_in.KeyCookie)
+    for pages in (assets, sign_in, documents, live):
+        app.include_router(pages.router)

@@ -1,0 +1,115 @@
+"""Live: the page on which a newcomer sees events flow, and tries one.
+
+Moment ─► tiles, charts of a quarter of an hour, newest decisions;  POST /try/... ─► Publisher ─► decision
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any
+
+import orjson
+from fastapi import Depends, Form, Request
+from fastapi.responses import Response, StreamingResponse
+
+from api import Broker, Database, Outgoing, ProblemError, needs
+from console.news import News, point_of, read_moment
+from console.page import build_pages, show
+from console.sign_in import check_origin
+from schemas import CLICKS, TELEMETRY, FiguresBody, Id, SentEvent, UnavailableError, rfc3339
+from storage import Reader
+
+router = build_pages()
+QUARTER = timedelta(minutes=15)
+WAIT_S = 3.0
+Text = Annotated[str, Form(max_length=200)]
+MAY_SEND = [Depends(needs("write")), Depends(check_origin)]
+
+
+@router.get("/")
+def get_live(request: Request, store: Database) -> Response:
+    """How things are, and as they come."""
+    with store.reading() as reader:
+        moment = read_moment(reader)
+        points = _points(reader, [status.worker for status in moment.workers])
+    points.append(point_of(moment))
+    return show(request, "live.html", moment=moment, points=points, sent=None)
+
+
+@router.get("/live/stream")
+async def get_stream(request: Request) -> Response:
+    """Server-sent events for all pages: a moment a second."""
+    news: News = request.app.state.news
+    if news.open_streams >= 500:
+        raise ProblemError("too-many-streams", "This server has 500 pages open.")
+    headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
+    return StreamingResponse(news.stream(), media_type="text/event-stream", headers=headers)
+
+
+def _points(reader: Reader, workers: list[str]) -> list[dict[str, Any]]:
+    """What the workers told, minute by minute, the oldest first."""
+    minutes: dict[datetime, list[FiguresBody]] = {}
+    for worker in workers:
+        for one in reader.figures(worker, datetime.now(UTC) - QUARTER, 15):
+            minutes.setdefault(one.minute, []).append(one)
+    return [_point(minute, told) for minute, told in sorted(minutes.items())]
+
+
+def _point(minute: datetime, told: list[FiguresBody]) -> dict[str, Any]:
+    agents = [(name, own) for one in told for name, own in one.figures.agents.items()]
+    times = {name: [own.decision_p99_ms for agent, own in agents if agent == name and own.decision_p99_ms is not None]
+             for name in ("recommend", "maintain")}  # fmt: skip
+    return {
+        "time": minute.timestamp(),
+        "clicks": sum(own.events_per_s for agent, own in agents if agent == "recommend"),
+        "readings": sum(own.events_per_s for agent, own in agents if agent == "maintain"),
+        "click_p99": max(times["recommend"], default=None),
+        "reading_p99": max(times["maintain"], default=None),
+        "lag": sum(own.lag for _, own in agents),
+    }
+
+
+@router.post("/try/click", dependencies=MAY_SEND)
+async def try_click(request: Request, broker: Broker, user: Text = "", item: Text = "") -> Response:
+    """A click, and the list that it came to."""
+    event = {"event_id": str(uuid.uuid4()), "event_time": _now(), "user_id": user.strip(), "item_id": item.strip()}
+    return await _sent(request, broker, CLICKS, event)
+
+
+@router.post("/try/reading", dependencies=MAY_SEND)
+async def try_reading(
+    request: Request, store: Database, broker: Broker,
+    asset: Text = "", sensor: Text = "", value: Annotated[float | None, Form()] = None,
+) -> Response:  # fmt: skip
+    """A reading like the asset's last one with one sensor changed, and the score that it came to."""
+    with store.reading() as reader:
+        event = _reading_like_last(reader, asset.strip())
+    if sensor.strip() and value is not None:
+        event["readings"][sensor.strip()] = value
+    return await _sent(request, broker, TELEMETRY, event)
+
+
+def _reading_like_last(reader: Reader, asset: Id) -> dict[str, Any]:
+    classes = reader.classes_of(asset)
+    if not classes:
+        raise ProblemError("unknown-asset", f"There is no asset {asset}.")
+    return {
+        "event_id": str(uuid.uuid4()), "event_time": _now(), "asset_id": asset, "asset_class": classes[0],
+        "readings": reader.last_reading((classes[0], asset)),
+    }  # fmt: skip
+
+
+def _now() -> str:
+    return rfc3339(datetime.now(UTC))
+
+
+async def _sent(request: Request, broker: Broker, topic: str, event: dict[str, Any]) -> Response:
+    began = time.perf_counter()
+    try:
+        [sent] = await broker.publish([Outgoing(0, topic, None, orjson.dumps(event))], WAIT_S)
+    except UnavailableError as error:
+        sent = SentEvent(index=0, topic=topic, error=str(error))
+    took_ms = (time.perf_counter() - began) * 1000
+    return show(request, "tried.html", sent=sent, event=event, took_ms=took_ms, is_part="hx-request" in request.headers)

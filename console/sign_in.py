@@ -1,0 +1,88 @@
+"""Signing in: an API key in a cookie that scripts cannot read, for as long as a shift.
+
+POST /sign-in (key) ─► cookie ─► KeyCookie ─► Authorization header, which the API's routes know
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from fastapi import APIRouter, Form, Request
+from fastapi.responses import RedirectResponse, Response
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import cookie_parser
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from api import KeyFile, ProblemError
+from console.page import show
+
+COOKIE, LIFE_S = "millrace_key", 8 * 3600
+router = APIRouter(include_in_schema=False)
+
+
+class KeyCookie:
+    """Middleware: the key of the cookie, where a request has no other; a change only from a page of this server."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            headers = Headers(scope=scope)
+            key = cookie_parser(headers.get("cookie", "")).get(COOKIE)
+            if key and "authorization" not in headers and _is_own(scope["method"], headers):
+                scope = {**scope, "headers": list(scope["headers"])}
+                MutableHeaders(scope=scope)["authorization"] = f"Bearer {key}"
+        await self.app(scope, receive, send)
+
+
+def _is_own(method: str, headers: Headers) -> bool:
+    """Whether the request comes from a page of this server. SameSite says so too; this holds for old browsers."""
+    if method in {"GET", "HEAD"}:
+        return True
+    origin = headers.get("origin")
+    return origin is not None and urlsplit(origin).netloc == headers.get("host")
+
+
+def check_origin(request: Request) -> None:
+    """For actions of pages: without keys any web page could send a form to this machine.
+
+    Raises:
+        ProblemError: the request comes from somewhere else.
+    """
+    if not _is_own(request.method, request.headers):
+        raise ProblemError("forbidden", "This comes from a page of another server, so nothing was done.")
+
+
+def _safe(target: str) -> str:
+    """A path of this server."""
+    return target if target.startswith("/") and not target.startswith(("//", "/\\")) else "/"
+
+
+@router.get("/sign-in")
+async def get_sign_in(request: Request, next: str = "/") -> Response:  # noqa: A002 - name of the parameter
+    """The form."""
+    return show(request, "sign_in.html", next=_safe(next), error=None)
+
+
+@router.post("/sign-in")
+async def sign_in(
+    request: Request, key: Annotated[str, Form(max_length=200)] = "", next: Annotated[str, Form()] = "/"  # noqa: A002
+) -> Response:  # fmt: skip
+    """With a key that the API knows."""
+    keys: KeyFile | None = request.app.state.keys
+    if keys is not None and keys.find(key.strip()) is None:
+        return show(request, "sign_in.html", 401, next=_safe(next), error="The API does not know this key.")
+    answer = RedirectResponse(_safe(next), 303)
+    is_secure = request.url.scheme == "https"
+    answer.set_cookie(COOKIE, key.strip(), LIFE_S, httponly=True, samesite="strict", secure=is_secure)
+    return answer
+
+
+@router.post("/sign-out")
+async def sign_out() -> Response:
+    """Forget the key."""
+    answer = RedirectResponse("/sign-in", 303)
+    answer.delete_cookie(COOKIE)
+    return answer
