@@ -5,10 +5,14 @@ May import: storage, schemas.
 """
 
 from api.access import Caller, needs
+from api.alerts import AlertId, acknowledge_alert
 from api.app import build_api
+from api.cursors import from_cursor, to_cursor
+from api.items import get_user
 from api.keys import SCOPES, KeyFile, KeysError, Scope, make_key
+from api.lists import Choice, listed
 from api.model_list import read_models
-from api.operation import WORKER_SILENCE, overview_of
+from api.operation import WORKER_SILENCE, list_topics, overview_of, replay_dead_letters
 from api.problems import PROBLEM_TYPES, ProblemError, markdown
 from api.publisher import Broker, Outgoing, Publisher
 from api.server import ApiServer, ListenError, serve
@@ -18,9 +22,11 @@ __all__ = [
     "PROBLEM_TYPES",
     "SCOPES",
     "WORKER_SILENCE",
+    "AlertId",
     "ApiServer",
     "Broker",
     "Caller",
+    "Choice",
     "Database",
     "KeyFile",
     "KeysError",
@@ -29,11 +35,18 @@ __all__ = [
     "ProblemError",
     "Publisher",
     "Scope",
+    "acknowledge_alert",
     "build_api",
+    "from_cursor",
+    "get_user",
+    "list_topics",
+    "listed",
     "make_key",
     "markdown",
     "needs",
     "overview_of",
     "read_models",
+    "replay_dead_letters",
     "serve",
+    "to_cursor",
 ]
