@@ -17,6 +17,7 @@ from api.problems import PROBLEM_TYPES, ProblemError, markdown
 from api.publisher import Broker, Outgoing, Publisher
 from api.server import ApiServer, ListenError, serve
 from api.shared import Database
+from api.trace import traced
 
 __all__ = [
     "PROBLEM_TYPES",
@@ -49,4 +50,5 @@ __all__ = [
     "replay_dead_letters",
     "serve",
     "to_cursor",
+    "traced",
 ]

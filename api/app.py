@@ -16,7 +16,7 @@ from fastapi.responses import HTMLResponse, JSONResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.middleware.cors import CORSMiddleware
 
-from api import alerts, assets, events, items, operation, problems, ranking
+from api import alerts, assets, events, items, operation, problems, ranking, trace
 from api.addresses import KeptSlashes, only_known
 from api.keys import load_keys
 from api.live import Live
@@ -74,7 +74,7 @@ def build_api(settings: Settings, publisher: Publisher | None = None) -> FastAPI
     app.state.teller = None if publisher is None else ActionTeller(app.state.store, publisher)
     problems.install(app)
     _add_middleware(app, settings)
-    for resource in (items, ranking, assets, alerts, events, operation):
+    for resource in (items, ranking, assets, alerts, events, operation, trace):
         app.include_router(resource.router)
     _add_probes(app)
     _add_documents(app)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from fastapi import FastAPI
 
-from console import alerts, assets, documents, files, live, models, shop, sign_in, streams
+from console import alerts, assets, documents, event, files, live, models, shop, sign_in, streams
 from console.news import News
 
 
@@ -15,5 +15,5 @@ def install(app: FastAPI) -> None:
     """Add the console to an application that `build_api` made."""
     app.state.news = News(app.state.store)
     app.add_middleware(sign_in.KeyCookie)
-    for pages in (files, sign_in, documents, live, alerts, assets, shop, models, streams):
+    for pages in (files, sign_in, documents, live, alerts, assets, shop, models, streams, event):
         app.include_router(pages.router)

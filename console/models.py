@@ -5,6 +5,7 @@ folder of models, workers' status ─► pages
 
 from __future__ import annotations
 
+import itertools
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -60,7 +61,7 @@ def _bars(comparison: Comparison) -> list[tuple[str, float]]:
     edges = [f"{edge:.3g}" for edge in comparison.edges]
     names = [
         f"below {edges[0]}",
-        *(f"{a} to {b}" for a, b in zip(edges, edges[1:], strict=False)),
+        *(f"{a} to {b}" for a, b in itertools.pairwise(edges)),
         f"{edges[-1]} and more",
     ]
     total = sum(comparison.histogram) or 1
