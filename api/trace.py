@@ -44,8 +44,8 @@ async def get_event(
     store: Database,
     broker: Broker,
 ) -> TraceBody:
-    """A record of an input topic as it is there, and what came of it: decisions or a dead letter, how long each took, and
-    whether the database has it."""
+    """A record of an input topic as it is there, and what came of it: decisions or a dead letter, how long each
+    took, and whether the database has it."""
     return await traced(topic, partition, offset, store, broker)
 
 
