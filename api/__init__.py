@@ -4,7 +4,7 @@ Settings, Publisher ─► build_api ─► serve (uvicorn in this process); mak
 May import: storage, schemas.
 """
 
-from api.access import Caller, needs
+from api.access import Caller, is_own_origin, needs
 from api.app import build_api
 from api.keys import SCOPES, KeyFile, KeysError, Scope, make_key
 from api.model_list import read_models
@@ -30,6 +30,7 @@ __all__ = [
     "Publisher",
     "Scope",
     "build_api",
+    "is_own_origin",
     "make_key",
     "markdown",
     "needs",

@@ -17,9 +17,11 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.middleware.cors import CORSMiddleware
 
 from api import alerts, assets, events, items, operation, problems, ranking
+from api.access import allowed_origins
 from api.addresses import KeptSlashes, only_known
 from api.keys import load_keys
 from api.live import Live
+from api.metrics import OWN
 from api.middleware import LimitedBody, Measured, Timely
 from api.problems import PROBLEM_TYPES, ProblemError, responses
 from api.publisher import ActionTeller, Publisher
@@ -89,7 +91,7 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
     app.add_middleware(Timely, late=problems.answer_late)
     for wrapper in (Conditional, Compressed, Headed):
         app.add_middleware(wrapper)
-    if origins := [origin.strip() for origin in settings.api_cors_origins.split(",") if origin.strip()]:
+    if origins := allowed_origins(settings):
         app.add_middleware(
             CORSMiddleware,
             allow_origins=origins,
@@ -151,7 +153,7 @@ def _add_probes(app: FastAPI) -> None:
     )  # fmt: skip
     def get_metrics() -> Response:
         """For Prometheus."""
-        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+        return Response(generate_latest(OWN), media_type=CONTENT_TYPE_LATEST)
 
 
 def _add_documents(app: FastAPI) -> None:

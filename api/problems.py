@@ -108,6 +108,13 @@ PROBLEM_TYPES: dict[str, ProblemType] = {
             "Use http://127.0.0.1 or http://localhost, or set MILLRACE_API_KEYS_FILE.",
         ),
         ProblemType(
+            "other-origin", 403, "Pages of other servers may not change anything",
+            "The request changes something, and its header `Origin` says that a browser sent it from a page of another "
+            "server. Any page could do that behind the back of who looks at it.",
+            "Name the origin in MILLRACE_API_CORS_ORIGINS if its pages may use this API. Behind a proxy: let it keep "
+            "the header `Host`.",
+        ),
+        ProblemType(
             "too-many-streams", 503, "Too many live streams are open",
             "Each live stream holds a connection, and this API server has as many as it allows.",
             "Close streams that nobody reads, try again later, or run more API servers.",
