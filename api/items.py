@@ -11,7 +11,7 @@ from fastapi import Depends, Query
 
 from api.access import needs
 from api.cursors import from_cursor, page_of, to_cursor
-from api.lists import Choice, choice, listed, recommended
+from api.lists import Choice, choice, popular_now, recommended, similar_to
 from api.problems import ProblemError, responses
 from api.publisher import Broker, not_sent
 from api.shared import After, Database, ItemId, Limit, SearchText, UserId, build_router, shown
@@ -28,8 +28,9 @@ Wanted = Annotated[Choice, Depends(choice)]
 def get_recommendations(user_id: UserId, store: Database, wanted: Wanted) -> RecommendationBody:
     """The latest recommendation for a user; for an unknown user what is trending, and `strategy` says so.
 
-    What is not available, was removed or is not published yet is left out, whenever the list was made; the list is
-    filled up from what is trending, whose scores are of another scale.
+    What is not available, was removed or is not published yet is left out, whenever the list was made, and so is what
+    the user turned down. The list is filled up from what is trending, whose scores are of another scale; with
+    `category` then with other items of that category, whose score is 0.
     """
     with store.reading() as reader:
         return recommended(reader, user_id, wanted)
@@ -78,9 +79,9 @@ async def forget_user(user_id: UserId, broker: Broker) -> SentEvent:
 
 @router.get("/items/trending", responses=shown("ItemList"))
 def get_trending_items(store: Database, wanted: Wanted) -> ItemList:
-    """What is trending over all users."""
+    """What is trending over all users, up to 100 items; with `category` then other items of it, with the score 0."""
     with store.reading() as reader:
-        return listed(reader, reader.trending(), wanted)
+        return popular_now(reader, wanted)
 
 
 @router.get("/items", responses=shown("Page[ItemBody]"))
@@ -104,9 +105,9 @@ def list_items(
 
 @router.get("/items/{item_id:id}/similar", responses=shown("ItemList"))
 def list_similar_items(item_id: ItemId, store: Database, wanted: Wanted) -> ItemList:
-    """What is similar to an item by what people click together; empty where nobody has."""
+    """What is similar to an item by what people click together, 20 items at most; empty where nobody has."""
     with store.reading() as reader:
-        return listed(reader, reader.similar(item_id), wanted)
+        return similar_to(reader, item_id, wanted)
 
 
 @router.get("/items/{item_id:id}", responses=shown("ItemBody", "unknown-item"))
