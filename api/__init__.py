@@ -9,7 +9,8 @@ from api.app import build_api
 from api.keys import SCOPES, KeyFile, KeysError, Scope, make_key
 from api.model_list import read_models
 from api.operation import WORKER_SILENCE, overview_of
-from api.problems import PROBLEM_TYPES, ProblemError, markdown
+from api.problem_types import PROBLEM_TYPES
+from api.problems import ProblemError, markdown
 from api.publisher import Broker, Outgoing, Publisher
 from api.server import ApiServer, ListenError, serve
 from api.shared import Database

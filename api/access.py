@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
-from api.keys import KeyFile, KeysError, Scope, is_loopback
+from api.keys import SCOPES, KeyFile, KeysError, Scope, is_loopback
 from api.problems import ProblemError
 from schemas import Settings
 
@@ -74,10 +74,18 @@ def needs(scope: Scope) -> Callable[..., Coroutine[Any, Any, None]]:
         if key is None:
             raise ProblemError("unauthorized", "The API does not know this key.", (), challenge)
         if not key.allows(scope):
-            raise ProblemError("forbidden", f"The key {key.name} has the scope {key.scope}; this needs {scope}.")
+            wanted = _scope_of(request.scope.get("route"), scope)
+            raise ProblemError("forbidden", f"The key {key.name} has the scope {key.scope}; this needs {wanted}.")
         request.state.key_name = key.name
 
+    check.scope = scope  # type: ignore[attr-defined]  # read by `_scope_of`
     return check
+
+
+def _scope_of(route: Any, checked: Scope) -> Scope:
+    """The strongest that the route asks for: one of a router that reads is checked before that of the route itself."""
+    asked = [getattr(one.call, "scope", checked) for one in route.dependant.dependencies] if route else []
+    return max([checked, *asked], key=SCOPES.index)
 
 
 async def _caller(request: Request) -> str | None:

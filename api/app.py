@@ -23,7 +23,8 @@ from api.keys import load_keys
 from api.live import Live
 from api.metrics import OWN
 from api.middleware import LimitedBody, Measured, Timely
-from api.problems import PROBLEM_TYPES, ProblemError, responses
+from api.problem_types import PROBLEM_TYPES
+from api.problems import ProblemError, responses
 from api.publisher import ActionTeller, Publisher
 from api.readiness import look
 from api.representation import Compressed, Conditional, Headed

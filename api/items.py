@@ -103,10 +103,15 @@ def list_items(
     return page_of(items, limit, lambda item: to_cursor("items", item.item_id))
 
 
-@router.get("/items/{item_id:id}/similar", responses=shown("ItemList"))
+@router.get("/items/{item_id:id}/similar", responses=shown("ItemList", "unknown-item"))
 def list_similar_items(item_id: ItemId, store: Database, wanted: Wanted) -> ItemList:
-    """What is similar to an item by what people click together, 20 items at most; empty where nobody has."""
+    """What is similar to an item by what people click together, 20 items at most; empty where nobody has.
+
+    404 for an item of which neither the shop said anything nor a worker a list.
+    """
     with store.reading() as reader:
+        if reader.similar(item_id) is None and not reader.items_of([item_id]):
+            raise ProblemError("unknown-item", f"Neither the shop nor a worker has ever told of item {item_id}.")
         return similar_to(reader, item_id, wanted)
 
 

@@ -32,6 +32,16 @@ def test_scopes(sqlite_url: str, tmp_path: Path) -> None:
         assert client.get("/v1/alerts", headers={"Authorization": "Basic x"}).status_code == 401
         assert {client.get("/v1/alerts", headers=_bearer(k)).status_code for k in keys.values()} == {200}
         assert client.post(acknowledge, headers=_bearer(keys["read"]), json={"by": "jo"}).status_code == 403
+        write = make_key(path, "a-producer", "write")
+        for method, address, needed in (
+            ("POST", "/v1/dead-letters/replay", "operate"), ("POST", acknowledge, "operate"),
+            ("GET", "/v1/alerts", "read"),
+            ("DELETE", "/v1/users/ann", "admin"), ("POST", "/v1/rank", "read"),
+        ):  # fmt: skip
+            refused = client.request(method, address, headers=_bearer(write), json={"topic": "clicks.v1"})
+            assert (refused.status_code, refused.json()["detail"]) == (
+                403, f"The key a-producer has the scope write; this needs {needed}."
+            )  # fmt: skip
         for scope in ("operate", "admin"):
             assert client.post(acknowledge, headers=_bearer(keys[scope]), json={"by": "jo"}).status_code == 404
         for open_path in ("/livez", "/readyz", "/metrics", "/openapi.json", "/asyncapi.json", "/"):

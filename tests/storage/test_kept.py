@@ -287,14 +287,14 @@ def test_assets_know_their_worst_open_alert(store: Store) -> None:
     assert worst() == [("p2", "critical"), ("p1", "warning"), ("p3", "advisory"), ("p4", None)]
     store.write([alert("b", 1, 7, asset_id="p2", severity="critical", state="cleared")], [])
     store.write([alert("b", 0, 6, asset_id="p2", severity="critical")], [])  # repeated: it stays cleared
-    assert worst() == [("p2", "warning"), ("p1", "warning"), ("p3", "advisory"), ("p4", None)]
+    assert worst() == [("p1", "warning"), ("p2", "warning"), ("p3", "advisory"), ("p4", None)]
     with store.reading() as reader:
         pages, after = [], None
         for _ in range(5):
             found = reader.assets(AssetFilter(), after, 1, "worst")
             pages += [a.asset_id for a in found]
             after = (["", "advisory", "warning"].index(found[0].severity or ""), "pump", pages[-1]) if found else after
-        assert pages == ["p2", "p1", "p3", "p4"]
+        assert pages == ["p1", "p2", "p3", "p4"]
         assert [a.asset_id for a in reader.assets(AssetFilter(severity="warning"), None, 9)] == ["p1", "p2"]
         assert [a.asset_id for a in reader.assets(AssetFilter(words=parse_words("P3 pu")), None, 9)] == ["p3"]
         assert [a.asset_id for a in reader.assets(AssetFilter(), None, 2, "last_seen")] == ["p2", "p3"]
