@@ -4,16 +4,17 @@ Settings, Publisher ─► build_api ─► serve (uvicorn in this process); mak
 May import: storage, schemas.
 """
 
-from api.access import Caller, needs
+from api.access import Caller, is_own_origin, needs
 from api.alerts import AlertId, acknowledge_alert
 from api.app import build_api
 from api.cursors import from_cursor, to_cursor
 from api.items import get_user
 from api.keys import SCOPES, KeyFile, KeysError, Scope, make_key
-from api.lists import Choice, listed
+from api.lists import Choice, popular_now, similar_to
 from api.model_list import read_models
 from api.operation import WORKER_SILENCE, list_topics, overview_of, replay_dead_letters
-from api.problems import PROBLEM_TYPES, ProblemError, markdown
+from api.problem_types import PROBLEM_TYPES
+from api.problems import ProblemError, markdown
 from api.publisher import Broker, Outgoing, Publisher
 from api.server import ApiServer, ListenError, serve
 from api.shared import Database
@@ -40,15 +41,17 @@ __all__ = [
     "build_api",
     "from_cursor",
     "get_user",
+    "is_own_origin",
     "list_topics",
-    "listed",
     "make_key",
     "markdown",
     "needs",
     "overview_of",
+    "popular_now",
     "read_models",
     "replay_dead_letters",
     "serve",
+    "similar_to",
     "to_cursor",
     "traced",
 ]

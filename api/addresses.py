@@ -9,7 +9,6 @@ and not for the scores of `a`: servers hand over a decoded path, in which the tw
 
 from __future__ import annotations
 
-import difflib
 import re
 from typing import Any
 from urllib.parse import unquote
@@ -21,7 +20,7 @@ from fastapi.routing import APIRoute
 from starlette.convertors import Convertor, register_url_convertor
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from api.problems import KEPT_SLASH, ProblemError, as_sent
+from api.problems import KEPT_SLASH, ProblemError, as_sent, nearest, told
 from schemas import FieldError
 
 _ENCODED = re.compile(rb"%2f", re.IGNORECASE)
@@ -69,13 +68,8 @@ async def only_known(request: Request) -> None:
     unknown = [name for name in dict.fromkeys(request.query_params) if name not in known]
     if not unknown:
         return
-    errors = [FieldError(field=f"query.{name[:100]}", message=_advice(name, known)) for name in unknown[:10]]
-    raise ProblemError("invalid-request", "; ".join(f"{e.field}: {e.message}" for e in errors[:3]) + ".", errors)
-
-
-def _advice(name: str, known: list[str]) -> str:
-    near = difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.5)
-    if near:
-        return f"is not a parameter of this address; did you mean `{near[0]}`?"
-    takes = f"it takes {', '.join(f'`{one}`' for one in known)}" if known else "it takes none"
-    return f"is not a parameter of this address; {takes}"
+    errors = [
+        FieldError(field=f"query.{name[:100]}", message=nearest(name, known, "parameter of this address"))
+        for name in unknown[:10]
+    ]
+    raise ProblemError("invalid-request", told(errors), errors)

@@ -61,7 +61,7 @@ async def _filter(
     asset_class: Annotated[Name | None, Query()] = None,
     start: From = None,
     end: To = None,
-    query: SearchText = None,
+    query: Annotated[SearchText, Query(description="beginnings of words of its asset's id or class")] = None,
 ) -> AlertFilter | None:
     """None: the text has no word, so nothing is found."""
     words = parse_words(query)
@@ -78,7 +78,8 @@ def list_alerts(
     after: After = None,
     limit: Limit = 50,
 ) -> Page[AlertBody]:
-    """Alerts, the last raised first. `from` and `to` are about when they were raised; `query` about their asset."""
+    """Alerts, the last raised first. `from` and `to` are about when they were raised; `query` looks
+    for words of the id and class of their asset, and not for failure modes."""
     key = from_cursor("alerts", after)
     if which is None:
         return Page(items=[])

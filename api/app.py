@@ -17,12 +17,14 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.middleware.cors import CORSMiddleware
 
 from api import alerts, assets, events, items, operation, problems, ranking, trace
-from api.access import Credentials, needs
+from api.access import Credentials, allowed_origins, needs
 from api.addresses import KeptSlashes, only_known
 from api.keys import load_keys
 from api.live import Live
+from api.metrics import OWN
 from api.middleware import LimitedBody, Measured, Timely
-from api.problems import PROBLEM_TYPES, ProblemError, responses
+from api.problem_types import PROBLEM_TYPES
+from api.problems import ProblemError, responses
 from api.publisher import ActionTeller, Publisher
 from api.readiness import look
 from api.representation import Compressed, Conditional, Headed
@@ -91,7 +93,7 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
     app.add_middleware(Timely, late=problems.answer_late)
     for wrapper in (Conditional, Compressed, Headed):
         app.add_middleware(wrapper)
-    if origins := [origin.strip() for origin in settings.api_cors_origins.split(",") if origin.strip()]:
+    if origins := allowed_origins(settings):
         app.add_middleware(
             CORSMiddleware,
             allow_origins=origins,
@@ -157,7 +159,7 @@ def _add_probes(app: FastAPI) -> None:
     )  # fmt: skip
     def get_metrics() -> Response:
         """For Prometheus. Where the API has keys, one is needed, but for MILLRACE_API_OPEN_METRICS."""
-        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+        return Response(generate_latest(OWN), media_type=CONTENT_TYPE_LATEST)
 
 
 def _add_documents(app: FastAPI) -> None:

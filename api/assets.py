@@ -61,7 +61,7 @@ def list_assets(
     query: SearchText = None,
     sort: Annotated[
         Literal["id", "worst", "last_seen"],
-        Query(description="by class and id; the worst open alert first; or the last seen first"),
+        Query(description="by class and id; the worst open alert first, then by class and id; or the last seen first"),
     ] = "id",
     after: After = None,
     limit: Limit = 50,

@@ -69,7 +69,8 @@ async def send_events(
 
     Each is told by its place in the request: its topic, partition and offset, or why it was refused. 200: all are on
     their topics; 207: some; 422: none. Sending again is harmless where events have an `event_id`. With `wait` the
-    answer has the decisions that came of them by then.
+    answer has the decisions that came of them by then, or why there is none. Items lead to no decision and are not
+    waited for; for entries of a log alone, which may clear an alert, it is 1 s at most.
     """
     wait_s = _seconds(wait)
     if topic is not None and topic not in INPUTS:
@@ -131,7 +132,9 @@ def _outgoing(index: int, event: Any, topic: str | None) -> Outgoing:
     if not isinstance(event, dict):
         raise ValueError("an event is a JSON object")  # noqa: TRY004 - of what was sent, not of a type
     value, key = event, None
-    if isinstance(event.get("topic"), str) and "value" in event and not event.keys() - {"topic", "value", "key"}:
+    if isinstance(event.get("topic"), str) and not event.keys() - {"topic", "value", "key"}:
+        if "value" not in event:
+            raise ValueError("names a topic, but has no `value`: send `{topic, value}`")
         topic, value, key = event["topic"], event["value"], event.get("key")
     if topic is None:
         raise ValueError("names no topic: send `{topic, value}`, or `?topic=` for all of the request")

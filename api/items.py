@@ -11,7 +11,7 @@ from fastapi import Depends, Query
 
 from api.access import needs
 from api.cursors import from_cursor, page_of, to_cursor
-from api.lists import Choice, choice, listed, recommended
+from api.lists import Choice, choice, popular_now, recommended, similar_to
 from api.problems import ProblemError, responses
 from api.publisher import Broker, not_sent
 from api.shared import After, Database, ItemId, Limit, SearchText, UserId, build_router, shown
@@ -28,8 +28,9 @@ Wanted = Annotated[Choice, Depends(choice)]
 def get_recommendations(user_id: UserId, store: Database, wanted: Wanted) -> RecommendationBody:
     """The latest recommendation for a user; for an unknown user what is trending, and `strategy` says so.
 
-    What is not available, was removed or is not published yet is left out, whenever the list was made; the list is
-    filled up from what is trending, whose scores are of another scale.
+    What is not available, was removed or is not published yet is left out, whenever the list was made, and so is what
+    the user turned down. The list is filled up from what is trending, whose scores are of another scale; with
+    `category` then with other items of that category, whose score is 0.
     """
     with store.reading() as reader:
         return recommended(reader, user_id, wanted)
@@ -78,9 +79,9 @@ async def forget_user(user_id: UserId, broker: Broker) -> SentEvent:
 
 @router.get("/items/trending", responses=shown("ItemList"))
 def get_trending_items(store: Database, wanted: Wanted) -> ItemList:
-    """What is trending over all users."""
+    """What is trending over all users, up to 100 items; with `category` then other items of it, with the score 0."""
     with store.reading() as reader:
-        return listed(reader, reader.trending(), wanted)
+        return popular_now(reader, wanted)
 
 
 @router.get("/items", responses=shown("Page[ItemBody]"))
@@ -102,11 +103,16 @@ def list_items(
     return page_of(items, limit, lambda item: to_cursor("items", item.item_id))
 
 
-@router.get("/items/{item_id:id}/similar", responses=shown("ItemList"))
+@router.get("/items/{item_id:id}/similar", responses=shown("ItemList", "unknown-item"))
 def list_similar_items(item_id: ItemId, store: Database, wanted: Wanted) -> ItemList:
-    """What is similar to an item by what people click together; empty where nobody has."""
+    """What is similar to an item by what people click together, 20 items at most; empty where nobody has.
+
+    404 for an item of which neither the shop said anything nor a worker a list.
+    """
     with store.reading() as reader:
-        return listed(reader, reader.similar(item_id), wanted)
+        if reader.similar(item_id) is None and not reader.items_of([item_id]):
+            raise ProblemError("unknown-item", f"Neither the shop nor a worker has ever told of item {item_id}.")
+        return similar_to(reader, item_id, wanted)
 
 
 @router.get("/items/{item_id:id}", responses=shown("ItemBody", "unknown-item"))

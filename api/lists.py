@@ -1,6 +1,6 @@
 """Lists: what of a ranking is shown now: titles come with it, and what cannot be had is left out.
 
-ranked items of the worker + what the shop says of them at this moment ─► chosen ─► filled up from what is trending
+ranked items of the worker, what is trending ─► what the shop says of them now ─► chosen ─► filled up from a category
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Annotated, NamedTuple
 from fastapi import Query
 
 from api.shared import ItemLimit
-from schemas import CatalogueEntry, Id, ItemBody, ItemList, ListedItem, Recommendation, RecommendationBody, ScoredItem
+from schemas import Id, ItemBody, ItemList, ListedItem, Recommendation, RecommendationBody, ScoredItem
 from storage import Reader
 
 
@@ -33,20 +33,44 @@ async def choice(
 
 
 def recommended(reader: Reader, user_id: str, wanted: Choice) -> RecommendationBody:
-    """The latest list of a user, filled up from what is trending; for an unknown user that alone."""
+    """The latest list of a user, filled up from what is trending; for an unknown user that alone. Never what the user
+    turned down: a worker leaves that out of the list, but what is trending is the same for all."""
     found, trending = reader.recommendation(user_id), reader.trending()
     popular = trending.items if trending else []
-    items = chosen(reader, [*(found.items if found else []), *popular], wanted)
+    wanted = wanted._replace(exclude=wanted.exclude | reader.turned_down(user_id))
+    items = filled(reader, [*(found.items if found else []), *popular], wanted)
     if found is None:
         time = trending.event_time if trending else None
         return RecommendationBody(user_id=user_id, strategy="trending", event_time=time, items=items)
     return _body(found, items)
 
 
-def listed(reader: Reader, entry: CatalogueEntry | None, wanted: Choice) -> ItemList:
-    """A list of the catalogue; none: there is none yet."""
+def popular_now(reader: Reader, wanted: Choice) -> ItemList:
+    """What is trending; of a category also what is not, after that."""
+    entry = reader.trending()
+    return ItemList(
+        event_time=entry.event_time if entry else None, items=filled(reader, entry.items if entry else [], wanted)
+    )
+
+
+def similar_to(reader: Reader, item_id: str, wanted: Choice) -> ItemList:
+    """What is similar to an item, and nothing else."""
+    entry = reader.similar(item_id)
     items = chosen(reader, entry.items, wanted) if entry else []
     return ItemList(event_time=entry.event_time if entry else None, items=items)
+
+
+def filled(reader: Reader, ranked: Sequence[ScoredItem], wanted: Choice) -> list[ListedItem]:
+    """Those chosen; of a category then its other items, by id and with the score 0: hardly anything of a category may
+    be trending."""
+    items = chosen(reader, ranked, wanted)
+    if wanted.category is None or len(items) >= wanted.limit:
+        return items
+    but = {item.item_id for item in items} | wanted.exclude
+    more = reader.items_to_be_had(wanted.category, datetime.now(UTC), but, wanted.limit - len(items))
+    return items + [
+        ListedItem(item_id=item.item_id, score=0.0, title=item.title, category=item.category) for item in more
+    ]
 
 
 def chosen(reader: Reader, ranked: Sequence[ScoredItem], wanted: Choice) -> list[ListedItem]:

@@ -39,16 +39,18 @@ from schemas import (
     TopicBody,
     UnavailableError,
     WorkerStatus,
+    dead_letters_of,
     partition_count,
     topic_name,
 )
 from storage import Reader, in_thread
 
 WORKER_SILENCE = timedelta(seconds=30)
-DAY = timedelta(days=1)
+DAY, EPOCH = timedelta(days=1), datetime(1970, 1, 1, tzinfo=UTC)
 router = build_router("operation")
-Place = Annotated[int, Path(ge=0, lt=2**63)]
-InputTopic = Annotated[Name, Path(description="an input topic, such as `clicks.v1`")]
+OF_LETTERS = "an input topic: `clicks.v1`, its quarantine `clicks.v1.dlq`, or `clicks`"
+InputTopic = Annotated[Name, Path(description=OF_LETTERS)]
+LetterPlace = Annotated[int, Path(ge=0, lt=2**63, description="on the quarantine topic, not that of the original")]
 
 
 @router.get("/overview", responses=shown("Overview"))
@@ -98,7 +100,7 @@ def list_workers(store: Database) -> Page[WorkerStatus]:
         return Page(items=reader.workers(datetime.now(UTC) - WORKER_SILENCE))
 
 
-@router.get("/workers/{worker:id}/figures", responses=shown("Page[FiguresBody]"))
+@router.get("/workers/{worker:id}/figures", responses=shown("Page[FiguresBody]", "unknown-worker"))
 def list_figures(
     worker: Annotated[str, Path(max_length=400, pattern=r"^[^\x00]*$")],
     store: Database,
@@ -106,7 +108,10 @@ def list_figures(
 ) -> Page[FiguresBody]:
     """What a worker measured, minute by minute, the last first, as far back as MILLRACE_RETENTION_FIGURES_DAYS."""
     with store.reading() as reader:
-        return Page(items=reader.figures(worker, datetime.now(UTC) - timedelta(days=366), limit))
+        found = reader.figures(worker, datetime.now(UTC) - timedelta(days=366), limit)
+        if not found and worker not in {status.worker for status in reader.workers(EPOCH)}:
+            raise ProblemError("unknown-worker", f"No worker named {worker} has told of itself.")
+    return Page(items=found)
 
 
 @router.get("/topics", responses=shown("Page[TopicBody]"))
@@ -144,12 +149,13 @@ def _is_dlq(topic: Topic) -> bool:
 @router.get("/dead-letters", responses=shown("Page[DeadLetterBody]"))
 def list_dead_letters(
     store: Database,
-    topic: Annotated[Name | None, Query(description="an input topic, such as `clicks.v1`")] = None,
+    topic: Annotated[Name | None, Query(description=OF_LETTERS)] = None,
     after: After = None,
     limit: Limit = 50,
 ) -> Page[DeadLetterBody]:
     """Quarantined records, the last first, as far back as MILLRACE_RETENTION_DEAD_LETTERS_DAYS."""
     key = from_cursor("dead-letters", after)
+    topic = None if topic is None else _meant("query.topic", topic)
     with store.reading() as reader:
         found = reader.dead_letters(topic, key, limit + 1)
     return page_of(
@@ -168,19 +174,27 @@ async def replay_dead_letters(
     broker: Broker,
 ) -> ReplayedBody:
     """Put back, on its topic, each dead letter of an input topic that was not put back before."""
-    if body.topic not in INPUTS:
-        fault = FieldError(field="body.topic", message=f"is not an input topic: {', '.join(INPUTS)}")
-        raise ProblemError("invalid-request", f"{fault.field}: {fault.message}.", [fault])
+    topic = _meant("body.topic", body.topic)
     started = datetime.now(UTC)
     try:
-        replayed = await broker.replay(body.topic)
+        replayed = await broker.replay(topic)
     except UnavailableError as error:
         raise not_sent("Not all dead letters may have been put back; none is put back twice", error) from error
-    await in_thread(lambda: store.mark_replayed(body.topic, started))
+    await in_thread(lambda: store.mark_replayed(topic, started))
     return replayed
 
 
+def _meant(field: str, topic: str) -> str:
+    """The input topic: by its name, that of its quarantine, or without its version."""
+    found = next((one for one in INPUTS if topic in (one, dead_letters_of(one), one.partition(".")[0])), None)
+    if found is None:
+        fault = FieldError(field=field, message=f"{topic!r} has no dead letters; topics that have: {', '.join(INPUTS)}")
+        raise ProblemError("invalid-request", f"{fault.field}: {fault.message}.", [fault])
+    return found
+
+
 def _dead_letter(reader: Reader, topic: str, partition: int, offset: int) -> tuple[DeadLetterDetail, bytes | None]:
+    topic = _meant("path.topic", topic)
     found = reader.dead_letter(topic, partition, offset)
     if found is None:
         raise ProblemError("unknown-dead-letter", f"No dead letter of {topic} is kept for {partition}/{offset}.")
@@ -188,7 +202,9 @@ def _dead_letter(reader: Reader, topic: str, partition: int, offset: int) -> tup
 
 
 @router.get("/dead-letters/{topic}/{partition}/{offset}", responses=shown("DeadLetterDetail", "unknown-dead-letter"))
-def get_dead_letter(topic: InputTopic, partition: Place, offset: Place, store: Database) -> DeadLetterDetail:
+def get_dead_letter(
+    topic: InputTopic, partition: LetterPlace, offset: LetterPlace, store: Database
+) -> DeadLetterDetail:
     """A quarantined record with its value as text."""
     with store.reading() as reader:
         return _dead_letter(reader, topic, partition, offset)[0]
@@ -202,7 +218,7 @@ def get_dead_letter(topic: InputTopic, partition: Place, offset: Place, store: D
         **responses("unknown-dead-letter"),
     },
 )
-def get_dead_letter_value(topic: InputTopic, partition: Place, offset: Place, store: Database) -> Response:
+def get_dead_letter_value(topic: InputTopic, partition: LetterPlace, offset: LetterPlace, store: Database) -> Response:
     """The bytes of a quarantined record as they were; of a large one the first 64 KiB."""
     with store.reading() as reader:
         value = _dead_letter(reader, topic, partition, offset)[1]

@@ -17,7 +17,6 @@ from fastapi.responses import Response, StreamingResponse
 from api import Broker, Database, Outgoing, ProblemError, needs
 from console.news import News, point_of, read_moment
 from console.page import build_pages, show
-from console.sign_in import check_origin
 from schemas import CLICKS, TELEMETRY, FiguresBody, Id, SentEvent, UnavailableError, rfc3339
 from storage import Reader
 
@@ -25,7 +24,7 @@ router = build_pages()
 QUARTER = timedelta(minutes=15)
 WAIT_S = 3.0
 Text = Annotated[str, Form(max_length=200)]
-MAY_SEND = [Depends(needs("write")), Depends(check_origin)]
+MAY_SEND = [Depends(needs("write"))]
 
 
 @router.get("/")

@@ -15,9 +15,8 @@ import orjson
 from fastapi import Depends, Form, Path, Query, Request
 from fastapi.responses import RedirectResponse, Response
 
-from api import Broker, Choice, Database, Outgoing, ProblemError, get_user, listed, needs
+from api import Broker, Choice, Database, Outgoing, ProblemError, get_user, needs, popular_now, similar_to
 from console.page import build_pages, part, show
-from console.sign_in import check_origin
 from schemas import CLICKS, ClickAction, Id, RankAnswer, RankBody, UnavailableError, UserBody, rfc3339
 from storage import ItemFilter, Store, in_thread, parse_words
 
@@ -45,7 +44,7 @@ def get_shop(request: Request, store: Database, query: Annotated[str, Query(max_
     words = parse_words(query)
     with store.reading() as reader:
         found = reader.items(ItemFilter(words), None, MOST_FOUND) if words else []
-        trending = listed(reader, reader.trending(), ALL)
+        trending = popular_now(reader, ALL)
         recent = reader.newest_recommendations(20)
     return show(request, "shop.html", trending=trending, recent=recent, found=found, query=query)
 
@@ -93,7 +92,7 @@ def _in_words(moved: dict[str, float]) -> str:
     return "; ".join(best[:2])
 
 
-@router.post("/shop/click", dependencies=[Depends(needs("write")), Depends(check_origin)])
+@router.post("/shop/click", dependencies=[Depends(needs("write"))])
 async def click(
     request: Request,
     store: Database,
@@ -138,7 +137,7 @@ def get_item(request: Request, store: Database, item_id: Annotated[Id, Path()]) 
     """What the shop says of an item, and what goes with it."""
     with store.reading() as reader:
         item = reader.items_of([item_id]).get(item_id)
-        similar = listed(reader, reader.similar(item_id), ALL)
-        trending = listed(reader, reader.trending(), Choice(100, frozenset(), None))
+        similar = similar_to(reader, item_id, ALL)
+        trending = popular_now(reader, Choice(100, frozenset(), None))
     place = next((n for n, one in enumerate(trending.items, 1) if one.item_id == item_id), None)
     return show(request, "item.html", item_id=item_id, item=item, similar=similar, place=place)

@@ -6,7 +6,6 @@ POST /sign-in (key) ─► cookie ─► KeyCookie ─► Authorization header, 
 from __future__ import annotations
 
 from typing import Annotated
-from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
@@ -14,7 +13,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import cookie_parser
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from api import KeyFile, ProblemError
+from api import KeyFile, is_own_origin
 from console.page import show
 
 COOKIE, LIFE_S = "millrace_key", 8 * 3600
@@ -31,28 +30,15 @@ class KeyCookie:
         if scope["type"] == "http":
             headers = Headers(scope=scope)
             key = cookie_parser(headers.get("cookie", "")).get(COOKIE)
-            if key and "authorization" not in headers and _is_own(scope["method"], headers):
+            if key and "authorization" not in headers and _may_use(scope["method"], headers):
                 scope = {**scope, "headers": list(scope["headers"])}
                 MutableHeaders(scope=scope)["authorization"] = f"Bearer {key}"
         await self.app(scope, receive, send)
 
 
-def _is_own(method: str, headers: Headers) -> bool:
-    """Whether the request comes from a page of this server. SameSite says so too; this holds for old browsers."""
-    if method in {"GET", "HEAD"}:
-        return True
-    origin = headers.get("origin")
-    return origin is not None and urlsplit(origin).netloc == headers.get("host")
-
-
-def check_origin(request: Request) -> None:
-    """For actions of pages: without keys any web page could send a form to this machine.
-
-    Raises:
-        ProblemError: the request comes from somewhere else.
-    """
-    if not _is_own(request.method, request.headers):
-        raise ProblemError("forbidden", "This comes from a page of another server, so nothing was done.")
+def _may_use(method: str, headers: Headers) -> bool:
+    """A change needs to say that it comes from a page of this server; SameSite says so too, but not to old browsers."""
+    return method in {"GET", "HEAD"} or is_own_origin(headers.get("origin", ""), headers.get("host"))
 
 
 def _safe(target: str) -> str:

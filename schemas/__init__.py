@@ -56,7 +56,7 @@ from schemas.bodies import (
 )
 from schemas.errors import MillraceError, ModelError, SettingsError, UnavailableError, faults_of, text_of
 from schemas.examples import BODY_EXAMPLES
-from schemas.forgiving import parse_event
+from schemas.forgiving import may_be_left_out, parse_event
 from schemas.inputs import Click, ClickAction, Item, Maintenance, MaintenanceKind, Telemetry
 from schemas.manifest import RECOMMENDER, Alias, Aliases, Golden, Manifest, Optimised, PackFile, Training, Version
 from schemas.outputs import (
@@ -255,6 +255,7 @@ __all__ = [
     "faults_of",
     "key_text",
     "load_settings",
+    "may_be_left_out",
     "parse_asset_class",
     "parse_event",
     "parse_key",

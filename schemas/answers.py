@@ -190,6 +190,7 @@ class SentEvent(Frozen):
     decisions: list[dict[str, JsonValue]] = Field(
         default_factory=list, description="with `wait`: what came of it, as {topic, event}; or {topic, reason}"
     )
+    undecided: str | None = Field(None, description="with `wait`: why a click or reading has no decision of its own")
 
 
 class SentEvents(Frozen):

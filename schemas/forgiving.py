@@ -46,6 +46,11 @@ def parse_event(kind: type[Event], value: bytes) -> tuple[Event, list[str]]:
     return kind.__pydantic_validator__.validate_python(mended), left_out
 
 
+def may_be_left_out(kind: type[InputEvent]) -> tuple[str, ...]:
+    """Fields of which something may be left out."""
+    return tuple(MENDERS.get(kind, ()))
+
+
 def forgive(kind: type[InputEvent], document: Json) -> tuple[Json, list[str]]:
     """The object without what it can be used without, and the fields that were left out, once for each value.
 

@@ -94,7 +94,12 @@ class Settings(BaseSettings):
         10, ge=0.001, le=86_400, description="the database keeps one reading of an asset in each time of this length"
     )
     retention_clicks_days: float = Field(30, gt=0, description="older clicks are deleted from the database")
-    clicks_per_user: int = Field(50, ge=1, le=10_000, description="the database keeps the newest of each user")
+    clicks_per_user: int = Field(
+        50,
+        ge=1,
+        le=10_000,
+        description="the newest that are kept of each user, and as many beyond views",
+    )
     retention_log_days: float = Field(730, gt=0, description="older entries of maintenance logs are deleted from it")
     retention_dead_letters_days: float = Field(30, gt=0, description="older dead letters are deleted from it")
     retention_figures_days: float = Field(7, gt=0, description="older figures of workers are deleted from it")

@@ -19,11 +19,16 @@ from storage.tables import Table
 IN_AT_ONCE = 500  # keys of one statement
 ITEM, ASSET = "item", "asset"
 Key = tuple[str, str]  # part, key; see WordRow
-_OLDEST_KEPT = text(
-    'delete from clicks where user_id = :user_id and (event_time, "partition", "offset") <= '
-    '(select event_time, "partition", "offset" from clicks where user_id = :user_id '
+_OLDEST = (
+    'delete from clicks where user_id = :user_id and {which} and (event_time, "partition", "offset") <= '
+    '(select event_time, "partition", "offset" from clicks where user_id = :user_id and {of} '
     'order by event_time desc, "partition" desc, "offset" desc limit 1 offset :most)'
 )
+# What is more than a view is kept for longer: that an item was turned down holds beyond fifty views
+_OLDEST_KEPT = [
+    text(_OLDEST.format(which=which, of=of))
+    for which, of in (("action = 'view'", "true"), ("action <> 'view'", "action <> 'view'"))
+]
 
 
 def write_kept(connection: Connection, rows: KeptRows, clicks_per_user: int) -> int:
@@ -33,7 +38,8 @@ def write_kept(connection: Connection, rows: KeptRows, clicks_per_user: int) -> 
         connection.execute(delete(ClickRow).where(ClickRow.user_id.in_(sorted(rows.forgotten))))
     changed += _put(connection, ClickRow, rows.clicks, renewed=True)
     if users := sorted({row["user_id"] for row in rows.clicks}):
-        connection.execute(_OLDEST_KEPT, [{"user_id": user, "most": clicks_per_user} for user in users])
+        for oldest in _OLDEST_KEPT:
+            connection.execute(oldest, [{"user_id": user, "most": clicks_per_user} for user in users])
     changed += _put_readings(connection, rows.readings)
     changed += _put(connection, LogRow, rows.log)
     changed += _put(connection, DeadLetterRow, rows.dead_letters, renewed=True)

@@ -64,12 +64,30 @@ class AssetReading(AlertReading):
             which: a filter, or a class alone.
             after: the key of the last one before: (asset_class, asset_id), which `worst` has its severity before and
                 `last_seen` its time; an id alone goes on within a class.
-            order: by class and id; the worst first, then backwards by class and id; or the last seen first.
+            order: by class and id; the worst first, then by class and id; or the last seen first.
         """
         wanted = which if isinstance(which, AssetFilter) else AssetFilter(which)
+        rows = self._worst(wanted, after, limit) if order == "worst" else self._assets(wanted, after, limit, order)
+        latest = self._latest([(row["asset_class"], row["asset_id"]) for row in rows])
+        return [_asset(row, latest.get((row["asset_class"], row["asset_id"]), [])) for row in rows]
+
+    def _worst(self, wanted: AssetFilter, after: Any, limit: int) -> list[Any]:
+        """Severity by severity: each of them is a range of the index in the order of the ids."""
+        first, *place = after or (len(SEVERITIES) - 1,)
+        rows: list[Any] = []
+        for severity in range(first, -1, -1):
+            if len(rows) < limit and wanted.severity in (None, SEVERITIES[severity]):
+                key = tuple(place) if place and severity == first else None
+                is_so = AssetRow.severity == severity
+                rows += self._assets(wanted, key, limit - len(rows), "id", is_so)
+        return rows
+
+    def _assets(
+        self, wanted: AssetFilter, after: Any, limit: int, order: Order, *conditions: ColumnElement[bool]
+    ) -> list[Any]:
         id_key = (AssetRow.asset_class, AssetRow.asset_id)
-        keys = {"id": id_key, "worst": (AssetRow.severity, *id_key), "last_seen": (AssetRow.last_seen, *id_key)}[order]
-        statement = select(AssetRow.__table__).limit(limit)
+        keys = id_key if order == "id" else (AssetRow.last_seen, *id_key)
+        statement = select(AssetRow.__table__).where(*conditions).limit(limit)
         statement = statement.order_by(*(key if order == "id" else key.desc() for key in keys))
         if wanted.asset_class is not None:
             statement = statement.where(AssetRow.asset_class == wanted.asset_class)
@@ -82,9 +100,7 @@ class AssetReading(AlertReading):
         elif after is not None:
             values = tuple_(*(literal(value, key.type) for value, key in zip(after, keys, strict=True)))
             statement = statement.where(tuple_(*keys) > values if order == "id" else tuple_(*keys) < values)
-        rows = list(self._connection.execute(statement).mappings())
-        latest = self._latest([(row["asset_class"], row["asset_id"]) for row in rows])
-        return [_asset(row, latest.get((row["asset_class"], row["asset_id"]), [])) for row in rows]
+        return list(self._connection.execute(statement).mappings())
 
     def count_assets(self) -> OverviewAssets:
         """How many assets there are, and of which severity is the worst alert of those that have one."""

@@ -5,10 +5,12 @@ select ─► rows ─► bodies
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from datetime import datetime
+from itertools import islice
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Select, literal, select
+from sqlalchemy import Connection, Select, literal, or_, select
 
 from schemas import TRENDING_KEY, CatalogueEntry, ClickBody, ItemBody, Recommendation, similar_key
 from storage.kept_tables import ClickRow, ItemRow
@@ -17,6 +19,7 @@ from storage.read_words import with_words
 from storage.tables import CatalogueRow, RecommendationRow
 
 IN_AT_ONCE = 500
+_NEWEST_CLICKS = (ClickRow.event_time.desc(), ClickRow.partition.desc(), ClickRow.offset.desc())
 
 
 class ItemFilter(NamedTuple):
@@ -25,6 +28,10 @@ class ItemFilter(NamedTuple):
     words: tuple[str, ...] = ()
     category: str | None = None
     available: bool | None = None
+
+
+TURNING_DOWN = frozenset({"remove", "dislike"})
+MOST_TURNED_DOWN = 20  # as a worker knows of each user
 
 
 class ItemReading:
@@ -73,13 +80,29 @@ class ItemReading:
             statement = statement.where(ItemRow.item_id > after)
         return [_item(row) for row in self._connection.execute(statement).mappings()]
 
+    def items_to_be_had(self, category: str, now: datetime, but: Collection[str], limit: int) -> list[ItemBody]:
+        """Of a category, by id: those that are available and published, without some."""
+        statement = _select_items().where(ItemRow.category == category, ItemRow.removed_at.is_(None), ItemRow.available)
+        statement = statement.where(or_(ItemRow.published_at.is_(None), ItemRow.published_at <= now))
+        rows = self._connection.execute(statement.order_by(ItemRow.item_id).limit(limit + len(but)))
+        return [item for row in rows.mappings() if (item := _item(row)).item_id not in but][:limit]
+
     def clicks(self, user_id: str, limit: int) -> list[ClickBody]:
         """The newest clicks of a user, the last first."""
         names = ("event_time", "item_id", "action", "session_id", "recommendation_id")
         statement = select(*(getattr(ClickRow, name) for name in names)).where(ClickRow.user_id == user_id)
-        newest = (ClickRow.event_time.desc(), ClickRow.partition.desc(), ClickRow.offset.desc())
-        rows = self._connection.execute(statement.order_by(*newest).limit(limit))
+        rows = self._connection.execute(statement.order_by(*_NEWEST_CLICKS).limit(limit))
         return [ClickBody(**row) for row in rows.mappings()]
+
+    def turned_down(self, user_id: str) -> set[str]:
+        """Items that a user does not want: as a worker does, by the newest of what was more than a view."""
+        statement = select(ClickRow.item_id, ClickRow.action).where(ClickRow.user_id == user_id)
+        statement = statement.where(ClickRow.action != "view").order_by(*_NEWEST_CLICKS)
+        decided: dict[str, str] = {}
+        for item_id, action in self._connection.execute(statement):
+            decided.setdefault(item_id, action)
+        unwanted = (item_id for item_id, action in decided.items() if action in TURNING_DOWN)
+        return set(islice(unwanted, MOST_TURNED_DOWN))
 
 
 def _select_items() -> Select[Any]:

@@ -12,6 +12,7 @@ from typing import Any
 from prometheus_client import Counter, Gauge, Histogram
 
 from models.stages import STAGES, StageClock
+from schemas import INPUTS, may_be_left_out
 
 # A handler works on 1 to 1,000 records: from 100 us to several seconds.
 _HANDLING = (0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3)
@@ -123,6 +124,8 @@ def begin_agent(agent: str, topics: Sequence[str], outputs: Sequence[str], prefi
         for counter in (DEAD_LETTERS, TOPICS_MADE_ANEW, MISPLACED):
             counter.labels(agent, topic)
         UNKNOWN_FIELDS.labels(prefix + topic)
+        for field in may_be_left_out(INPUTS[topic]) if topic in INPUTS else ():
+            LEFT_OUT.labels(prefix + topic, field)
     for topic in outputs:
         OUTPUTS.labels(agent, topic)
     for cause in CAUSES:

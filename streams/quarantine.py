@@ -29,11 +29,14 @@ class DeadLetterError(MillraceError):
 
 @dataclass(frozen=True)
 class Letter:
-    """One quarantined record; `partition` and `offset` are those of the original."""
+    """One quarantined record; `partition` and `offset` are those of the original, `quarantine_...` its own: the API
+    knows it by those."""
 
     topic: str
     partition: int
     offset: int
+    quarantine_partition: int
+    quarantine_offset: int
     quarantined_at: str
     exception: str
     reason: str
@@ -100,9 +103,9 @@ async def replay_letters(settings: Settings, topic: str) -> ReplayedLetters:
     )
     sent = truncated = 0
     async with _quarantine(settings, topic) as (consumer, ends):
-        starts, deleted = await _unreplayed(consumer, ends)
-        await started(producer)
+        await started(producer)  # first: it waits until a replay that has just ended has its position written down
         try:
+            starts, deleted = await _unreplayed(consumer, ends)
             async for records in read_to(consumer, starts, ends):
                 whole = [record for record in records if HEADER + "truncated" not in dict(record.headers)]
                 async with producer.transaction():
@@ -151,6 +154,8 @@ def _letter(record: ConsumerRecord, *, is_replayed: bool) -> Letter:
         header.get("topic", ""),
         int(header.get("partition", -1)),
         int(header.get("offset", -1)),
+        record.partition,
+        record.offset,
         rfc3339(datetime.fromtimestamp(record.timestamp / 1000, UTC)),
         header.get("exception", ""),
         header.get("message", ""),

@@ -24,19 +24,23 @@ def connected_settings() -> Settings:
         SettingsError: a variable cannot be used.
         UnavailableError: neither is there.
     """
-    settings = load_settings()
-    if settings.kafka:
-        return settings
-    from millrace.kafka import running_broker
-
-    address = running_broker(settings.home / "kafka")
-    if address is None:
+    settings = with_kafka_of_home(load_settings())
+    if not settings.kafka:
         raise UnavailableError(
             f"MILLRACE_KAFKA is empty and no embedded Kafka runs in {settings.home.absolute()}.",
             "Start the service with `millrace up`; or set MILLRACE_KAFKA=host:port, or MILLRACE_HOME to the folder of "
             "a running service.",
         )
-    return settings.model_copy(update={"kafka": address})
+    return settings
+
+
+def with_kafka_of_home(settings: Settings) -> Settings:
+    """With the address of the embedded Kafka that runs in MILLRACE_HOME, where MILLRACE_KAFKA names none."""
+    if settings.kafka:
+        return settings
+    from millrace.kafka import running_broker
+
+    return settings.model_copy(update={"kafka": running_broker(settings.home / "kafka") or ""})
 
 
 def tell(text: str) -> None:

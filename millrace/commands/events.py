@@ -12,7 +12,7 @@ import typer
 
 from millrace.commands.common import Json, connected_settings, tell, tell_json, tell_table
 from millrace.commands.tables import Map, SkipBad, Skipped, TimeFormat, Zone, described, tell_layouts
-from schemas import MillraceError
+from schemas import MillraceError, dead_letters_of
 
 if TYPE_CHECKING:
     from millrace.events import Replay, ReplayResult
@@ -159,10 +159,11 @@ def list_(
         return
     if letters:
         tell_table(
-            ["quarantined", "at", "key", "bytes", "put back", "reason", "value"],
+            ["quarantined", "was at", f"on {dead_letters_of(topic)}", "key", "bytes", "put back", "reason", "value"],
             [
                 (
-                    letter.quarantined_at, f"{letter.partition}:{letter.offset}", letter.key, letter.bytes,
+                    letter.quarantined_at, f"{letter.partition}:{letter.offset}",
+                    f"{letter.quarantine_partition}/{letter.quarantine_offset}", letter.key, letter.bytes,
                     "yes" if letter.is_replayed else "", _short(letter.reason), _short(letter.excerpt),
                 )
                 for letter in letters[-limit:]
@@ -170,6 +171,8 @@ def list_(
         )  # fmt: skip
     still_there = sum(not letter.is_replayed for letter in letters)
     tell(f"{len(letters):,} dead letters of {topic}, {still_there:,} not put back")
+    if letters:
+        tell(f"/v1/dead-letters/{topic}/PARTITION/OFFSET of the API takes the place on {dead_letters_of(topic)}")
 
 
 @deadletters.command("replay")

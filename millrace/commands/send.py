@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import difflib
+import math
+import re
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -14,20 +16,26 @@ import typer
 from pydantic import ValidationError
 
 from millrace.commands.common import Json, connected_settings, tell, tell_json
-from schemas import CLICKS, INPUTS, ITEMS, MAINTENANCE, TELEMETRY, Maintenance, MaintenanceKind, text_of
+from schemas import CLICKS, INPUTS, ITEMS, MAINTENANCE, TELEMETRY, ClickAction, Maintenance, MaintenanceKind, text_of
 
 if TYPE_CHECKING:
     from millrace.events import Answer, Decision
 
 app = typer.Typer(name="send", help="Send one event and show what came back.", no_args_is_help=True)
 SHOWN_ITEMS = 20
-KINDS = get_args(MaintenanceKind)
+_DECIMAL_COMMA = re.compile(r"\s*[+-]?\d*,\d+\s*")
+KINDS, ACTIONS = get_args(MaintenanceKind), get_args(ClickAction)
+LATE = ", late: true (older than a reading before it; it moved neither the asset's state nor alerts)"
 
 Time = Annotated[str, typer.Option("--time", help="Event time, RFC 3339 with a zone; now if not given.")]
 EventId = Annotated[str, typer.Option("--event-id", help="A new one if not given.")]
 Wait = Annotated[float, typer.Option("--wait", min=0.1, max=600, help="Seconds to wait for a decision.")]
 Asset = Annotated[str, typer.Option("--asset")]
 AssetClass = Annotated[str, typer.Option("--class", help="Asset class.")]
+
+
+def _either(words: Sequence[str]) -> str:
+    return f"{', '.join(words[:-1])} or {words[-1]}"
 
 
 def _described(field: str) -> str:
@@ -40,6 +48,9 @@ def _described(field: str) -> str:
 def click(
     user: Annotated[str, typer.Option("--user")],
     item: Annotated[str, typer.Option("--item")],
+    action: Annotated[
+        ClickAction | None, typer.Option(metavar="ACTION", help=f"{_either(ACTIONS)}; else view.")
+    ] = None,
     session: Annotated[str | None, typer.Option("--session")] = None,
     context: Annotated[list[str] | None, typer.Option("--context", help="NAME=VALUE, any number of times.")] = None,
     time: Time = "",
@@ -47,8 +58,9 @@ def click(
     wait: Wait = 10.0,
     as_json: Json = False,
 ) -> None:
-    """A user looked at an item; the recommendation for the user comes back."""
+    """A user looked at an item, or did more with it; the recommendation for the user comes back."""
     fields = {"user_id": user, "item_id": item, "session_id": session, "context": _pairs(context, "--context")}
+    fields["action"] = action
     _send(CLICKS, fields | _common(time, event_id), wait, as_json)
 
 
@@ -71,7 +83,7 @@ def telemetry(
 
     millrace send telemetry --asset pump-01 --like last --set bearing_temperature=90
     """
-    readings = _pairs(reading, "--set")
+    readings = _numbers(reading, "--set")
     if like is not None:
         from millrace.events import last_reading
 
@@ -102,7 +114,7 @@ def _check_known(given: Mapping[str, Any], known: Mapping[str, Any]) -> None:
 def maintenance(
     asset: Asset,
     asset_class: AssetClass,
-    kind: Annotated[MaintenanceKind, typer.Option(metavar="KIND", help=f"{', '.join(KINDS[:-1])} or {KINDS[-1]}")],
+    kind: Annotated[MaintenanceKind, typer.Option(metavar="KIND", help=_either(KINDS))],
     code: Annotated[str | None, typer.Option(help=_described("code"))] = None,
     component: Annotated[str | None, typer.Option(help=_described("component"))] = None,
     time: Time = "",
@@ -171,7 +183,7 @@ def _lines(decision: Decision) -> list[str]:
         return [f"{start}alert {event['state']} for {event['asset_id']}, {what}"]
     of = f" of {event['component']}" if event.get("component") else ""
     interval = f" [{event['low']:.4g}, {event['high']:.4g}]" if event.get("low") is not None else ""
-    late = ", late: true" if event.get("late") else ""
+    late = LATE if event.get("late") else ""
     return [f"{start}{event['asset_id']}: {event['kind']}{of} {event['value']:.4g}{interval} {event['unit']}{late}"]
 
 
@@ -181,6 +193,24 @@ def _common(time: str, event_id: str) -> dict[str, Any]:
 
 def _time(text: str) -> str:
     return text or datetime.now(UTC).isoformat()
+
+
+def _numbers(texts: Sequence[str] | None, option: str) -> dict[str, float]:
+    """SENSOR=NUMBER. A sensor's name may have an equals sign in it."""
+    numbers: dict[str, float] = {}
+    for text in texts or ():
+        name, equals, value = text.rpartition("=")
+        if not equals or not name:
+            raise typer.BadParameter(f"{text!r} is not SENSOR=NUMBER", param_hint=option)
+        try:
+            number = float(value)
+        except ValueError:
+            number = math.nan
+        if not math.isfinite(number):
+            comma = f"; with a decimal point: {value.replace(',', '.')}" if _DECIMAL_COMMA.fullmatch(value) else ""
+            raise typer.BadParameter(f"{value!r} for {name} is no number{comma}. Nothing was sent", param_hint=option)
+        numbers[name] = number
+    return numbers
 
 
 def _pairs(texts: Sequence[str] | None, option: str) -> dict[str, Any]:

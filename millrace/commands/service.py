@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from millrace.commands.common import Json, connected_settings, tell, tell_json, tell_table
+from millrace.commands.common import Json, connected_settings, tell, tell_json, tell_table, with_kafka_of_home
 from millrace.logs import configure_logs
 from schemas import MillraceError, SettingsError, load_settings
 
@@ -83,11 +83,12 @@ def worker(
 
 
 def api() -> None:
-    """One API server. SIGTERM or Ctrl-C ends it."""
+    """One API server. Kafka is that of MILLRACE_KAFKA, else the one that runs in MILLRACE_HOME, if any; without one it
+    reads, and takes no events. SIGTERM or Ctrl-C ends it."""
     from api import serve
     from console import install
 
-    settings = load_settings()
+    settings = with_kafka_of_home(load_settings())
     configure_logs(settings.log_level)
     publisher = None
     if settings.kafka:

@@ -21,7 +21,8 @@ Map = Annotated[
         "--map",
         metavar="FIELD=Column,...",
         help="Which column is what: time=Timestamp,asset_id=Machine,asset_class='pump'; sensor=,value= of long tables; "
-        "@FILE for a saved mapping. The rest is guessed.",
+        "kind.failure=Ausfall for a word; component= where no column is it; time=now; @FILE for a saved mapping. "
+        "The rest is guessed.",
     ),
 ]
 Zone = Annotated[str, typer.Option("--zone", help="Of times that name none, such as Europe/Berlin; else UTC.")]
@@ -122,6 +123,9 @@ def _tell(file: Path, lines: list[str], validation: Validation, saved: Path | No
     for fact in validation.facts():
         tell(fact)
     for name in sorted(validation.classes.keys() - _served()):
-        tell(f"{name}: no model serves this class here; until one does, its events are dead letters")
+        tell(
+            f"{name}: no model serves this class here yet. A history to train from needs none; what is sent before one "
+            "serves becomes dead letters, which `millrace deadletters replay` puts back later"
+        )
     if saved is not None:
         tell(f"Saved: {saved}; `replay` and `train` read it, and --map @{saved} reads it for other files.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,8 +20,10 @@ from schemas import (
     ITEMS,
     MAINTENANCE,
     TELEMETRY,
+    AssetClass,
     InputEvent,
     Manifest,
+    MillraceError,
     SettingsError,
     load_settings,
     parse_asset_class,
@@ -32,6 +35,8 @@ if TYPE_CHECKING:
 
 app = typer.Typer(name="train", help="Models from events: files, or what the topics hold.", no_args_is_help=True)
 BATCH = 1000
+LEAST_LIVES = 10  # that training needs
+MOST_SHOWN = 8
 Files = Annotated[list[Path] | None, typer.Argument(help="Clicks and items: CSV, Parquet or JSON Lines.")]
 Events = Annotated[list[Path] | None, typer.Option(help="Telemetry and maintenance log, as files; may be repeated.")]
 Classes = Annotated[list[Path], typer.Argument(help="TOML files of asset classes; several share one forest.")]
@@ -98,9 +103,42 @@ def maintenance(
                 by_class.get(event.asset_class, []).append(event)  # type: ignore[attr-defined]  # both inputs have it
         for mine in by_class.values():  # a table may be sorted by asset
             mine.sort(key=lambda event: event.event_time)
+        for asset_class in asset_classes:
+            check_failures(asset_class, by_class[asset_class.name])
         histories = [(asset_class, _cut(by_class[asset_class.name])) for asset_class in asset_classes]
         manifests = train(histories, _store(), stages.share, held_out)  # type: ignore[arg-type]
     _finish(manifests, promote)
+
+
+class HistoryError(MillraceError):
+    title = "There is too little to learn from"
+
+
+def check_failures(asset_class: AssetClass, events: Iterable[Any]) -> None:
+    """Whether failures are of what the class asks for, before minutes go by with the readings.
+
+    Raises:
+        HistoryError: most failures name a component, but whole assets are asked for; or none names one that is.
+    """
+    counts = Counter(event.component or "" for event in events if getattr(event, "kind", "") == "failure")
+    parts = {name: count for name, count in counts.most_common() if name}
+    named = ", ".join(f"{name!r} {count:,}" for name, count in list(parts.items())[:MOST_SHOWN])
+    target, of = asset_class.target, f"of asset class {asset_class.name}"
+    if target.kind == "rul" and parts and counts[""] < LEAST_LIVES:
+        raise HistoryError(
+            f"Of {sum(counts.values()):,} failures {of}, {counts['']:,} are of the whole asset, and the target `rul` "
+            f"needs {LEAST_LIVES}; the others name a component: {named}. Nothing was trained.",
+            "If they are failures of the asset, say that no column is the component: --map component=. Otherwise the "
+            'target `kind = "failure_probability"` learns for each component when it fails.',
+        )
+    if target.kind == "failure_probability" and counts and not parts.keys() & set(target.components):
+        what = f"they name {named}" if parts else "they name none"
+        raise HistoryError(
+            f"No failure {of} is of a component of its target ({', '.join(target.components)}); {what}. "
+            "Nothing was trained.",
+            "Correct the target's components, or say which column and words they are: --map "
+            f'"component=Column,component.{target.components[0]}=Word".',
+        )
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import os
 import shutil
 import sys
@@ -24,6 +23,7 @@ from typing import Any, TypeVar
 import httpx2
 import orjson
 
+from millrace.demo.narration import events_of, told
 from millrace.demo.simulate import ASSET_CLASSES, Event, Plant, Shop
 from millrace.service import StartError, Supervisor, Tell, program, stop_signals, until_stopped
 from schemas import CLICKS, ITEMS, Settings, rfc3339
@@ -203,25 +203,11 @@ class Demo:
 
     async def _follow_alerts(self, client: httpx2.AsyncClient) -> None:
         async with client.stream("GET", "/v1/alerts/stream") as response:
-            async for line in response.aiter_lines():
-                if line.startswith("data:"):
-                    self._tell_alert(json.loads(line.removeprefix("data:")))
-
-    def _tell_alert(self, alert: dict[str, object]) -> None:
-        asset, mode = str(alert["asset_id"]), str(alert["failure_mode"])
-        name = asset if alert["asset_class"] == "pump" else f"{asset} {mode}"
-        if alert["state"] == "raised":
-            self.first_raised.setdefault(name, time.time())
-        evidence = alert["evidence"]
-        assert isinstance(evidence, dict)
-        value = evidence["value"]
-        if value is None:
-            score = ""
-        elif alert["asset_class"] == "pump":
-            score = f", about {value:.0f} cycles left"
-        else:
-            score = f", probability {value:.2f} within 24 cycles"
-        self.tell(f"Alert {alert['state']}: {name} {evidence['reason']}{score}")
+            async for kind, data in events_of(response.aiter_lines()):
+                line, raised = told(kind, data)
+                if raised:
+                    self.first_raised.setdefault(raised, time.time())
+                self.tell(line)
 
     def _tell_what_to_try(self) -> None:
         api = self.supervisor.api

@@ -15,16 +15,19 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import orjson
+from pydantic import ValidationError
 
 from millrace.events.rows import REQUIRED, EventRow, bytes_of, checked_row, row_of, topic_of
 from millrace.tables import (
     UNREADABLE,
+    WORDS,
     FileKind,
     Layout,
     Mapping,
     Report,
     TableRow,
     chunks_of_objects,
+    cure_of,
     kind_of,
     layout_of,
     load_mapping,
@@ -33,7 +36,7 @@ from millrace.tables import (
     read_lines,
     read_rows,
 )
-from schemas import INPUTS, MillraceError, text_of
+from schemas import INPUTS, MillraceError, faults_of, text_of
 
 
 class EventFileError(MillraceError):
@@ -41,12 +44,14 @@ class EventFileError(MillraceError):
 
 
 class Read(NamedTuple):
-    """One row of a file as an event, or why it is none. `odd`: its cells that are no numbers, though they should be."""
+    """One row of a file as an event, or why it is none. `odd`: its cells that are no numbers, though they should be;
+    `strange`: by field, words that are none of the field's."""
 
     number: int
     row: EventRow | None
     why: str = ""
     odd: Sequence[str] = ()
+    strange: Sequence[tuple[str, str]] = ()
 
 
 @dataclass(frozen=True)
@@ -218,7 +223,13 @@ def _read_row(row: TableRow, topic: str) -> Read:
     try:
         return Read(row.number, checked_row(bytes_of(row.fields), topic, row.fields), "", row.odd)
     except ValueError as error:
-        return Read(row.number, None, text_of(error), row.odd)
+        strange = tuple(
+            (fault.path, fault.value)
+            for fault in (faults_of(error) if isinstance(error, ValidationError) else ())
+            if fault.path in WORDS and isinstance(fault.value, str)
+        )
+        cure = f"; say what it means: {cure_of(*strange[0])}" if strange else ""
+        return Read(row.number, None, f"{text_of(error)}{cure}", row.odd, strange)
 
 
 def _own(source: EventFile, is_checked: bool, report: Report) -> Iterator[Read]:

@@ -12,13 +12,29 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from math import inf
 from statistics import median
-from typing import Any
+from typing import Any, get_args
 
 from millrace.events.files import Read
-from schemas import CLICKS, ITEMS, MAINTENANCE, TELEMETRY, Click, InputEvent, Item, Maintenance, Settings, Telemetry
+from millrace.tables import cure_of
+from schemas import (
+    CLICKS,
+    ITEMS,
+    MAINTENANCE,
+    TELEMETRY,
+    Click,
+    ClickAction,
+    InputEvent,
+    Item,
+    Maintenance,
+    MaintenanceKind,
+    Settings,
+    Telemetry,
+)
 
 EXAMPLES = 3
 MOST_KEYS = 1_000_000  # ids and rows that are told apart; beyond it counts are "at least"
+MOST_STRANGE, MOST_WORDS_SHOWN = 1000, 8  # words that are counted, and shown
+OURS = {"kind": get_args(MaintenanceKind), "action": get_args(ClickAction), "available": ("true", "false")}
 INTERVALS = 10_000  # of which the median is taken
 MOST_FUTURE = {CLICKS: "clicks", TELEMETRY: "telemetry", ITEMS: "items", MAINTENANCE: "maintenance"}
 
@@ -111,15 +127,17 @@ class Validation:
         self.classes: dict[str, AssetFacts] = {}
         self.clicks, self.users, self.items, self.told = Span(), set[str](), set[str](), set[str]()
         self._seen: set[int] = set()
+        self.strange: dict[str, Counter[str]] = {}  # by field, words that are none of the field's
         self.is_event = Rule("every row is an event", is_fatal=True)
         self.is_past = Rule("no event lies in the future", is_fatal=True)
+        self.is_action = Rule("actions of clicks are words that are known", is_fatal=False)
         self.is_number = Rule("cells of sensors are numbers, or empty", is_fatal=False)
         self.is_ordered = Rule("times of one asset or user do not go back", is_fatal=False)
         self.is_once = Rule("no row comes twice", is_fatal=False)
 
     @property
     def rules(self) -> list[Rule]:
-        return [self.is_event, self.is_past, self.is_number, self.is_ordered, self.is_once]
+        return [self.is_event, self.is_past, self.is_action, self.is_number, self.is_ordered, self.is_once]
 
     @property
     def has_passed(self) -> bool:
@@ -129,11 +147,16 @@ class Validation:
         """Judge one row."""
         for odd in read.odd:
             self.is_number.breaks(read.number, odd)
+        for name, word in read.strange:
+            self._count_word(name, word)
         if read.row is None or read.row.event is None:
             self.is_event.breaks(read.number, read.why)
             return
         row, event = read.row, read.row.event
         self.events[row.topic] += 1
+        if row.action:
+            self.is_action.breaks(read.number, f"{row.action!r} counts as a view")
+            self._count_word("action", row.action)
         ahead = row.time_s - self._now
         if ahead > getattr(self._settings, f"max_future_{MOST_FUTURE[row.topic]}_s"):
             self.is_past.breaks(read.number, f"{_shown(row.time_s)} is {_lasting(ahead)} ahead")
@@ -146,6 +169,11 @@ class Validation:
             self.is_ordered.breaks(
                 read.number, f"{_shown(row.time_s)} is {_lasting(behind)} older than a row before it"
             )
+
+    def _count_word(self, name: str, word: str) -> None:
+        words = self.strange.setdefault(name, Counter())
+        if word in words or len(words) < MOST_STRANGE:
+            words[word] += 1
 
     def _count(self, event: InputEvent, time_s: float) -> float:
         if isinstance(event, Click):
@@ -176,6 +204,8 @@ class Validation:
             )
         if self.told:
             yield f"{_many(self.told)} items are told"
+        for name, words in self.strange.items():
+            yield _strange_line(name, words)
 
     def as_json(self) -> dict[str, Any]:
         """The same, for scripts."""
@@ -185,6 +215,7 @@ class Validation:
             "rules": [
                 {"rule": r.title, "verdict": r.verdict, "rows": r.broken, "examples": r.examples} for r in self.rules
             ],
+            "unknown_words": {name: dict(words) for name, words in self.strange.items()},
             "asset_classes": {
                 name: {
                     "assets": len(one.span.newest_s), "readings": one.readings, "sensors": list(one.sensors),
@@ -215,6 +246,13 @@ def _class_lines(name: str, one: AssetFacts) -> Iterator[str]:
         yield from _failure_lines(one)
 
 
+def _strange_line(name: str, words: Counter[str]) -> str:
+    shown = ", ".join(f"{word!r} {count:,} times" for word, count in words.most_common(MOST_WORDS_SHOWN))
+    more = f" and {len(words) - MOST_WORDS_SHOWN} more" if len(words) > MOST_WORDS_SHOWN else ""
+    known = f"; {name} is {' or '.join(OURS[name])}" if name in OURS else ""
+    return f"{name} has words of its own: {shown}{more}{known}. For example {cure_of(name, words.most_common(1)[0][0])}"
+
+
 def _failure_lines(one: AssetFacts) -> Iterator[str]:
     whole = one.failures.get("", 0)
     parts = {name: count for name, count in one.failures.items() if name}
@@ -223,6 +261,8 @@ def _failure_lines(one: AssetFacts) -> Iterator[str]:
     if parts:
         told = ", ".join(f"{name} {count:,}" for name, count in parts.items())
         yield f"  failures of components: {told}; learned from three of each on (target `failure_probability`)"
+        if not whole:
+            yield "  none of the whole asset: for the target `rul` say that no column is it: --map component="
     if not one.failures:
         yield "  no failure: a model needs some"
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Sequence, Set
 from typing import Any, NamedTuple
 
 import orjson
 
 from api import Outgoing
+from millrace.events.latest import why_silent
 from millrace.events.send import ANSWERS, EXPECTED, Decision, Listener, Place, listening
 from schemas import (
     ACTIONS,
@@ -21,6 +22,8 @@ from schemas import (
     FORGET_HEADER,
     INPUTS,
     KEY_FIELDS,
+    UNDECIDED,
+    WHY_HEADER,
     Action,
     ReplayedBody,
     SentEvent,
@@ -28,6 +31,7 @@ from schemas import (
     TraceBody,
     UnavailableError,
     dead_letters_of,
+    parse_event,
     topic_name,
 )
 from streams.agent import cloud_event_headers, decode_topics, partition_of
@@ -36,6 +40,8 @@ from streams.quarantine import replay_letters
 from streams.trace import trace_record
 
 CHECKED_S = 1.0
+MOST_ENTRY_WAIT_S = 1.0  # of entries of a log alone, which seldom change an alert
+LOOKED_S = 1.0  # why nothing came; with the longest wait within the 6 s too
 ACKNOWLEDGED_S = 4.0  # within the 6 s in which the API answers
 LATE = "was not acknowledged in time: it may be on its topic or not; sent again with its event_id it counts once"
 
@@ -74,16 +80,19 @@ class KafkaPublisher:
         if not usable:
             return refused
         producer = await self._producer()
-        topics = {event.topic for event, _ in usable}
-        async with self._listening(topics if wait_s > 0 else ()) as listener:
+        topics = {event.topic for event, _ in usable if ANSWERS[event.topic]} if wait_s > 0 else set()
+        async with self._listening(topics) as listener:
             sent = time.perf_counter()
             with answering(self._settings):
                 async with asyncio.timeout(ACKNOWLEDGED_S):
-                    futures = [await producer.push_bytes(event.topic, key, event.value) for event, key in usable]
+                    futures = [
+                        await producer.push_bytes(event.topic, key, event.value, _headers(event, wait_s))
+                        for event, key in usable
+                    ]
                     await asyncio.wait(futures, timeout=ACKNOWLEDGED_S)
             results = [_result(event, future) for (event, _), future in zip(usable, futures, strict=True)]
             if listener is not None:
-                results = await _with_decisions(listener, results, sent, wait_s)
+                results = await self._with_decisions(listener, results, sent, wait_s)
         return [*results, *refused]
 
     async def tell(self, actions: Sequence[Action]) -> None:
@@ -154,19 +163,53 @@ class KafkaPublisher:
         return _Record(name, 0, event.number, now_ms, key.encode(), event.value)
 
     @contextlib.asynccontextmanager
-    async def _listening(self, topics: Sequence[str] | set[str]) -> AsyncIterator[Listener | None]:
+    async def _listening(self, topics: Set[str]) -> AsyncIterator[Listener | None]:
         if not topics:
             yield None
             return
-        answers = {answer for topic in topics for answer in (*ANSWERS.get(topic, ()), dead_letters_of(topic))}
+        answers = {answer for topic in topics for answer in (*ANSWERS[topic], dead_letters_of(topic))}
+        answers |= {UNDECIDED} if topics & set(EXPECTED) else set()
         async with listening(self._settings, sorted(answers)) as listener:
             yield listener
 
+    async def _with_decisions(
+        self, listener: Listener, results: Sequence[SentEvent], sent: float, wait_s: float
+    ) -> list[SentEvent]:
+        """The results with what came of the events, or why nothing did."""
+        places: dict[Place, SentEvent] = {
+            (r.topic or "", r.partition or 0, r.offset): r for r in results if r.offset is not None
+        }
+        expected = {place for place in places if place[0] in EXPECTED}
+        longest_s = wait_s if expected else min(wait_s, MOST_ENTRY_WAIT_S)
+        found = await listener.caused_by_any(places, expected, sent, longest_s)
+        why = {place: _why(found[place]) for place in places}
+        silent = [place for place in expected if not found[place]]
+        why |= dict.fromkeys(silent, f"nothing came of it within {wait_s:g} s")
+        for place in silent[:1]:
+            with contextlib.suppress(TimeoutError, UnavailableError):
+                async with asyncio.timeout(LOOKED_S):
+                    why[place] = f"{why[place]}. {await why_silent(self._settings, *place)}"
+        told = {
+            event.index: {"decisions": _told(found[place]), "undecided": why[place]} for place, event in places.items()
+        }
+        return [event.model_copy(update=told.get(event.index, {})) for event in results]
+
+
+def _headers(event: Outgoing, wait_s: float) -> list[tuple[str, bytes]] | None:
+    """Whoever waits wants to know why nothing comes."""
+    return [(WHY_HEADER, b"1")] if wait_s > 0 and event.topic in EXPECTED and event.value is not None else None
+
 
 def _key_of(event: Outgoing) -> str:
-    """What the contract says is the key; a number by its decimal text. Without one decoding says what is missing."""
-    found = orjson.loads(event.value or b"{}").get(KEY_FIELDS[event.topic])
-    return str(found) if isinstance(found, str | int) and not isinstance(found, bool) else ""
+    """What the contract says is the key: of a number the text that an event has of it. Where there is none, decoding
+    says what is missing."""
+    field = KEY_FIELDS[event.topic]
+    found = orjson.loads(event.value or b"{}").get(field)
+    if isinstance(found, str) or event.value is None:
+        return found or ""
+    with contextlib.suppress(ValueError):
+        return str(getattr(parse_event(INPUTS[event.topic], event.value)[0], field))
+    return ""
 
 
 def _result(event: Outgoing, future: asyncio.Future[Any]) -> SentEvent:
@@ -178,18 +221,6 @@ def _result(event: Outgoing, future: asyncio.Future[Any]) -> SentEvent:
     return SentEvent(index=event.number, topic=event.topic, partition=at.partition, offset=at.offset)
 
 
-async def _with_decisions(
-    listener: Listener, results: Sequence[SentEvent], sent: float, wait_s: float
-) -> list[SentEvent]:
-    places: dict[Place, SentEvent] = {
-        (r.topic or "", r.partition or 0, r.offset): r for r in results if r.offset is not None
-    }
-    expected = {place for place in places if place[0] in EXPECTED}
-    found = await listener.caused_by_any(places, expected, sent, wait_s)
-    told = {event.index: _told(found[place]) for place, event in places.items()}
-    return [event.model_copy(update={"decisions": told.get(event.index, [])}) for event in results]
-
-
 def _told(decisions: Sequence[Decision]) -> list[dict[str, Any]]:
     """Decisions with their topics; of a dead letter why it is one."""
     return [
@@ -197,4 +228,11 @@ def _told(decisions: Sequence[Decision]) -> list[dict[str, Any]]:
         if "reason" in decision.event and decision.topic.endswith(".dlq")
         else {"topic": decision.topic, "event": decision.event}
         for decision in decisions
+        if decision.topic != UNDECIDED
     ]
+
+
+def _why(decisions: Sequence[Decision]) -> str | None:
+    """Why an event has no decision of its own, as a worker says it."""
+    said = (decision.event for decision in decisions if decision.topic == UNDECIDED)
+    return next((f"{event['reason']}: {event['detail']}" for event in said), None)

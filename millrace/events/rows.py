@@ -28,6 +28,7 @@ class EventRow(NamedTuple):
     key: bytes | None
     value: bytes
     event: InputEvent | None = None  # where it was checked
+    action: str = ""  # of a click: the word that is none of ours and counts as a view
 
 
 def row_of(topic_said: str | None, content: bytes | dict[str, Any], *, is_checked: bool) -> EventRow:
@@ -63,9 +64,10 @@ def checked_row(value: bytes, topic: str, fields: dict[str, Any]) -> EventRow:
     if "event_id" in INPUTS[topic].model_fields and fields.get("event_id") in (None, ""):
         identity = hashlib.blake2b(topic.encode() + value, digest_size=12).hexdigest()
         value = bytes_of({"event_id": f"row-{identity}", **{k: v for k, v in fields.items() if k != "event_id"}})
-    checked, _ = parse_event(INPUTS[topic], value)
+    checked, left_out = parse_event(INPUTS[topic], value)
+    action = str(fields.get("action")) if "action" in left_out else ""
     time_s = checked.event_time.timestamp()  # type: ignore[attr-defined]  # all inputs have it
-    return EventRow(time_s, topic, str(getattr(checked, KEY_FIELDS[topic])).encode(), value, checked)
+    return EventRow(time_s, topic, str(getattr(checked, KEY_FIELDS[topic])).encode(), value, checked, action)
 
 
 def bytes_of(fields: dict[str, Any]) -> bytes:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Literal
 
 from millrace.kafka import obstacle
+from millrace.service.supervisor import running_api
 from schemas import MillraceError, Settings
 
 GB = 1 << 30
@@ -110,10 +111,10 @@ def _memory() -> Finding:
 
 def _api_port(settings: Settings) -> Finding:
     address = f"{settings.api_host}:{settings.api_port}"
+    if api := running_api(settings.home):
+        return Finding("API port", "ok", f"the service of this home runs: {api}")
     if settings.api_port == 0:
         return Finding("API port", "ok", "any free one")
-    if (settings.home / "run.json").exists():
-        return Finding("API port", "ok", f"{address}; the service of this home runs")
     if why := obstacle(settings.api_port, settings.api_host):
         cure = "Stop the program that uses it, or set MILLRACE_API_PORT (0: any free one)."
         return Finding("API port", "failed", f"{address}: {why}", cure)

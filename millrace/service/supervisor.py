@@ -203,6 +203,16 @@ class Supervisor:
         replace_file(self.home / "run.json", f"{json.dumps(run)}\n".encode())
 
 
+def running_api(home: Path) -> str:
+    """Address of the API that runs from this home, as `run.json` has it; empty where none does."""
+    try:
+        run = json.loads((home / "run.json").read_bytes())
+        os.kill(run["pid"], 0)  # a killed supervisor leaves its file
+    except (OSError, ValueError, LookupError, TypeError):
+        return ""
+    return str(run.get("api", ""))
+
+
 @contextlib.contextmanager
 def stop_signals(stopping: asyncio.Event) -> Iterator[None]:
     """Ctrl-C and SIGTERM set the event; a second one changes nothing."""
@@ -239,12 +249,15 @@ def program(home: Path) -> str:
 def what_to_try(supervisor: Supervisor) -> Iterator[str]:
     """The next steps of somebody whose service has just started for the first time, or again."""
     millrace = program(supervisor.home)
-    yield f"Try    {millrace} send click --user me --item first"
-    yield f"       curl {supervisor.api}/v1/users/me/recommendations"
     if (supervisor.home / "models" / "aliases.json").exists():
-        yield f"       {millrace} models list"
+        yield f"Try    {millrace} models list"
     else:
-        yield f"       {millrace} validate FILE      what a table of yours has; then train, replay: docs/plant.md"
+        yield f"Try    {millrace} validate FILE      what a table of yours has; then train, docs/plant.md"
+    yield f"       {millrace} replay FILE        puts its events on their topics: clicks, items, readings or a log"
+    yield f"       {millrace} send click --user me --item ITEM                 ITEM: one of yours"
+    yield f"       curl {supervisor.api}/v1/users/me/recommendations"
+    yield f"       {millrace} send telemetry --asset ASSET --like last         ASSET: one that has sent a reading"
+    yield f"       curl {supervisor.api}/v1/assets"
     yield f"       {millrace} doctor"
     yield "Ctrl-C ends everything; the next start goes on from here"
 

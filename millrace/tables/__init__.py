@@ -5,7 +5,15 @@ May import: schemas.
 """
 
 from millrace.tables.columns import Layout, layout_of
-from millrace.tables.mapping import Mapping, MappingError, load_mapping, mapping_file_of, parse_mapping
+from millrace.tables.mapping import (
+    WORDS,
+    Mapping,
+    MappingError,
+    cure_of,
+    load_mapping,
+    mapping_file_of,
+    parse_mapping,
+)
 from millrace.tables.reading import (
     UNREADABLE,
     Chunk,
@@ -20,6 +28,7 @@ from millrace.tables.rows import TableRow, read_rows
 
 __all__ = [
     "UNREADABLE",
+    "WORDS",
     "Chunk",
     "FileKind",
     "Layout",
@@ -28,6 +37,7 @@ __all__ = [
     "Report",
     "TableRow",
     "chunks_of_objects",
+    "cure_of",
     "kind_of",
     "layout_of",
     "load_mapping",

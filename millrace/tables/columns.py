@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC
 from typing import Any
 
+from millrace.tables.advice import OTHERWISE, as_log
 from millrace.tables.cells import Clock, clock_of, decimal_of, number_of, text_of
 from millrace.tables.mapping import (
     EVENT_FIELDS,
@@ -50,7 +51,7 @@ NAMES = {
     "action": ("action", "eventtype", "event"),
     "title": ("title", "name"),
     "category": ("category", "categoryid"),
-    "available": ("available", "instock"),
+    "available": ("available", "instock", "stock", "verfügbar", "verfuegbar", "bestand", "lagerbestand"),
     "published_at": ("publishedat", "published"),
     "recommendation_id": ("recommendationid",),
 }  # fmt: skip
@@ -90,7 +91,8 @@ class Layout:
             zone = f"in the zone {self.mapping.zone}" if self.mapping.zone else NO_ZONE
             zone = "which tells its zone" if clock.has_zone else zone
             found.append(f"{name} = {'+'.join(columns)!r}, {clock.form}, {zone}")
-        found += [f"{name} = {value!r} in all rows" for name, value in self.mapping.constants.items()]
+        for name, value in self.mapping.constants.items():
+            found.append(f"{name} = {value!r} in all rows" if value else f"{name} is no column: --map says so")
         found += [f"{name}.{inner} = {column!r}" for (name, inner), column in self.inside.items()]
         if self.long is not None:
             found.append(f"a sensor's name in {self.long[0]!r}, its number in {self.long[1]!r}")
@@ -121,7 +123,7 @@ def layout_of(first: Chunk, mapping: Mapping) -> Layout:
         raise _unknown(renamed, topic)
     renamed |= {inner: column for (name, inner), column in inside.items() if name == READINGS}
     used = taken.union(*fields.values())
-    rest = [name for name in names if name not in used]
+    rest = [name for name in names if name not in used and mapping.constants.get(name) != ""]
     numeric = (*rest, *renamed.values(), *fields.get(VALUE, ()))
     decimal = decimal_of(cell for name in numeric for cell in sample[name])
     long = (fields.pop(SENSOR)[0], fields.pop(VALUE)[0]) if fields.keys() >= {SENSOR, VALUE} else None
@@ -137,7 +139,7 @@ def layout_of(first: Chunk, mapping: Mapping) -> Layout:
         decimal,
         {name: _why(topic, long) for name in rest if name not in sensors.values()},
     )
-    _check_complete(layout, names)
+    _check_complete(layout, names, {name: sample[name] for name in rest})
     return layout
 
 
@@ -252,8 +254,8 @@ def joined(columns: Sequence[list[Any]]) -> list[Any]:
     return [None if None in row else " ".join(str(cell) for cell in row) for row in zip(*texts, strict=True)]
 
 
-def _check_complete(layout: Layout, names: Sequence[str]) -> None:
-    there = {*layout.fields, *layout.clocks, *layout.mapping.constants}
+def _check_complete(layout: Layout, names: Sequence[str], rest: dict[str, list[Any]]) -> None:
+    there = {*layout.fields, *layout.clocks, *(name for name, value in layout.mapping.constants.items() if value)}
     needed = {name for name, one in INPUTS[layout.topic].model_fields.items() if one.is_required()} - {
         "event_id",
         READINGS,
@@ -262,14 +264,20 @@ def _check_complete(layout: Layout, names: Sequence[str]) -> None:
     if missing:
         raise MappingError(
             f"The rows are {layout.topic}, and no column is {' or '.join(missing)}. {_are(names)}",
-            f"Name it: --map {'time' if missing[0] == TIME else missing[0]}=Column; or, if it is the same for all "
-            f"rows, --map \"{missing[0]}='pump'\".",
+            f"Name it: --map {'time' if missing[0] == TIME else missing[0]}=Column{OTHERWISE.get(missing[0], '')}.",
         )
-    if layout.topic == TELEMETRY and not layout.sensors and layout.long is None:
+    if layout.topic == TELEMETRY and layout.long is None and _has_no_number(layout, rest):
         raise MappingError(
             f"No column has numbers of a sensor. {_are(names)}",
-            "Of a table with one row a sensor and time name both: --map sensor=Column,value=Column.",
+            f"{as_log(rest)}Of a table with one row a sensor and time name both: --map sensor=Column,value=Column.",
         )
+
+
+def _has_no_number(layout: Layout, rest: dict[str, list[Any]]) -> bool:
+    """No sensor; or, beside a column of words, only columns that are empty so far, which may be anything."""
+    cells = [rest.get(column, [0]) for column in layout.sensors.values()]
+    is_empty = all(text_of(cell) is None for some in cells for cell in some)
+    return not cells or (is_empty and as_log(rest) != "")
 
 
 def _are(names: Sequence[str]) -> str:

@@ -9,6 +9,7 @@ import difflib
 import json
 import re
 import tomllib
+import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,14 +23,10 @@ from schemas import INPUTS, MillraceError
 EVENT_FIELDS = {topic: tuple(kind.model_fields) for topic, kind in INPUTS.items()}
 TIME, SENSOR, VALUE, READINGS = "event_time", "sensor", "value", "readings"
 INSIDE = ("context", "attributes", READINGS)  # `context.device=Device` is one value inside such a field
-WORDS = (
-    "kind",
-    "asset_class",
-    "component",
-    "code",
-    "action",
-    "sensor",
-)  # `kind.failure=Ausfall`: what a word of the column means
+# `kind.failure=Ausfall`: what a word of the column means
+WORDS = ("kind", "asset_class", "component", "code", "action", "available", "sensor")
+NOW = "now"  # `time=now`: of a table without times
+MEANT = {"kind": "failure", "action": "cart", "available": "true"}  # in examples
 QUOTES = "'\""
 SUFFIX = ".map.toml"
 
@@ -44,7 +41,7 @@ class Mapping:
 
     Args:
         columns: the column of each field, or of each sensor that gets another name.
-        constants: fields with one value for all rows.
+        constants: fields with one value for all rows; empty: a field that no column is, or a column that is no sensor.
         words: by field, what the words of its column mean: `{"kind": {"Ausfall": "failure"}}`.
         zone: of times without one, such as `Europe/Berlin`; empty: UTC.
         time_format: of times, as `strptime` has it, where it cannot be guessed.
@@ -78,6 +75,14 @@ class Mapping:
         return "\n".join(lines) + "\n"
 
 
+def cure_of(field_name: str, word: str) -> str:
+    """How to say what a word of a table means, for example."""
+    plain = unicodedata.normalize("NFKD", word).encode("ascii", "ignore").decode().lower()
+    meant = MEANT.get(field_name) or re.sub(r"[^a-z0-9_.-]+", "_", plain).strip("_.-") or "name"
+    entry = f"{field_name}.{meant}={word}".replace(",", "\\,")
+    return f'--map "{entry}"'
+
+
 def zone_of(name: str) -> ZoneInfo:
     try:
         return ZoneInfo(name)
@@ -93,7 +98,8 @@ def parse_mapping(texts: Iterable[str], topic: str | None = None, zone: str = ""
     """From what `--map` was given, any number of times.
 
     `FIELD=Column` names a column, `FIELD='text'` a constant, `FIELD.WORD=Text` says that `Text` in that field's column
-    means `WORD`. A comma inside a column's name is written `\\,`. `@FILE` reads a saved mapping,
+    means `WORD`. `FIELD=` (a shell makes that of `FIELD=''` too) says that no column is it, `time=now` that the rows
+    are of this moment. A comma inside a column's name is written `\\,`. `@FILE` reads a saved mapping,
     which the rest extends.
 
     Raises:
@@ -110,17 +116,17 @@ def parse_mapping(texts: Iterable[str], topic: str | None = None, zone: str = ""
             words = {name: found.words.get(name, {}) | words.get(name, {}) for name in (*found.words, *words)}
             continue
         name, equals, value = (part.strip() for part in entry.partition("="))
-        if not equals or not name or not value:
+        if not equals or not name:
             raise MappingError(
                 f"--map has {entry!r}, which is not FIELD=Column. Nothing was read.",
                 "For example --map time=Timestamp,asset_id=Machine,asset_class='pump'.",
             )
         name = TIME if name == "time" else name
         base, _, word = name.partition(".")
-        if base in WORDS and word:
+        if base in WORDS and word and value:
             words.setdefault(base, {})[_unquoted(value)] = word
-        elif value[0] in QUOTES and value[-1] == value[0] and len(value) > 1:
-            constants[name] = value[1:-1]
+        elif not value or (name == TIME and value == NOW) or _unquoted(value) != value:
+            constants[name] = _unquoted(value)
         else:
             columns[name] = value
     return Mapping(

@@ -6,17 +6,19 @@ chunks, Layout ─► cells as text, numbers, times ─► fields of an event, o
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime
 from math import isnan
 from typing import Any, NamedTuple, get_args
 
 from millrace.tables.cells import Clock, number_of, text_of
 from millrace.tables.columns import Layout, joined
-from millrace.tables.mapping import READINGS, SENSOR, TIME
+from millrace.tables.mapping import NOW, READINGS, SENSOR, TIME
 from millrace.tables.reading import Chunk
 from schemas import TELEMETRY, MaintenanceKind
 
 KINDS = frozenset(get_args(MaintenanceKind))
-YES_NO = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+YES = ("true", "yes", "y", "ja", "j")
+YES_NO = {**dict.fromkeys(YES, True), **dict.fromkeys(("false", "no", "n", "nein"), False)}
 
 
 class TableRow(NamedTuple):
@@ -42,8 +44,9 @@ def _chunk_rows(chunk: Chunk, layout: Layout) -> Iterator[TableRow]:
     times = {name: (joined([columns[one] for one in found]), clock) for name, (found, clock) in layout.clocks.items()}
     texts = {name: columns[column] for name, column in layout.fields.items()}
     inside = {key: columns[column] for key, column in layout.inside.items()}
+    constants = _constants(layout)
     for place, number in enumerate(chunk.numbers):
-        fields: dict[str, Any] = dict(layout.mapping.constants)
+        fields: dict[str, Any] = dict(constants)
         why = _times(fields, times, place, layout)
         for name, cells in texts.items():
             if (text := text_of(cells[place])) is not None:
@@ -59,6 +62,12 @@ def _chunk_rows(chunk: Chunk, layout: Layout) -> Iterator[TableRow]:
             yield TableRow(number, fields)
         else:
             yield from _reading(number, fields, columns, place, layout)
+
+
+def _constants(layout: Layout) -> dict[str, Any]:
+    """The fields that are the same in all rows."""
+    found: dict[str, Any] = {name: value for name, value in layout.mapping.constants.items() if value}
+    return found | ({TIME: datetime.now(UTC)} if found.get(TIME) == NOW else {})
 
 
 def _used(layout: Layout) -> Iterator[str]:
@@ -86,14 +95,22 @@ def _times(fields: dict[str, Any], times: dict[str, tuple[list[Any], Clock]], pl
 def _meant(name: str, text: str, layout: Layout) -> Any:
     """What a word stands for: as it was said, or one of our own words in other letters."""
     words = layout.mapping.words.get(name, {})
+    if name == "available":
+        return _is_available(words.get(text, text), layout.decimal)
     if text in words:
         return words[text]
     if name == "kind":
         own = text.casefold().replace(" ", "_").replace("-", "_")
         return own if own in KINDS else text
-    if name == "available":
-        return YES_NO.get(text.casefold(), text)
     return text.casefold() if name == "action" else text
+
+
+def _is_available(text: str, decimal: str) -> bool | str:
+    """By a word, or by how many there are; what is neither stays text, which no event takes."""
+    if (said := YES_NO.get(text.casefold())) is not None:
+        return said
+    count = number_of(text, decimal)
+    return text if count is None or isnan(count) else count > 0
 
 
 def _value(cell: Any, decimal: str) -> Any:

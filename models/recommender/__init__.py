@@ -5,6 +5,7 @@ May import: schemas, models.registry, models.packs, the top of models. Its train
 """
 
 from models.recommender.arrays import action_weights
+from models.recommender.candidates import LIST_LENGTH
 from models.recommender.catalogue import CatalogueView, context_fingerprint
 from models.recommender.challenger import RankChallenger
 from models.recommender.clicks import ClickArrays, ContextType, encode_clicks, feed_clicks, feed_items
@@ -14,7 +15,7 @@ from models.recommender.given import EXPECTED, FRESH_BONUS, GivenRanking, contri
 from models.recommender.hashing import halves, stable_hash
 from models.recommender.queries import Queries, queries_of
 from models.recommender.ranking import choose_best
-from models.recommender.recommender import LIST_LENGTH, STRATEGIES, Candidates, Recommender
+from models.recommender.recommender import STRATEGIES, Candidates, Recommender
 from models.recommender.repeats import REMEMBERED, Repeats
 from models.recommender.snapshot import SnapshotError
 from models.recommender.users import (

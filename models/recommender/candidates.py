@@ -46,6 +46,7 @@ GENERATORS = np.array(
     ]
 )
 
+LIST_LENGTH = 20  # items of a recommendation
 FURTHER_ROWS = HOT_LISTS * HOT_LENGTH + PREFIX  # items that `choose` may be the first to touch
 
 
@@ -125,14 +126,25 @@ def choose_by_evidence(view, settings, scratch, query, chosen, count):
 
 
 @njit(cache=True)
-def choose_hot(view, scratch, kind, query, quota, maximum, chosen, count):
-    """Up to `quota` further items of a hot list."""
-    goal = min(count + quota, maximum)
+def choose_hot(view, scratch, kind, query, goal, is_unclicked_wanted, chosen, count):
+    """Further items of a hot list, until there are `goal` candidates."""
     for place in range(view.hot_length[kind]):
         if count >= goal:
             break
-        count = take(view, scratch, view.hot[kind, place], query, chosen, count)
+        item = view.hot[kind, place]
+        if is_unclicked_wanted or view.items[item].clicks > 0:
+            count = take(view, scratch, item, query, chosen, count)
     return count
+
+
+@njit(cache=True)
+def fill_up(view, settings, scratch, query, chosen, count):
+    """From the new ones down to the popular ones. Where the profile wants no new items, those that nobody has clicked
+    only fill a list that would be too short: a ranker, which learns from clicks, may well put them first."""
+    goal = min(settings.min_candidates, settings.max_candidates)
+    for kind in range(3, -1, -1):
+        count = choose_hot(view, scratch, kind, query, goal, settings.new_items > 0, chosen, count)
+    return choose_hot(view, scratch, 3, query, min(goal, LIST_LENGTH), True, chosen, count)
 
 
 @njit(cache=True)
@@ -143,14 +155,11 @@ def choose(view, settings, scratch, query, chosen):
         scratch.chosen[row] = not may_be_recommended(view, scratch.touched[row], query)
     count = settle_own_items(view, settings, scratch, query, chosen)
     count = choose_by_evidence(view, settings, scratch, query, chosen, count)
-    for kind in range(3):
-        count = choose_hot(view, scratch, kind, query, settings.hot_items, settings.max_candidates, chosen, count)
-    count = choose_hot(view, scratch, 3, query, settings.new_items, settings.max_candidates, chosen, count)
-    for kind in range(3, -1, -1):
-        count = choose_hot(
-            view, scratch, kind, query, settings.min_candidates - count, settings.max_candidates, chosen, count
-        )
-    return count
+    for kind in range(4):
+        quota = settings.hot_items if kind < 3 else settings.new_items
+        goal = min(count + quota, settings.max_candidates)
+        count = choose_hot(view, scratch, kind, query, goal, True, chosen, count)
+    return fill_up(view, settings, scratch, query, chosen, count)
 
 
 @njit(cache=True)

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.recommender import ranking
-from models.recommender.candidates import candidate_settings
+from models.recommender.candidates import LIST_LENGTH, candidate_settings
 from models.recommender.catalogue import CatalogueView
 from models.recommender.clicks import ClickArrays, encode_clicks, feed_clicks, feed_items
 from models.recommender.evidence import evidence_settings
@@ -32,7 +32,6 @@ from schemas import Click, Item, ModelError, RecommenderProfile
 STRATEGIES = ("ranker", "blend", "trending")
 RANKER, BLEND, TRENDING = range(3)
 SIX_GENERATORS = 7.0  # largest possible `evidence`
-LIST_LENGTH = 20
 HAND_PARTS = ("evidence", "recent", "popularity", "own")  # of the score without a forest
 NONE_GIVEN = np.zeros(0, np.int32)
 

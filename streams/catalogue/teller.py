@@ -23,7 +23,7 @@ from streams.kafka import EventProducer
 log = structlog.get_logger(__name__)
 TELL_EVERY_S = 3.0
 SIMILAR_EACH_TIME = 100  # lists of similar items computed in one turn, about 0.3 ms each
-LENGTH = 20
+TRENDING_LENGTH, SIMILAR_LENGTH = 100, 20  # the first is one list, the other one for each item
 Served = Callable[[], tuple[Recommender, CatalogueView]]
 UpToDate = Callable[[], Awaitable[None]]
 
@@ -82,7 +82,7 @@ class CatalogueTeller(Service):
     def _lists(self) -> Iterator[tuple[str, list[tuple[str, float]]]]:
         """Trending, and similar items of those that gained most clicks since they were last looked at."""
         recommender, view = self._served()
-        yield TRENDING_KEY, view.trending(LENGTH)
+        yield TRENDING_KEY, view.trending(TRENDING_LENGTH)
         clicks = view.arrays.items["clicks"][: view.items].copy()
         gained = clicks.copy()
         known = min(len(self._clicks), len(clicks))
@@ -96,7 +96,7 @@ class CatalogueTeller(Service):
         then[rows] = clicks[rows]
         self._clicks = then
         for row in rows.tolist():
-            yield similar_key(view.item_ids[row]), recommender.similar(view, row, LENGTH)
+            yield similar_key(view.item_ids[row]), recommender.similar(view, row, SIMILAR_LENGTH)
 
     def _entry(self, key: str, items: list[tuple[str, float]]) -> bytes:
         entry = {

@@ -48,6 +48,41 @@ def test_what_cannot_be_had_is_in_no_list(client: httpx2.Client, store: Store) -
     assert _ids(client.get(similar, params={"exclude": "e"})) == ["b"]
 
 
+def test_what_a_user_turned_down_is_in_no_list(client: httpx2.Client, store: Store) -> None:
+    store.write([recommendation("ann", 1, list("ab")), catalogue_entry("trending", 1, list("cdxy"))], [])
+    store.write([item(one, category="feet") for one in "abcdxyz"], [])
+    ann = "/v1/users/ann/recommendations"
+    acted = [("c", "dislike"), ("d", "remove"), ("b", "dislike"), ("d", "cart"), ("c", "view"), ("z", "dislike")]
+    for n, (one, action) in enumerate(acted):
+        store.write([click("ann", n, item_id=one, action=action)], [])
+    assert _ids(client.get(ann)) == list("adxy"), "d was put into the cart since, c was only looked at"
+    assert _ids(client.get(ann, params={"category": "feet"})) == list("adxy")
+    assert _ids(client.get(ann, params={"exclude": "a", "limit": 2})) == list("dx")
+    assert [i["item_id"] for i in client.get("/v1/users/ann").json()["recommendations"]["items"]] == list("adxy")
+    assert _ids(client.get("/v1/users/eve/recommendations")) == list("cdxy")
+    store.write([click("eve", 9, item_id="x", action="remove")], [])
+    assert _ids(client.get("/v1/users/eve/recommendations")) == list("cdy"), "of who has no list of their own too"
+
+
+def test_a_category_has_its_other_items_after_those_of_the_lists(client: httpx2.Client, store: Store) -> None:
+    later = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
+    store.write([recommendation("ann", 1, ["i30", "hat"]), catalogue_entry("trending", 1, ["hat", "i20"])], [])
+    store.write([item(f"i{n}", category="feet") for n in range(10, 50)] + [item("hat", category="head")], [])
+    store.write(
+        [item("i10", 9, available=False), item("i11", 9, published_at=later), Removal("items.v1", "i12", at(9))], []
+    )
+    feet = {"category": "feet", "limit": 100}
+    others = [f"i{n}" for n in range(13, 50)]
+    ann = client.get("/v1/users/ann/recommendations", params=feet)
+    assert _ids(ann) == ["i30", "i20", *(one for one in others if one not in ("i30", "i20"))]
+    assert ann.json()["items"][-1] == {
+        "item_id": "i49", "score": 0.0, "title": None, "category": "feet", "available": True,
+    }  # fmt: skip
+    trending = {"category": "feet", "limit": 4, "exclude": ["i13", "i20"]}
+    assert _ids(client.get("/v1/items/trending", params=trending)) == ["i14", "i15", "i16", "i17"]
+    assert _ids(client.get("/v1/items/trending", params={"category": "none"})) == []
+
+
 def test_a_user_with_clicks_and_list(client: httpx2.Client, store: Store) -> None:
     store.write([click("a/nn", 1, item_id="i"), click("a/nn", 2, item_id="j", action="view")], [])
     store.write([item("i", title="Shoe"), recommendation("a/nn", 2, ["i", "k"])], [])
@@ -65,6 +100,9 @@ def test_items_are_shown_and_searched(client: httpx2.Client, store: Store) -> No
     assert (shown["item_id"], shown["title"], shown["attributes"]) == ("sku/3", "Shoe 3", {"n": 3})
     assert client.get("/v1/items/none").json()["type"] == "/problems/unknown-item"
     assert _ids(client.get("/v1/items/sku%2F3/similar")) == []
+    store.write([catalogue_entry("told", 1, [])], [])
+    assert _ids(client.get("/v1/items/told/similar")) == [], "a worker has told of it, though the shop has not"
+    assert client.get("/v1/items/none/similar").json()["type"] == "/problems/unknown-item"
     first = client.get("/v1/items", params={"query": "shoe", "limit": 3}).json()
     rest = client.get("/v1/items", params={"query": "shoe", "limit": 3, "after": first["next"]}).json()
     assert [i["item_id"] for i in first["items"] + rest["items"]] == [f"sku/{n}" for n in range(5)]
@@ -78,7 +116,7 @@ def test_assets_worst_first_page_by_page(client: httpx2.Client, store: Store) ->
     severities = {"a": "warning", "b": "critical", "c": "advisory"}
     store.write([alert(name, 0, asset_id=f"p{n}", severity=s) for n, (name, s) in enumerate(severities.items())], [])
     for sort, expected in (
-        ("worst", ["p1", "p0", "p2", "p5", "p4", "p3"]),
+        ("worst", ["p1", "p0", "p2", "p3", "p4", "p5"]),
         ("last_seen", ["p5", "p4", "p3", "p2", "p1", "p0"]),
         ("id", [f"p{n}" for n in range(6)]),
     ):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,14 +14,17 @@ import httpx2
 import orjson
 import pytest
 from aiokafka import ConsumerRecord
+from hypothesis import given
+from hypothesis import strategies as st
 
-from api import make_key
+from api import Outgoing, make_key
 from millrace.events import KafkaPublisher
 from schemas import (
     ACTIONS,
     CLICKS,
     FORGET_HEADER,
     ITEMS,
+    MAINTENANCE,
     RECOMMENDATIONS,
     TELEMETRY,
     Action,
@@ -33,6 +37,7 @@ from storage import Quarantined, Store
 from streams.agent import DeadLetter
 from streams.agent.deadletters import dead_letter_output
 from streams.kafka import EventProducer, reading
+from streams.undecided import asks_why, undecided
 from tests.api.conftest import serving
 from tests.support.decisions import alert, recommendation
 from tests.support.kafka import consume, create_topics
@@ -75,14 +80,16 @@ async def test_what_is_bad_is_told_and_the_rest_is_sent(settings: Settings, push
         json.dumps({"topic": CLICKS, "value": None}), json.dumps({"topic": CLICKS, "key": "x", "value": None}),
         json.dumps({"topic": CLICKS, "key": "x", "value": CLICK}), json.dumps(CLICK | {"event_time": "9999"}),
         json.dumps({"topic": TELEMETRY, "value": {"readings": "x" * 300}}), json.dumps(CLICK | {"event_id": "c9"}),
+        json.dumps({"topic": TELEMETRY}),
     ]  # fmt: skip
     answer = pushing.post(f"/v1/events?topic={CLICKS}", content="\n".join(lines).encode(), headers=NDJSON)
     body = answer.json()
-    assert (answer.status_code, body["sent"], body["refused"]) == (207, 2, 9)
-    assert [event["index"] for event in body["events"]] == list(range(11)), "empty lines are none"
+    assert (answer.status_code, body["sent"], body["refused"]) == (207, 2, 10)
+    assert [event["index"] for event in body["events"]] == list(range(12)), "empty lines are none"
     assert [event["index"] for event in body["events"] if "error" not in event] == [0, 10]
     for event in body["events"]:
         assert "pydantic" not in event.get("error", "")
+    assert "has no `value`" in body["events"][11]["error"]
     assert "nix.v1" in body["events"][4]["error"]
     assert "user_id is 'ann'" in body["events"][7]["error"]
     records = await consume(settings, CLICKS, until=2)
@@ -90,6 +97,52 @@ async def test_what_is_bad_is_told_and_the_rest_is_sent(settings: Settings, push
     refused = pushing.post("/v1/events", json=[{"topic": CLICKS, "value": {}}])
     assert refused.status_code == 422
     assert refused.json()["errors"][0]["field"] == "body.0"
+
+
+@given(st.one_of(st.floats(allow_nan=False, allow_infinity=False), st.integers(-(2**63), 2**63 - 1), st.booleans()))
+def test_an_id_that_is_a_number_is_its_own_key_whatever_number_it_is(number: float) -> None:
+    """Nobody is told of a key that was not sent."""
+    publisher = KafkaPublisher(Settings())
+    usable, refused = publisher._checked([Outgoing(0, CLICKS, None, orjson.dumps(CLICK | {"user_id": number}))])
+    assert not any("key" in (event.error or "") for event in refused)
+    assert isinstance(number, bool) != bool(usable)
+
+
+async def test_what_has_no_decision_is_told_why_or_not_waited_for(settings: Settings, pushing: httpx2.Client) -> None:
+    """Somebody says that clicks are known already, as an edge worker would."""
+
+    async def answer_clicks() -> None:
+        names = [settings.topic_prefix + CLICKS]
+        async with EventProducer(settings) as producer, reading(settings, names) as reader:
+            async for record in reader:
+                assert asks_why(record)
+                if orjson.loads(record.value)["user_id"] == "ann":
+                    answer = undecided(record, CLICKS, "duplicate")
+                    await producer.push_bytes(answer.topic, answer.key, answer.value)
+
+    async def posted(wait: str, event: dict[str, Any]) -> tuple[dict[str, Any], float]:
+        began = time.monotonic()
+        answer = await asyncio.to_thread(lambda: pushing.post("/v1/events", json=event, params={"wait": wait}))
+        assert answer.status_code == 200, answer.text
+        return answer.json()["events"][0], time.monotonic() - began
+
+    answering = asyncio.create_task(answer_clicks())
+    try:
+        known, _ = await posted("4s", {"topic": CLICKS, "value": CLICK})
+        silent, _ = await posted("200ms", {"topic": CLICKS, "value": CLICK | {"user_id": "bob"}})
+        item, item_s = await posted("4s", {"topic": ITEMS, "value": {"item_id": "i", "event_time": NOW}})
+        entry = {"event_id": "m", "event_time": NOW, "asset_id": "p", "asset_class": "pump", "kind": "replacement"}
+        logged, logged_s = await posted("4s", {"topic": MAINTENANCE, "value": entry})
+    finally:
+        answering.cancel()
+        await asyncio.gather(answering, return_exceptions=True)
+    assert (known["decisions"], known["undecided"]) == (
+        [], "duplicate: its event_id is known: it was sent before, and is taken once",
+    )  # fmt: skip
+    assert silent["undecided"].startswith("nothing came of it within 0.2 s. No edge worker has told of itself")
+    assert "undecided" not in item | logged
+    assert item_s < 1
+    assert logged_s < 3
 
 
 async def test_a_wait_brings_the_decision(settings: Settings, pushing: httpx2.Client) -> None:

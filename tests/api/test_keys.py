@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from api import KeysError, build_api, make_key
+from api import KeysError, build_api, is_own_origin, make_key
 from api.keys import KeyFile, is_loopback
 from schemas import Settings, SettingsError
 from tests.api.conftest import serving
@@ -32,6 +32,16 @@ def test_scopes(sqlite_url: str, tmp_path: Path) -> None:
         assert client.get("/v1/alerts", headers={"Authorization": "Basic x"}).status_code == 401
         assert {client.get("/v1/alerts", headers=_bearer(k)).status_code for k in keys.values()} == {200}
         assert client.post(acknowledge, headers=_bearer(keys["read"]), json={"by": "jo"}).status_code == 403
+        write = make_key(path, "a-producer", "write")
+        for method, address, needed in (
+            ("POST", "/v1/dead-letters/replay", "operate"), ("POST", acknowledge, "operate"),
+            ("GET", "/v1/alerts", "read"),
+            ("DELETE", "/v1/users/ann", "admin"), ("POST", "/v1/rank", "read"),
+        ):  # fmt: skip
+            refused = client.request(method, address, headers=_bearer(write), json={"topic": "clicks.v1"})
+            assert (refused.status_code, refused.json()["detail"]) == (
+                403, f"The key a-producer has the scope write; this needs {needed}."
+            )  # fmt: skip
         for scope in ("operate", "admin"):
             assert client.post(acknowledge, headers=_bearer(keys[scope]), json={"by": "jo"}).status_code == 404
         for open_path in ("/livez", "/readyz", "/openapi.json", "/asyncapi.json"):
@@ -98,3 +108,33 @@ def test_without_keys_other_host_names_are_refused(shared_client: httpx2.Client)
 def test_loopback() -> None:
     assert all(is_loopback(host) for host in ("127.0.0.1", "127.9.9.9", "::1", "[::1]", "localhost"))
     assert not any(is_loopback(host) for host in ("0.0.0.0", "::", "10.0.0.1", "localhost.evil.example", ""))
+
+
+@pytest.mark.parametrize("path", ["/v1/events", "/v1/alerts/none/acknowledge", "/v1/rank", "/v1/dead-letters/replay"])
+@pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://127.0.0.1:1", "http://127.0.0.1@evil"])
+def test_pages_of_other_servers_change_nothing(shared_client: httpx2.Client, path: str, origin: str) -> None:
+    """A form or plain text needs no preflight: a browser sends it from any page."""
+    refused = shared_client.post(path, headers={"Origin": origin, "Content-Type": "text/plain"}, content="[]")
+    assert (refused.status_code, refused.json()["type"]) == (403, "/problems/other-origin")
+    assert origin in refused.json()["detail"]
+    assert "MILLRACE_API_CORS_ORIGINS" in refused.json()["detail"]
+    assert shared_client.get("/v1/alerts", headers={"Origin": origin}).status_code == 200
+    own = f"http://{shared_client.base_url.netloc.decode()}"
+    for headers in ({}, {"Origin": own}):
+        assert shared_client.post(path, headers=headers, content="[]").status_code != 403
+
+
+def test_pages_of_the_origins_of_the_setting_may_change_something(sqlite_url: str, tmp_path: Path) -> None:
+    for origins, status in (("https://shop.example", 404), ("*", 404), ("https://b.example", 403)):
+        settings = Settings(home=tmp_path, database_url=sqlite_url, api_port=0, api_cors_origins=origins)
+        with serving(settings) as client:
+            headers = {"Origin": "https://shop.example"}
+            acknowledged = client.post("/v1/alerts/none/acknowledge", headers=headers, json={"by": "jo"})
+            assert acknowledged.status_code == status
+
+
+def test_own_origins() -> None:
+    assert is_own_origin("https://edge.example", "edge.example")  # a proxy speaks TLS
+    assert is_own_origin("http://Localhost:8000", "localhost:8000")
+    for origin, host in (("null", ""), ("null", None), ("http://a", "a:80"), ("http://a.evil", "a")):
+        assert not is_own_origin(origin, host)

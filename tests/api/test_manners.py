@@ -143,3 +143,13 @@ def test_ids_that_look_like_addresses(client: httpx2.Client, store: Store) -> No
 
 def _encoded(one: str) -> str:
     return one.replace("%", "%25").replace("/", "%2F").replace(" ", "%20")
+
+
+def test_the_api_tells_its_own_metrics_and_not_those_of_workers(shared_client: httpx2.Client) -> None:
+    from streams.metrics import READY  # as where the API has a broker: its process has the modules of workers then
+
+    READY.set(0)
+    found = shared_client.get("/metrics").text
+    names = {line.split()[2] for line in found.splitlines() if line.startswith("# TYPE")}
+    assert {"millrace_api_requests_total", "millrace_api_streams", "process_cpu_seconds_total"} <= names
+    assert not [name for name in names if name.startswith("millrace_") and not name.startswith("millrace_api_")]

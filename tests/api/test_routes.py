@@ -12,6 +12,7 @@ import pytest
 
 from api import PROBLEM_TYPES
 from storage import Store
+from tests.storage.test_kept import letter
 from tests.support.decisions import alert, at, catalogue_entry, recommendation, score, worker_status
 from tests.support.postgres import Postgres
 
@@ -183,6 +184,41 @@ def test_a_body_that_is_too_large(shared_client: httpx2.Client) -> None:
             "/v1/alerts/a/acknowledge", content=content, headers={"content-type": "application/json"}
         )
         _problem(response, "too-large")
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "said"),
+    [
+        (
+            "/v1/alerts/a/acknowledge",
+            {"comments": "seen"},
+            "body.comments: is not a field of this body; did you mean `comment`?",
+        ),
+        ("/v1/alerts/a/acknowledge", {"xyz": 1}, "body.xyz: is not a field of this body; it takes `by`, `comment`."),
+        ("/v1/rank", {"item": ["a"], "items": ["a"]}, "body.item: is not a field of this body; did you mean `items`?"),
+    ],
+)
+def test_a_field_of_a_body_that_is_none_is_told_with_the_nearest(
+    shared_client: httpx2.Client, path: str, body: dict[str, Any], said: str
+) -> None:
+    assert _problem(shared_client.post(path, json=body), "invalid-request")["detail"] == said
+
+
+def test_dead_letters_are_of_topics_that_have_some(client: httpx2.Client, store: Store) -> None:
+    store.write([letter(3), letter(4, "items.v1")], [])
+    for name in ("clicks.v1", "clicks.v1.dlq", "clicks"):
+        [found] = client.get("/v1/dead-letters", params={"topic": name}).json()["items"]
+        assert (found["topic"], found["offset"]) == ("clicks.v1", 3)
+        assert client.get(f"/v1/dead-letters/{name}/0/3").json()["reason"] == found["reason"]
+    for answer in (client.get("/v1/dead-letters?topic=scores.v1"), client.get("/v1/dead-letters/click/0/3")):
+        detail = _problem(answer, "invalid-request")["detail"]
+        assert "clicks.v1, items.v1, telemetry.v1, maintenance.v1" in detail
+
+
+def test_a_worker_that_is_unknown_has_no_figures(client: httpx2.Client, store: Store) -> None:
+    _problem(client.get("/v1/workers/nobody/figures"), "unknown-worker")
+    store.write([worker_status("w1", at(0))], [])
+    assert client.get("/v1/workers/w1/figures").json()["items"] == [], "it has told of itself, and of no figures yet"
 
 
 def test_what_is_not_there(shared_client: httpx2.Client) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import signal
 import socket
 import subprocess
@@ -13,7 +15,11 @@ from pathlib import Path
 import pytest
 
 from millrace.cli import app, run
-from schemas import CLICKS, TELEMETRY, TOPICS, Settings
+from millrace.commands.common import with_kafka_of_home
+from millrace.commands.send import _numbers
+from millrace.service import Supervisor
+from millrace.service.supervisor import what_to_try
+from schemas import CLICKS, TELEMETRY, TOPICS, Settings, load_settings
 
 
 @pytest.fixture(autouse=True)
@@ -120,11 +126,64 @@ def test_a_variable_that_is_no_setting_is_told_with_the_nearest(
     assert run(["models", "list"]) == 0
 
 
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("Strom / A=heiss", "'heiss' for Strom / A is no number"),
+        ("x=14,5", "'14,5' for x is no number; with a decimal point: 14.5"),
+        ("x=nan", "'nan' for x is no number"),
+        ("x=", "'' for x is no number"),
+        ("=1", "'=1' is not SENSOR=NUMBER"),
+    ],
+)
+def test_a_reading_that_is_no_number_is_told_and_not_sent(
+    capsys: pytest.CaptureFixture[str], said: str, told: str
+) -> None:
+    assert run(["send", "telemetry", "--asset", "a", "--class", "c", "--set", "y=2", "--set", said]) == 2
+    assert told in " ".join(capsys.readouterr().err.replace("│", " ").split())
+
+
+def test_numbers_of_sensors_with_odd_names() -> None:
+    assert _numbers(["a=b [1/s]=1e3", "T=-4.5"], "--set") == {"a=b [1/s]": 1000.0, "T": -4.5}
+
+
 def test_an_event_against_the_schema_is_not_sent(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["send", "telemetry", "--asset", "a", "--class", "not a name", "--reading", "x=1"]) == 1
     assert "asset_class: may hold letters, digits" in capsys.readouterr().err
     assert run(["send", "click", "--user", "u", "--item", "i", "--time", "1969-01-01T00:00:00Z"]) == 1
     assert "event_time: is before 1980-01-01" in capsys.readouterr().err
+
+
+def test_a_click_says_what_was_done(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["send", "click", "--user", "u", "--item", "i", "--action", "kaufen"]) == 2
+    assert run(["send", "click", "--user", "u", "--item", "i", "--action", "dislike"]) == 1
+    assert "no embedded Kafka runs" in capsys.readouterr().err
+
+
+def test_doctor_names_the_address_of_the_service_that_runs(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "home").mkdir()
+    file, api = tmp_path / "home" / "run.json", "http://127.0.0.1:8173"
+    for pid, is_told in ((os.getpid(), True), (2**22 + 1, False)):  # no process has such a number
+        file.write_text(json.dumps({"api": api, "pid": pid}))
+        run(["doctor", "--json"])
+        findings = {finding["check"]: finding for finding in json.loads(capsys.readouterr().out)}
+        assert (api in findings["API port"]["detail"]) == is_told
+
+
+@pytest.mark.parametrize("has_models", [False, True])
+def test_what_up_says_to_try_can_be_done(tmp_path: Path, has_models: bool) -> None:
+    """Every command in the hints is one, with options that it has."""
+    supervisor = Supervisor(Settings(home=tmp_path), lambda _: None)
+    if has_models:
+        (tmp_path / "models").mkdir()
+        (tmp_path / "models" / "aliases.json").write_text("{}")
+    lines = list(what_to_try(supervisor))
+    assert any("replay FILE" in line for line in lines)
+    assert any("send telemetry" in line for line in lines)
+    assert not any("--item first" in line for line in lines)
+    for line in lines:
+        if words := re.findall(r" (send \w+|replay|validate|models list|doctor)\b", line):
+            assert run([*words[0].split(), "--help"]) == 0
 
 
 def test_models_of_an_empty_home(capsys: pytest.CaptureFixture[str]) -> None:
@@ -178,6 +237,7 @@ def test_the_broker_in_the_foreground_is_found_and_ends_at_sigterm(
         assert process.stdout.readline().startswith("Kafka is ready on 127.0.0.1:")
         assert run(["topics", "list", "--json"]) == 0  # without MILLRACE_KAFKA: the one that runs in MILLRACE_HOME
         assert {status["difference"] for status in json.loads(capsys.readouterr().out)} == {"missing"}
+        assert with_kafka_of_home(load_settings()).kafka.startswith("127.0.0.1:")  # for `millrace api` too
         process.send_signal(signal.SIGTERM)
         output, _ = process.communicate(timeout=10)
         assert output.endswith("Stopping.\n")

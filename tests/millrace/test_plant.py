@@ -82,10 +82,11 @@ def write_plant(folder: Path) -> None:
 
 def commands() -> list[list[str]]:
     found = [
-        shlex.split(line)[1:]
+        shlex.split(line)[1:]  # the program, as the README calls it
         for block in re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)
         for line in block.splitlines()
     ]
+    assert set(re.findall(r"^(\S*millrace) (?:validate|train|up|replay)", PAGE, re.M)) == {".venv/bin/millrace"}
     assert len(found) == 5, "five commands, as the page says"
     return found
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import random
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, get_args
 
+import numpy as np
 import pytest
 
-from schemas import Click, Figures, Item, Maintenance, Telemetry, WorkerStatus
+from models.recommender import TURNED_DOWN, halves, stable_hash
+from schemas import Click, ClickAction, Figures, Item, Maintenance, Telemetry, WorkerStatus
 from storage import (
     Ages,
     AlertFilter,
@@ -22,6 +24,8 @@ from storage import (
     parse_words,
 )
 from storage.kept_rows import merged, slot_of, words_of
+from storage.read_items import MOST_TURNED_DOWN
+from tests.models.recommender.shoppers import Shop, small
 from tests.support.decisions import alert, at, catalogue_entry, recommendation, score, worker_status
 
 NOW = datetime.now(UTC)
@@ -144,6 +148,31 @@ def test_so_many_clicks_of_a_user_are_kept(database_url: str) -> None:
     store.close()
 
 
+def test_what_is_more_than_a_view_is_kept_beyond_so_many_clicks(database_url: str) -> None:
+    store = Store(database_url, Keeping(clicks_per_user=3))
+    store.write([click("ann", n, item_id=f"d{n}", action="dislike") for n in range(5)], [])
+    store.write([click("ann", n) for n in range(9, 30)], [])
+    with store.reading() as reader:
+        assert reader.turned_down("ann") == {"d2", "d3", "d4"}
+        assert [c.action for c in reader.clicks("ann", 99)] == ["view"] * 3 + ["dislike"] * 3
+    store.close()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_what_a_user_turned_down_is_what_a_worker_takes_it_for(store: Store, seed: int) -> None:
+    lot, shop = random.Random(seed), Shop(small("shop"))
+    actions, items = get_args(ClickAction), [f"i{n}" for n in range(TURNED_DOWN)]
+    placed = [click("ann", n, item_id=lot.choice(items), action=lot.choice(actions)) for n in range(60)]
+    store.write(placed, [])
+    clicks = [one.event for one in placed if isinstance(one.event, Click)]
+    _, steps = shop.step(clicks)
+    with store.reading() as reader:
+        unwanted = reader.turned_down("ann")
+    named = dict(zip(halves(np.array([stable_hash(one) for one in items], "u8")).tolist(), items, strict=True))
+    assert {named[half] for half in steps.turned_down[-1].tolist() if half} == unwanted
+    assert MOST_TURNED_DOWN == TURNED_DOWN
+
+
 def test_one_reading_of_a_slot_is_kept_with_its_parts(store: Store) -> None:
     first = [reading(0.5, 1.0), reading(0.5, 7.0, sensor="temperature"), reading(9, 2.0), reading(10, 3.0)]
     assert store.write(first, []).rows == 2
@@ -258,14 +287,14 @@ def test_assets_know_their_worst_open_alert(store: Store) -> None:
     assert worst() == [("p2", "critical"), ("p1", "warning"), ("p3", "advisory"), ("p4", None)]
     store.write([alert("b", 1, 7, asset_id="p2", severity="critical", state="cleared")], [])
     store.write([alert("b", 0, 6, asset_id="p2", severity="critical")], [])  # repeated: it stays cleared
-    assert worst() == [("p2", "warning"), ("p1", "warning"), ("p3", "advisory"), ("p4", None)]
+    assert worst() == [("p1", "warning"), ("p2", "warning"), ("p3", "advisory"), ("p4", None)]
     with store.reading() as reader:
         pages, after = [], None
         for _ in range(5):
             found = reader.assets(AssetFilter(), after, 1, "worst")
             pages += [a.asset_id for a in found]
             after = (["", "advisory", "warning"].index(found[0].severity or ""), "pump", pages[-1]) if found else after
-        assert pages == ["p2", "p1", "p3", "p4"]
+        assert pages == ["p1", "p2", "p3", "p4"]
         assert [a.asset_id for a in reader.assets(AssetFilter(severity="warning"), None, 9)] == ["p1", "p2"]
         assert [a.asset_id for a in reader.assets(AssetFilter(words=parse_words("P3 pu")), None, 9)] == ["p3"]
         assert [a.asset_id for a in reader.assets(AssetFilter(), None, 2, "last_seen")] == ["p2", "p3"]

@@ -47,6 +47,8 @@ QUESTIONS: dict[str, Callable[[Reader], Any]] = {
     "items with words": lambda r: r.items(ItemFilter(("sho",)), "i1", 50),
     "some items": lambda r: r.items_of(["i1", "i2"]),
     "clicks": lambda r: r.clicks("u1", 50),
+    "what a user turned down": lambda r: r.turned_down("u1"),
+    "items of a category to be had": lambda r: r.items_to_be_had("feet", NOW, ["i1"], 20),
     "figures": lambda r: r.figures("w1", NOW - timedelta(hours=1), 60),
     "dead letters": lambda r: r.dead_letters(None, (NOW, "clicks.v1", 0, 5), 50),
     "dead letters of a topic": lambda r: r.dead_letters("clicks.v1", (NOW, "clicks.v1", 0, 5), 50),

@@ -35,6 +35,8 @@ async def test_letters_go_back_once_as_they_were(settings: Settings) -> None:
 
     letters = await list_letters(settings, TELEMETRY)
     assert {(letter.partition, letter.offset) for letter in letters} == set(sent)
+    on_dlq = await consume(settings, dead_letters_of(TELEMETRY), until=5)
+    assert {(x.quarantine_partition, x.quarantine_offset) for x in letters} == {(r.partition, r.offset) for r in on_dlq}
     assert {(x.topic, x.exception, x.reason) for x in letters} == {
         (TELEMETRY, "InvalidEvent", "readings: Field required")
     }

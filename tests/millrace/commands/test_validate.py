@@ -10,6 +10,10 @@ from typing import Any
 import pytest
 
 from millrace.cli import run
+from millrace.commands import train
+from millrace.commands.train import HistoryError, check_failures
+from models.maintenance.training import life
+from schemas import AssetClass, Maintenance
 
 HEAD = "Timestamp;Machine;Type;Temp [°C];Note"
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -59,6 +63,7 @@ def test_each_rule_is_broken_by_its_rows(capsys: pytest.CaptureFixture[str]) -> 
     assert {name: rule["rows"] for name, rule in rules.items()} == {
         "every row is an event": 2,  # `hot` and `x`
         "no event lies in the future": 1,
+        "actions of clicks are words that are known": 0,
         "cells of sensors are numbers, or empty": 1,
         "times of one asset or user do not go back": 1,
         "no row comes twice": 1,
@@ -117,3 +122,105 @@ def test_an_error_of_training_speaks_of_training(capsys: pytest.CaptureFixture[s
 def test_a_file_that_is_not_there_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["validate", "nowhere.csv"]) == 1
     assert "nowhere.csv is not a file" in capsys.readouterr().err
+
+
+LOG = "Datum;Maschine;Typ;Was;Bauteil\n"
+
+
+def log_rows(words: list[str], part: str = "", kind: str = "pump") -> str:
+    return LOG + "".join(
+        f"{START + timedelta(hours=n):%d.%m.%Y %H:%M:%S};P {n % 3};{kind};{word};{part}\n"
+        for n, word in enumerate(words)
+    )
+
+
+def test_a_log_in_other_words_is_taken_for_one(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("log.csv").write_text(log_rows(["Stillstand"] * 3 + ["Wartung"] * 2))
+    assert run(["validate", "log.csv"]) == 1
+    said = capsys.readouterr().err
+    assert "If it is a maintenance log" in said
+    assert "'Was' has 'Stillstand' 3 times, 'Wartung' 2 times" in said
+    assert '--map "kind=Was,kind.failure=Stillstand"' in said
+    assert run(["validate", "log.csv", "--map", "kind=Was,asset_class=Typ"]) == 1
+    said = capsys.readouterr().out
+    assert "kind has words of its own: 'Stillstand' 3 times, 'Wartung' 2 times; kind is error or" in said
+    assert '--map "kind.failure=Stillstand"' in said
+    words = "kind.failure=Stillstand,kind.maintenance=Wartung"
+    assert run(["validate", "log.csv", "--map", f"kind=Was,asset_class=Typ,{words}"]) == 0
+
+
+def test_a_class_with_marks_in_its_name_has_a_cure(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("log.csv").write_text(log_rows(["failure"] * 3, kind="Lüfter"))
+    status, found = validated(capsys, "log.csv", "--map", "kind=Was,asset_class=Typ")
+    assert status == 1
+    assert '--map "asset_class.lufter=Lüfter"' in found["rules"][0]["examples"][0]
+    assert found["unknown_words"] == {"asset_class": {"Lüfter": 3}}
+    assert validated(capsys, "log.csv", "--map", "kind=Was,asset_class=Typ,asset_class.fan=Lüfter")[0] == 0
+
+
+@pytest.mark.parametrize("is_ours", [False, True])
+def test_actions_that_count_as_a_view_are_told(capsys: pytest.CaptureFixture[str], is_ours: bool) -> None:
+    actions = ["view", "buy", "buy", "cart", "Like", ""]
+    rows = [
+        {"event_time": 1_777_636_800_000 + n, "user_id": "u", "item_id": f"i{n}", "action": a}
+        for n, a in enumerate(actions)
+    ]
+    if is_ours:
+        Path("c.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    else:
+        text = "".join(",".join(map(str, row.values())) + "\n" for row in rows)
+        Path("c.jsonl").with_suffix(".csv").write_text("ts,userid,itemid,action\n" + text)
+    file = "c.jsonl" if is_ours else "c.csv"
+    assert run(["validate", file]) == 0
+    said = capsys.readouterr().out
+    assert "WARN  actions of clicks are words that are known: 2 times" in said
+    assert "action has words of its own: 'buy' 2 times" in said
+    assert "action.cart=buy" in said
+
+
+def test_what_is_said_of_a_class_without_a_model_is_no_alarm_for_a_history(capsys: pytest.CaptureFixture[str]) -> None:
+    write(row(0))
+    assert run(["validate", "t.csv"]) == 0
+    assert "A history to train from needs none" in capsys.readouterr().out
+
+
+def test_failures_of_components_are_told_before_anything_is_learned(
+    capsys: pytest.CaptureFixture[str], folder: Path
+) -> None:
+    Path("log.csv").write_text(log_rows(["failure"] * 12, part="Lager"))
+    assert run(["validate", "log.csv", "--map", "kind=Was,asset_class=Typ", "--save"]) == 0
+    assert "none of the whole asset: for the target `rul`" in capsys.readouterr().out
+    (folder / "pump.toml").write_text('name = "pump"\nsensors = ["Temp [°C]"]\n[target]\nkind = "rul"\ncap = 50\n')
+    assert run(["train", "maintenance", "pump.toml", "--events", "log.csv"]) == 1
+    said = capsys.readouterr().err
+    assert "Of 12 failures of asset class pump, 0 are of the whole asset" in said
+    assert "'Lager' 12" in said
+    assert "--map component=." in said
+    for entry in ("component=", "component=''"):
+        _, found = validated(capsys, "log.csv", "--map", f"kind=Was,asset_class=Typ,{entry}")
+        assert found["asset_classes"]["pump"]["failures"] == {"": 12}
+
+
+def test_failures_are_held_against_the_target() -> None:
+    pump: dict[str, Any] = {"name": "pump", "sensors": ["t"], "target": {"kind": "rul", "cap": 50}}
+    parts = pump | {"target": {"kind": "failure_probability", "components": ["bearing"], "horizon": 24}}
+
+    def failures(**counts: int) -> list[Maintenance]:
+        event = {"event_id": "e", "event_time": START, "asset_id": "a", "asset_class": "pump", "kind": "failure"}
+        of = {"whole": None}
+        return [
+            Maintenance.model_validate(event | {"component": of.get(name, name)})
+            for name, count in counts.items()
+            for _ in range(count)
+        ]
+
+    check_failures(AssetClass.model_validate(pump), failures(whole=10, bearing=5))
+    check_failures(AssetClass.model_validate(pump), failures(whole=2))  # training itself says what is lacking
+    check_failures(AssetClass.model_validate(parts), failures(whole=1, bearing=1))
+    check_failures(AssetClass.model_validate(parts), [])
+    with pytest.raises(HistoryError, match="2 are of the whole asset"):
+        check_failures(AssetClass.model_validate(pump), failures(whole=2, bearing=20))
+    with pytest.raises(HistoryError, match="they name 'Lager' 2") as caught:
+        check_failures(AssetClass.model_validate(parts), failures(Lager=2, whole=3))
+    assert "component.bearing=Word" in caught.value.advice
+    assert train.LEAST_LIVES == life.LEAST_LIVES

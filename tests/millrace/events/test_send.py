@@ -115,10 +115,11 @@ async def test_what_is_not_there_is_told(settings: Settings) -> None:
         await send_event(settings.model_copy(update={"kafka": "127.0.0.1:1"}), CLICKS, CLICK, wait_s=1)
 
 
-@pytest.mark.parametrize(("late", "end"), [(True, "hour, late: true"), (False, "hour")])
+@pytest.mark.parametrize(("late", "end"), [(True, "moved neither the asset's state nor alerts)"), (False, "hour")])
 def test_a_score_that_is_late_says_so(late: bool, end: str) -> None:
     [line] = _lines(Decision(SCORES, 3.0, score(1, late=late).model_dump()))
     assert line.endswith(end)
+    assert ("late: true" in line) == late
 
 
 def test_help_names_every_kind_of_entry_and_what_has_a_code(

@@ -118,6 +118,42 @@ def test_names_that_people_use_are_known(tmp_path: Path) -> None:
     assert (item.item_id, item.title, item.available) == ("9", "Shoe", False)
 
 
+@pytest.mark.parametrize(
+    ("cells", "said", "expected"),
+    [
+        ("ja,nein,Yes,0,1", "", [True, False, True, False, True]),
+        ("17,0,-3,1.200", "", [True, False, False, True]),
+        ("lieferbar,weg,3", "available.true=lieferbar,available.false=weg", [True, False, True]),
+    ],
+)
+def test_what_is_available_by_words_or_by_how_many_there_are(
+    tmp_path: Path, cells: str, said: str, expected: list[bool]
+) -> None:
+    text = "sku,Bestand\n" + "".join(f"{n},{cell}\n" for n, cell in enumerate(cells.split(",")))
+    events = told(write(tmp_path, "i.csv", text), ",".join(["time=now", *([said] if said else [])]), ITEMS)
+    assert [event.available for event in events] == expected
+    assert all(abs((event.event_time - datetime.now(UTC)).total_seconds()) < 60 for event in events)
+
+
+def test_a_word_that_is_neither_available_nor_not_is_told_with_the_cure(tmp_path: Path) -> None:
+    file = write(tmp_path, "i.csv", "sku,available\n1,maybe\n")
+    [bad] = read_file(EventFile(file, ITEMS, parse_mapping(["time=now"])))
+    assert bad.row is None
+    assert '--map "available.true=maybe"' in bad.why
+
+
+@pytest.mark.parametrize("entry", ["component=", "component=''"])
+def test_a_column_that_was_guessed_wrongly_is_no_column(tmp_path: Path, entry: str) -> None:
+    text = "time,asset_id,asset_class,kind,component\n2026-01-01,7,p,failure,3\n"
+    [event] = told(write(tmp_path, "l.csv", text), entry)
+    assert event.component is None
+    (tmp_path / "m.toml").write_text(parse_mapping([entry]).text())
+    assert load_mapping(tmp_path / "m.toml") == parse_mapping([entry])
+    text = "time,asset_id,asset_class,a,b\n2026-01-01,7,p,1,2\n"
+    [reading] = told(write(tmp_path, "r.csv", text), "b=")
+    assert reading.readings == {"a": 1.0}
+
+
 def test_what_is_said_counts_more_than_what_is_guessed(tmp_path: Path) -> None:
     text = "Date,Time,Timestamp,Machine,Old name,Tag\n2026-01-01,06:30,x,7,1.5,3\n"
     [reading] = told(write(tmp_path, "a.csv", text), "time=Date+Time,asset_id=machine,asset_class='p',heat=Old name")
@@ -185,6 +221,8 @@ def test_a_cell_that_is_no_number_is_left_out(tmp_path: Path) -> None:
         ("nonsense", wide(), "'nonsense', which is not FIELD=Column", "time=Timestamp"),
         ("time=When", wide(), "no column is asset_class.", "asset_class='pump'"),
         ("user=Machine", "When,item_id,user_id,Machine\n2026-01-01,1,2,3\n", "do not have", "user_id"),
+        ("asset_id=", "time,asset_id,asset_class,x\n2026-01-01,1,p,3\n", "no column is asset_id.", "asset_id='pump-7'"),
+        ("asset_class='p'", "asset_id,x\n1,3\n", "no column is event_time.", "time=now"),
         (MAP, "a,b\n1,2\n", "no column 'When'", "header"),
         ("", "a,b\n1,2\n", "Nothing tells what the rows are", "asset_id"),
         (MAP, wide(form="%m/%d/%Y").replace("25/", "05/"), "day or the month first", "--time-format"),

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.recommender.candidates import GENERATORS, CandidateSettings, candidate_settings, choose
+from models.recommender.candidates import GENERATORS, LIST_LENGTH, CandidateSettings, candidate_settings, choose
 from models.recommender.catalogue import CatalogueView
 from models.recommender.evidence import COLUMNS, QUERY, ROWS, Query
 from models.recommender.users import PREFIX
@@ -29,6 +29,7 @@ class Shelf:
     def __init__(self, evidence: dict[str, dict[int, float]]) -> None:
         self.view = CatalogueView(small("shop"))
         self.view.arrays.items["is_available"][:ITEMS] = 1
+        self.view.arrays.items["clicks"][:ITEMS] = 1
         scratch = self.view.scratch
         scratch.state[QUERY], scratch.chosen[:] = 1, 9  # of a question before
         rows: dict[int, int] = {}
@@ -142,3 +143,14 @@ def test_few_candidates_are_filled_up_from_the_new_ones_down_to_the_popular_ones
     assert shelf.choose(quotas={"after": 1}, min_candidates=9) == [3, 12, 13, 11, 10]
     assert shelf.choose(quotas={"after": 1}, min_candidates=1) == [3]
     assert shelf.choose([10, 11], min_candidates=1, max_candidates=2) == [11, 10]
+
+
+def test_what_nobody_clicked_only_fills_a_list_where_the_profile_wants_no_new_items() -> None:
+    shelf = Shelf({"after": {3: 5.0}})
+    for kind, items in enumerate([[3, 10], [11], [], [12, 13, *range(20, 40)]]):
+        shelf.hot(kind, items)
+    shelf.view.arrays.items["clicks"][13:ITEMS] = 0
+    assert shelf.choose(quotas={"after": 1}, min_candidates=4) == [3, 12, 11, 10]
+    assert shelf.choose(quotas={"after": 1}, min_candidates=5) == [3, 12, 11, 10, 13]
+    assert len(shelf.choose(min_candidates=30)) == LIST_LENGTH  # and none is left to push out what was clicked
+    assert shelf.choose(quotas={"after": 1}, new_items=3, min_candidates=4) == [3, 12, 13, 20]

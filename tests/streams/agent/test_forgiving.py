@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from schemas import CLICKS, INPUTS, ITEMS, KEY_FIELDS, MAINTENANCE, TELEMETRY, Settings
 from streams.agent.decode import decode_topics
 from streams.agent.placing import TAKEN_FROM
-from streams.metrics import LEFT_OUT
+from streams.metrics import LEFT_OUT, begin_agent
 
 SETTINGS = Settings(topic_prefix="p.")
 AT_MS = 1_790_000_000_000
@@ -209,3 +209,16 @@ def test_whatever_a_field_holds_the_event_counts_or_the_reason_is_plain(topic: s
               "asset_class", "component", "code", "context", "attributes"}  # fmt: skip
     if not needed & changes.keys():
         assert dead == []
+
+
+def test_what_may_be_left_out_is_counted_from_0_on() -> None:
+    """Or the first burst would be seen by no alert: a series that begins with 5 has not increased."""
+    begin_agent("anybody", list(INPUTS), [], "begun.")
+    found = {
+        (sample.labels["topic"], sample.labels["field"]): sample.value
+        for family in LEFT_OUT.collect()
+        for sample in family.samples
+        if sample.name.endswith("_total") and sample.labels["topic"].startswith("begun.")
+    }
+    assert set(found.values()) == {0.0}
+    assert {("begun.clicks.v1", "action"), ("begun.clicks.v1", "context"), ("begun.items.v1", "title")} <= set(found)

@@ -6,9 +6,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import orjson
 
 from models.recommender import feed_items
-from schemas import Item, Settings, similar_key
+from schemas import TRENDING_KEY, Item, Settings, similar_key
 from streams.catalogue.teller import CatalogueTeller
 from tests.models.recommender.shoppers import START, Shop, shopping, small
 
@@ -26,6 +27,17 @@ class Producer:
 
 async def _done() -> None:
     return None
+
+
+async def test_as_much_is_told_to_be_trending_as_the_api_promises() -> None:
+    shop: Shop = Shop(small("shop", unknown_items=True))
+    shop.live(shopping(3000))
+    runtime: Any = SimpleNamespace(parts={0: SimpleNamespace(is_ready=True)})
+    producer: Any = Producer()
+    await CatalogueTeller(Settings(), lambda: (shop.recommender, shop.view), _done, runtime)._tell_changes(producer)
+    lengths = {key: len(orjson.loads(value)["items"]) for key, value in producer.sent.items()}
+    assert lengths.pop(TRENDING_KEY) == 100
+    assert max(lengths.values()) == 20
 
 
 async def test_the_list_of_a_removed_item_is_told_empty_and_then_anew() -> None:
