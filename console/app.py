@@ -13,7 +13,7 @@ from console.news import News
 
 def install(app: FastAPI) -> None:
     """Add the console to an application that `build_api` made."""
-    app.state.news = News(app.state.store)
+    app.state.news = News(app.state.store, app.state.settings)
     app.state.streams.append(app.state.news)
     app.add_middleware(sign_in.KeyCookie)
     for pages in (files, sign_in, documents, live, alerts, assets, shop, models, streams, event):

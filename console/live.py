@@ -31,7 +31,7 @@ MAY_SEND = [Depends(needs("write"))]
 def get_live(request: Request, store: Database) -> Response:
     """How things are, and as they come."""
     with store.reading() as reader:
-        moment = read_moment(reader)
+        moment = read_moment(reader, request.app.state.settings)
         points = _points(reader, [status.worker for status in moment.workers])
     points.append(point_of(moment))
     return show(request, "live.html", moment=moment, points=points, sent=None)

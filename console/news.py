@@ -18,7 +18,7 @@ from fastapi.sse import format_sse_event
 
 from api import WORKER_SILENCE, overview_of
 from console.page import fragment
-from schemas import AlertBody, AssetBody, ItemBody, MillraceError, Overview, Recommendation, WorkerStatus
+from schemas import AlertBody, AssetBody, ItemBody, MillraceError, Overview, Recommendation, Settings, WorkerStatus
 from storage import AlertFilter, AssetFilter, Reader, Store, in_thread
 
 log = structlog.get_logger(__name__)
@@ -38,6 +38,7 @@ class Moment:
     assets: list[AssetBody]  # the last seen
     alerts: list[AlertBody]  # open, the last raised
     last_transition: int  # of all alerts
+    core_hour_price: float
 
     def rate(self, agent: str) -> float:
         """Events a second of an agent."""
@@ -53,6 +54,11 @@ class Moment:
         ]
         return max(spent, default=None)
 
+    def cost(self, agent: str) -> float | None:
+        """Of a million decisions of an agent: core-seconds, or money where a price is given."""
+        us = self.cpu_us(agent)
+        return us / 3600 * self.core_hour_price if us is not None and self.core_hour_price else us
+
     def decision_ms(self, agent: str, quantile: str) -> float | None:
         """Time from event to decision of an agent, by the slowest worker; None: nothing was decided lately."""
         found = [
@@ -67,7 +73,7 @@ class Moment:
         return sum(agent.lag for agent in self.overview.agents.values())
 
 
-def read_moment(reader: Reader) -> Moment:
+def read_moment(reader: Reader, settings: Settings) -> Moment:
     """Some milliseconds: every question goes through an index."""
     now = datetime.now(UTC)
     workers = reader.workers(now - WORKER_SILENCE)
@@ -80,14 +86,15 @@ def read_moment(reader: Reader) -> Moment:
         reader.assets(AssetFilter(), None, NEWEST, "last_seen"),
         reader.alerts(AlertFilter(state="raised"), None, 5),
         reader.last_transition_id(),
+        settings.core_hour_price,
     )
 
 
 class News:
     """One reader for all streams of this process."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, store: Store, settings: Settings) -> None:
+        self._store, self._settings = store, settings
         self._changed = asyncio.Condition()
         self._number = 0
         self._event = b""
@@ -109,9 +116,10 @@ class News:
         """An event a second, until the client leaves or an hour has passed; browsers come back by themselves."""
         self.open_streams += 1
         try:
-            if self._reading is None or self._reading.done():
-                self._reading = asyncio.create_task(self._read_while_needed())
             loop, seen = asyncio.get_running_loop(), 0
+            if self._reading is None or self._reading.done():
+                seen = self._number  # what was read for the last tab may be old
+                self._reading = asyncio.create_task(self._read_while_needed())
             end = loop.time() + LIFE_S
             yield format_sse_event(retry=2000, comment="millrace")
             while not self._is_closed and loop.time() < end:
@@ -140,7 +148,7 @@ class News:
 
     def _read(self) -> Moment:
         with self._store.reading() as reader:
-            return read_moment(reader)
+            return read_moment(reader, self._settings)
 
 
 def told(moment: Moment) -> dict[str, Any]:

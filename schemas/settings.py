@@ -122,6 +122,9 @@ class Settings(BaseSettings):
     api_cors_origins: str = Field(
         "", description="web pages of these origins may use the API from a browser; commas between, `*`: all"
     )
+    core_hour_price: float = Field(
+        0, ge=0, description="what an hour of a core costs; with it the console tells what a million decisions cost"
+    )
     api_open_metrics: bool = Field(False, description="/metrics of an API with keys needs none")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 

@@ -212,7 +212,8 @@ class Demo:
     def _tell_what_to_try(self) -> None:
         api = self.supervisor.api
         millrace = program(self.supervisor.home)
-        self.tell(f"Try    curl {api}/v1/users/{self.visitor}/recommendations")
+        self.tell(f"Try    {api}/ in a browser, and {api}/shop/users/{self.visitor}: click, and the list changes")
+        self.tell(f"       curl {api}/v1/users/{self.visitor}/recommendations")
         self.tell(f"       curl {api}/v1/alerts")
         self.tell(f"       {millrace} send click --user me --item books-003")
         like = "--asset pump-01 --like last --set bearing_temperature=90"
