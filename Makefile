@@ -5,7 +5,7 @@ UV := $(BIN)/uv
 UV_VERSION := 0.13.9
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test quick coverage faults lint generate lock clean
+.PHONY: help setup demo test quick coverage faults lint generate lock vendor clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -48,6 +48,9 @@ lock: setup ## resolve the dependencies anew
 	$(UV) export --quiet --no-emit-project --no-header --no-annotate -o requirements-dev.lock
 	$(UV) export --quiet --no-emit-project --no-header --no-annotate --only-group peers -o requirements-peers.lock
 	$(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --no-header --no-annotate --generate-hashes benchmarks/lleaves.in -o benchmarks/lleaves.lock
+
+vendor: setup ## fetch the files of npm packages that console/vendor.lock names, and check them
+	$(BIN)/python -m console.vendor
 
 clean: ## remove .venv and what was built (MILLRACE_HOME stays)
 	rm -rf .venv build models/kernel/*.so *.egg-info

@@ -5,23 +5,30 @@ May import: storage, schemas.
 """
 
 from api.access import Caller, is_own_origin, needs
+from api.alerts import AlertId, acknowledge_alert
 from api.app import build_api
+from api.cursors import from_cursor, to_cursor
+from api.items import get_user
 from api.keys import SCOPES, KeyFile, KeysError, Scope, make_key
+from api.lists import Choice, listed
 from api.model_list import read_models
-from api.operation import WORKER_SILENCE, overview_of
+from api.operation import WORKER_SILENCE, list_topics, overview_of, replay_dead_letters
 from api.problem_types import PROBLEM_TYPES
 from api.problems import ProblemError, markdown
 from api.publisher import Broker, Outgoing, Publisher
 from api.server import ApiServer, ListenError, serve
 from api.shared import Database
+from api.trace import traced
 
 __all__ = [
     "PROBLEM_TYPES",
     "SCOPES",
     "WORKER_SILENCE",
+    "AlertId",
     "ApiServer",
     "Broker",
     "Caller",
+    "Choice",
     "Database",
     "KeyFile",
     "KeysError",
@@ -30,12 +37,20 @@ __all__ = [
     "ProblemError",
     "Publisher",
     "Scope",
+    "acknowledge_alert",
     "build_api",
+    "from_cursor",
+    "get_user",
     "is_own_origin",
+    "list_topics",
+    "listed",
     "make_key",
     "markdown",
     "needs",
     "overview_of",
     "read_models",
+    "replay_dead_letters",
     "serve",
+    "to_cursor",
+    "traced",
 ]

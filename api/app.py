@@ -11,13 +11,13 @@ from contextlib import asynccontextmanager
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from fastapi import Depends, FastAPI
+from fastapi import Depends, FastAPI, Request
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.middleware.cors import CORSMiddleware
 
-from api import alerts, assets, events, items, operation, problems, ranking
-from api.access import allowed_origins
+from api import alerts, assets, events, items, operation, problems, ranking, trace
+from api.access import Credentials, allowed_origins, needs
 from api.addresses import KeptSlashes, only_known
 from api.keys import load_keys
 from api.live import Live
@@ -72,12 +72,13 @@ def build_api(settings: Settings, publisher: Publisher | None = None) -> FastAPI
     app.state.keys = load_keys(settings.api_keys_file, settings.api_host)
     app.state.store = Store(settings.database())
     app.state.live = Live(app.state.store)
+    app.state.streams = [app.state.live]  # what ends before the server waits for open connections
     app.state.publisher = publisher
     app.state.rankers = ranking.Rankers(settings, app.state.store, publisher)
     app.state.teller = None if publisher is None else ActionTeller(app.state.store, publisher)
     problems.install(app)
     _add_middleware(app, settings)
-    for resource in (items, ranking, assets, alerts, events, operation):
+    for resource in (items, ranking, assets, alerts, events, operation, trace):
         app.include_router(resource.router)
     _add_probes(app)
     _add_documents(app)
@@ -148,12 +149,16 @@ def _add_probes(app: FastAPI) -> None:
         **refused,
     }
 
+    async def may_see_metrics(request: Request, credentials: Credentials) -> None:
+        if app.state.keys is not None and not app.state.settings.api_open_metrics:
+            await needs("read")(request, credentials)
+
     @app.get(
-        "/metrics", tags=["operation"], dependencies=known, openapi_extra=open_to_all, response_class=Response,
-        responses=text,
+        "/metrics", tags=["operation"], dependencies=[*known, Depends(may_see_metrics)], response_class=Response,
+        responses=text | responses("unauthorized", "forbidden"),
     )  # fmt: skip
     def get_metrics() -> Response:
-        """For Prometheus."""
+        """For Prometheus. Where the API has keys, one is needed, but for MILLRACE_API_OPEN_METRICS."""
         return Response(generate_latest(OWN), media_type=CONTENT_TYPE_LATEST)
 
 

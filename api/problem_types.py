@@ -69,6 +69,11 @@ PROBLEM_TYPES: dict[str, ProblemType] = {
             "`GET /v1/dead-letters` lists those that it has; `millrace deadletters list TOPIC` asks Kafka itself.",
         ),
         ProblemType(
+            "unknown-event", 404, "There is no such record",
+            "The topic has no record at this place, or not any more: retention deleted it.",
+            "Check topic, partition and offset; `caused_by` of every decision names those of its event.",
+        ),
+        ProblemType(
             "not-found", 404, "There is nothing at this address",
             "The path is not one of the API's.",
             "See `/docs` for all paths.",

@@ -14,7 +14,7 @@ import structlog
 from fastapi import Depends, Request
 
 from api.problems import RETRY_AFTER_S, ProblemError
-from schemas import Action, MillraceError, ReplayedBody, SentEvent
+from schemas import Action, MillraceError, ReplayedBody, SentEvent, TraceBody
 from storage import Store, in_thread
 
 log = structlog.get_logger(__name__)
@@ -46,6 +46,9 @@ class Publisher(Protocol):
 
     async def forget(self, user_id: str) -> SentEvent:
         """Ask the workers and sinks to forget a user. Returns where the record is that asks."""
+
+    async def trace(self, topic: str, partition: int, offset: int) -> TraceBody | None:
+        """A record of an input topic and what came of it; None: it is not there any more."""
 
     def partition_of(self, key: str, partitions: int) -> int:
         """On which of so many partitions Java's clients, and so the workers, put a key."""

@@ -85,7 +85,8 @@ class ApiServer(uvicorn.Server):
         super().handle_exit(sig, frame)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        await self.app.state.live.close()  # before uvicorn waits for open connections, which streams would be
+        for streams in self.app.state.streams:
+            await streams.close()  # before uvicorn waits for open connections, which streams would be
         await super().shutdown(sockets)
         log.info("the API has stopped")
 

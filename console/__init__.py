@@ -5,6 +5,6 @@ May import: api, storage, schemas.
 """
 
 from console.app import install
-from console.assets import read_lock
+from console.files import read_lock
 
 __all__ = ["install", "read_lock"]

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from fastapi import FastAPI
 
-from console import assets, documents, live, sign_in
+from console import alerts, assets, documents, event, files, live, models, shop, sign_in, streams
 from console.news import News
 
 
 def install(app: FastAPI) -> None:
     """Add the console to an application that `build_api` made."""
     app.state.news = News(app.state.store)
+    app.state.streams.append(app.state.news)
     app.add_middleware(sign_in.KeyCookie)
-    for pages in (assets, sign_in, documents, live):
+    for pages in (files, sign_in, documents, live, alerts, assets, shop, models, streams, event):
         app.include_router(pages.router)

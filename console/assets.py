@@ -1,72 +1,106 @@
-"""Assets: style, scripts and vendored files, each under an address that changes with its content.
+"""Assets: the fleet, the worst first, and one asset: scores with their band, alerts and maintenance, sensors below.
 
-static/ ─► name -> /static/<hash>/<name>, kept by browsers for a year
+filters ─► Store.reading ─► list with small lines;  asset, range ─► charts on one axis of time
 """
 
 from __future__ import annotations
 
-import hashlib
-import mimetypes
-from pathlib import Path
-from typing import NamedTuple
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter
+from fastapi import Path, Query, Request
 from fastapi.responses import Response
 
-from api import ProblemError
+from api import Database, ProblemError, from_cursor, to_cursor
+from console.charts import chart_of, marks_of, spark_of
+from console.page import build_pages, link, show
+from schemas import AssetBody, Id, LogEntryBody, Name, Settings, Severity
+from storage import SEVERITIES, AlertFilter, AssetFilter, Reader, parse_words
 
-FOLDER = Path(__file__).with_name("static")
-LOCK = Path(__file__).with_name("vendor.lock")
-FOREVER = "public, max-age=31536000, immutable"
-router = APIRouter(include_in_schema=False)
-
-
-class Asset(NamedTuple):
-    content: bytes
-    media_type: str
-    digest: str
-
-
-class Vendored(NamedTuple):
-    """A file of an npm package."""
-
-    package: str
-    version: str
-    path: str
-    sha256: str
-    licence: str
-
-    @property
-    def file(self) -> Path:
-        return FOLDER / "vendor" / Path(self.path).name
+router = build_pages()
+PAGE = 25
+DAY = timedelta(days=1)
+RANGES = {"15min": timedelta(minutes=15), "1h": timedelta(hours=1), "6h": timedelta(hours=6), "1d": DAY,
+          "7d": 7 * DAY, "30d": 30 * DAY, "all": None}  # fmt: skip
+MOST_SENSORS = 24
+Sort = Literal["worst", "last_seen", "id"]
+AssetId = Annotated[Id, Path()]
 
 
-def read_lock() -> list[Vendored]:
-    """The vendored files."""
-    lines = [line for line in LOCK.read_text().splitlines() if line and not line.startswith("#")]
-    return [Vendored(*line.split()) for line in lines]
+@router.get("/assets")
+def list_assets(
+    request: Request,
+    store: Database,
+    sort: Annotated[Sort, Query()] = "worst",
+    severity: Annotated[Severity | None, Query()] = None,
+    asset_class: Annotated[Name | None, Query()] = None,
+    query: Annotated[str, Query(max_length=100)] = "",
+    after: Annotated[str | None, Query(max_length=500)] = None,
+) -> Response:
+    """Each with its latest scores, a line of the last day, and whether it still speaks."""
+    words = parse_words(query)
+    kind: Any = "assets" if sort == "id" else f"assets/{sort}"
+    with store.reading() as reader:
+        which = AssetFilter(asset_class, severity, words)
+        key = from_cursor(kind, after)
+        found = reader.assets(which, key, PAGE + 1, sort) if words or not query.strip() else []
+        counts, classes = reader.count_assets(), reader.asset_classes()
+        sparks = {(one.asset_class, one.asset_id): _spark(reader, one) for one in found[:PAGE]}
+    chosen = {"sort": sort, "severity": severity, "asset_class": asset_class, "query": query}
+    more = link("/assets", **chosen, after=_cursor(kind, sort, found[PAGE - 1])) if len(found) > PAGE else None
+    settings: Settings = request.app.state.settings
+    silent_since = datetime.now(UTC) - timedelta(seconds=settings.silent_after_s)
+    return show(
+        request, "assets.html", assets=found[:PAGE], counts=counts, classes=classes, sparks=sparks, chosen=chosen,
+        next=more, silent_since=silent_since,
+    )  # fmt: skip
 
 
-def _read(path: Path) -> Asset:
-    content = path.read_bytes()
-    kind = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
-    return Asset(content, kind, hashlib.sha256(content).hexdigest()[:12])
+def _spark(reader: Reader, asset: AssetBody) -> str:
+    series = reader.score_series(
+        (asset.asset_class, asset.asset_id), max(asset.first_seen, asset.last_seen - DAY), None, 40
+    ).series
+    return spark_of(series[0] if series else None)
 
 
-_ASSETS = {path.relative_to(FOLDER).as_posix(): _read(path) for path in sorted(FOLDER.rglob("*")) if path.is_file()}
+def _cursor(kind: Any, sort: Sort, asset: AssetBody) -> str:
+    first: dict[str, list[Any]] = {"worst": [SEVERITIES.index(asset.severity)], "last_seen": [asset.last_seen]}
+    return to_cursor(kind, *first.get(sort, []), asset.asset_class, asset.asset_id)
 
 
-def address(name: str) -> str:
-    """Where a page finds it."""
-    return f"/static/{_ASSETS[name].digest}/{name}"
+@router.get("/assets/{asset_class}/{asset_id:id}")
+def get_asset(
+    request: Request,
+    store: Database,
+    asset_class: Annotated[Name, Path()],
+    asset_id: AssetId,
+    span: Annotated[str | None, Query(alias="range", description="how far back", max_length=10)] = None,
+) -> Response:
+    """One asset: what it scores, what happened to it, what its sensors say."""
+    if span not in (None, *RANGES):
+        raise ProblemError("invalid-request", f"`range` is one of {', '.join(RANGES)}.")
+    key = (asset_class, asset_id)
+    with store.reading() as reader:
+        asset = reader.asset(asset_id, asset_class)
+        if asset is None:
+            raise ProblemError(
+                "unknown-asset", f"No score or alert of asset {asset_id} of {asset_class} was ever seen."
+            )
+        span = span or _fitting(asset.last_seen - asset.first_seen)
+        back = RANGES[span]
+        since = None if back is None else asset.last_seen - back
+        scores = reader.score_series(key, since, None, 400).series
+        readings = reader.reading_series(key, since, None, 400, []).series
+        entries: list[LogEntryBody] = [entry for _, entry in reader.log(key, since, None, None, 50)]
+        alerts = reader.alerts(AlertFilter(asset_id=asset_id, asset_class=asset_class, start=since), None, 50)
+        transitions = [t for one in alerts[:10] if (detail := reader.alert(one.alert_id)) for t in detail.transitions]
+    marks = marks_of(transitions, entries)
+    return show(
+        request, "asset.html", asset=asset, span=span, ranges=list(RANGES), alerts=alerts, entries=entries,
+        scores=[chart_of(one, marks) for one in scores], sensors=[chart_of(one) for one in readings[:MOST_SENSORS]],
+    )  # fmt: skip
 
 
-@router.get("/static/{digest}/{name:path}")
-async def get_asset(digest: str, name: str) -> Response:
-    found = _ASSETS.get(name)
-    if found is None:
-        raise ProblemError("not-found", f"There is no asset {name[:100]}.")
-    is_this = digest == found.digest
-    return Response(
-        found.content, media_type=found.media_type, headers={"Cache-Control": FOREVER if is_this else "no-cache"}
-    )
+def _fitting(known: timedelta) -> str:
+    """The shortest range that shows all that is known of an asset, of a day at most."""
+    return next((name for name, span in RANGES.items() if span and (span >= known or span == DAY)), "1d")

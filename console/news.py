@@ -37,6 +37,7 @@ class Moment:
     items: dict[str, ItemBody]  # that these recommend first
     assets: list[AssetBody]  # the last seen
     alerts: list[AlertBody]  # open, the last raised
+    last_transition: int  # of all alerts
 
     def rate(self, agent: str) -> float:
         """Events a second of an agent."""
@@ -78,6 +79,7 @@ def read_moment(reader: Reader) -> Moment:
         reader.items_of([item.item_id for one in recommendations for item in one.items[:3]]),
         reader.assets(AssetFilter(), None, NEWEST, "last_seen"),
         reader.alerts(AlertFilter(state="raised"), None, 5),
+        reader.last_transition_id(),
     )
 
 
@@ -144,7 +146,7 @@ class News:
 def told(moment: Moment) -> dict[str, Any]:
     """Of a moment: parts of pages by the name of their place, and the next point of the charts."""
     parts = {name: fragment(f"parts/{name}.html", moment=moment) for name in ("figures", "decisions", "open_alerts")}
-    return {"parts": parts, "point": point_of(moment)}
+    return {"parts": parts, "point": point_of(moment), "news": moment.last_transition}
 
 
 def point_of(moment: Moment) -> dict[str, float | None]:

@@ -17,10 +17,11 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from fastapi.routing import APIRoute
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
+from pydantic import ValidationError
 
 from api import ProblemError, Scope, needs
-from console.assets import address
-from schemas import faults_of, rfc3339
+from console.files import address
+from schemas import Score, faults_of, rfc3339
 
 POLICY = "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
 ROOMS = (
@@ -60,6 +61,14 @@ def number(value: float | None, digits: int = 3) -> str:
     return f"{float(text):,}" if "e" in text else text
 
 
+def scored(score: Score) -> str:
+    """The value of a score with its unit, or as a share with its component."""
+    if score.kind == "rul":
+        return f"{number(score.value)} {score.unit}"
+    share = f"{score.value:.1%}" if score.value >= 0.001 else "< 0.1%"
+    return f"{share} {score.component or ''}".rstrip()
+
+
 def size(value: float) -> str:
     """Of bytes, in MB."""
     return f"{value / 1e6:,.0f} MB"
@@ -83,8 +92,8 @@ _templates = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_templates.filters |= {"ago": ago, "when": when, "number": number, "size": size, "part": part}
-_templates.globals |= {"asset": address, "link": link, "rooms": ROOMS}
+_templates.filters |= {"ago": ago, "when": when, "number": number, "size": size, "scored": scored, "part": part}
+_templates.globals |= {"file": address, "link": link, "rooms": ROOMS}
 
 
 def fragment(name: str, **values: Any) -> str:
@@ -117,7 +126,7 @@ class _PageRoute(APIRoute):
                 if error.kind.slug == "unauthorized":
                     return RedirectResponse(link("/sign-in", next=request.url.path), 303)
                 return _explain(request, error)
-            except RequestValidationError as error:
+            except (RequestValidationError, ValidationError) as error:
                 detail = "; ".join(f"{fault.path}: {fault.message}" for fault in faults_of(error)[:3])
                 return _explain(request, ProblemError("invalid-request", detail))
 

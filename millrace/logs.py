@@ -36,7 +36,7 @@ def configure_logs(level: str) -> None:
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
     if level != "debug":
-        for chatty in ("aiokafka", "faust", "mode", "uvicorn", "alembic"):  # what matters, our own lines tell
+        for chatty in ("aiokafka", "faust", "mode", "uvicorn", "alembic", "httpx2"):  # what matters, our own lines tell
             logging.getLogger(chatty).setLevel(logging.WARNING)
         handler.addFilter(_is_not_about_services)
         logging.getLogger("mode.timers").setLevel(logging.ERROR)  # warns of every checkpoint that takes over a second

@@ -28,6 +28,8 @@ from schemas.answers import (
     Series,
     SeriesBody,
     TopicBody,
+    TraceBody,
+    TraceHop,
     UserBody,
 )
 from schemas.asset_class import AssetClass, FailureTarget, PolicyLevel, RulTarget, parse_asset_class
@@ -237,6 +239,8 @@ __all__ = [
     "Telemetry",
     "Topic",
     "TopicBody",
+    "TraceBody",
+    "TraceHop",
     "Training",
     "UnavailableError",
     "UserBody",

@@ -254,3 +254,31 @@ class RankAnswer(Frozen):
     model: ModelRef
     items: list[RankedItem]
     left_out: list[LeftOut]
+
+
+class TraceHop(Frozen):
+    """A record that an input record led to: a decision, or a dead letter with its reason."""
+
+    topic: str
+    partition: int
+    offset: int
+    time: Time = Field(description="of the record, by the broker's or the worker's clock")
+    after_ms: int = Field(description="after the input record")
+    event: dict[str, JsonValue] | None = None
+    reason: str | None = Field(None, description="of a dead letter")
+    is_kept: bool | None = Field(None, description="whether the database has it; null: it keeps nothing of the kind")
+
+
+class TraceBody(Frozen):
+    """An input record and what came of it."""
+
+    topic: str
+    partition: int
+    offset: int
+    time: Time = Field(description="when it came to its topic")
+    key: str | None
+    value: str | None = Field(description="as text; of a large one the first 64 KiB")
+    size: int = Field(description="bytes of the value")
+    headers: dict[str, str]
+    taken_from: str | None = Field(None, description="where a producer had put it, on another partition than its key's")
+    hops: list[TraceHop] = Field(description="empty: nothing came of it, or not yet")

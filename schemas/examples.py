@@ -167,5 +167,26 @@ BODY_EXAMPLES: dict[str, Json] = {
         "items": [{"item_id": "sku-7", "score": 1.21}, {"item_id": "sku-3", "score": -0.4}],
         "left_out": [{"item_id": "sku-9", "reason": "unavailable"}],
     },
+    "TraceBody": {
+        "topic": "telemetry.v1",
+        "partition": 1,
+        "offset": 90210,
+        "time": "2026-06-01T12:20:00.012Z",
+        "key": "pump-7",
+        "value": '{"asset_id":"pump-7"}',
+        "size": 21,
+        "headers": {},
+        "hops": [
+            {
+                "topic": "scores.v1",
+                "partition": 1,
+                "offset": 88123,
+                "time": "2026-06-01T12:20:00.017Z",
+                "after_ms": 5,
+                "event": {"value": 18.2, "unit": "hour"},
+                "is_kept": True,
+            }
+        ],
+    },
     "Health": {"status": "ready", "checks": {"database": "0001"}},
 }

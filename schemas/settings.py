@@ -122,6 +122,7 @@ class Settings(BaseSettings):
     api_cors_origins: str = Field(
         "", description="web pages of these origins may use the API from a browser; commas between, `*`: all"
     )
+    api_open_metrics: bool = Field(False, description="/metrics of an API with keys needs none")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     def database(self) -> str:

@@ -109,6 +109,19 @@ class AssetReading(AlertReading):
         total = self._connection.scalar(select(func.count()).select_from(AssetRow)) or 0
         return OverviewAssets(total=total, **{str(name): counts.get(name, 0) for name in SEVERITIES[1:]})
 
+    def asset_classes(self, most: int = 50) -> list[str]:
+        """The classes that assets have: one look at the index for each."""
+        found: list[str] = []
+        while len(found) < most:
+            statement = select(func.min(AssetRow.asset_class))
+            if found:
+                statement = statement.where(AssetRow.asset_class > found[-1])
+            name: str | None = self._connection.scalar(statement)
+            if name is None:
+                break
+            found.append(name)
+        return found
+
     def classes_of(self, asset_id: str) -> list[str]:
         """The asset classes that have an asset of this id, in order."""
         statement = select(AssetRow.asset_class).where(AssetRow.asset_id == asset_id)

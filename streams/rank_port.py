@@ -93,6 +93,8 @@ class RankPort(Service):
         host = self._settings.rank_host
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         with socket.create_server((host, self._settings.rank_port), family=family) as listening:
+            # accepted connections inherit it; asyncio leaves it out here, and each answer would wait 40 ms for an ACK
+            listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             name = socket.gethostname() if host in ("0.0.0.0", "::") else host  # noqa: S104 - a comparison
             self._address = f"http://{f'[{name}]' if ':' in name else name}:{listening.getsockname()[1]}"
             config = uvicorn.Config(

@@ -3,7 +3,16 @@
 (() => {
   const live = document.querySelectorAll("[data-live]");
   const state = document.getElementById("link-state");
-  let source = null, paused = false;
+  let source = null, paused = false, news = null;
+
+  // What changed with the alerts is fetched again, but not from under somebody's hands.
+  async function refresh() {
+    for (const place of document.querySelectorAll("[data-refresh]")) {
+      if (place.querySelector("input:checked")) continue;
+      const answer = await fetch(place.dataset.refresh, { headers: { "HX-Request": "true" } });
+      if (answer.ok && !answer.redirected) { place.innerHTML = await answer.text(); refreshTimes(place); }
+    }
+  }
 
   function ago(text) {
     const passed = (Date.now() - Date.parse(text)) / 1000, size = Math.abs(passed);
@@ -26,10 +35,12 @@
       place.innerHTML = html;
       refreshTimes(place);
     }
+    if (news !== null && news !== moment.news) refresh();
+    news = moment.news;
     document.dispatchEvent(new CustomEvent("moment", { detail: moment.point }));
   }
   function open() {
-    if (source || document.hidden || !live.length) return;
+    if (source || document.hidden || !(live.length || document.querySelector("[data-refresh]"))) return;
     source = new EventSource("/live/stream");
     source.addEventListener("moment", (event) => { state.textContent = ""; show(JSON.parse(event.data)); });
     source.addEventListener("away", (event) => { state.textContent = event.data; });

@@ -1,7 +1,8 @@
 """Events from files and by hand: validated, replayed, or sent one by one until the decision is back.
 
 file, arguments, or POST /v1/events ─► checked events ─► their topics ─► the decision
-May import: api, schemas, streams.agent, streams.kafka, streams.quarantine, models.files, millrace.tables.
+May import: api, schemas, streams.agent, streams.kafka, streams.quarantine, streams.trace, models.files,
+millrace.tables.
 """
 
 from millrace.events.files import REPLAY, TRAIN, EventFile, Read, layout_of_file, merged, read_file

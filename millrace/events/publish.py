@@ -28,6 +28,7 @@ from schemas import (
     ReplayedBody,
     SentEvent,
     Settings,
+    TraceBody,
     UnavailableError,
     dead_letters_of,
     parse_event,
@@ -36,6 +37,7 @@ from schemas import (
 from streams.agent import cloud_event_headers, decode_topics, partition_of
 from streams.kafka import EventProducer, answering, cluster
 from streams.quarantine import replay_letters
+from streams.trace import trace_record
 
 CHECKED_S = 1.0
 MOST_ENTRY_WAIT_S = 1.0  # of entries of a log alone, which seldom change an alert
@@ -108,6 +110,9 @@ class KafkaPublisher:
                 sent = await producer.push_bytes(CLICKS, user_id.encode(), None, [(FORGET_HEADER, b"user")])
                 at = await sent
         return SentEvent(index=0, topic=CLICKS, partition=at.partition, offset=at.offset)
+
+    async def trace(self, topic: str, partition: int, offset: int) -> TraceBody | None:
+        return await trace_record(self._settings, topic, partition, offset)
 
     def partition_of(self, key: str, partitions: int) -> int:
         return partition_of(key.encode(), partitions)

@@ -111,9 +111,10 @@ class Supervisor:
         self._write_run(ready=True)
 
     def tell_addresses(self) -> None:
-        self.tell(f"API    {self.api}/docs")
-        self.tell(f"Kafka  {self.settings.kafka}")
-        self.tell(f"Logs   {self.home / 'logs'}")
+        self.tell(f"Console {self.api}/")
+        self.tell(f"API     {self.api}/docs")
+        self.tell(f"Kafka   {self.settings.kafka}")
+        self.tell(f"Logs    {self.home / 'logs'}")
 
     def _worker(self, role: str) -> Part:
         port = free_port()

@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import httpx2
 import pytest
+from fastapi import FastAPI
 
 from api import ApiServer, Publisher
 from schemas import Settings
@@ -18,7 +19,9 @@ __all__ = ["database_url", "migrated_sqlite", "postgres", "postgres_url", "sqlit
 
 
 @contextmanager
-def serving(settings: Settings, publisher: Publisher | None = None) -> Iterator[httpx2.Client]:
+def serving(
+    settings: Settings, publisher: Publisher | None = None, extend: Callable[[FastAPI], None] | None = None
+) -> Iterator[httpx2.Client]:
     """A real server on a free port, in a thread, and a client of it."""
     ports: list[int] = []
     is_ready = threading.Event()
@@ -27,7 +30,7 @@ def serving(settings: Settings, publisher: Publisher | None = None) -> Iterator[
         ports.append(port)
         is_ready.set()
 
-    server = ApiServer(settings, on_port, publisher)
+    server = ApiServer(settings, on_port, publisher, extend)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [server.listener]})
     thread.start()
     try:

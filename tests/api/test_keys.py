@@ -44,8 +44,10 @@ def test_scopes(sqlite_url: str, tmp_path: Path) -> None:
             )  # fmt: skip
         for scope in ("operate", "admin"):
             assert client.post(acknowledge, headers=_bearer(keys[scope]), json={"by": "jo"}).status_code == 404
-        for open_path in ("/livez", "/readyz", "/metrics", "/openapi.json", "/asyncapi.json", "/"):
+        for open_path in ("/livez", "/readyz", "/openapi.json", "/asyncapi.json"):
             assert client.get(open_path).status_code == 200
+        assert client.get("/metrics").status_code == 401
+        assert client.get("/metrics", headers=_bearer(keys["read"])).status_code == 200
         assert client.get("/v1/alerts", headers=_bearer(keys["read"]) | {"Host": "edge.example"}).status_code == 200
 
 

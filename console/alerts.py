@@ -1,0 +1,134 @@
+"""Alerts: which there are, one of them with its evidence, and that somebody has seen them.
+
+filters ─► Store.reading ─► list;  alert ─► transitions, what moved the score, charts around it;  POST ─► acknowledged
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated, Any, NamedTuple
+
+from fastapi import Depends, Form, Query, Request
+from fastapi.responses import RedirectResponse, Response
+
+from api import AlertId, Caller, Database, ProblemError, acknowledge_alert, from_cursor, needs, to_cursor
+from console.charts import chart_of, marks_of
+from console.page import build_pages, link, show
+from console.sign_in import check_origin
+from schemas import AcknowledgeBody, AlertBody, AlertDetail, AlertState, Name, Severity
+from storage import AlertFilter, Reader, parse_words
+
+router = build_pages()
+PAGE = 50
+LEAST_AROUND = timedelta(minutes=10)
+MOST_BARS = 12
+MAY_ACT = [Depends(needs("operate")), Depends(check_origin)]
+
+
+class Chosen(NamedTuple):
+    """The filters of the list."""
+
+    state: AlertState | None
+    severity: Severity | None
+    acknowledged: bool | None
+    asset_class: str | None
+    query: str
+
+    def filter(self) -> AlertFilter | None:
+        """None: a text without a word, so nothing is found."""
+        words = parse_words(self.query)
+        if self.query.strip() and not words:
+            return None
+        severities = (self.severity,) if self.severity else ()
+        return AlertFilter(self.state, severities, None, self.asset_class, self.acknowledged, None, None, words)
+
+
+async def _chosen(
+    state: Annotated[AlertState | None, Query()] = "raised",
+    severity: Annotated[Severity | None, Query()] = None,
+    acknowledged: Annotated[bool | None, Query()] = None,
+    asset_class: Annotated[Name | None, Query()] = None,
+    query: Annotated[str, Query(max_length=100)] = "",
+) -> Chosen:
+    return Chosen(state, severity, acknowledged, asset_class, query)
+
+
+@router.get("/alerts")
+def list_alerts(
+    request: Request,
+    store: Database,
+    which: Annotated[Chosen, Depends(_chosen)],
+    after: Annotated[str | None, Query(max_length=500)] = None,
+    rows: Annotated[bool, Query(description="the table alone")] = False,
+) -> Response:
+    """Open ones first; each filter is a link, so a view can be kept as a bookmark."""
+    key, wanted, chosen = from_cursor("alerts", after), which.filter(), which._asdict()
+    with store.reading() as reader:
+        found = reader.alerts(wanted, key, PAGE + 1) if wanted else []
+        counts = reader.count_open_alerts()
+    shown: list[AlertBody] = found[:PAGE]
+    values: dict[str, Any] = {
+        "alerts": shown,
+        "counts": counts,
+        "chosen": chosen,
+        "here": link("/alerts", **chosen),
+        "next": link("/alerts", **chosen, after=to_cursor("alerts", shown[-1].raised_at, shown[-1].alert_id))
+        if len(found) > PAGE
+        else None,
+    }
+    return show(request, "parts/alert_rows.html" if rows else "alerts.html", **values)
+
+
+@router.post("/alerts/acknowledge", dependencies=MAY_ACT)
+def acknowledge(
+    request: Request,
+    store: Database,
+    caller: Caller,
+    alert: Annotated[list[AlertId] | None, Form(max_length=200)] = None,
+    by: Annotated[str, Form(max_length=200)] = "",
+    comment: Annotated[str, Form(max_length=2000)] = "",
+    back: Annotated[str, Form(max_length=1000)] = "/alerts",
+) -> Response:
+    """Of one alert, or of all that were chosen; who it was says the key, or the form where there are no keys."""
+    body = AcknowledgeBody(by=by.strip() or None, comment=comment.strip() or None)
+    for one in alert or []:
+        acknowledge_alert(one, body, store, caller, request.app.state.teller)
+    return RedirectResponse(back if back.startswith("/alerts") else "/alerts", 303)
+
+
+@router.get("/alerts/{alert_id}")
+def get_alert(request: Request, alert_id: AlertId, store: Database) -> Response:
+    """One alert: why, what moved it, what happened around it."""
+    with store.reading() as reader:
+        alert = reader.alert(alert_id)
+        if alert is None:
+            raise ProblemError("unknown-alert", f"There is no alert {alert_id}.")
+        charts, entries = _around(reader, alert)
+    last = alert.transitions[-1]
+    return show(request, "alert.html", alert=alert, last=last, bars=_bars(alert), charts=charts, entries=entries)
+
+
+def _around(reader: Reader, alert: AlertDetail) -> tuple[list[dict[str, Any]], list[Any]]:
+    """Charts of the score and of the sensors that the evidence names, and the maintenance log of that time."""
+    key = (alert.asset_class, alert.asset_id)
+    around = max(2 * (alert.updated_at - alert.raised_at), LEAST_AROUND)
+    start, end = alert.raised_at - around, alert.updated_at + around / 2
+    scores = reader.score_series(key, start, end, 300)
+    readings = reader.reading_series(key, start, end, 300, [])
+    entries = [entry for _, entry in reader.log(key, None, end, None, 10)]
+    named = " ".join(str(part.get("feature", "")) for t in alert.transitions for part in t.evidence.contributions)
+    sensors = [one for one in readings.series if one.name in named][:4]
+    marks = marks_of(alert.transitions, entries)
+    return [chart_of(one, marks) for one in (*scores.series, *sensors)], entries
+
+
+def _bars(alert: AlertDetail) -> list[dict[str, Any]]:
+    """What moved the score at the last transition that has evidence: from -1 to 1 of the strongest."""
+    with_evidence = [t for t in reversed(alert.transitions) if t.evidence.contributions]
+    parts = with_evidence[0].evidence.contributions if with_evidence else []
+    found = [
+        (str(part.get("words") or part.get("feature", "")), float(part.get("contribution", 0.0))) for part in parts
+    ]
+    most = max((abs(moved) for _, moved in found), default=0.0) or 1.0
+    found.sort(key=lambda pair: -abs(pair[1]))
+    return [{"name": name, "moved": moved, "share": moved / most} for name, moved in found[:MOST_BARS]]

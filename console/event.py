@@ -1,0 +1,53 @@
+"""One event: a record from its topic through the worker to the row, with milliseconds.
+
+place ─► api.traced ─► steps;  workers' figures ─► what each stage costs at the moment
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+import orjson
+from fastapi import Path, Request
+from fastapi.responses import Response
+
+from api import WORKER_SILENCE, Broker, Database, traced
+from console.page import build_pages, show
+from schemas import CLICKS, ITEMS, Name
+from storage import Store, in_thread
+
+router = build_pages()
+Place = Annotated[int, Path(ge=0, lt=2**63)]
+
+
+@router.get("/events/{topic}/{partition}/{offset}")
+async def get_event(
+    request: Request,
+    store: Database,
+    broker: Broker,
+    topic: Annotated[Name, Path()],
+    partition: Place,
+    offset: Place,
+) -> Response:
+    """The way of one record."""
+    found = await traced(topic, partition, offset, store, broker)
+    agent = "recommend" if topic in (CLICKS, ITEMS) else "maintain"
+    costs = await in_thread(lambda: _costs(store, agent))
+    return show(request, "event.html", event=found, value=_pretty(found.value), agent=agent, costs=costs)
+
+
+def _pretty(value: str | None) -> str | None:
+    """JSON with a field on each line; anything else as it is."""
+    try:
+        return orjson.dumps(orjson.loads(value or ""), option=orjson.OPT_INDENT_2).decode()
+    except (ValueError, TypeError):
+        return value
+
+
+def _costs(store: Store, agent: str) -> dict[str, float]:
+    """CPU time of an event by stage, in microseconds, as a worker of the agent told last."""
+    with store.reading() as reader:
+        workers = reader.workers(datetime.now(UTC) - WORKER_SILENCE)
+    told = [w.figures.agents[agent].cpu_us for w in workers if w.figures and agent in w.figures.agents]
+    return next((costs for costs in told if costs), {})

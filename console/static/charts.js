@@ -1,0 +1,63 @@
+// Charts of scores and sensors: a line, its band, and marks of alerts and maintenance; those of a page move together.
+"use strict";
+(() => {
+  const probe = document.createElement("i");
+  document.body.append(probe);
+  const colour = (name, share) => { probe.style.color = share ? `color-mix(in srgb, var(${name}) ${share}%, transparent)` : `var(${name})`;
+    return getComputedStyle(probe).color; };
+  const ink = colour("--soft"), line = colour("--line"), accent = colour("--accent"), band = colour("--accent", 18);
+  const kinds = { critical: colour("--critical"), warning: colour("--warning"), advisory: colour("--advisory"), cleared: ink, log: colour("--second") };
+  probe.remove();
+  const axis = (more) => ({ stroke: ink, grid: { stroke: line, width: 1 }, ticks: { stroke: line, width: 1 }, font: "11px system-ui, sans-serif", ...more });
+
+  function drawMarks(chart, marks) {
+    const { ctx, bbox } = chart;
+    ctx.save();
+    for (const mark of marks) {
+      const x = chart.valToPos(mark.time, "x", true);
+      if (x < bbox.left || x > bbox.left + bbox.width) continue;
+      ctx.strokeStyle = ctx.fillStyle = kinds[mark.kind] ?? ink;
+      ctx.lineWidth = devicePixelRatio;
+      ctx.setLineDash(mark.kind === "log" ? [2, 3] : []);
+      ctx.beginPath(); ctx.moveTo(x, bbox.top); ctx.lineTo(x, bbox.top + bbox.height); ctx.stroke();
+      ctx.setLineDash([]);
+      const size = 4 * devicePixelRatio;
+      ctx.beginPath();
+      if (mark.kind === "log") ctx.rect(x - size, bbox.top, 2 * size, 2 * size);
+      else { ctx.moveTo(x, bbox.top); ctx.lineTo(x + size, bbox.top + 2 * size); ctx.lineTo(x - size, bbox.top + 2 * size); }
+      ctx.fill();
+    }
+    ctx.restore();
+  }
+  function nearest(marks, time, width_s) {
+    const close = marks.filter((mark) => Math.abs(mark.time - time) < width_s);
+    return close.map((mark) => mark.text).join(" · ");
+  }
+  for (const place of document.querySelectorAll(".chart[data-series]")) {
+    const one = JSON.parse(place.dataset.series), height = Number(place.dataset.height);
+    const note = document.createElement("div");
+    note.className = "more";
+    note.textContent = "\u00a0";
+    const chart = new uPlot({
+      width: place.clientWidth, height, legend: { show: false },
+      cursor: { sync: { key: place.closest("[data-sync]") ? "page" : one.name }, drag: { x: true, y: false } },
+      axes: [axis({ space: 70 }), axis({ size: 58 })],
+      bands: [{ series: [2, 1], fill: band }],
+      series: [{}, { stroke: "transparent", points: { show: false } }, { stroke: "transparent", points: { show: false } },
+        { stroke: accent, width: 1.7, points: { show: one.time.length < 2 } }],
+      hooks: {
+        draw: [(u) => drawMarks(u, one.marks)],
+        setCursor: [(u) => {
+          const at = u.cursor.idx;
+          if (at == null) { note.textContent = "\u00a0"; return; }
+          const span = (u.scales.x.max - u.scales.x.min) / 60;
+          const value = u.data[3][at];
+          note.textContent = [new Date(u.data[0][at] * 1000).toLocaleString(), value == null ? "" : `${value.toPrecision(4)} ${one.unit}`,
+            nearest(one.marks, u.data[0][at], span)].filter(Boolean).join(" · ");
+        }],
+      },
+    }, [one.time, one.low, one.high, one.value], place);
+    place.after(note);
+    new ResizeObserver(() => chart.setSize({ width: place.clientWidth, height })).observe(place.parentElement);
+  }
+})();

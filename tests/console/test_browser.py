@@ -1,0 +1,133 @@
+"""The console in a real Chromium: live update, filters, acknowledging, keyboard, phone, dark, back."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import httpx2
+import pytest
+from playwright.sync_api import Page, expect
+
+from storage import Store
+from tests.storage.test_kept import told
+from tests.support.decisions import alert, recommendation
+
+pytestmark = pytest.mark.long
+PHONE = {"width": 390, "height": 844}
+WIDE_PAGES = ["/", "/alerts", "/alerts/a-1", "/assets", "/assets/pump/p1?range=all", "/shop", "/shop/users/ann",
+              "/shop/items/sku-1", "/models", "/streams", "/streams/dead-letters", "/docs"]  # fmt: skip
+
+
+def test_what_happens_is_shown_without_reloading(page: Page, store: Store) -> None:
+    page.goto("/")
+    expect(page.locator("#figures")).to_contain_text("1 critical")
+    store.write([recommendation("bob", 7, ["sku-4"], event_time=datetime.now(UTC))], [])
+    expect(page.locator("[data-live=decisions]")).to_contain_text("bob")
+    page.get_by_role("button", name="Pause").click()
+    store.write([recommendation("cleo", 8, ["sku-4"], event_time=datetime.now(UTC))], [])
+    store.write([alert("a-9", 0, 90, asset_id="pump-9", severity="critical")], [])
+    expect(page.locator("#figures")).to_contain_text("2 critical")
+    expect(page.locator("[data-live=decisions]")).not_to_contain_text("cleo")
+    page.get_by_role("button", name="Go on").click()
+    expect(page.locator("[data-live=decisions]")).to_contain_text("cleo")
+    assert page.locator(".chart canvas").count() == 2
+
+
+def test_alerts_filter_acknowledge_and_back(page: Page, store: Store) -> None:
+    page.goto("/alerts")
+    expect(page.locator("tbody tr")).to_have_count(2)
+    page.get_by_role("link", name="Critical").click()
+    expect(page.locator("tbody tr")).to_have_count(1)
+    assert "severity=critical" in page.url
+    page.go_back()
+    expect(page.locator("tbody tr")).to_have_count(2)
+    store.write([alert("a-9", 0, 90, asset_id="pump-9")], [])
+    expect(page.locator("tbody tr")).to_have_count(3)
+    page.get_by_label("Choose the alert of pump-2").check()
+    page.get_by_label("Choose the alert of p1").check()
+    page.get_by_label("Your name").fill("jo")
+    page.get_by_label("Comment").fill("bearing ordered")
+    page.get_by_role("button", name="Acknowledge").click()
+    expect(page.locator("tbody")).to_contain_text("bearing ordered")
+    assert page.get_by_label("Choose the alert of p1").is_disabled()
+    page.get_by_role("link", name="Not seen").click()
+    expect(page.locator("tbody tr")).to_have_count(1)
+
+
+def test_one_alert_shows_what_moved_it(page: Page) -> None:
+    page.goto("/alerts/a-1")
+    expect(page.locator(".bars tr").first).to_contain_text("vibration.level")
+    assert page.locator(".bars rect.up").first.bounding_box()["width"] > 10  # type: ignore[index]
+    assert page.locator(".chart canvas").count() >= 1
+
+
+def test_the_keyboard_is_enough(page: Page) -> None:
+    page.goto("/alerts")
+    page.keyboard.press("Tab")
+    expect(page.get_by_text("To the content")).to_be_focused()
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.textContent.trim()") == "wear":
+            break
+    page.keyboard.press("Enter")
+    expect(page.locator("h1")).to_contain_text("wear")
+
+
+@pytest.mark.parametrize("path", WIDE_PAGES)
+def test_nothing_is_wider_than_a_phone(page: Page, path: str) -> None:
+    page.set_viewport_size(PHONE)  # type: ignore[arg-type]
+    page.goto(path)
+    page.wait_for_load_state("load")
+    if path == "/docs":
+        page.locator(".opblock").first.wait_for()
+        return
+    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"], path
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_stands_out_from_its_ground(page: Page, scheme: str) -> None:
+    """WCAG AA: 4.5 to 1 for text, in both schemes."""
+    page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+    page.goto("/alerts")
+    ratios = page.evaluate(CONTRAST)
+    assert ratios
+    assert min(ratio for ratio, _ in ratios) >= 4.5, sorted(ratios)[:5]
+
+
+CONTRAST = """() => {
+  const canvas = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
+  const rgb = (colour) => { canvas.clearRect(0, 0, 1, 1); canvas.fillStyle = colour; canvas.fillRect(0, 0, 1, 1);
+    return [...canvas.getImageData(0, 0, 1, 1).data]; };
+  const light = ([r, g, b]) => [r, g, b].map((v) => v / 255)
+    .map((v) => v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
+    .reduce((sum, v, n) => sum + v * [0.2126, 0.7152, 0.0722][n], 0);
+  const ground = (element) => {
+    for (let e = element; e; e = e.parentElement) {
+      const found = rgb(getComputedStyle(e).backgroundColor);
+      if (found[3] === 255) return found;
+    }
+    return [255, 255, 255, 255];
+  };
+  return [...document.querySelectorAll("main *, header *")]
+    .filter((e) => [...e.childNodes].some((n) => n.nodeType === 3 && n.textContent.trim()) && e.checkVisibility())
+    .filter((e) => !e.matches(".skip, .sr, option"))
+    .map((e) => {
+      const [a, b] = [light(rgb(getComputedStyle(e).color)), light(ground(e))].sort((x, y) => y - x);
+      return [(a + 0.05) / (b + 0.05), e.textContent.trim().slice(0, 30)];
+    });
+}"""
+
+
+def test_a_tab_that_is_hidden_holds_no_stream(page: Page, console: httpx2.Client) -> None:
+    page.goto("/")
+    expect(page.locator("#figures")).to_contain_text("critical")
+    page.goto("/sign-in")
+    page.wait_for_function("!performance.getEntriesByType('resource').some((e) => e.name.endsWith('/live/stream'))")
+
+
+def test_a_worker_that_tells_is_shown(page: Page, store: Store) -> None:
+    page.goto("/streams")
+    expect(page.locator("main")).to_contain_text("edge-1")
+    store.write([told("edge-2", datetime.now(UTC), 3)], [])
+    page.reload()
+    expect(page.locator("main")).to_contain_text("edge-2")

@@ -1,0 +1,209 @@
+"""Pages without a browser: complete, escaped, nothing from another host, and problems that are pages."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from datetime import UTC, datetime
+from html.parser import HTMLParser
+from pathlib import Path
+
+import httpx2
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from api import make_key
+from console import install, read_lock
+from console.page import ago, number, part
+from schemas import Settings
+from storage import Store
+from tests.api.conftest import serving
+from tests.console.conftest import fill
+from tests.storage.test_kept import item, letter
+from tests.support.decisions import alert, recommendation, score, worker_status
+
+PAGES = [
+    "/", "/alerts", "/alerts?state=cleared", "/alerts?severity=critical&acknowledged=false", "/alerts/a-1",
+    "/alerts/a-2",
+    "/assets", "/assets?sort=last_seen&query=pump", "/assets/pump/p1?range=all", "/assets/pump/p1", "/shop",
+    "/shop?query=shoe", "/shop/users/ann", "/shop/users/nobody", "/shop/items/sku-1", "/shop/items/none", "/models",
+    "/streams", "/streams/dead-letters", "/streams/dead-letters?topic=clicks.v1", "/docs", "/sign-in",
+]  # fmt: skip
+
+
+# where forms are sent to; and events, which need a broker
+FORMS = r"/(shop/click|streams/replay|shop/users|alerts/acknowledge|sign-out|try/[a-z]+|events/.*)$"
+
+
+class Reader(HTMLParser):
+    """What a page loads, where its links go, and its text."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.addresses: list[str] = []
+        self.scripts_inside = 0
+        self.handlers: list[str] = []
+        self.words = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        self.addresses += [value or "" for name, value in attrs if name in ("href", "src", "action")]
+        self.handlers += [name for name, _ in attrs if name.startswith(("on", "hx-on", "style"))]
+        self.scripts_inside += tag == "style" or (tag == "script" and "src" not in given)
+
+    def handle_data(self, data: str) -> None:
+        self.words += data
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_each_page_is_complete_and_of_this_host(console: httpx2.Client, path: str) -> None:
+    answer = console.get(path)
+    assert answer.status_code == 200, answer.text
+    assert answer.text.rstrip().endswith("</html>")
+    assert answer.headers["content-security-policy"].startswith("default-src 'self'")
+    read = Reader(answer.text)
+    assert {address for address in read.addresses if not address.startswith(("/", "?", "#"))} == set()
+    assert (read.scripts_inside, read.handlers) == (0, [])
+    assert "Traceback" not in answer.text
+
+
+def test_links_of_the_pages_lead_somewhere(console: httpx2.Client) -> None:
+    seen: set[str] = set()
+    for path in PAGES:
+        for address in Reader(console.get(path).text).addresses:
+            link = str(httpx2.URL(str(console.base_url) + path).join(address))
+            if (
+                link in seen
+                or "/events/" in link
+                or link.endswith(("acknowledge", "sign-out", "/try/click", "/try/reading"))
+            ):
+                continue
+            seen.add(link)
+            if not re.search(r"/(shop/click|streams/replay|shop/users)$", link):
+                assert console.get(link).status_code in (200, 303, 404), link
+                assert console.get(link).status_code != 404 or "/models/" in link, link
+
+
+def test_what_pages_say(console: httpx2.Client) -> None:
+    assert "rul below 20 for 3 readings" in Reader(console.get("/alerts/a-1").text).words
+    assert "vibration.level" in console.get("/alerts/a-1").text
+    alerts = Reader(console.get("/alerts").text).words
+    assert "p1" in alerts
+    assert "pump-3" not in alerts, "it is cleared"
+    assert "pump-3" in Reader(console.get("/alerts?state=cleared").text).words
+    assert "pump-2" in Reader(console.get("/alerts?severity=critical").text).words
+    assert "Shoe 1" in Reader(console.get("/shop/users/ann").text).words
+    assert "Nothing" in Reader(console.get("/shop/items/none").text).words
+    assert console.get("/alerts?query=pump-2").text.count('name="alert"') == 1
+
+
+def test_problems_are_pages(console: httpx2.Client) -> None:
+    for path, status in (
+        ("/alerts/none", 404), ("/assets/pump/none", 404), ("/assets/pump/p1?range=century", 422),
+        ("/alerts?severity=loud", 422), ("/alerts?after=x", 422), ("/models/none", 404),
+        ("/streams/dead-letters/clicks.v1/0/99", 404), ("/events/clicks.v1/0/0", 503), ("/events/nope/0/0", 503),
+    ):  # fmt: skip
+        answer = console.get(path)
+        assert (answer.status_code, answer.headers["content-type"]) == (status, "text/html; charset=utf-8"), path
+        assert "<h1>" in answer.text
+
+
+HOSTILE = ["<script>alert(1)</script>", "\"'><img src=x onerror=alert(1)>", "'); drop", "{{ 7 * 7 }}", "ä" * 1999]
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_hostile_text_is_shown_as_text(console: httpx2.Client, store: Store, text: str) -> None:
+    short = text[:190]
+    store.write([item(short, title=text[:500], category=short)], [])
+    store.write([score(900, short, asset_class="pump"), alert("h", 0, 60, asset_id=short, failure_mode=short)], [])
+    store.write([recommendation(short, 9, [short]), letter(9)._replace(reason=text)], [])
+    told = worker_status("w", datetime.now(UTC), refused="9")
+    store.write([told.model_copy(update={"refused": [told.refused[0].model_copy(update={"reason": text})]})], [])
+    own = part(short)
+    for path in ("/", "/alerts", "/alerts/h", "/assets", f"/assets/pump/{own}", "/shop", f"/shop/users/{own}",
+                 f"/shop/items/{own}", "/models", "/models/pump", "/streams/dead-letters",
+                 f"/shop?query={part(short[:99])}", f"/alerts?query={part(short[:99])}"):  # fmt: skip
+        answer = console.get(path)
+        assert answer.status_code == 200, (path, answer.text)
+        read = Reader(answer.text)
+        assert (read.scripts_inside, read.handlers) == (0, []), path
+        assert "49" not in read.words or "{{" not in text
+    assert short in Reader(console.get("/shop").text).words
+
+
+def test_acknowledging_is_for_pages_of_this_server(console: httpx2.Client, store: Store) -> None:
+    form = {"alert": ["a-1", "a-2"], "by": "jo", "comment": "seen", "back": "/alerts?state=raised"}
+    foreign = console.post("/alerts/acknowledge", data=form, headers={"Origin": "http://evil.example"})
+    assert foreign.status_code == 403
+    own = {"Origin": str(console.base_url).rstrip("/")}
+    assert console.post("/alerts/acknowledge", data=form | {"by": ""}, headers=own).status_code == 422
+    done = console.post("/alerts/acknowledge", data=form, headers=own)
+    assert (done.status_code, done.headers["location"]) == (303, "/alerts?state=raised")
+    with store.reading() as reader:
+        seen = {one: reader.alert(one) for one in ("a-1", "a-2")}
+    assert {one: alert.acknowledgement.by for one, alert in seen.items() if alert and alert.acknowledgement} == {
+        "a-1": "jo", "a-2": "jo"
+    }  # fmt: skip
+    away = console.post("/alerts/acknowledge", data=form | {"back": "//evil.example"}, headers=own)
+    assert away.headers["location"] == "/alerts"
+
+
+def test_with_keys_people_sign_in(sqlite_url: str, store: Store, tmp_path: Path) -> None:
+    fill(store)
+    keys = {scope: make_key(tmp_path / "keys", f"a-{scope}", scope) for scope in ("read", "operate")}
+    own = Settings(home=tmp_path, database_url=sqlite_url, api_port=0, api_keys_file=tmp_path / "keys")
+    with serving(own, extend=install) as client:
+        origin = {"Origin": str(client.base_url).rstrip("/")}
+        sent = client.get("/alerts/a-1")
+        assert (sent.status_code, sent.headers["location"]) == (303, "/sign-in?next=%2Falerts%2Fa-1")
+        assert client.post("/sign-in", data={"key": "mr_guess", "next": "/"}, headers=origin).status_code == 401
+        signed = client.post("/sign-in", data={"key": keys["read"], "next": "https://evil.example"}, headers=origin)
+        assert (signed.status_code, signed.headers["location"]) == (303, "/")
+        cookie = signed.headers["set-cookie"].lower()
+        assert all(word in cookie for word in ("httponly", "samesite=strict", "max-age=28800"))
+        assert client.get("/alerts/a-1").status_code == 200
+        form = {"alert": "a-1", "comment": "x"}
+        assert client.post("/alerts/acknowledge", data=form, headers=origin).status_code == 403, "it may only read"
+        client.post("/sign-in", data={"key": keys["operate"]}, headers=origin)
+        assert client.post("/alerts/acknowledge", data=form).status_code in (303, 403), "no origin: to sign in"
+        assert client.post("/alerts/acknowledge", data=form, headers=origin).headers["location"] == "/alerts"
+        with store.reading() as reader:
+            seen = reader.alert("a-1")
+        assert seen is not None
+        assert seen.acknowledgement is not None
+        assert seen.acknowledgement.by == "a-operate", "the name of the key, not of a form"
+        client.post("/sign-out", headers=origin)
+        assert client.get("/alerts").status_code == 303
+
+
+def test_vendored_files_are_those_of_the_lock() -> None:
+    locked = read_lock()
+    assert {one.file.name for one in locked} == {path.name for path in locked[0].file.parent.iterdir()}
+    for one in locked:
+        assert hashlib.sha256(one.file.read_bytes()).hexdigest() == one.sha256, one.path
+
+
+def test_the_first_page_is_light(console: httpx2.Client) -> None:
+    """Vendored scripts and styles of the page Live, as they are: docs/architecture.md says how much that may be."""
+    files = [a for a in Reader(console.get("/").text).addresses if "/vendor/" in a]
+    assert sum(len(console.get(file).content) for file in files) <= 100_000
+    for file in files:
+        answer = console.get(file, headers={"Accept-Encoding": "gzip"})
+        assert "immutable" in answer.headers["cache-control"]
+        assert answer.headers["content-encoding"] == "gzip"
+    assert console.get("/static/0/console.css").headers["cache-control"] == "no-cache"
+    assert console.get("/static/0/nope.css").status_code == 404
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False, width=32), st.integers(1, 6))
+def test_numbers_keep_their_size(value: float, digits: int) -> None:
+    read = float(number(value, digits).replace(",", ""))
+    assert abs(read - value) <= max(abs(value) * 10 ** (1 - digits), 0.5 if abs(value) >= 1 else 0)
+
+
+def test_times_are_told_as_people_tell_them() -> None:
+    now = datetime(2026, 5, 1, tzinfo=UTC)
+    told = [ago(datetime.fromtimestamp(now.timestamp() - s, UTC), now) for s in (0, 5, 100, 7200, 200_000, -7200)]
+    assert told == ["now", "5 s ago", "2 min ago", "2 h ago", "2 d ago", "in 2 h"]
