@@ -10,7 +10,7 @@ from api.app import build_api
 from api.cursors import from_cursor, to_cursor
 from api.items import get_user
 from api.keys import SCOPES, KeyFile, KeysError, Scope, make_key
-from api.lists import Choice, popular_now, similar_to
+from api.lists import Choice, listed, popular_now
 from api.model_list import read_models
 from api.operation import WORKER_SILENCE, list_topics, overview_of, replay_dead_letters
 from api.problem_types import PROBLEM_TYPES
@@ -43,6 +43,7 @@ __all__ = [
     "get_user",
     "is_own_origin",
     "list_topics",
+    "listed",
     "make_key",
     "markdown",
     "needs",
@@ -51,7 +52,6 @@ __all__ = [
     "read_models",
     "replay_dead_letters",
     "serve",
-    "similar_to",
     "to_cursor",
     "traced",
 ]

@@ -11,7 +11,7 @@ from fastapi import Depends, Query
 
 from api.access import needs
 from api.cursors import from_cursor, page_of, to_cursor
-from api.lists import Choice, choice, popular_now, recommended, similar_to
+from api.lists import Choice, choice, listed, popular_now, recommended
 from api.problems import ProblemError, responses
 from api.publisher import Broker, not_sent
 from api.shared import After, Database, ItemId, Limit, SearchText, UserId, build_router, shown
@@ -110,9 +110,10 @@ def list_similar_items(item_id: ItemId, store: Database, wanted: Wanted) -> Item
     404 for an item of which neither the shop said anything nor a worker a list.
     """
     with store.reading() as reader:
-        if reader.similar(item_id) is None and not reader.items_of([item_id]):
+        entry = reader.similar(item_id)
+        if entry is None and not reader.items_of([item_id]):
             raise ProblemError("unknown-item", f"Neither the shop nor a worker has ever told of item {item_id}.")
-        return similar_to(reader, item_id, wanted)
+        return listed(reader, entry, wanted)
 
 
 @router.get("/items/{item_id:id}", responses=shown("ItemBody", "unknown-item"))

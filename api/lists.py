@@ -12,7 +12,7 @@ from typing import Annotated, NamedTuple
 from fastapi import Query
 
 from api.shared import ItemLimit
-from schemas import Id, ItemBody, ItemList, ListedItem, Recommendation, RecommendationBody, ScoredItem
+from schemas import CatalogueEntry, Id, ItemBody, ItemList, ListedItem, Recommendation, RecommendationBody, ScoredItem
 from storage import Reader
 
 
@@ -53,9 +53,8 @@ def popular_now(reader: Reader, wanted: Choice) -> ItemList:
     )
 
 
-def similar_to(reader: Reader, item_id: str, wanted: Choice) -> ItemList:
-    """What is similar to an item, and nothing else."""
-    entry = reader.similar(item_id)
+def listed(reader: Reader, entry: CatalogueEntry | None, wanted: Choice) -> ItemList:
+    """A list of the catalogue as it is, not filled up; none: there is none yet."""
     items = chosen(reader, entry.items, wanted) if entry else []
     return ItemList(event_time=entry.event_time if entry else None, items=items)
 

@@ -15,7 +15,7 @@ import orjson
 from fastapi import Depends, Form, Path, Query, Request
 from fastapi.responses import RedirectResponse, Response
 
-from api import Broker, Choice, Database, Outgoing, ProblemError, get_user, needs, popular_now, similar_to
+from api import Broker, Choice, Database, Outgoing, ProblemError, get_user, listed, needs, popular_now
 from console.page import build_pages, part, show
 from schemas import CLICKS, ClickAction, Id, RankAnswer, RankBody, UnavailableError, UserBody, rfc3339
 from storage import ItemFilter, Store, in_thread, parse_words
@@ -137,7 +137,7 @@ def get_item(request: Request, store: Database, item_id: Annotated[Id, Path()]) 
     """What the shop says of an item, and what goes with it."""
     with store.reading() as reader:
         item = reader.items_of([item_id]).get(item_id)
-        similar = similar_to(reader, item_id, ALL)
+        similar = listed(reader, reader.similar(item_id), ALL)
         trending = popular_now(reader, Choice(100, frozenset(), None))
     place = next((n for n, one in enumerate(trending.items, 1) if one.item_id == item_id), None)
     return show(request, "item.html", item_id=item_id, item=item, similar=similar, place=place)
