@@ -27,6 +27,7 @@ KINDS: dict[type, str] = {
 SENTENCES = {
     "missing": "is missing",
     "extra_forbidden": "is not known here",
+    "string_unicode": "is no text of UTF-8: it holds half of a character, as where a text was cut",
     "finite_number": "must be a finite number",
     "timezone_aware": "has no timezone: RFC 3339 with a zone, such as 2026-05-01T12:00:00Z, or epoch milliseconds",
     "string_too_long": "is longer than {max_length} characters",

@@ -107,7 +107,7 @@ def _storable(value: Any) -> Any:
     """PostgreSQL has no null character in texts, and JSON here no whole number of more than 64 bits."""
     if isinstance(value, str):
         return value.replace("\0", "")
-    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+    if isinstance(value, int) and not -(2**63) <= value < 2**64:
         return float(value) if abs(value) < 10**300 else None
     if isinstance(value, dict):
         return {_storable(name): _storable(inner) for name, inner in value.items()}
