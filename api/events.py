@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any
 
-import orjson
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import JSONResponse
 
@@ -16,6 +15,7 @@ from api.access import needs
 from api.addresses import only_known
 from api.problems import ProblemError, responses
 from api.publisher import Broker, Outgoing, not_sent
+from api.raw_json import Raw, elements, members, whole
 from api.shared import ALWAYS
 from schemas import BODY_EXAMPLES, INPUTS, Click, FieldError, SentEvent, SentEvents, UnavailableError
 
@@ -100,8 +100,8 @@ def _parsed(body: bytes, content_type: str, topic: str | None) -> tuple[list[Out
         if index >= MOST_EVENTS:
             raise _invalid("body", f"has more than {MOST_EVENTS:,} events; none was sent")
         try:
-            events.append(_outgoing(index, orjson.loads(one) if is_lines else one, topic))
-        except ValueError as error:  # orjson's is one
+            events.append(_outgoing(index, whole(one.decode()) if isinstance(one, bytes) else one, topic))
+        except ValueError as error:  # that of a text which is no JSON is one
             refused.append(SentEvent(index=index, topic=topic, error=str(error)))
     if not events and not refused:
         raise _invalid("body", "has no event")
@@ -112,36 +112,35 @@ def _lines(body: bytes) -> list[bytes]:
     return [line for line in body.splitlines() if line.strip()]
 
 
-def _values(body: bytes) -> list[Any]:
+def _values(body: bytes) -> list[Raw]:
     try:
-        found = orjson.loads(body)
+        return elements(body.decode())
     except ValueError as error:
         raise _invalid(
             "body", f"is not JSON ({error}); for one event a line send `Content-Type: {NDJSON[0]}`"
         ) from None
-    return found if isinstance(found, list) else [found]
 
 
-def _outgoing(index: int, event: Any, topic: str | None) -> Outgoing:
-    """An event with its topic.
+def _outgoing(index: int, event: Raw, topic: str | None) -> Outgoing:
+    """An event with its topic, as the bytes that were sent: what its topic takes over Kafka it takes over HTTP too.
 
     Raises:
         ValueError: it is no event, or names no topic that takes events.
     """
-    if not isinstance(event, dict):
+    (fields, text), key = event, None
+    if not isinstance(fields, dict):
         raise ValueError("an event is a JSON object")  # noqa: TRY004 - of what was sent, not of a type
-    value, key = event, None
-    if isinstance(event.get("topic"), str) and "value" in event and not event.keys() - {"topic", "value", "key"}:
-        topic, value, key = event["topic"], event["value"], event.get("key")
+    if isinstance(fields.get("topic"), str) and "value" in fields and not fields.keys() - {"topic", "value", "key"}:
+        topic, key, text = fields["topic"], fields.get("key"), members(text)["value"].text
     if topic is None:
         raise ValueError("names no topic: send `{topic, value}`, or `?topic=` for all of the request")
     if topic not in INPUTS:
         raise ValueError(_unknown_topic(topic))
     if key is not None and not isinstance(key, str):
         raise ValueError("`key` is a text")
-    if value is None and not key:
+    if text == "null" and not key:
         raise ValueError("a null value removes what `key` names, and there is no `key`")
-    return Outgoing(index, topic, key, None if value is None else orjson.dumps(value))
+    return Outgoing(index, topic, key, None if text == "null" else text.encode())
 
 
 def _seconds(wait: str | None) -> float:

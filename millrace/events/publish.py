@@ -11,8 +11,6 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from typing import Any, NamedTuple
 
-import orjson
-
 from api import Outgoing
 from millrace.events.send import ANSWERS, EXPECTED, Decision, Listener, Place, listening
 from schemas import (
@@ -27,6 +25,7 @@ from schemas import (
     Settings,
     UnavailableError,
     dead_letters_of,
+    parse_event,
     topic_name,
 )
 from streams.agent import cloud_event_headers, decode_topics, partition_of
@@ -160,8 +159,11 @@ class KafkaPublisher:
 
 def _key_of(event: Outgoing) -> str:
     """What the contract says is the key; a number by its decimal text. Without one decoding says what is missing."""
-    found = orjson.loads(event.value or b"{}").get(KEY_FIELDS[event.topic])
-    return str(found) if isinstance(found, str | int) and not isinstance(found, bool) else ""
+    try:
+        found, _ = parse_event(INPUTS[event.topic], event.value or b"")
+    except ValueError:  # pydantic's ValidationError is one
+        return ""
+    return str(getattr(found, KEY_FIELDS[event.topic]))
 
 
 def _result(event: Outgoing, future: asyncio.Future[Any]) -> SentEvent:
