@@ -6,6 +6,7 @@ JSON or JSON Lines ─► events with their topics ─► Publisher ─► where
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request
@@ -96,11 +97,13 @@ def _parsed(body: bytes, content_type: str, topic: str | None) -> tuple[list[Out
     is_lines = content_type.split(";", maxsplit=1)[0].strip().lower() in NDJSON
     events: list[Outgoing] = []
     refused: list[SentEvent] = []
-    for index, one in enumerate(_lines(body) if is_lines else _values(body)):
+    parts: Sequence[bytes | Raw] = _lines(body) if is_lines else _values(body)
+    for index, part in enumerate(parts):
         if index >= MOST_EVENTS:
             raise _invalid("body", f"has more than {MOST_EVENTS:,} events; none was sent")
         try:
-            events.append(_outgoing(index, whole(one.decode()) if isinstance(one, bytes) else one, topic))
+            one = part if isinstance(part, Raw) else whole(part.decode())
+            events.append(_outgoing(index, one, topic))
         except ValueError as error:  # that of a text which is no JSON is one
             refused.append(SentEvent(index=index, topic=topic, error=str(error)))
     if not events and not refused:

@@ -67,7 +67,7 @@ class Decoding:
             elif topic == ITEMS and record.value is None and (key := readable_key(record)):
                 decoded.append((record, Removal(topic, key, _time(record))))
             elif topic == CLICKS and forgets_user(record, self._settings):
-                decoded.append((record, Removal(topic, record.key.decode())))
+                decoded.append((record, Removal(topic, record.key.decode(), _time(record))))
         return decoded
 
 
