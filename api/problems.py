@@ -6,6 +6,7 @@ exception ─► ProblemType ─► application/problem+json, whose `type` is th
 from __future__ import annotations
 
 import html
+import re
 import traceback
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -17,10 +18,11 @@ from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 from starlette.types import Receive, Scope, Send
 
-from schemas import FieldError, MillraceError, Problem, UnavailableError, faults_of
+from schemas import Fault, FieldError, MillraceError, Problem, UnavailableError, faults_of
 
 log = structlog.get_logger(__name__)
 KEPT_SLASH = "\ufdd0"  # stands for %2F while routes are compared: a code that is no character, and so in no id
+_LOST_PLUS = re.compile(r"\d \d\d:?\d\d$")
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_S = 2
 NOT_KEPT = " Nothing is kept of this request unless it is sent again; once it is kept, repeating it changes nothing."
@@ -63,8 +65,8 @@ PROBLEM_TYPES: dict[str, ProblemType] = {
         ),
         ProblemType(
             "unknown-asset", 404, "There is no such asset",
-            "No score or alert of this asset was ever written to the database.",
-            "Check the asset_id; `GET /v1/assets` lists all. A new asset appears with its first score.",
+            "No score, alert, reading or log entry of this asset is in the database.",
+            "Check the asset_id; `GET /v1/assets` lists all that were ever scored.",
         ),
         ProblemType(
             "ambiguous-asset", 409, "The id is of several assets",
@@ -236,9 +238,15 @@ async def _on_problem(request: Request, error: Exception) -> Response:
 
 async def _on_invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    errors = [FieldError(field=fault.path, message=fault.message) for fault in faults_of(error)]
+    errors = [FieldError(field=fault.path, message=f"{fault.message}{_plus(fault)}") for fault in faults_of(error)]
     detail = "; ".join(f"{e.field}: {e.message}" for e in errors[:3]) + "."
     return _answer(request, PROBLEM_TYPES["invalid-request"], detail, errors)
+
+
+def _plus(fault: Fault) -> str:
+    """A hint where a zone such as +02:00 has lost its sign: in a query `+` is a space."""
+    is_lost = fault.path.startswith("query.") and isinstance(fault.value, str) and _LOST_PLUS.search(fault.value)
+    return "; a `+` in a query is written `%2B`" if is_lost else ""
 
 
 async def _on_http(request: Request, error: Exception) -> Response:

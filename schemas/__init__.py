@@ -52,7 +52,7 @@ from schemas.bodies import (
     RunningBody,
     VersionBody,
 )
-from schemas.errors import MillraceError, ModelError, SettingsError, UnavailableError, faults_of, text_of
+from schemas.errors import Fault, MillraceError, ModelError, SettingsError, UnavailableError, faults_of, text_of
 from schemas.examples import BODY_EXAMPLES
 from schemas.forgiving import parse_event
 from schemas.inputs import Click, ClickAction, Item, Maintenance, MaintenanceKind, Telemetry
@@ -178,6 +178,7 @@ __all__ = [
     "EventTime",
     "Evidence",
     "FailureTarget",
+    "Fault",
     "FieldError",
     "Figures",
     "FiguresBody",

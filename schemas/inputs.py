@@ -5,9 +5,9 @@ producer ─► clicks, items, telemetry, maintenance ─► Millrace
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, ClassVar, Literal
 
-import orjson
 from pydantic import AfterValidator, Field, JsonValue
 
 from schemas.base import EventTime, Finite, GivenId, InputEvent, Json, Label, Name
@@ -23,14 +23,20 @@ EventId = Annotated[
     ),
 ]
 MOST_CONTEXT, MOST_ATTRIBUTES = 32, 64
+_HALVES = re.compile("[\ud800-\udfff]")  # of characters, which UTF-8 has not
 
 
 def can_be_kept(value: JsonValue) -> bool:
     """Whether the databases take it: integers of 64 bits, texts of UTF-8."""
-    try:
-        orjson.dumps(value)
-    except TypeError:  # orjson's for a value too
-        return False
+    match value:
+        case str():
+            return value.isascii() or not _HALVES.search(value)
+        case int():
+            return -(2**63) <= value < 2**64
+        case list():
+            return all(map(can_be_kept, value))
+        case dict():
+            return all(can_be_kept(name) and can_be_kept(one) for name, one in value.items())
     return True
 
 

@@ -41,8 +41,8 @@ def reading(seconds: float, value: Any = 1.0, asset: str = "p1", sensor: str = "
     return Placed(0, 0, Telemetry.model_validate(event | {"readings": {sensor: value}}))
 
 
-def entry(number: int, time: datetime | None = None, kind: str = "error") -> Placed:
-    event = {"event_id": f"m{number}", "event_time": time or at(number), "asset_id": "p1", "asset_class": "pump"}
+def entry(number: int, time: datetime | None = None, kind: str = "error", asset: str = "p1") -> Placed:
+    event = {"event_id": f"m{number}", "event_time": time or at(number), "asset_id": asset, "asset_class": "pump"}
     return Placed(0, number, Maintenance.model_validate(event | {"kind": kind, "code": "e7"}))
 
 
