@@ -5,7 +5,7 @@ May import: schemas.
 """
 
 from millrace.tables.columns import Layout, layout_of
-from millrace.tables.mapping import Mapping, MappingError, load_mapping, mapping_file_of, parse_mapping
+from millrace.tables.mapping import EVENT_FIELDS, Mapping, MappingError, load_mapping, mapping_file_of, parse_mapping
 from millrace.tables.reading import (
     UNREADABLE,
     Chunk,
@@ -19,6 +19,7 @@ from millrace.tables.reading import (
 from millrace.tables.rows import TableRow, read_rows
 
 __all__ = [
+    "EVENT_FIELDS",
     "UNREADABLE",
     "Chunk",
     "FileKind",
