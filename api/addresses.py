@@ -10,8 +10,8 @@ and not for the scores of `a`: servers hand over a decoded path, in which the tw
 from __future__ import annotations
 
 import re
-from typing import Any
-from urllib.parse import unquote
+from typing import Any, get_args, get_origin
+from urllib.parse import unquote, unquote_to_bytes
 
 from fastapi import Request
 from fastapi.dependencies.utils import get_flat_params
@@ -27,7 +27,7 @@ _ENCODED = re.compile(rb"%2f", re.IGNORECASE)
 
 
 class _Id(Convertor[str]):
-    regex = ".+"
+    regex = r"[\s\S]+"  # `.` is no line end: /v1/users/a%0Ab would be no address at all, instead of a bad id
 
     def convert(self, value: str) -> str:
         return as_sent(value)
@@ -54,22 +54,48 @@ class KeptSlashes:
 
 
 async def only_known(request: Request) -> None:
-    """A dependency of every route: a query parameter that it does not know is refused, and the nearest one named.
+    """A dependency of every route: a query parameter that it does not know is refused, and the nearest one named; so is
+    one that comes twice and takes one value, and an address that is no UTF-8.
 
     Raises:
-        ProblemError: there is one; a filter that was misspelt would else be an answer to another question.
+        ProblemError: it would else be an answer to another question.
     """
     route: Any = request.scope.get("route")
     if not isinstance(route, APIRoute):
         return
-    known = [
-        p.alias for p in get_flat_params(route.dependant) if getattr(p.field_info, "in_", None) is ParamTypes.query
-    ]
-    unknown = [name for name in dict.fromkeys(request.query_params) if name not in known]
-    if not unknown:
-        return
+    parameters = get_flat_params(route.dependant)
+    takes = {
+        p.alias: _takes_many(p.field_info.annotation)
+        for p in parameters
+        if getattr(p.field_info, "in_", None) is ParamTypes.query
+    }
     errors = [
-        FieldError(field=f"query.{name[:100]}", message=nearest(name, known, "parameter of this address"))
-        for name in unknown[:10]
+        FieldError(field=field, message="is no UTF-8, percent-encoded")
+        for field, raw in (("path", request.scope.get("raw_path")), ("query", request.scope.get("query_string")))
+        if not _is_utf8(raw or b"")
     ]
+    for name in dict.fromkeys(request.query_params):
+        count = len(request.query_params.getlist(name))
+        if name not in takes:
+            errors.append(
+                FieldError(field=f"query.{name[:100]}", message=nearest(name, list(takes), "parameter of this address"))
+            )
+        elif count > 1 and not takes[name]:
+            errors.append(FieldError(field=f"query.{name}", message=f"comes {count} times, and takes one value"))
+    if not errors:
+        return
+    errors = errors[:10]
     raise ProblemError("invalid-request", told(errors), errors)
+
+
+def _takes_many(annotation: Any) -> bool:
+    """Whether a parameter may come several times: a list, or none."""
+    return get_origin(annotation) is list or any(map(_takes_many, get_args(annotation)))
+
+
+def _is_utf8(raw: bytes) -> bool:
+    try:
+        unquote_to_bytes(raw).decode()
+    except UnicodeDecodeError:
+        return False
+    return True

@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Literal, NamedTuple
 
-from fastapi import Depends, Query
+from fastapi import Depends, Query, Request
 
 from api.cursors import List, from_cursor, page_of, to_cursor
 from api.problems import ProblemError
@@ -17,6 +17,7 @@ from schemas import (
     AssetBody,
     AssetDetail,
     EventTime,
+    FieldError,
     LogEntryBody,
     Name,
     Page,
@@ -66,7 +67,10 @@ def list_assets(
     after: After = None,
     limit: Limit = 50,
 ) -> Page[AssetBody]:
-    """Assets with their latest scores and the severity of their worst open alert; `/v1/overview` counts them."""
+    """Assets with their latest scores and the severity of their worst open alert; `/v1/overview` counts them.
+
+    One that was never scored, as no model serves its class, is not listed; what is kept of it is at its own address.
+    """
     name: List = "assets" if sort == "id" else f"assets/{sort}"  # type: ignore[assignment]  # mypy knows no such sum
     key = from_cursor(name, after)
     which = AssetFilter(asset_class, severity, parse_words(query))
@@ -92,6 +96,8 @@ def _the_class(reader: Reader, asset_id: str, asked: str | None) -> str:
         ProblemError: there is none of this id and class, or there are several of this id and no class is asked for.
     """
     classes = reader.classes_of(asset_id)
+    if not classes or (asked is not None and asked not in classes):
+        classes = [*classes, *reader.unscored_classes_of(asset_id)]
     if asked is None and len(classes) > 1:
         raise ProblemError(
             "ambiguous-asset",
@@ -104,7 +110,7 @@ def _the_class(reader: Reader, asset_id: str, asked: str | None) -> str:
         of_class = "" if asked is None else f" of the class {asked}"
         elsewhere = f" There is one of {', '.join(classes)}." if classes else ""
         raise ProblemError(
-            "unknown-asset", f"No score or alert of asset {asset_id}{of_class} was ever seen.{elsewhere}"
+            "unknown-asset", f"No score, alert, reading or log entry of asset {asset_id}{of_class} is kept.{elsewhere}"
         )
     return asked
 
@@ -112,6 +118,7 @@ def _the_class(reader: Reader, asset_id: str, asked: str | None) -> str:
 # `:id`: ids may hold slashes, as in site/line/pump; so the longer routes come first
 @router.get("/assets/{asset_id:id}/scores", responses=shown("Page[Score]", *OF_AN_ASSET))
 def list_scores(
+    request: Request,
     asset_id: AssetId,
     store: Database,
     period: Annotated[Period, Depends(_period_of_scores)],
@@ -123,8 +130,14 @@ def list_scores(
     """The scores of an asset, newest first, as far back as MILLRACE_RETENTION_SCORES_DAYS.
 
     With `points` all of them as a series for each target: the time is cut into so many buckets, and of each there are
-    the least, the mean and the greatest value.
+    the least, the mean and the greatest value. A series has no pages: `limit` and `after` do not go with it.
     """
+    if points is not None and (unused := [name for name in ("limit", "after") if name in request.query_params]):
+        errors = [
+            FieldError(field=f"query.{name}", message="does not go with `points`: a series has no pages")
+            for name in unused
+        ]
+        raise ProblemError("invalid-request", f"{errors[0].field}: {errors[0].message}.", errors)
     key = from_cursor("scores", after)
     with store.reading() as reader:
         of_class = _the_class(reader, asset_id, asset_class)
@@ -175,8 +188,11 @@ def list_log(
 
 @router.get("/assets/{asset_id:id}", responses=shown("AssetDetail", *OF_AN_ASSET))
 def get_asset(asset_id: AssetId, store: Database, asset_class: AssetClass = None) -> AssetDetail:
-    """An asset with the newest score of each of its targets and its open alerts."""
+    """An asset with the newest score of each of its targets and its open alerts; none, where only readings or entries
+    of its log are kept.
+    """
     with store.reading() as reader:
-        asset = reader.asset(asset_id, _the_class(reader, asset_id, asset_class))
+        of_class = _the_class(reader, asset_id, asset_class)
+        asset = reader.asset(asset_id, of_class) or reader.unscored_asset((of_class, asset_id))
     assert asset is not None, "its class was read in the same transaction"
     return asset

@@ -6,9 +6,9 @@ JSON or JSON Lines ─► events with their topics ─► Publisher ─► where
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Annotated, Any
 
-import orjson
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import JSONResponse
 
@@ -16,6 +16,7 @@ from api.access import needs
 from api.addresses import only_known
 from api.problems import ProblemError, responses
 from api.publisher import Broker, Outgoing, not_sent
+from api.raw_json import Raw, elements, members, whole
 from api.shared import ALWAYS
 from schemas import BODY_EXAMPLES, INPUTS, Click, FieldError, SentEvent, SentEvents, UnavailableError
 
@@ -97,12 +98,14 @@ def _parsed(body: bytes, content_type: str, topic: str | None) -> tuple[list[Out
     is_lines = content_type.split(";", maxsplit=1)[0].strip().lower() in NDJSON
     events: list[Outgoing] = []
     refused: list[SentEvent] = []
-    for index, one in enumerate(_lines(body) if is_lines else _values(body)):
+    parts: Sequence[bytes | Raw] = _lines(body) if is_lines else _values(body)
+    for index, part in enumerate(parts):
         if index >= MOST_EVENTS:
             raise _invalid("body", f"has more than {MOST_EVENTS:,} events; none was sent")
         try:
-            events.append(_outgoing(index, orjson.loads(one) if is_lines else one, topic))
-        except ValueError as error:  # orjson's is one
+            one = part if isinstance(part, Raw) else whole(part.decode())
+            events.append(_outgoing(index, one, topic))
+        except ValueError as error:  # that of a text which is no JSON is one
             refused.append(SentEvent(index=index, topic=topic, error=str(error)))
     if not events and not refused:
         raise _invalid("body", "has no event")
@@ -113,38 +116,37 @@ def _lines(body: bytes) -> list[bytes]:
     return [line for line in body.splitlines() if line.strip()]
 
 
-def _values(body: bytes) -> list[Any]:
+def _values(body: bytes) -> list[Raw]:
     try:
-        found = orjson.loads(body)
+        return elements(body.decode())
     except ValueError as error:
         raise _invalid(
             "body", f"is not JSON ({error}); for one event a line send `Content-Type: {NDJSON[0]}`"
         ) from None
-    return found if isinstance(found, list) else [found]
 
 
-def _outgoing(index: int, event: Any, topic: str | None) -> Outgoing:
-    """An event with its topic.
+def _outgoing(index: int, event: Raw, topic: str | None) -> Outgoing:
+    """An event with its topic, as the bytes that were sent: what its topic takes over Kafka it takes over HTTP too.
 
     Raises:
         ValueError: it is no event, or names no topic that takes events.
     """
-    if not isinstance(event, dict):
+    (fields, text), key = event, None
+    if not isinstance(fields, dict):
         raise ValueError("an event is a JSON object")  # noqa: TRY004 - of what was sent, not of a type
-    value, key = event, None
-    if isinstance(event.get("topic"), str) and not event.keys() - {"topic", "value", "key"}:
-        if "value" not in event:
+    if isinstance(fields.get("topic"), str) and not fields.keys() - {"topic", "value", "key"}:
+        if "value" not in fields:
             raise ValueError("names a topic, but has no `value`: send `{topic, value}`")
-        topic, value, key = event["topic"], event["value"], event.get("key")
+        topic, key, text = fields["topic"], fields.get("key"), members(text)["value"].text
     if topic is None:
         raise ValueError("names no topic: send `{topic, value}`, or `?topic=` for all of the request")
     if topic not in INPUTS:
         raise ValueError(_unknown_topic(topic))
     if key is not None and not isinstance(key, str):
         raise ValueError("`key` is a text")
-    if value is None and not key:
+    if text == "null" and not key:
         raise ValueError("a null value removes what `key` names, and there is no `key`")
-    return Outgoing(index, topic, key, None if value is None else orjson.dumps(value))
+    return Outgoing(index, topic, key, None if text == "null" else text.encode())
 
 
 def _seconds(wait: str | None) -> float:

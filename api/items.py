@@ -89,7 +89,9 @@ def list_items(
     store: Database,
     query: SearchText = None,
     category: Annotated[str | None, Query(max_length=200)] = None,
-    available: bool | None = None,
+    available: Annotated[
+        bool | None, Query(description="true: those that can be had, published by now; false: the others")
+    ] = None,
     after: After = None,
     limit: Limit = 50,
 ) -> Page[ItemBody]:

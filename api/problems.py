@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import html
+import re
 import traceback
 from collections.abc import Sequence
 from typing import Any
@@ -19,10 +20,11 @@ from starlette.exceptions import HTTPException
 from starlette.types import Receive, Scope, Send
 
 from api.problem_types import PROBLEM_TYPES, ProblemType
-from schemas import FieldError, MillraceError, Problem, UnavailableError, faults_of
+from schemas import Fault, FieldError, MillraceError, Problem, UnavailableError, faults_of
 
 log = structlog.get_logger(__name__)
 KEPT_SLASH = "\ufdd0"  # stands for %2F while routes are compared: a code that is no character, and so in no id
+_LOST_PLUS = re.compile(r"\d \d\d:?\d\d$")
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_S = 2
 NOT_KEPT = " Nothing is kept of this request unless it is sent again; once it is kept, repeating it changes nothing."
@@ -125,7 +127,7 @@ async def _on_invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     known = _body_fields(request)
     errors = [
-        FieldError(field=fault.path, message=_of_a_stranger(one, known) or fault.message)
+        FieldError(field=fault.path, message=_of_a_stranger(one, known) or f"{fault.message}{_plus(fault)}")
         for fault, one in zip(faults_of(error), error.errors(), strict=True)
     ]
     return _answer(request, PROBLEM_TYPES["invalid-request"], told(errors), errors)
@@ -158,6 +160,12 @@ def _of_a_stranger(error: Any, known: Sequence[str]) -> str:
     if error["type"] != "extra_forbidden" or len(error["loc"]) != 2 or not known:
         return ""
     return nearest(str(error["loc"][1]), known, "field of this body")
+
+
+def _plus(fault: Fault) -> str:
+    """A hint where a zone such as +02:00 has lost its sign: in a query `+` is a space."""
+    is_lost = fault.path.startswith("query.") and isinstance(fault.value, str) and _LOST_PLUS.search(fault.value)
+    return "; a `+` in a query is written `%2B`" if is_lost else ""
 
 
 async def _on_http(request: Request, error: Exception) -> Response:

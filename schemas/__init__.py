@@ -54,7 +54,7 @@ from schemas.bodies import (
     RunningBody,
     VersionBody,
 )
-from schemas.errors import MillraceError, ModelError, SettingsError, UnavailableError, faults_of, text_of
+from schemas.errors import Fault, MillraceError, ModelError, SettingsError, UnavailableError, faults_of, text_of
 from schemas.examples import BODY_EXAMPLES
 from schemas.forgiving import may_be_left_out, parse_event
 from schemas.inputs import Click, ClickAction, Item, Maintenance, MaintenanceKind, Telemetry
@@ -180,6 +180,7 @@ __all__ = [
     "EventTime",
     "Evidence",
     "FailureTarget",
+    "Fault",
     "FieldError",
     "Figures",
     "FiguresBody",

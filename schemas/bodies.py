@@ -87,7 +87,7 @@ class AlertDetail(AlertBody):
 
 
 class AssetBody(Frozen):
-    """An asset that was scored at least once."""
+    """An asset: when it was seen, and what was told of it."""
 
     asset_id: str
     asset_class: str

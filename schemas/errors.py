@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from schemas.sentences import sentence_of
+
+# where a value may be one of several kinds, the last part of its path is which of them was tried
+_CHOICE = re.compile(
+    r"(constrained|function|finite|nullable|lax|json)-[\w-]+.*|(str|int|float|bool|none|datetime)|\w+\[.*\]"
+)
 
 
 class MillraceError(Exception):
@@ -57,7 +63,15 @@ class Invalid(Protocol):
 
 def faults_of(error: Invalid) -> list[Fault]:
     """What is wrong, in sentences for people who have never heard of pydantic."""
-    return [Fault(".".join(map(str, one["loc"])), sentence_of(one), one.get("input")) for one in error.errors()]
+    found: dict[str, Fault] = {}
+    for one in error.errors():
+        where = [str(part) for part in one["loc"]]
+        is_choice = len(where) > 1 and _CHOICE.fullmatch(where[-1]) is not None
+        path, sentence = ".".join(where[:-1] if is_choice else where), sentence_of(one)
+        if is_choice and path in found:
+            sentence = f"{found[path].message}, or {sentence}"
+        found[path] = Fault(path, sentence, one.get("input"))
+    return list(found.values())
 
 
 def text_of(error: Exception, most: int = 5) -> str:

@@ -8,6 +8,7 @@ where an event belongs or what it means (ids of users, items and assets, times, 
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Callable
@@ -16,10 +17,12 @@ from typing import Any, TypeVar, get_args
 from pydantic import TypeAdapter, ValidationError
 
 from schemas.base import CONTROL, NAME, InputEvent, Json
-from schemas.inputs import Click, ClickAction, Item, Maintenance
+from schemas.inputs import MOST_ATTRIBUTES, MOST_CONTEXT, Click, ClickAction, Item, Maintenance, can_be_kept
 
 MOST_CONTEXT_CHARS = 200
 MOST_ID_CHARS = 200
+MOST_NAME_CHARS = 100
+MOST_DIGITS = 4300  # beyond which Python makes no text of a number
 ACTIONS = frozenset(get_args(ClickAction))
 Event = TypeVar("Event", bound=InputEvent)
 _ANYTHING: TypeAdapter[Any] = TypeAdapter(Any)
@@ -36,14 +39,34 @@ def parse_event(kind: type[Event], value: bytes) -> tuple[Event, list[str]]:
         return kind.__pydantic_validator__.validate_json(value), []
     except ValidationError as error:
         refused = error
-    try:
-        document = _ANYTHING.validate_json(value)
-    except ValueError:
-        raise refused from None
+    document = _document(kind, value)
     if not isinstance(document, dict):
         raise refused
     mended, left_out = forgive(kind, document)
-    return kind.__pydantic_validator__.validate_python(mended), left_out
+    while True:  # whatever the menders let through: each turn has a field less
+        try:
+            return kind.__pydantic_validator__.validate_python(mended), left_out
+        except ValidationError as error:
+            fields = {one["loc"][0] for one in error.errors() if one["loc"]} & MENDERS.get(kind, {}).keys()
+            if not fields:
+                raise
+            for field in sorted(map(str, fields)):
+                _drop(mended, field, left_out)
+
+
+def _document(kind: type[InputEvent], value: bytes) -> Any:
+    """The JSON value, none where it is none. Numbers of more than 4,300 digits and halves of characters, which a text
+    that was cut may end with, are JSON too: the field that has one is judged, not the event.
+    """
+    try:
+        return _ANYTHING.validate_json(value)
+    except ValueError as error:
+        if kind not in MENDERS or "recursion" in str(error):
+            return None
+    try:
+        return json.loads(value.decode(), parse_int=lambda digits: int(digits) if len(digits) < MOST_DIGITS else {})
+    except (ValueError, RecursionError):
+        return None
 
 
 def may_be_left_out(kind: type[InputEvent]) -> tuple[str, ...]:
@@ -77,7 +100,8 @@ def _text(most: int) -> Callable[[Json, str, list[str]], None]:
     def mend(document: Json, field: str, left_out: list[str]) -> None:
         value = document[field]
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
-        if value is not None and not is_number and not (isinstance(value, str) and len(value) <= most):
+        text = str(value) if is_number else value
+        if value is not None and not (isinstance(text, str) and len(text) <= most):
             _drop(document, field, left_out)
 
     return mend
@@ -104,7 +128,8 @@ def _context(document: Json, field: str, left_out: list[str]) -> None:
     if not isinstance(value, dict):
         _drop(document, field, left_out)
         return
-    usable = {name: one for name, one in value.items() if _NAME.search(name) and _is_context(one)}
+    usable = {name: one for name, one in value.items() if _is_name(name) and _is_context(one)}
+    usable = dict(list(usable.items())[:MOST_CONTEXT])
     left_out += [field] * (len(value) - len(usable))
     document[field] = usable
 
@@ -112,7 +137,14 @@ def _context(document: Json, field: str, left_out: list[str]) -> None:
 def _is_context(value: Any) -> bool:
     if isinstance(value, str):
         return len(value) <= MOST_CONTEXT_CHARS
-    return isinstance(value, int | float) and math.isfinite(value)
+    try:
+        return isinstance(value, int | float) and math.isfinite(value)
+    except OverflowError:  # an integer of more than 308 digits
+        return False
+
+
+def _is_name(text: str) -> bool:
+    return len(text) <= MOST_NAME_CHARS and _NAME.fullmatch(text) is not None
 
 
 def _attributes(document: Json, field: str, left_out: list[str]) -> None:
@@ -120,7 +152,8 @@ def _attributes(document: Json, field: str, left_out: list[str]) -> None:
     if not isinstance(value, dict):
         _drop(document, field, left_out)
         return
-    usable = {name: one for name, one in value.items() if _NAME.search(name)}
+    usable = {name: one for name, one in value.items() if _is_name(name) and can_be_kept(one)}
+    usable = dict(list(usable.items())[:MOST_ATTRIBUTES])
     left_out += [field] * (len(value) - len(usable))
     document[field] = usable
 

@@ -5,9 +5,10 @@ producer ─► clicks, items, telemetry, maintenance ─► Millrace
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, JsonValue
+from pydantic import AfterValidator, Field, JsonValue
 
 from schemas.base import EventTime, Finite, GivenId, InputEvent, Json, Label, Name
 
@@ -21,6 +22,28 @@ EventId = Annotated[
         "id, and each sending is an event of its own",
     ),
 ]
+MOST_CONTEXT, MOST_ATTRIBUTES = 32, 64
+_HALVES = re.compile("[\ud800-\udfff]")  # of characters, which UTF-8 has not
+
+
+def can_be_kept(value: JsonValue) -> bool:
+    """Whether the databases take it: integers of 64 bits, texts of UTF-8."""
+    match value:
+        case str():
+            return value.isascii() or not _HALVES.search(value)
+        case int():
+            return -(2**63) <= value < 2**64
+        case list():
+            return all(map(can_be_kept, value))
+        case dict():
+            return all(can_be_kept(name) and can_be_kept(one) for name, one in value.items())
+    return True
+
+
+def _kept(value: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    if not can_be_kept(value):
+        raise ValueError("has a number beyond 64 bits, or a text that is no UTF-8")
+    return value
 
 
 class Click(InputEvent):
@@ -34,7 +57,7 @@ class Click(InputEvent):
     action: ClickAction = Field("view", description="any other is taken as view, and counted")
     recommendation_id: GivenId | None = Field(None, description="the recommendation that the user followed")
     context: dict[Name, Annotated[str, Field(max_length=200)] | Finite] = Field(
-        default_factory=dict, max_length=32, description="what cannot be used of it is left out, and counted"
+        default_factory=dict, max_length=MOST_CONTEXT, description="what cannot be used of it is left out, and counted"
     )
 
     EXAMPLE: ClassVar[Json] = {
@@ -58,7 +81,11 @@ class Item(InputEvent):
     event_time: EventTime
     title: str | None = Field(None, max_length=1000)
     category: Annotated[str, Field(max_length=200)] | None = None
-    attributes: dict[Name, JsonValue] = Field(default_factory=dict, max_length=64)
+    attributes: Annotated[dict[Name, JsonValue], AfterValidator(_kept)] = Field(
+        default_factory=dict,
+        max_length=MOST_ATTRIBUTES,
+        description="what cannot be kept of it is left out, and counted",
+    )
     published_at: EventTime | None = None
     available: bool = True
 

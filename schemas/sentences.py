@@ -5,6 +5,7 @@ one error of pydantic (type, context, input) ─► "must be a text, not a numbe
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,8 +13,11 @@ from schemas.base import NAME, NO_CONTROL
 
 ALPHABETS = {
     NAME: "may hold letters, digits, _ . and - only, and begins with a letter, a digit or _",
+    r"^[^\x00]*$": "may not hold null characters",
     NO_CONTROL: "may not hold control characters, such as line ends or tabs",
 }
+_SUBJECT = re.compile(r"^[A-Z][\w'’ ]*? should")  # `Input should be a valid URL`
+_KIND = re.compile(r" (?:dictionary|instance|object) (?:to extract fields from|of \S+)")
 TIME = "is no time: RFC 3339 with a zone, such as 2026-05-01T12:00:00Z, or epoch milliseconds"
 KINDS: dict[type, str] = {
     bool: "a truth value",
@@ -27,6 +31,7 @@ KINDS: dict[type, str] = {
 SENTENCES = {
     "missing": "is missing",
     "extra_forbidden": "is not known here",
+    "string_unicode": "is no text of UTF-8: it holds half of a character, as where a text was cut",
     "finite_number": "must be a finite number",
     "timezone_aware": "has no timezone: RFC 3339 with a zone, such as 2026-05-01T12:00:00Z, or epoch milliseconds",
     "string_too_long": "is longer than {max_length} characters",
@@ -36,7 +41,13 @@ SENTENCES = {
     "greater_than_equal": "must be {ge} or more",
     "less_than": "must be less than {lt}",
     "less_than_equal": "must be {le} or less",
-    "too_long": "has {actual_length} entries, more than {max_length}",
+    "too_long": "has more than {max_length} entries",
+    "recursion_loop": "is nested too deeply",
+    "multiple_of": "must be a multiple of {multiple_of}",
+    "recursion_depth_exceeded": "is nested too deeply",
+    "invalid_key": "has a name that is no text",
+    "default_factory_not_called": "cannot be used: another field is wrong",
+    "union_tag_invalid": "must be {expected_tags}",
     "json_invalid": "is no JSON: {error}",
     "int_from_float": "must be a whole number",
     "int_parsing_size": "is too large a number",
@@ -66,13 +77,13 @@ def sentence_of(error: Mapping[str, Any]) -> str:
     if kind.startswith("datetime"):
         return TIME
     if kind == "string_pattern_mismatch":
-        return ALPHABETS.get(context["pattern"], f"does not match {context['pattern']}")
+        return ALPHABETS.get(context["pattern"], "has characters that may not stand here")
     if kind in ("string_too_short", "too_short"):
         return _too_short(kind, context)
     if kind in SENTENCES:
         return SENTENCES[kind].format(**context)
-    message: str = error["msg"].removeprefix("Value error, ")
-    return message.replace("Input should be", "must be")
+    message = _SUBJECT.sub("must", str(error["msg"]).removeprefix("Value error, ").removeprefix("Assertion failed, "))
+    return _KIND.sub("", message).replace(" valid ", " ")
 
 
 def _but(kind: str, found: Any) -> str:
@@ -80,7 +91,7 @@ def _but(kind: str, found: Any) -> str:
     if kind.endswith("_parsing"):
         return f": {found[:60]!r} is none" if isinstance(found, str) else ""
     name = KINDS.get(type(found), "")
-    return f", not {name}" if name else ""
+    return f", not {name}" if name and not (kind == "int_type" and isinstance(found, float)) else ""
 
 
 def _too_short(kind: str, context: Mapping[str, Any]) -> str:

@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Engine, delete, literal, select, tuple_
 
 from schemas import TRENDING_KEY
 from storage.database import transaction
-from storage.kept_tables import ClickRow, DeadLetterRow, FiguresRow, ItemRow, LogRow, ReadingRow, WordRow
+from storage.kept_tables import ClickRow, DeadLetterRow, FiguresRow, ForgottenRow, ItemRow, LogRow, ReadingRow, WordRow
 from storage.kept_write import ASSET
 from storage.keys import any_of
 from storage.tables import (
@@ -50,6 +50,7 @@ def forget(writing: Engine, reading: Engine, ages: Ages, should_stop: Stop) -> d
     oldest = Ages(*(now - timedelta(days=age) for age in ages))  # type: ignore[arg-type]  # as times
     rules: tuple[tuple[type[Table], ColumnElement[bool]], ...] = (
         (ClickRow, ClickRow.event_time < oldest.clicks),
+        (ForgottenRow, ForgottenRow.forgotten_at < oldest.clicks),
         (DeadLetterRow, DeadLetterRow.quarantined_at < oldest.dead_letters),
         (FiguresRow, FiguresRow.minute < oldest.figures),
         (RecommendationRow, RecommendationRow.event_time < oldest.lists),

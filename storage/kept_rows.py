@@ -5,6 +5,7 @@ Placed, Quarantined, WorkerStatus ─► kept_of ─► rows by table, each key 
 
 from __future__ import annotations
 
+import hashlib
 import math
 import re
 from collections.abc import Iterable, Sequence
@@ -31,7 +32,7 @@ class KeptRows:
 
     items: dict[str, list[Item | Removal]] = field(default_factory=dict)
     clicks: list[Row] = field(default_factory=list)
-    forgotten: set[str] = field(default_factory=set)  # users; clicks that they made since are among those above
+    forgotten: dict[str, datetime | None] = field(default_factory=dict)  # users, and when; later clicks are above
     readings: list[Row] = field(default_factory=list)
     log: list[Row] = field(default_factory=list)
     dead_letters: list[Row] = field(default_factory=list)
@@ -54,9 +55,9 @@ def kept_of(records: Sequence[Record], keeping: Keeping) -> KeptRows:
                 rows.log.append(_entry(partition, offset, entry))
             case Quarantined():
                 rows.dead_letters.append(_dead_letter(record))
-            case Removal("clicks.v1", user_id):
+            case Removal("clicks.v1", user_id, at):
                 rows.clicks = [row for row in rows.clicks if row["user_id"] != user_id]
-                rows.forgotten.add(user_id)
+                rows.forgotten[user_id] = at
             case Removal("items.v1", key):
                 rows.items.setdefault(key, []).append(record)
             case WorkerStatus() if record.figures is not None:
@@ -104,11 +105,9 @@ def merged(known: Row | None, changes: Iterable[Item | Removal], item_id: str) -
 
 
 def _storable(value: Any) -> Any:
-    """PostgreSQL has no null character in texts, and JSON here no whole number of more than 64 bits."""
+    """PostgreSQL has no null character in texts."""
     if isinstance(value, str):
         return value.replace("\0", "")
-    if isinstance(value, int) and not -(2**63) <= value < 2**63:
-        return float(value) if abs(value) < 10**300 else None
     if isinstance(value, dict):
         return {_storable(name): _storable(inner) for name, inner in value.items()}
     return [_storable(inner) for inner in value] if isinstance(value, list) else value
@@ -120,7 +119,13 @@ def _unknown(item_id: str) -> Row:
 
 def _click(partition: int, offset: int, click: Click) -> Row:
     names = ("user_id", "event_time", "item_id", "action", "session_id", "recommendation_id")
-    return {"partition": partition, "offset": offset, **{name: getattr(click, name) for name in names}}
+    event_hash = hash_of(f"{click.user_id}\n{click.event_id}")
+    return {"partition": partition, "offset": offset, **{n: getattr(click, n) for n in names}, "event_hash": event_hash}
+
+
+def hash_of(text: str) -> bytes:
+    """16 bytes that stand for a text, also where the text itself must not be kept."""
+    return hashlib.sha256(text.encode()).digest()[:16]
 
 
 def _entry(partition: int, offset: int, entry: Maintenance) -> Row:

@@ -38,10 +38,17 @@ class ItemRow(Table):
 
 
 class ClickRow(Table):
-    """Recent clicks, so many a user. The place on the topic is the key: an event may come without an id."""
+    """Recent clicks, so many a user. The place on the topic is the key.
+
+    `event_hash` is of user and event id, by which a click that is sent again is known; none: written before 0005.
+    """
 
     __tablename__ = "clicks"
-    __table_args__ = (Index(None, "user_id", "event_time", "partition", "offset"), Index(None, "event_time"))
+    __table_args__ = (
+        Index(None, "user_id", "event_time", "partition", "offset"),
+        Index(None, "event_time"),
+        Index(None, "event_hash", unique=True),
+    )
     partition: Mapped[int] = mapped_column(primary_key=True)
     offset: Mapped[int] = mapped_column(primary_key=True)
     user_id: Mapped[str]
@@ -50,6 +57,16 @@ class ClickRow(Table):
     action: Mapped[str]
     session_id: Mapped[str | None]
     recommendation_id: Mapped[str | None]
+    event_hash: Mapped[bytes | None] = mapped_column(LargeBinary())
+
+
+class ForgottenRow(Table):
+    """When a user was forgotten, by a hash of the name: clicks of before do not come back, however often sent."""
+
+    __tablename__ = "forgotten_users"
+    __table_args__ = (Index(None, "forgotten_at"),)
+    user_hash: Mapped[bytes] = mapped_column(LargeBinary(), primary_key=True)
+    forgotten_at: Mapped[datetime]
 
 
 class ReadingRow(Table):

@@ -5,14 +5,15 @@ KeptRows ─► items merged with what is there ─► clicks, of each user the 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, func, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 
-from storage.kept_rows import KeptRows, Row, merged, words_of
-from storage.kept_tables import ClickRow, DeadLetterRow, FiguresRow, ItemRow, LogRow, ReadingRow, WordRow
+from storage.kept_rows import KeptRows, Row, hash_of, merged, words_of
+from storage.kept_tables import ClickRow, DeadLetterRow, FiguresRow, ForgottenRow, ItemRow, LogRow, ReadingRow, WordRow
 from storage.keys import any_of
 from storage.tables import Table
 
@@ -35,15 +36,44 @@ def write_kept(connection: Connection, rows: KeptRows, clicks_per_user: int) -> 
     """Write them. Returns how many changed: what was there already is a repeat."""
     changed = _write_items(connection, rows)
     if rows.forgotten:
-        connection.execute(delete(ClickRow).where(ClickRow.user_id.in_(sorted(rows.forgotten))))
-    changed += _put(connection, ClickRow, rows.clicks, renewed=True)
-    if users := sorted({row["user_id"] for row in rows.clicks}):
+        _forget_users(connection, rows.forgotten)
+    clicks = _not_of_before(connection, _not_known(connection, rows.clicks))
+    changed += _put(connection, ClickRow, clicks, renewed=True)
+    if users := sorted({row["user_id"] for row in clicks}):
         for oldest in _OLDEST_KEPT:
             connection.execute(oldest, [{"user_id": user, "most": clicks_per_user} for user in users])
     changed += _put_readings(connection, rows.readings)
     changed += _put(connection, LogRow, rows.log)
     changed += _put(connection, DeadLetterRow, rows.dead_letters, renewed=True)
     return changed + _put(connection, FiguresRow, rows.figures, renewed=True)
+
+
+def _forget_users(connection: Connection, forgotten: Mapping[str, datetime | None]) -> None:
+    connection.execute(delete(ClickRow).where(ClickRow.user_id.in_(sorted(forgotten))))
+    times = [{"user_hash": hash_of(user), "forgotten_at": at} for user, at in sorted(forgotten.items()) if at]
+    _put(connection, ForgottenRow, times, renewed=True)
+
+
+def _not_known(connection: Connection, clicks: Sequence[Row]) -> list[Row]:
+    """Those that were not sent before: of one event the first stands, as for the worker."""
+    first = {row["event_hash"]: row for row in reversed(clicks)}
+    known = {found for (found,) in _rows_of(connection, (ClickRow.event_hash,), first)}
+    return [row for row in clicks if first[row["event_hash"]] is row and row["event_hash"] not in known]
+
+
+def _not_of_before(connection: Connection, clicks: Sequence[Row]) -> list[Row]:
+    """Those that their users made since they were forgotten last."""
+    hashes = {user: hash_of(user) for user in {row["user_id"] for row in clicks}}
+    columns = (ForgottenRow.user_hash, ForgottenRow.forgotten_at)
+    times = dict(map(tuple, _rows_of(connection, columns, hashes.values())))
+    return [row for row in clicks if (at := times.get(hashes[row["user_id"]])) is None or row["event_time"] > at]
+
+
+def _rows_of(connection: Connection, columns: Sequence[Any], keys: Iterable[bytes]) -> Iterator[Any]:
+    """The columns of the rows with these keys, which are the first column."""
+    found = sorted(keys)
+    for start in range(0, len(found), IN_AT_ONCE):
+        yield from connection.execute(select(*columns).where(columns[0].in_(found[start : start + IN_AT_ONCE])))
 
 
 def put_words(connection: Connection, of: str, words: dict[Key, set[str]]) -> None:

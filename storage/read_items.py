@@ -6,11 +6,11 @@ select ─► rows ─► bodies
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import islice
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Select, literal, or_, select
+from sqlalchemy import Connection, Select, and_, literal, not_, or_, select
 
 from schemas import TRENDING_KEY, CatalogueEntry, ClickBody, ItemBody, Recommendation, similar_key
 from storage.kept_tables import ClickRow, ItemRow
@@ -27,7 +27,7 @@ class ItemFilter(NamedTuple):
 
     words: tuple[str, ...] = ()
     category: str | None = None
-    available: bool | None = None
+    available: bool | None = None  # and published by now
 
 
 TURNING_DOWN = frozenset({"remove", "dislike"})
@@ -72,7 +72,9 @@ class ItemReading:
         if which.category is not None:
             statement = statement.where(ItemRow.category == which.category)
         if which.available is not None:
-            statement = statement.where(ItemRow.available == which.available)
+            is_published = or_(ItemRow.published_at.is_(None), ItemRow.published_at <= datetime.now(UTC))
+            can_be_had = and_(ItemRow.available, is_published)
+            statement = statement.where(can_be_had if which.available else not_(can_be_had))
         if which.words:
             place = (literal(""), ItemRow.item_id)
             statement = with_words(self._connection, statement, ITEM, which.words, place)
@@ -113,4 +115,6 @@ def _select_items() -> Select[Any]:
 def _item(row: Any) -> ItemBody:
     values = dict(row)
     removed_at = values.pop("removed_at")
-    return ItemBody(**values | {"attributes": values["attributes"] or {}, "removed_at": removed_at})
+    is_available = values["available"] and removed_at is None
+    more = {"attributes": values["attributes"] or {}, "removed_at": removed_at, "available": is_available}
+    return ItemBody(**values | more)

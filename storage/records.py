@@ -41,7 +41,7 @@ class Quarantined(NamedTuple):
 class Removal(NamedTuple):
     """A null value: the row of this key goes, of clicks all of this user's. `topic` is the name in the contract.
 
-    `at`: the record's time, of items, where what is removed stays known as that.
+    `at`: the record's time: what happened before it does not bring back what was removed.
     """
 
     topic: str

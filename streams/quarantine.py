@@ -20,6 +20,7 @@ from streams.kafka import ConsumerRecord, answering, client_options, group_name,
 
 OURS = (HEADER, TAKEN_FROM)  # a letter that is put back is a record like any other
 EXCERPT_BYTES = 200
+MOST_DIGITS = 19
 MAX_VALUE_BYTES = 12 << 20
 
 
@@ -148,12 +149,12 @@ def _place(record: ConsumerRecord) -> TopicPartition:
 
 
 def _letter(record: ConsumerRecord, *, is_replayed: bool) -> Letter:
-    header = {name.removeprefix(HEADER): value.decode(errors="replace") for name, value in record.headers}
+    header = {name.removeprefix(HEADER): (value or b"").decode(errors="replace") for name, value in record.headers}
     value = record.value or b""
     return Letter(
         header.get("topic", ""),
-        int(header.get("partition", -1)),
-        int(header.get("offset", -1)),
+        _number(header.get("partition"), -1),
+        _number(header.get("offset"), -1),
         record.partition,
         record.offset,
         rfc3339(datetime.fromtimestamp(record.timestamp / 1000, UTC)),
@@ -161,9 +162,14 @@ def _letter(record: ConsumerRecord, *, is_replayed: bool) -> Letter:
         header.get("message", ""),
         (record.key or b"").decode(errors="replace"),
         value[:EXCERPT_BYTES].decode(errors="replace"),
-        int(header.get("truncated", len(value))),
+        _number(header.get("truncated"), len(value)),
         is_replayed,
     )
+
+
+def _number(text: str | None, otherwise: int) -> int:
+    """Somebody else may have written to the quarantine."""
+    return int(text) if text and text.isdecimal() and len(text) < MOST_DIGITS else otherwise
 
 
 def _group(settings: Settings, topic: str) -> str:

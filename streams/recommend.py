@@ -51,6 +51,7 @@ from streams.agent import (
     forgets_user,
     output_id,
     placed,
+    readable_key,
 )
 from streams.kafka import ConsumerRecord
 from streams.metrics import LEFT_OUT, SKIPPED, begin_reasons
@@ -129,7 +130,7 @@ class Recommend:
         return Output(RECOMMENDATIONS, record.key, None, headers)
 
     def _removes_item(self, record: ConsumerRecord) -> bool:
-        return record.topic == self._items_topic and record.value is None and bool(record.key)
+        return record.topic == self._items_topic and record.value is None and bool(readable_key(record))
 
     def _tell_items(self, items: Sequence[tuple[ConsumerRecord, Item | None]], source: int) -> Output:
         changes = [(record.key.decode(errors="replace"), item) for record, item in items]

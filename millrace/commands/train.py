@@ -154,7 +154,10 @@ class HistoryFiles:
     def batches(self) -> Iterator[list[InputEvent]]:
         """Events of the topics in the order of event time."""
         if self.from_topics == bool(self.files):
-            raise SettingsError("Either files of events or --from-topics must be given, not both.", "Choose one.")
+            found = (
+                "Files of events and --from-topics are both given" if self.files else "Nothing says what to learn from"
+            )
+            raise SettingsError(f"{found}. Nothing was trained.", "Give files of events, or --from-topics.")
         if self.from_topics:
             from streams.history import read_topics
 

@@ -14,11 +14,12 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import orjson
 from pydantic import ValidationError
+from pydantic_core import from_json
 
 from millrace.events.rows import REQUIRED, EventRow, bytes_of, checked_row, row_of, topic_of
 from millrace.tables import (
+    EVENT_FIELDS,
     UNREADABLE,
     WORDS,
     FileKind,
@@ -36,7 +37,9 @@ from millrace.tables import (
     read_lines,
     read_rows,
 )
-from schemas import INPUTS, MillraceError, faults_of, text_of
+from schemas import INPUTS, TELEMETRY, MillraceError, faults_of, text_of
+
+MOST_LINES = 100  # that may be no JSON before the first that is
 
 
 class EventFileError(MillraceError):
@@ -151,10 +154,14 @@ def read_file(
         EventFileError: the file cannot be read any further.
         MappingError: the columns of a table do not tell what an event needs.
     """
+    count = 0
     with _told(source, purpose.consequence, purpose.advice) as last:
         for read in _table(source, report) if is_checked and is_table(source) else _own(source, is_checked, report):
             last[0] = read.number
+            count += 1
             yield read
+    if not count:
+        raise EventFileError(f"{source.file} has no rows of events. {purpose.consequence}", "Give a file with rows.")
 
 
 def is_table(source: EventFile) -> bool:
@@ -164,10 +171,12 @@ def is_table(source: EventFile) -> bool:
     kind = kind_of(source.file)
     if kind is FileKind.CSV:
         return True
-    first = next(_parquet(source.file) if kind is FileKind.PARQUET else _objects(source.file), (0, None))[1]
+    first = next(_parquet(source.file), (0, None))[1] if kind is FileKind.PARQUET else _first_object(source.file)
     if first is None or "topic" in first:
         return False
     topic = source.topic or topic_of(first)
+    if topic == TELEMETRY and "readings" not in first and first.keys() - EVENT_FIELDS[TELEMETRY]:
+        return True  # under our own names, with a column a sensor
     return topic is None or 2 * len(REQUIRED[topic] & first.keys()) < len(REQUIRED[topic])
 
 
@@ -199,12 +208,30 @@ def _chunks(source: EventFile, report: Report = lambda _: None) -> Iterator[Any]
 
 def _objects(file: Path, report: Report = lambda _: None) -> Iterator[tuple[int, dict[str, Any]]]:
     """Lines that are objects; `is_table` looks at the first, and a table of objects has no other."""
-    for number, line in read_lines(file, report):
+    yield from _objects_of(read_lines(file, report))
+
+
+def _objects_of(lines: Iterable[tuple[int, bytes]]) -> Iterator[tuple[int, dict[str, Any]]]:
+    for number, line in lines:
         try:
-            found = orjson.loads(line)
-        except orjson.JSONDecodeError:
+            found = from_json(line)
+        except ValueError:
             found = None
         yield number, found if isinstance(found, dict) else {}
+
+
+def _first_object(file: Path) -> dict[str, Any] | None:
+    """The first line that is an object, among the first few: others are told one by one.
+
+    Raises:
+        OSError: the file is one JSON value over all of its lines.
+    """
+    for number, line in itertools.islice(read_lines(file), MOST_LINES):
+        if number == 1 and (line.startswith(b"[") or line == b"{"):
+            raise OSError("is one JSON value, not JSON Lines: `jq -c '.[]' FILE` makes a line of each entry of a list")
+        if found := next(_objects_of([(number, line)]))[1]:
+            return found
+    return None
 
 
 def _table(source: EventFile, report: Report) -> Iterator[Read]:

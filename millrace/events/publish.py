@@ -11,8 +11,6 @@ import time
 from collections.abc import AsyncIterator, Sequence, Set
 from typing import Any, NamedTuple
 
-import orjson
-
 from api import Outgoing
 from millrace.events.latest import why_silent
 from millrace.events.send import ANSWERS, EXPECTED, Decision, Listener, Place, listening
@@ -201,15 +199,12 @@ def _headers(event: Outgoing, wait_s: float) -> list[tuple[str, bytes]] | None:
 
 
 def _key_of(event: Outgoing) -> str:
-    """What the contract says is the key: of a number the text that an event has of it. Where there is none, decoding
-    says what is missing."""
-    field = KEY_FIELDS[event.topic]
-    found = orjson.loads(event.value or b"{}").get(field)
-    if isinstance(found, str) or event.value is None:
-        return found or ""
-    with contextlib.suppress(ValueError):
-        return str(getattr(parse_event(INPUTS[event.topic], event.value)[0], field))
-    return ""
+    """What the contract says is the key; a number by its decimal text. Without one decoding says what is missing."""
+    try:
+        found, _ = parse_event(INPUTS[event.topic], event.value or b"")
+    except ValueError:  # pydantic's ValidationError is one
+        return ""
+    return str(getattr(found, KEY_FIELDS[event.topic]))
 
 
 def _result(event: Outgoing, future: asyncio.Future[Any]) -> SentEvent:

@@ -6,10 +6,13 @@ line, or fields ─► topic ─► id ─► schema ─► key and value of the
 from __future__ import annotations
 
 import hashlib
-from datetime import datetime
+import json
+from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any, NamedTuple
 
 import orjson
+from pydantic_core import from_json
 
 from schemas import INPUTS, KEY_FIELDS, InputEvent, parse_event
 
@@ -71,7 +74,19 @@ def checked_row(value: bytes, topic: str, fields: dict[str, Any]) -> EventRow:
 
 
 def bytes_of(fields: dict[str, Any]) -> bytes:
-    return orjson.dumps(fields, option=orjson.OPT_NAIVE_UTC)
+    try:
+        return orjson.dumps(fields, option=orjson.OPT_NAIVE_UTC, default=_plain)
+    except TypeError:  # an integer of more than 64 bits
+        return json.dumps(fields, default=_plain).encode()
+
+
+def _plain(value: object) -> Any:
+    """What JSON has no kind for."""
+    if isinstance(value, Decimal):
+        return float(value)
+    if isinstance(value, datetime):
+        return (value if value.tzinfo else value.replace(tzinfo=UTC)).isoformat()
+    raise TypeError(f"{type(value).__name__} is no JSON")
 
 
 def topic_of(event: dict[str, Any]) -> str | None:
@@ -87,10 +102,10 @@ def topic_of(event: dict[str, Any]) -> str | None:
 
 def _parsed(text: bytes, *, is_strict: bool) -> dict[str, Any]:
     try:
-        found = orjson.loads(text)
-    except orjson.JSONDecodeError:
+        found = from_json(text)  # as the topics read it: with NaN, and integers of any size
+    except ValueError as error:
         if is_strict:
-            raise
+            raise ValueError(f"is no JSON: {str(error).replace(' at line 1 column', ' at character')}") from error
         return {}
     if isinstance(found, dict):
         return found

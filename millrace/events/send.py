@@ -32,6 +32,7 @@ from schemas import (
     dead_letters_of,
     topic_name,
 )
+from streams.agent import HEADER
 from streams.kafka import EventProducer, answering, reading
 
 ANSWERS: dict[str, tuple[str, ...]] = {
@@ -184,11 +185,18 @@ class Listener:
 
 def _event(record: Any) -> dict[str, Any] | None:
     """The output event, or for a dead letter its cause and reason from the headers."""
-    headers = {name.removeprefix("__streams.errors."): text for name, text in record.headers}
-    if "message" in headers:
-        cause = {name: int(headers[name]) for name in ("partition", "offset")}
-        return {"reason": headers["message"].decode(), "caused_by": {"topic": headers["topic"].decode(), **cause}}
-    event = orjson.loads(record.value) if record.value else None
+    headers = {
+        name.removeprefix(HEADER): (text or b"").decode(errors="replace")
+        for name, text in record.headers
+        if name.startswith(HEADER)
+    }
+    try:
+        if "message" in headers:
+            cause = {name: int(headers[name]) for name in ("partition", "offset")}
+            return {"reason": headers["message"], "caused_by": {"topic": headers["topic"], **cause}}
+        event = orjson.loads(record.value) if record.value else None
+    except (ValueError, KeyError):  # somebody else wrote it
+        return None
     return event if isinstance(event, dict) and "caused_by" in event else None
 
 

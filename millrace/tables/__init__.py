@@ -6,6 +6,7 @@ May import: schemas.
 
 from millrace.tables.columns import Layout, layout_of
 from millrace.tables.mapping import (
+    EVENT_FIELDS,
     WORDS,
     Mapping,
     MappingError,
@@ -27,6 +28,7 @@ from millrace.tables.reading import (
 from millrace.tables.rows import TableRow, read_rows
 
 __all__ = [
+    "EVENT_FIELDS",
     "UNREADABLE",
     "WORDS",
     "Chunk",

@@ -26,6 +26,9 @@ _PARTS = re.compile(
 )
 _GROUPED = {".": re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d*)?"), ",": re.compile(r"[+-]?\d{1,3}(\.\d{3})+(,\d*)?")}
 _DECIMAL_COMMA = re.compile(r"[+-]?\d{1,3}(?:\.\d{3})*,\d*(?:[eE][+-]?\d+)?|[+-]?\d+,\d*(?:[eE][+-]?\d+)?")
+COMMA_DELIMITERS = (";", "\t")
+_HAS_POINT = re.compile(r"[+-]?[\d,]*\.\d+(?:[eE][+-]?\d+)?")
+_BY_POINTS = re.compile(r"[+-]?[1-9]\d{0,2}(?:\.\d{3})+")  # as well a number with thousands marked by points
 _NO_DECIMALS = re.compile(r"[+-]?[1-9]\d{0,2}(,\d{3})+")  # as well a number with thousands marked by commas
 
 
@@ -67,11 +70,21 @@ def number_of(cell: Any, decimal: str = ".") -> float | None:
     return found if math.isfinite(found) and "_" not in text else None
 
 
-def decimal_of(cells: Iterable[Any]) -> str:
-    """The decimal mark of numbers: a comma where one is written so that it can be nothing else."""
-    texts = [text for cell in cells if isinstance(cell, bytes | str) and "," in (text := text_of(cell) or "")]
-    commas = [text for text in texts if _DECIMAL_COMMA.fullmatch(text)]
-    return "," if any(not _NO_DECIMALS.fullmatch(text) for text in commas) else "."
+def decimal_of(cells: Iterable[Any], delimiter: str = "") -> tuple[str, str]:
+    """The decimal mark of numbers, and a number whose comma could have been that too and is not taken for it.
+
+    A comma where one is written so that it can be nothing else; and where it can be either, as in `1,234`, if the
+    cells are parted by semicolons or tabs, as where people write decimal commas, and no number shows a decimal point.
+    """
+    texts = [text for cell in cells if isinstance(cell, bytes | str) and (text := text_of(cell)) is not None]
+    commas = [text for text in texts if "," in text and _DECIMAL_COMMA.fullmatch(text)]
+    if any(not _NO_DECIMALS.fullmatch(text) for text in commas):
+        return ",", ""
+    if not commas or any(_HAS_POINT.fullmatch(text) and not _BY_POINTS.fullmatch(text) for text in texts):
+        return ".", ""
+    if any(text.count(",") > 1 for text in texts if _NO_DECIMALS.fullmatch(text)):
+        return ".", ""
+    return (",", "") if delimiter in COMMA_DELIMITERS else (".", commas[0])
 
 
 @dataclass(frozen=True)
@@ -162,6 +175,13 @@ def _written_clock(texts: Sequence[str], zone: tzinfo) -> Clock | None:
     is_month_first = not is_day_first and any(int(match[3]) > 12 for match in found)
     doubt = "" if is_day_first or is_month_first else f"{texts[0]!r} may have the day or the month first"
     return Clock(MONTH_FIRST if is_month_first else DAY_FIRST, zone, has_zone, doubt)
+
+
+def odd_time(cells: Iterable[Any]) -> str | None:
+    """The first text that is no time in any writing; where all are, the first."""
+    texts = [text for cell in cells if (text := text_of(cell)) is not None]
+    odd = (text for text in texts if not _PARTS.fullmatch(text) and not _share([text], _iso))
+    return next(odd, texts[0] if texts else None)
 
 
 def _epoch(texts: Sequence[str]) -> str | None:

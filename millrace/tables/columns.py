@@ -13,7 +13,8 @@ from datetime import UTC
 from typing import Any
 
 from millrace.tables.advice import OTHERWISE, as_log
-from millrace.tables.cells import Clock, clock_of, decimal_of, number_of, text_of
+from millrace.tables.cells import Clock, clock_of, decimal_of, number_of, odd_time, text_of
+from millrace.tables.complaints import are, check_pair, meant_fields, unknown
 from millrace.tables.mapping import (
     EVENT_FIELDS,
     INSIDE,
@@ -83,6 +84,7 @@ class Layout:
     inside: dict[tuple[str, str], str] = field(default_factory=dict)
     decimal: str = "."
     left_out: dict[str, str] = field(default_factory=dict)
+    doubtful: str = ""  # a number whose comma is taken for that of thousands, and could be a decimal one
 
     def lines(self) -> list[str]:
         """What was found, for people: a line for each field."""
@@ -100,6 +102,11 @@ class Layout:
             found.append(f"sensors: {', '.join(self.sensors)}")
         if self.decimal == ",":
             found.append("numbers have a decimal comma")
+        if self.doubtful:
+            read = self.doubtful.replace(",", "")
+            found.append(
+                f"WARN: {self.doubtful!r} is read as {read}, and no number tells whether its comma is a decimal one"
+            )
         return [*found, *(f"{column!r} is left out: {why}" for column, why in self.left_out.items())]
 
 
@@ -117,15 +124,18 @@ def layout_of(first: Chunk, mapping: Mapping) -> Layout:
     own = (*EVENT_FIELDS[topic], SENSOR, VALUE) if topic == TELEMETRY else EVENT_FIELDS[topic]
     fields = _guessed([name for name in names if name not in taken], topic, mapping)
     fields |= {name: columns for name, columns in said.items() if name in own}
+    check_pair(fields, names)
     inside = {_inside(name): columns[0] for name, columns in said.items() if name not in own and _inside(name)[0]}
+    free = set(names) - taken.union(*fields.values())
+    inside |= {_inside(n): n for n in names if n in free and _inside(n)[0] in own and _inside(n) not in inside}
     renamed = {name: columns[0] for name, columns in said.items() if name not in own and not _inside(name)[0]}
     if renamed and topic != TELEMETRY:
-        raise _unknown(renamed, topic)
+        raise unknown(renamed, topic)
     renamed |= {inner: column for (name, inner), column in inside.items() if name == READINGS}
-    used = taken.union(*fields.values())
+    used = taken.union(*fields.values(), inside.values())
     rest = [name for name in names if name not in used and mapping.constants.get(name) != ""]
     numeric = (*rest, *renamed.values(), *fields.get(VALUE, ()))
-    decimal = decimal_of(cell for name in numeric for cell in sample[name])
+    decimal, doubtful = decimal_of((cell for name in numeric for cell in sample[name]), first.delimiter)
     long = (fields.pop(SENSOR)[0], fields.pop(VALUE)[0]) if fields.keys() >= {SENSOR, VALUE} else None
     sensors = {} if long is not None or topic != TELEMETRY else _sensors(rest, sample, decimal) | renamed
     layout = Layout(
@@ -138,6 +148,7 @@ def layout_of(first: Chunk, mapping: Mapping) -> Layout:
         {key: column for key, column in inside.items() if key[0] != READINGS},
         decimal,
         {name: _why(topic, long) for name in rest if name not in sensors.values()},
+        doubtful,
     )
     _check_complete(layout, names, {name: sample[name] for name in rest})
     return layout
@@ -153,7 +164,7 @@ def _columns(names: Sequence[str], field_name: str, said: str) -> tuple[str, ...
         return (found,)
     near = difflib.get_close_matches(said, names, 3, 0.5)
     raise MappingError(
-        f"There is no column {said!r} for {field_name}. {_are(names)}",
+        f"There is no column {said!r} for {field_name}. {are(names)}",
         f"Did you mean {' or '.join(map(repr, near))}?" if near else "Write the name as it is in the header.",
     )
 
@@ -173,7 +184,7 @@ def _topic(names: Sequence[str], mapping: Mapping, taken: set[str]) -> str:
         if all(mark in there or _named(names, mark, taken, weak if mark == "kind" else ()) for mark in MARKS[topic]):
             return topic
     raise MappingError(
-        f"Nothing tells what the rows are. {_are(names)}",
+        f"Nothing tells what the rows are. {are(names)}",
         "Name the columns of an event: time and asset_id for readings, with kind for a maintenance log; time, user_id "
         "and item_id for clicks. For example --map time=Timestamp,asset_id=Machine,asset_class='pump'.",
     )
@@ -208,14 +219,6 @@ def _inside(name: str) -> tuple[str, str]:
     return (outer, inner) if outer in INSIDE and inner else ("", "")
 
 
-def _unknown(others: Iterable[str], topic: str) -> MappingError:
-    return MappingError(
-        f"--map names {', '.join(map(repr, others))}, which events of {topic} do not have. Nothing was read.",
-        f"They have: {', '.join('time' if name == TIME else name for name in EVENT_FIELDS[topic])}. A value of the "
-        "context is `context.NAME=Column`, one of an item's attributes `attributes.NAME=Column`.",
-    )
-
-
 def _sensors(rest: Sequence[str], sample: dict[str, list[Any]], decimal: str) -> dict[str, str]:
     """Of a wide table all other columns whose cells are mostly numbers, or empty."""
 
@@ -237,7 +240,7 @@ def _clock(columns: Sequence[str], sample: dict[str, list[Any]], mapping: Mappin
     zone = zone_of(mapping.zone) if mapping.zone else UTC
     clock = clock_of(cells, zone, mapping.time_format if name == TIME else "")
     if clock is None or clock.doubt:
-        shown = next((text for cell in cells if (text := text_of(cell)) is not None), "nothing")
+        shown = odd_time(cells) or "nothing"
         what = clock.doubt if clock is not None else f"has {shown!r:.60}, which is no time that can be guessed"
         raise MappingError(
             f"The column {'+'.join(columns)!r} for {name}: {what}. Nothing was read.",
@@ -262,13 +265,15 @@ def _check_complete(layout: Layout, names: Sequence[str], rest: dict[str, list[A
     }
     missing = sorted(needed - there)
     if missing:
+        meant = meant_fields([name for name in layout.mapping.columns if name in layout.sensors], layout.topic)
         raise MappingError(
-            f"The rows are {layout.topic}, and no column is {' or '.join(missing)}. {_are(names)}",
-            f"Name it: --map {'time' if missing[0] == TIME else missing[0]}=Column{OTHERWISE.get(missing[0], '')}.",
+            f"The rows are {layout.topic}, and no column is {' or '.join(missing)}. {are(names)}",
+            f"{meant} Name it: --map {'time' if missing[0] == TIME else missing[0]}=Column"
+            f"{OTHERWISE.get(missing[0], '')}.",
         )
     if layout.topic == TELEMETRY and layout.long is None and _has_no_number(layout, rest):
         raise MappingError(
-            f"No column has numbers of a sensor. {_are(names)}",
+            f"No column has numbers of a sensor. {are(names)}",
             f"{as_log(rest)}Of a table with one row a sensor and time name both: --map sensor=Column,value=Column.",
         )
 
@@ -278,7 +283,3 @@ def _has_no_number(layout: Layout, rest: dict[str, list[Any]]) -> bool:
     cells = [rest.get(column, [0]) for column in layout.sensors.values()]
     is_empty = all(text_of(cell) is None for some in cells for cell in some)
     return not cells or (is_empty and as_log(rest) != "")
-
-
-def _are(names: Sequence[str]) -> str:
-    return f"The columns are: {', '.join(map(repr, names))}. Nothing was read."

@@ -40,6 +40,7 @@ class Chunk(NamedTuple):
     numbers: list[int]  # of the rows; of CSV its lines, blank ones after the header not counted
     columns: dict[str, list[Any]]
     broken: Sequence[tuple[int, str]] = ()  # rows that have more or fewer cells than the header, and why
+    delimiter: str = ""  # of CSV
 
 
 @dataclass(frozen=True)
@@ -139,7 +140,7 @@ def _parquet(file: Path, report: Report) -> Iterator[Chunk]:
         done = 0
         for batch in table.iter_batches(PARQUET_BATCH_ROWS):
             columns = {
-                name: batch.column(place).to_pylist(maps_as_pydicts="strict")
+                name: _plain(batch.column(place)).to_pylist(maps_as_pydicts="strict")
                 for place, name in enumerate(batch.schema.names)
             }
             yield Chunk(list(range(done + 1, done + batch.num_rows + 1)), columns)
@@ -147,6 +148,18 @@ def _parquet(file: Path, report: Report) -> Iterator[Chunk]:
             report(size * done // rows - size * (done - batch.num_rows) // rows)
     except pyarrow.ArrowException as error:
         raise OSError(f"is not Parquet: {error}") from error
+
+
+def _plain(column: Any) -> Any:
+    """Decimals as numbers, whole ones as texts, which lose no digit; times to the microsecond, as Python has them."""
+    import pyarrow
+
+    kind = column.type
+    if pyarrow.types.is_decimal(kind):
+        return column.cast(pyarrow.float64() if kind.scale > 0 else pyarrow.string())
+    if pyarrow.types.is_timestamp(kind) and kind.unit == "ns":
+        return column.cast(pyarrow.timestamp("us", kind.tz), safe=False)
+    return column
 
 
 def _csv_options(dialect: Dialect, skip: Callable[[Any], str]) -> tuple[Any, Any, Any]:
@@ -190,7 +203,7 @@ def _csv(file: Path, report: Report) -> Iterator[Chunk]:
                     number += 1
                     if number not in left_out:
                         numbers.append(number)
-                yield Chunk(numbers, batch.to_pydict(), fresh)
+                yield Chunk(numbers, batch.to_pydict(), fresh, dialect.delimiter)
                 report(stored.tell() - seen)
                 seen = stored.tell()
             if told < len(broken):

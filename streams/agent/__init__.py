@@ -6,7 +6,7 @@ May import: schemas, streams.kafka, streams.metrics, models.stages. Knows no pag
 
 from streams.agent.arrival import arrived_s, at_arrival
 from streams.agent.deadletters import HEADER
-from streams.agent.decode import decode_records, decode_topics, forgets_user, record_time_s
+from streams.agent.decode import decode_records, decode_topics, forgets_user, readable_key, record_time_s
 from streams.agent.handler import DeadLetter, Handler, Outcome, Output
 from streams.agent.outbox import Outbox
 from streams.agent.outputs import caused_by, cloud_event_headers, decision, output_id
@@ -46,6 +46,7 @@ __all__ = [
     "output_id",
     "partition_of",
     "placed",
+    "readable_key",
     "record_time_s",
     "taken_from",
 ]

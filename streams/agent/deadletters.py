@@ -12,6 +12,7 @@ from streams.agent.handler import DeadLetter, Output
 
 HEADER = "__streams.errors."
 MAX_REASON_CHARS = 8000  # of a traceback the end says most
+BARE_REASON_CHARS = 500
 MARK_BYTES = 64  # of the header `truncated`
 
 
@@ -22,19 +23,31 @@ def dead_letter_output(letter: DeadLetter, topic: str, surplus: int = 0) -> Outp
     its size, and the original stays on the input topic, at the offset in the headers, until retention removes it.
     """
     record, value = letter.record, letter.record.value
-    headers = [
-        (HEADER + "exception", letter.exception.encode()),
-        (HEADER + "message", letter.reason[-MAX_REASON_CHARS:].encode()),
-        (HEADER + "topic", topic.encode()),
-        (HEADER + "partition", b"%d" % record.partition),
-        (HEADER + "offset", b"%d" % record.offset),
-    ]
+    headers = _why(letter, topic)
     if value is not None and surplus > 0:
         headers.append((HEADER + "truncated", b"%d" % len(value)))
         value = value[: max(0, len(value) - surplus - MARK_BYTES)]
     if record.key is None and value is None:
         value = b""  # Kafka clients take a record without key and value for a mistake
     return Output(dead_letters_of(topic), record.key, value, [*record.headers, *headers], record.partition)
+
+
+def bare_letter(letter: DeadLetter, topic: str) -> Output:
+    """What of a dead letter can always be sent: where the record is and why, without its headers, key and value. It
+    counts as cut.
+    """
+    headers = [*_why(letter, topic, BARE_REASON_CHARS), (HEADER + "truncated", b"%d" % len(letter.record.value or b""))]
+    return Output(dead_letters_of(topic), None, b"", headers, letter.record.partition)
+
+
+def _why(letter: DeadLetter, topic: str, most_chars: int = MAX_REASON_CHARS) -> list[tuple[str, bytes | None]]:
+    return [
+        (HEADER + "exception", letter.exception.encode(errors="replace")),
+        (HEADER + "message", letter.reason[-most_chars:].encode(errors="replace")),
+        (HEADER + "topic", topic.encode()),
+        (HEADER + "partition", b"%d" % letter.record.partition),
+        (HEADER + "offset", b"%d" % letter.record.offset),
+    ]
 
 
 def failure_reason(error: BaseException) -> str:

@@ -124,6 +124,8 @@ def _unread(record: ConsumerRecord, settings: Settings) -> str:
     if record.value is not None:
         most = settings.max_event_bytes
         return f"{len(record.value):,} bytes, more than MILLRACE_MAX_EVENT_BYTES = {most:,}"
+    if record.key and readable_key(record) is None:
+        return "no value, and the key is not UTF-8: it names nobody and nothing that could be removed"
     takes_none = _takes_tombstones(record.topic.removeprefix(settings.topic_prefix)) or forgets_user(record, settings)
     return "" if takes_none else "no value: this topic takes events only"
 
@@ -131,7 +133,15 @@ def _unread(record: ConsumerRecord, settings: Settings) -> str:
 def forgets_user(record: ConsumerRecord, settings: Settings) -> bool:
     """Does a record of the clicks ask for its user to be forgotten? A null value alone may be a producer's mistake."""
     is_click = record.value is None and record.topic == topic_name(settings, CLICKS)
-    return is_click and bool(record.key) and any(name == FORGET_HEADER for name, _ in record.headers)
+    return is_click and bool(readable_key(record)) and any(name == FORGET_HEADER for name, _ in record.headers)
+
+
+def readable_key(record: ConsumerRecord) -> str | None:
+    """The key as a text; none where it is none: ids are UTF-8."""
+    try:
+        return record.key.decode() if record.key is not None else None
+    except UnicodeDecodeError:
+        return None
 
 
 def _too_far(ahead: float, limits: tuple[float, str]) -> str:

@@ -19,7 +19,7 @@ class Output(NamedTuple):
     topic: str
     key: bytes | None
     value: bytes | None
-    headers: Sequence[tuple[str, bytes]] = ()
+    headers: Sequence[tuple[str, bytes | None]] = ()  # null values are legal, and producers' are passed on
     partition: int | None = None  # none: the partition of the input
 
 

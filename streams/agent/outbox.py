@@ -18,7 +18,7 @@ from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 
 from models.stages import StageClock
 from schemas import INPUTS, MillraceError, Settings, UnavailableError, dead_letters_of, topic_name
-from streams.agent.deadletters import dead_letter_output
+from streams.agent.deadletters import bare_letter, dead_letter_output
 from streams.agent.handler import DeadLetter, Outcome, Output
 from streams.kafka import BATCH_BYTES, MOST_BATCH_BYTES, client_options, started
 from streams.metrics import DEAD_LETTERS, OUTPUTS
@@ -174,16 +174,24 @@ class Outbox:
             )
 
     def _quarantine(self, letter: DeadLetter) -> Output:
+        """As whole as it can be sent: a record that cannot be packed must never stop its partition."""
         topic = letter.record.topic.removeprefix(self._settings.topic_prefix)
-        output = dead_letter_output(letter, topic)
-        surplus = size_of(output) - self._most.get(output.topic, MOST_DEAD_BYTES)
-        return dead_letter_output(letter, topic, surplus) if surplus > 0 else output
+        most = self._most.get(dead_letters_of(topic), MOST_DEAD_BYTES)
+        try:
+            output = dead_letter_output(letter, topic)
+            if (surplus := size_of(output) - most) > 0:
+                output = dead_letter_output(letter, topic, surplus)
+            if size_of(output) <= most and self._producer.create_batch().append(**_packed(output)) is not None:
+                return output
+        except Exception as error:  # whatever producers put into headers
+            log.warning("a dead letter is quarantined without its headers", topic=topic, error=repr(error))
+        return bare_letter(letter, topic)
 
     def _pack_group(self, topic: str, outputs: Sequence[Output]) -> list[Packed]:
         now_ms, most = int(time.time() * 1000), self._batch.get(topic, BATCH_BYTES)
         packed, batch, size = [], self._producer.create_batch(), 0
         for output in outputs:
-            record = {"key": output.key, "value": output.value, "timestamp": now_ms, "headers": list(output.headers)}
+            record = _packed(output, now_ms)
             added = batch.append(**record) if size < most else None
             if added is None:  # it is full
                 packed.append(Packed(batch, size))
@@ -225,9 +233,13 @@ class Outbox:
             log.warning("the broker refused outputs for their size", topic=topic, records=records, bytes=size)
 
 
+def _packed(output: Output, now_ms: int = 0) -> dict[str, Any]:
+    return {"key": output.key, "value": output.value, "timestamp": now_ms, "headers": list(output.headers)}
+
+
 def size_of(output: Output) -> int:
     """Bytes of a record in a batch of its own, a little more than they really are."""
     size = RECORD_OVERHEAD + len(output.key or b"") + len(output.value or b"")
     for name, value in output.headers:
-        size += len(name) + len(value) + 8
+        size += len(name.encode()) + len(value or b"") + 8
     return size

@@ -32,6 +32,7 @@ from streams.metrics import MISPLACED, SKIPPED
 log = structlog.get_logger(__name__)
 TAKEN_FROM = "__millrace.taken-from"  # header: topic/partition/offset at which the producer put the record, number
 KEYLESS = "/keyless"  # at its end: the record had no key
+MOST_MARK_BYTES, MOST_DIGITS = 400, 18  # a topic's name has 249 characters at most; what is longer is not ours
 TAKEN = "taken over"  # table: topic/partition -> number that is taken over next; topic>partition -> brought there next
 TAKEN_LAYOUT = Layout(np.dtype([("next", "i8")]), 1)
 ANY = -1  # whatever number comes next: those before it are lost
@@ -84,9 +85,9 @@ class Source(NamedTuple):
 def taken_from(record: ConsumerRecord) -> Source | None:
     """Where a record was brought from; none: it is where its producer put it."""
     for name, value in record.headers:
-        if name == TAKEN_FROM:
+        if name == TAKEN_FROM and value and len(value) <= MOST_MARK_BYTES:
             origin, *numbers = [*value.decode(errors="replace").split("/"), "", "", ""][:4]
-            if all(number.isdecimal() for number in numbers):
+            if all(number.isdecimal() and len(number) <= MOST_DIGITS for number in numbers):
                 return Source(origin, *map(int, numbers))
     return None
 
@@ -102,7 +103,8 @@ def take_any(state: PartitionState) -> None:
 
 def is_second(record: ConsumerRecord) -> bool:
     """Was it brought here from where it can be read too? Whoever reads all partitions passes over one of the two."""
-    return any(name == TAKEN_FROM and not value.endswith(KEYLESS.encode()) for name, value in record.headers)
+    mark = KEYLESS.encode()
+    return any(name == TAKEN_FROM and not (value or b"").endswith(mark) for name, value in record.headers)
 
 
 def partition_of(key: bytes, partitions: int) -> int:

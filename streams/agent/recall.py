@@ -13,6 +13,7 @@ from typing import Any
 from zlib import crc32
 
 import orjson
+import structlog
 from aiokafka import TopicPartition
 
 from schemas import dead_letters_of
@@ -21,6 +22,7 @@ from streams.agent.handler import DeadLetter, Output
 from streams.agent.ownership import Positions
 from streams.metrics import REPEATS
 
+log = structlog.get_logger(__name__)
 ID = "ce_id"
 QUARANTINE = dead_letters_of("")
 
@@ -46,15 +48,21 @@ class Sent:
 
     def take(self, records: Sequence[Any]) -> None:
         for record in records:
-            headers = dict(record.headers)
-            if record.topic.endswith(QUARANTINE):
-                self.ids[_dead_id(headers[HEADER + "topic"].decode(), int(headers[HEADER + "offset"]))] = 0
-                continue
-            if ID in headers:
-                self.ids[headers[ID].decode()] = crc32(record.value or b"")
-            cause = orjson.loads(record.value).get("caused_by") if record.value else None
-            if cause and cause["topic"] == self._main_topic:
-                self.decided_until = max(self.decided_until, cause["offset"] + 1)
+            try:
+                self._take(record)
+            except (ValueError, KeyError, TypeError, AttributeError):  # not ours: it must not keep a partition closed
+                log.warning("a record on an output topic is not ours", topic=record.topic, offset=record.offset)
+
+    def _take(self, record: Any) -> None:
+        headers = {name: value or b"" for name, value in record.headers}
+        if record.topic.endswith(QUARANTINE):
+            self.ids[_dead_id(headers[HEADER + "topic"].decode(), int(headers[HEADER + "offset"]))] = 0
+            return
+        if ID in headers:
+            self.ids[headers[ID].decode()] = crc32(record.value or b"")
+        cause = orjson.loads(record.value).get("caused_by") if record.value else None
+        if cause and cause["topic"] == self._main_topic:
+            self.decided_until = max(self.decided_until, cause["offset"] + 1)
 
 
 def _dead_id(topic: str, offset: int) -> str:
@@ -71,7 +79,7 @@ def not_sent(agent: str, outputs: Sequence[Output], sent: dict[str, int]) -> lis
     """The outputs without those that were sent already, which are forgotten."""
     left = []
     for output in outputs:
-        ce_id = next((value.decode() for name, value in output.headers if name == ID), None)
+        ce_id = next((value.decode() for name, value in output.headers if name == ID and value), None)
         known = sent.pop(ce_id, None) if ce_id is not None else None
         if known is None:
             left.append(output)

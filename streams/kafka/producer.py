@@ -6,6 +6,7 @@ event (dict or bytes) ─► JSON ─► topic, key ─► acknowledgement
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any, Self
 
 import orjson
@@ -46,11 +47,15 @@ class EventProducer:
         return await self.push_bytes(topic, str(event[KEY_FIELDS[topic]]).encode(), orjson.dumps(event))
 
     async def push_bytes(
-        self, topic: str, key: bytes | None, value: bytes | None, headers: list[tuple[str, bytes]] | None = None
+        self,
+        topic: str,
+        key: bytes | None,
+        value: bytes | None,
+        headers: Sequence[tuple[str, bytes | None]] | None = None,
     ) -> asyncio.Future[Any]:
         """Queue a record as it is."""
         future: asyncio.Future[Any] = await self._producer.send(
-            topic_name(self._settings, topic), key=key, value=value, headers=headers
+            topic_name(self._settings, topic), key=key, value=value, headers=headers and list(headers)
         )
         return future
 

@@ -15,7 +15,7 @@ from aiokafka import TopicPartition
 
 from schemas import CLICKS, EARLIEST, INPUTS, ITEMS, OUTPUTS, TELEMETRY, Settings, dead_letters_of, text_of
 from storage import Placed, Quarantined, Record, Removal
-from streams.agent import HEADER, decode_topics, forgets_user, is_second, record_time_s
+from streams.agent import HEADER, decode_topics, forgets_user, is_second, readable_key, record_time_s
 from streams.kafka import ConsumerRecord
 from streams.sink.thinning import Thinning
 
@@ -64,10 +64,10 @@ class Decoding:
         for record, event in zip(records, events, strict=True):
             if event is not None:
                 decoded.append((record, Placed(record.partition, record.offset, event)))
-            elif topic == ITEMS and record.value is None and (key := _text(record.key)):
+            elif topic == ITEMS and record.value is None and (key := readable_key(record)):
                 decoded.append((record, Removal(topic, key, _time(record))))
             elif topic == CLICKS and forgets_user(record, self._settings):
-                decoded.append((record, Removal(topic, record.key.decode(errors="replace"))))
+                decoded.append((record, Removal(topic, record.key.decode(), _time(record))))
         return decoded
 
 

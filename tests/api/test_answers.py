@@ -9,7 +9,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from schemas import Figures, Settings
+from schemas import Figures, Settings, rfc3339
 from storage import Removal, Store
 from tests.api.conftest import serving
 from tests.storage.test_kept import click, entry, item, letter, reading, told
@@ -178,6 +178,32 @@ def test_alerts_by_several_filters_at_once(client: httpx2.Client, store: Store) 
     assert found(severity=["warning", "critical"], after=first["next"]) == ["a2", "a1"]
     nobody = client.post("/v1/alerts/a1/acknowledge", json={})
     assert nobody.json()["errors"][0]["field"] == "body.by", "without keys somebody has to say who it is"
+
+
+def test_an_asset_that_nobody_scored_shows_what_is_kept_of_it(client: httpx2.Client, store: Store) -> None:
+    store.write([reading(20, 0.5), entry(1, asset="p9"), score(1, "other")], [])
+    for asset, path in (("p1", "readings"), ("p9", "log")):
+        for query in ("", "?asset_class=pump"):
+            assert client.get(f"/v1/assets/{asset}/{path}{query}").status_code == 200
+        shown = client.get(f"/v1/assets/{asset}").json()
+        assert (shown["asset_class"], shown["latest_scores"], shown["open_alerts"]) == ("pump", [], [])
+        assert client.get(f"/v1/assets/{asset}/scores").json()["items"] == []
+        assert client.get(f"/v1/assets/{asset}?asset_class=fan").status_code == 404
+    assert client.get("/v1/assets/p1").json()["last_seen"] == rfc3339(at(20))
+    assert [one["asset_id"] for one in client.get("/v1/assets").json()["items"]] == ["other"], "as the docs say"
+    assert client.get("/v1/assets/p7").status_code == 404
+
+
+def test_what_was_removed_or_is_not_published_yet_is_not_available(client: httpx2.Client, store: Store) -> None:
+    soon = datetime.now(UTC) + timedelta(hours=1)
+    store.write([item("now"), item("soon", published_at=soon), item("no", available=False), item("gone")], [])
+    store.write([Removal("items.v1", "gone", at(5))], [])
+    assert client.get("/v1/items/gone").json()["available"] is False
+
+    def listed(available: str) -> list[str]:
+        return [one["item_id"] for one in client.get(f"/v1/items?available={available}").json()["items"]]
+
+    assert (listed("true"), listed("false")) == (["now"], ["no", "soon"])
 
 
 def test_how_the_service_is(client: httpx2.Client, store: Store) -> None:

@@ -279,6 +279,50 @@ def nobody(sqlite_url: str, tmp_path: Path) -> Iterator[httpx2.Client]:
         yield client
 
 
+@pytest.mark.parametrize(
+    ("user", "taken"),
+    [
+        ("123456789012345678901234567890", "123456789012345678901234567890"),
+        ("1.0", "1"),
+        ("1.5", "1.5"),
+        (str(2**64), str(2**64)),
+        ('"\\u00fc"', "ü"),
+    ],
+)
+async def test_numbers_over_http_are_what_they_are_over_kafka(
+    settings: Settings, pushing: httpx2.Client, user: str, taken: str
+) -> None:
+    raw = orjson.dumps(CLICK | {"user_id": "USER"}).replace(b'"USER"', user.encode())
+    for body in (raw, b' [ {"topic" : "clicks.v1", "value": ' + raw + b' , "key":null} ]'):
+        assert pushing.post(f"/v1/events?topic={CLICKS}", content=body).status_code == 200
+    for record in await consume(settings, [CLICKS], until=2):
+        assert (record.key, record.value) == (taken.encode(), raw)
+
+
+@pytest.mark.parametrize(
+    "value", ["[1]", '"text"', "7", "true", "[" * 400 + "]" * 400, '{"a":' * 300 + "1" + "}" * 300]
+)
+async def test_a_value_that_is_no_event_is_refused_alone(
+    settings: Settings, pushing: httpx2.Client, value: str
+) -> None:
+    good = json.dumps({"topic": CLICKS, "value": CLICK})
+    bad = f'{{"topic": "{CLICKS}", "value": {value}}}'
+    for headers, body in (({}, f"[{bad}, {good}]"), (NDJSON, f"{bad}\n{good}\n")):
+        answer = pushing.post("/v1/events", content=body.encode(), headers=headers)
+        assert (answer.status_code, answer.json()["sent"]) == (207, 1), answer.text
+        [refused] = [event for event in answer.json()["events"] if event.get("error")]
+        assert (refused["index"], refused["topic"]) == (0, CLICKS)
+        assert "key" not in refused["error"]
+
+
+@pytest.mark.parametrize("depth", [900, 1000, 5000, 100_000])
+def test_json_of_any_depth_is_a_problem_of_the_request(nobody: httpx2.Client, depth: int) -> None:
+    body = f'{{"topic": "{CLICKS}", "value": {"[" * depth}{"]" * depth}}}'.encode()
+    for headers in ({}, NDJSON):
+        answer = nobody.post("/v1/events", content=body, headers=headers)
+        assert answer.status_code == 422, answer.text
+
+
 def test_a_broker_that_is_away_is_told(nobody: httpx2.Client) -> None:
     answer = nobody.post("/v1/events", json={"topic": CLICKS, "value": CLICK})
     assert (answer.status_code, answer.json()["type"]) == (503, "/problems/broker-unavailable")

@@ -75,6 +75,33 @@ def test_no_parameter_that_is_made_up_is_passed_over(shared_client: httpx2.Clien
     assert answer.status_code == 422, answer.text
 
 
+@pytest.mark.parametrize(
+    ("address", "field", "says"),
+    [
+        ("/v1/users/a%0Ab", "path.user_id", "control characters"),
+        ("/v1/users/%0A/recommendations", "path.user_id", "control characters"),
+        ("/v1/users/%ff", "path", "no UTF-8"),
+        ("/v1/assets?query=%ff", "query", "no UTF-8"),
+        ("/v1/assets?limit=1&limit=2", "query.limit", "comes 2 times"),
+        ("/v1/assets/p/scores?points=5&limit=3", "query.limit", "does not go with `points`"),
+        ("/v1/assets/p/scores?from=2026-05-01T12:00:00+02:00", "query.from", "`%2B`"),
+        ("/v1/assets?limit=1.5", "query.limit", "must be a whole number"),
+    ],
+)
+def test_what_would_be_an_answer_to_another_question_is_refused(
+    shared_client: httpx2.Client, address: str, field: str, says: str
+) -> None:
+    answer = shared_client.get(address)
+    assert answer.status_code == 422, answer.text
+    [error] = answer.json()["errors"]
+    assert error["field"] == field
+    assert says in error["message"]
+
+
+def test_what_takes_several_values_takes_them(shared_client: httpx2.Client) -> None:
+    assert shared_client.get("/v1/users/a/recommendations?exclude=1&exclude=2").status_code == 200
+
+
 def test_bodies_are_compressed_as_the_client_likes(shared_client: httpx2.Client) -> None:
     plain = shared_client.get("/openapi.json", headers=PLAIN)
     assert "content-encoding" not in plain.headers

@@ -12,7 +12,8 @@ import sqlalchemy as sa
 from alembic import command
 from sqlalchemy import Connection, text
 
-from storage import AlertFilter, AssetFilter, Span, Store, metadata, upgrade
+from schemas import Click
+from storage import AlertFilter, AssetFilter, Placed, Span, Store, metadata, upgrade
 from storage.database import build_engine, transaction
 from storage.rows import rows_of
 from storage.schema import _config
@@ -132,6 +133,21 @@ def test_the_tables_of_a_fresh_and_an_upgraded_database_are_equal(tmp_path: Path
             return [tuple(row) for row in found]
 
     assert schema(old) == schema(fresh)
+
+
+def test_clicks_of_before_stay_and_are_kept_once_from_then_on(empty_url: str) -> None:
+    columns = ("partition", "offset", "user_id", "event_time", "item_id", "action")
+    with at_revision(empty_url, "0004") as connection:
+        rows = [dict(zip(columns, (0, n, "ann", at(n), "i", "view"), strict=True)) for n in range(2)]
+        _insert(connection, "clicks", rows)
+    upgrade(empty_url)
+    store = Store(empty_url)
+    event = Click(event_id="c", event_time=at(5), user_id="ann", item_id="i")
+    for offset in (7, 8):
+        store.write([Placed(0, offset, event)], [])
+    with store.reading() as reader:
+        assert [one.event_time for one in reader.clicks("ann", 9)] == [at(5), at(1), at(0)]
+    store.close()
 
 
 def test_assets_and_alerts_of_before_know_where_they_stand(empty_url: str) -> None:

@@ -53,6 +53,24 @@ async def test_letters_go_back_once_as_they_were(settings: Settings) -> None:
     assert all(letter.is_replayed for letter in await list_letters(settings, TELEMETRY))
 
 
+async def test_headers_without_values_are_kept_and_strangers_letters_are_listed(settings: Settings) -> None:
+    """Null values are legal; somebody else may write to the quarantine too."""
+    await create_topics(settings, TELEMETRY, dead_letters_of(TELEMETRY))
+    async with EventProducer(settings) as producer:
+        await producer.push_bytes(TELEMETRY, b"a", b"\xff", [("trace", None), ("", b"x")])
+        await producer.flush()
+    await quarantine(settings, 1)
+    odd = [(f"__streams.errors.{name}", None) for name in ("topic", "partition", "offset", "message", "exception")]
+    async with EventProducer(settings) as producer:
+        await producer.push_bytes(dead_letters_of(TELEMETRY), b"a", b"x", odd)
+        await producer.flush()
+    letters = await list_letters(settings, TELEMETRY)
+    assert sorted((letter.topic, letter.offset) for letter in letters) == [("", -1), (TELEMETRY, 0)]
+    assert await replay_letters(settings, TELEMETRY) == ReplayedLetters(2, 0)
+    records = await consume(settings, TELEMETRY, until=3)
+    assert [r.headers for r in records if r.value == b"\xff"] == [(("trace", None), ("", b"x"))] * 2
+
+
 async def test_a_letter_that_was_cut_stays(settings: Settings) -> None:
     await create_topics(settings, TELEMETRY, dead_letters_of(TELEMETRY))
     await produce(settings, TELEMETRY, [("a", b"x" * 1000)])

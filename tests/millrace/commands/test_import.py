@@ -110,6 +110,20 @@ def test_what_cannot_be_imported_is_told_in_a_sentence(store: ModelStore, capsys
     assert "has no forest 'nothing'" in capsys.readouterr().err
 
 
+def test_a_text_that_is_cut_anywhere_is_told_and_ends_nothing(
+    store: ModelStore, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """LightGBM ends the process for some: the first line alone, or a text that ends inside a tree."""
+    train("lightgbm", chosen(store)[0]).save_model("forest.txt")
+    text = Path("forest.txt").read_text()
+    tree = text.index("Tree=0")
+    for end in (5, 40, tree // 2, tree, tree + 9, text.index("leaf_value") + 20, len(text) // 2):
+        Path("cut.txt").write_text(text[:end])
+        status = run(["models", "import", "cut.txt", "pump"])
+        told = capsys.readouterr().err
+        assert (status, "not whole" in told) == (1, True), (end, told)
+
+
 def test_categories_are_those_of_the_trees_and_texts_are_refused(
     store: ModelStore, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -109,7 +109,7 @@ def test_what_cannot_be_learned_from_is_told(
 ) -> None:
     file = file_of(tmp_path, shop_events(10))
     assert run(["train", "recommender", file, "--from-topics"]) == 1
-    assert "not both" in capsys.readouterr().err
+    assert "both given" in capsys.readouterr().err
     push(settings, [])
     assert run(["train", "recommender", "--from-topics"]) == 1
     assert "no click" in capsys.readouterr().err

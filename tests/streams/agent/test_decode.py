@@ -11,8 +11,8 @@ from aiokafka import ConsumerRecord
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas import Click, Item, Maintenance, Settings, Telemetry
-from streams.agent.decode import decode_records
+from schemas import FORGET_HEADER, Click, Item, Maintenance, Settings, Telemetry
+from streams.agent.decode import decode_records, forgets_user
 from streams.metrics import UNKNOWN_FIELDS
 
 SETTINGS = Settings(topic_prefix="pre.", max_event_bytes=2000)
@@ -124,6 +124,17 @@ def test_a_long_path_does_not_make_a_long_reason() -> None:
 def test_a_null_value_removes_an_item_and_is_dead_among_clicks() -> None:
     assert decode_records([record(None, "items.v1")], Item, SETTINGS) == ([None], [])
     assert len(decode_records([record(None, "clicks.v1")], Click, SETTINGS)[1]) == 1
+
+
+@pytest.mark.parametrize(("topic", "kind"), [("clicks.v1", Click), ("items.v1", Item)])
+def test_a_key_that_is_no_text_removes_nothing(topic: str, kind: Any) -> None:
+    odd = record(None, topic)
+    odd.key, odd.headers = b"\xff", [(FORGET_HEADER, None)]  # type: ignore[assignment]
+    (letter,) = decode_records([odd], kind, SETTINGS)[1]
+    assert "the key is not UTF-8" in letter.reason
+    assert not forgets_user(odd, SETTINGS)
+    odd.key = b"ann"
+    assert decode_records([odd], kind, SETTINGS) == ([None], [])
 
 
 def test_unknown_fields_are_counted_and_tolerated() -> None:

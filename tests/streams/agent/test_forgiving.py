@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from types import SimpleNamespace
@@ -12,7 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas import CLICKS, INPUTS, ITEMS, KEY_FIELDS, MAINTENANCE, TELEMETRY, Settings
+from schemas import CLICKS, INPUTS, ITEMS, KEY_FIELDS, MAINTENANCE, TELEMETRY, Click, Item, Settings
+from schemas.forgiving import MENDERS
 from streams.agent.decode import decode_topics
 from streams.agent.placing import TAKEN_FROM
 from streams.metrics import LEFT_OUT, begin_agent
@@ -92,6 +94,8 @@ def test_a_topic_made_anew_has_ids_of_its_own() -> None:
         ({"a": "x" * 201, "b": "x" * 200}, {"b": "x" * 200}, 1),
         ({"a": {"deep": [1]}, "b": [1], "c": "y"}, {"c": "y"}, 2),
         ({"screen size": 3, "größe": 1, "": 2, "ok": True}, {"ok": 1.0}, 3),
+        ({"a\n": 1, "x" * 101: 1, "b": 1}, {"b": 1.0}, 2),
+        ({f"n{number}": number for number in range(40)}, {f"n{number}": float(number) for number in range(32)}, 8),
         ("phone", {}, 1),
         ([], {}, 1),
     ],
@@ -121,6 +125,38 @@ def test_an_id_that_is_not_needed_is_left_out(field: str, odd: Any) -> None:
     assert getattr(event_of(CLICKS, **{field: odd}), field) is None
     assert left_out(CLICKS, field) == before + 1
     assert getattr(event_of(CLICKS, **{field: ""}), field) is None
+
+
+FORGIVEN = [(CLICKS, name) for name in MENDERS[Click]] + [(ITEMS, name) for name in MENDERS[Item]]
+JSON = st.recursive(
+    st.sampled_from(["null", "true", "1e999", "-0.0", '"\\ud83d"', '"\\u0000"', "9" * 310, "9" * 400, "9" * 5000,
+                     "-" + "9" * 20, '"' + "x" * 2000 + '"', "NaN", "Infinity"])
+    | st.integers().map(str) | st.text(max_size=5).map(json.dumps),
+    lambda inner: st.lists(inner, max_size=3).map(lambda them: f"[{','.join(them)}]")
+    | st.dictionaries(st.text(max_size=5).map(json.dumps), inner, max_size=3).map(
+        lambda them: "{" + ",".join(f"{name}:{one}" for name, one in them.items()) + "}"
+    ),
+    max_leaves=6,
+)  # fmt: skip
+
+
+@given(st.sampled_from(FORGIVEN), JSON)
+def test_no_json_value_of_a_forgiven_field_loses_the_event(which: tuple[str, str], value: str) -> None:
+    topic, field = which
+    raw = orjson.dumps(EVENTS[topic] | {field: "VALUE"}).replace(b'"VALUE"', value.encode())
+    one = record(topic, raw, EVENTS[topic][KEY_FIELDS[topic]])
+    (event,), dead = decode_topics([one], [topic], SETTINGS)
+    assert dead == []
+    orjson.dumps(getattr(event, field))  # and the databases take it
+
+
+def test_what_is_left_out_for_its_size_is_counted_and_its_neighbours_stay() -> None:
+    before = left_out(ITEMS, "attributes")
+    raw = orjson.dumps(EVENTS[ITEMS] | {"attributes": {"far": "VALUE", "wide": 2**64 - 1, "brand": "Alto"}})
+    one = record(ITEMS, raw.replace(b'"VALUE"', b"1" + b"0" * 20), EVENTS[ITEMS]["item_id"])
+    (event,), _ = decode_topics([one], [ITEMS], SETTINGS)
+    assert event.attributes == {"wide": 2**64 - 1, "brand": "Alto"}
+    assert left_out(ITEMS, "attributes") == before + 1
 
 
 def test_an_item_names_what_it_says() -> None:

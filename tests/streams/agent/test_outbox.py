@@ -5,9 +5,13 @@ from __future__ import annotations
 import asyncio
 import uuid
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from aiokafka import ConsumerRecord
+from aiokafka.record.memory_records import MemoryRecords
+from hypothesis import given
+from hypothesis import strategies as st
 
 from models.stages import StageClock
 from schemas import FEED, SCORES, Settings, rfc3339
@@ -49,8 +53,8 @@ def test_headers_are_cloud_events_in_binary_mode() -> None:
     assert "traceparent" not in later
 
 
-def record(value: bytes | None, key: bytes | None = b"key") -> ConsumerRecord[bytes, bytes]:
-    return ConsumerRecord("clicks.v1", 3, 77, 0, 0, key, value, None, 3, 0, (("traceparent", b"t"),))
+def record(value: bytes | None, key: bytes | None = b"key", headers: Any = (("traceparent", b"t"),)) -> Any:
+    return ConsumerRecord("clicks.v1", 3, 77, 0, 0, key, value, None, 3, 0, headers)
 
 
 def test_a_dead_letter_keeps_key_bytes_partition_and_headers() -> None:
@@ -88,6 +92,40 @@ def test_a_reason_is_the_traceback() -> None:
 
 def outputs(count: int, topic: str = SCORES) -> list[Output]:
     return [Output(topic, b"key", b"%d" % number, [("ce_id", b"id")]) for number in range(count)]
+
+
+NAMES = st.text(max_size=5) | st.sampled_from(["", "ce_id", "__millrace.taken-from", "__streams.errors.topic"])
+HEADERS = st.lists(st.tuples(NAMES, st.none() | st.binary(max_size=5) | st.just(b"x" * 13_000_000)), max_size=4)
+
+
+@given(HEADERS, st.none() | st.just(b"k"), st.none() | st.just(b"bad"))
+def test_whatever_headers_a_record_has_its_dead_letter_is_packed(headers: Any, key: Any, value: Any) -> None:
+    """Headers with null values are legal in Kafka. What cannot be sent whole says where it is and why."""
+    found = asyncio.run(packed_letter(DeadLetter(record(value, key, headers), "why \ud800 " * 3000)))
+    assert dict(found.headers)["__streams.errors.offset"] == b"77"
+    is_large = any(len(one or b"") > 5 for _, one in headers)
+    assert ("__streams.errors.truncated" in dict(found.headers)) == is_large
+    if not is_large:
+        assert (found.key, tuple(found.headers[: len(headers)])) == (key, tuple(headers))
+
+
+async def packed_letter(letter: DeadLetter) -> Any:
+    """The record as the broker would get it."""
+    outbox = Outbox(Settings(kafka="127.0.0.1:1"), "agent", StageClock())
+    outbox.prepare()
+    [batch] = outbox.pack([], [letter], 3)["clicks.v1.dlq", 3]
+    raw = batch.batch._build()
+    await outbox.stop()
+    [found] = next(iter([MemoryRecords(bytes(raw)).next_batch()]))
+    return found
+
+
+async def test_a_dead_letter_that_cannot_be_packed_at_all_says_where_its_record_is() -> None:
+    """The class of failure: nothing that is in a record keeps its partition from going on."""
+    found = await packed_letter(DeadLetter(record(b"bad", headers=(("odd", object()),)), "why"))
+    headers = dict(found.headers)
+    assert (headers["__streams.errors.message"], headers["__streams.errors.truncated"]) == (b"why", b"3")
+    assert (found.key, found.value) == (None, b"")
 
 
 async def test_outputs_are_packed_by_topic_and_partition_without_a_broker() -> None:

@@ -136,6 +136,18 @@ def test_a_record_without_a_key_gets_its_id_as_key() -> None:
         assert (len(kept), outcome.outputs) == (1, [])  # a dead letter says why
 
 
+@pytest.mark.parametrize(
+    "mark",
+    [None, b"", b"\xff", b"clicks.v1/0/" + b"9" * 5000 + b"/0", b"t" * 5000 + b"/0/0/0", b"a/b/c/d"],
+)
+def test_a_mark_that_is_not_ours_says_nothing(mark: bytes | None) -> None:
+    where = partition_of(b"ann", PARTITIONS)
+    odd = record(where, 0, b"ann", headers=[(TAKEN_FROM, mark), ("other", None)])
+    assert taken_from(odd) is None
+    assert is_second(odd)
+    assert placed(new_state(where), [odd], "recommend", SETTINGS)[0] == [odd]
+
+
 def test_what_is_too_large_stays_and_becomes_a_dead_letter() -> None:
     settings = SETTINGS.model_copy(update={"max_event_bytes": 1000})
     there = next(n for n in range(PARTITIONS) if n != partition_of(b"ann", PARTITIONS))
