@@ -114,12 +114,13 @@ class Validation:
         self.is_event = Rule("every row is an event", is_fatal=True)
         self.is_past = Rule("no event lies in the future", is_fatal=True)
         self.is_number = Rule("cells of sensors are numbers, or empty", is_fatal=False)
+        self.is_clear = Rule("no local time lies in an hour that clocks left out or repeated", is_fatal=False)
         self.is_ordered = Rule("times of one asset or user do not go back", is_fatal=False)
         self.is_once = Rule("no row comes twice", is_fatal=False)
 
     @property
     def rules(self) -> list[Rule]:
-        return [self.is_event, self.is_past, self.is_number, self.is_ordered, self.is_once]
+        return [self.is_event, self.is_past, self.is_number, self.is_clear, self.is_ordered, self.is_once]
 
     @property
     def has_passed(self) -> bool:
@@ -129,6 +130,8 @@ class Validation:
         """Judge one row."""
         for odd in read.odd:
             self.is_number.breaks(read.number, odd)
+        if read.unclear:
+            self.is_clear.breaks(read.number, read.unclear)
         if read.row is None or read.row.event is None:
             self.is_event.breaks(read.number, read.why)
             return
