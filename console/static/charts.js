@@ -1,14 +1,8 @@
 // Charts of scores and sensors: a line, its band, and marks of alerts and maintenance; those of a page move together.
 "use strict";
 (() => {
-  const probe = document.createElement("i");
-  document.body.append(probe);
-  const colour = (name, share) => { probe.style.color = share ? `color-mix(in srgb, var(${name}) ${share}%, transparent)` : `var(${name})`;
-    return getComputedStyle(probe).color; };
-  const ink = colour("--soft"), line = colour("--line"), accent = colour("--accent"), band = colour("--accent", 18);
+  const { colour, ink } = axes, accent = colour("--accent"), band = colour("--accent", 18);
   const kinds = { critical: colour("--critical"), warning: colour("--warning"), advisory: colour("--advisory"), cleared: ink, log: colour("--second") };
-  probe.remove();
-  const axis = (more) => ({ stroke: ink, grid: { stroke: line, width: 1 }, ticks: { stroke: line, width: 1 }, font: "11px system-ui, sans-serif", ...more });
 
   function drawMarks(chart, marks) {
     const { ctx, bbox } = chart;
@@ -41,7 +35,7 @@
     const chart = new uPlot({
       width: place.clientWidth, height, legend: { show: false },
       cursor: { sync: { key: place.closest("[data-sync]") ? "page" : one.name }, drag: { x: true, y: false } },
-      axes: [axis({ space: 70 }), axis({ size: 58 })],
+      axes: [axes.time, axes.value()],
       bands: [{ series: [2, 1], fill: band }],
       series: [{}, { stroke: "transparent", points: { show: false } }, { stroke: "transparent", points: { show: false } },
         { stroke: accent, width: 1.7, points: { show: one.time.length < 2 } }],

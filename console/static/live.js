@@ -5,18 +5,15 @@
   if (!box) return;
   const SPAN_S = 900;
   const points = JSON.parse(box.dataset.points);
-  const colour = (name) => { const probe = document.createElement("i"); probe.style.color = `var(${name})`; box.append(probe);
-    const found = getComputedStyle(probe).color; probe.remove(); return found; };
-  const ink = colour("--soft"), line = colour("--line"), strokes = [colour("--accent"), colour("--second")];
+  const strokes = [axes.colour("--accent"), axes.colour("--second")];
 
-  function axis(more) { return { stroke: ink, grid: { stroke: line, width: 1 }, ticks: { stroke: line, width: 1 }, font: "11px system-ui, sans-serif", ...more }; }
   function dataOf(names) { return [points.map((p) => p.time), ...names.map((name) => points.map((p) => p[name] ?? null))]; }
   const charts = [...box.querySelectorAll(".chart")].map((place) => {
     const names = place.dataset.chart.split(" "), unit = place.dataset.unit;
     const chart = new uPlot({
       width: place.clientWidth, height: 170, legend: { show: false }, cursor: { drag: { x: false, y: false }, y: false },
       scales: { y: { range: (u, least, most) => [0, Math.max(most * 1.15, 1)] } },
-      axes: [axis({ space: 70 }), axis({ size: 58, values: (u, ticks) => ticks.map((tick) => `${tick}${unit}`) })],
+      axes: [axes.time, axes.value({ values: (u, ticks) => ticks.map((tick) => `${tick}${unit}`) })],
       series: [{}, ...names.map((name, n) => ({ label: name, stroke: strokes[n], width: 1.6, spanGaps: true, points: { show: false } }))],
     }, dataOf(names), place);
     return { chart, names, place };

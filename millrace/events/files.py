@@ -48,13 +48,15 @@ class EventFileError(MillraceError):
 
 class Read(NamedTuple):
     """One row of a file as an event, or why it is none. `odd`: its cells that are no numbers, though they should be;
-    `strange`: by field, words that are none of the field's."""
+    `strange`: by field, words that are none of the field's; `unclear`: why its time may be another one.
+    """
 
     number: int
     row: EventRow | None
     why: str = ""
     odd: Sequence[str] = ()
     strange: Sequence[tuple[str, str]] = ()
+    unclear: str = ""
 
 
 @dataclass(frozen=True)
@@ -248,7 +250,7 @@ def _read_row(row: TableRow, topic: str) -> Read:
     if row.fields is None:
         return Read(row.number, None, row.why, row.odd)
     try:
-        return Read(row.number, checked_row(bytes_of(row.fields), topic, row.fields), "", row.odd)
+        return Read(row.number, checked_row(bytes_of(row.fields), topic, row.fields), "", row.odd, (), row.unclear)
     except ValueError as error:
         strange = tuple(
             (fault.path, fault.value)

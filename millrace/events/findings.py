@@ -132,12 +132,14 @@ class Validation:
         self.is_past = Rule("no event lies in the future", is_fatal=True)
         self.is_action = Rule("actions of clicks are words that are known", is_fatal=False)
         self.is_number = Rule("cells of sensors are numbers, or empty", is_fatal=False)
+        self.is_clear = Rule("no local time lies in an hour that clocks left out or repeated", is_fatal=False)
         self.is_ordered = Rule("times of one asset or user do not go back", is_fatal=False)
         self.is_once = Rule("no row comes twice", is_fatal=False)
 
     @property
     def rules(self) -> list[Rule]:
-        return [self.is_event, self.is_past, self.is_action, self.is_number, self.is_ordered, self.is_once]
+        doubts = [self.is_action, self.is_number, self.is_clear, self.is_ordered, self.is_once]
+        return [self.is_event, self.is_past, *doubts]
 
     @property
     def has_passed(self) -> bool:
@@ -149,6 +151,8 @@ class Validation:
             self.is_number.breaks(read.number, odd)
         for name, word in read.strange:
             self._count_word(name, word)
+        if read.unclear:
+            self.is_clear.breaks(read.number, read.unclear)
         if read.row is None or read.row.event is None:
             self.is_event.breaks(read.number, read.why)
             return

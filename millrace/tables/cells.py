@@ -19,6 +19,7 @@ TRUTH = {"true": 1.0, "false": 0.0}
 # seconds since 1970 of the years 1980 to 2200, and the same in smaller units: the ranges do not meet
 EARLIEST_S, LATEST_S = 315_532_800, 7_258_118_400
 EPOCHS = {"seconds": 1, "milliseconds": 10**3, "microseconds": 10**6, "nanoseconds": 10**9}
+NEAR = timedelta(hours=3)  # from a change of clocks, which moves them by an hour or less, is the only doubt
 ISO, DAY_FIRST, MONTH_FIRST = "ISO 8601", "day first", "month first"
 _PARTS = re.compile(
     r"(\d{1,2})([./-])(\d{1,2})\2(\d{4}|\d{2})"
@@ -114,6 +115,22 @@ class Clock:
             return self._in_zone(self._parsed(text))
         except (ValueError, OverflowError):
             raise ValueError(f"{text!r:.60} is no time ({self.form})") from None
+
+    def unclear(self, cell: Any, time: datetime) -> str:
+        """Why the cell, which is this time, may be another one: clocks of the zone were changed at that hour."""
+        local = time.astimezone(self.zone)
+        if self.zone is UTC or local.utcoffset() == (local - NEAR).utcoffset() == (local + NEAR).utcoffset():
+            return ""
+        written = cell if isinstance(cell, datetime) else self._parsed(text_of(cell) or "")
+        if written.tzinfo is not None or self.form in EPOCHS:
+            return ""
+        first, second = (written.replace(tzinfo=self.zone, fold=fold).utcoffset() for fold in (0, 1))
+        if first == second or first is None or second is None:
+            return ""
+        what = (
+            "comes twice in that zone, and is taken for the first" if first > second else "does not exist in that zone"
+        )
+        return f"{written:%Y-%m-%d %H:%M:%S} {what}"
 
     def _parsed(self, text: str) -> datetime:
         if self.form in EPOCHS:

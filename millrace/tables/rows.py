@@ -22,12 +22,15 @@ YES_NO = {**dict.fromkeys(YES, True), **dict.fromkeys(("false", "no", "n", "nein
 
 
 class TableRow(NamedTuple):
-    """The fields of one event, or why there is none. `odd`: cells that are no numbers, though their column has them."""
+    """The fields of one event, or why there is none. `odd`: cells that are no numbers, though their column has them.
+    `unclear`: why its time may be another one.
+    """
 
     number: int
     fields: dict[str, Any] | None
     why: str = ""
     odd: Sequence[str] = ()
+    unclear: str = ""
 
 
 def read_rows(chunks: Iterable[Chunk], layout: Layout) -> Iterator[TableRow]:
@@ -48,6 +51,7 @@ def _chunk_rows(chunk: Chunk, layout: Layout) -> Iterator[TableRow]:
     for place, number in enumerate(chunk.numbers):
         fields: dict[str, Any] = dict(constants)
         why = _times(fields, times, place, layout)
+        unclear = _unclear(fields, times, place) if layout.mapping.zone and not why else ""
         for name, cells in texts.items():
             if (text := text_of(cells[place])) is not None:
                 fields[name] = _meant(name, text, layout)
@@ -59,9 +63,9 @@ def _chunk_rows(chunk: Chunk, layout: Layout) -> Iterator[TableRow]:
         if why:
             yield TableRow(number, None, why)
         elif layout.topic != TELEMETRY:
-            yield TableRow(number, fields)
+            yield TableRow(number, fields, unclear=unclear)
         else:
-            yield from _reading(number, fields, columns, place, layout)
+            yield from (row._replace(unclear=unclear) for row in _reading(number, fields, columns, place, layout))
 
 
 def _constants(layout: Layout) -> dict[str, Any]:
@@ -90,6 +94,11 @@ def _times(fields: dict[str, Any], times: dict[str, tuple[list[Any], Clock]], pl
         elif name == TIME:
             why = why or f"{'+'.join(layout.clocks[name][0])!r} is empty, so there is no time"
     return why
+
+
+def _unclear(fields: dict[str, Any], times: dict[str, tuple[list[Any], Clock]], place: int) -> str:
+    found = (clock.unclear(cells[place], fields[name]) for name, (cells, clock) in times.items() if name in fields)
+    return next(filter(None, found), "")
 
 
 def _meant(name: str, text: str, layout: Layout) -> Any:

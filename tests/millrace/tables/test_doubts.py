@@ -13,8 +13,9 @@ import pyarrow.parquet
 import pytest
 
 from millrace.events.files import EventFile, EventFileError, layout_of_file, read_file
+from millrace.events.findings import Validation
 from millrace.tables import MappingError, parse_mapping
-from schemas import CLICKS, ITEMS, TELEMETRY
+from schemas import CLICKS, ITEMS, TELEMETRY, Settings
 from tests.millrace.tables.test_tables import told, write
 
 OWN = {"event_time": "2026-05-01T12:00:00Z", "asset_id": "p1", "asset_class": "pump", "vib": 0.5}
@@ -150,3 +151,21 @@ def test_files_hold_what_topics_take(tmp_path: Path) -> None:
             [read] = read_file(EventFile(file, said))
             assert read.row is not None, read.why
     assert read.row.key == str(10**25).encode()
+
+
+def test_local_times_that_do_not_exist_or_come_twice_are_counted(tmp_path: Path) -> None:
+    times = ["2026-03-29 01:59", "2026-03-29 02:30", "2026-03-29 03:00", "2026-10-25 01:59", "2026-10-25 02:00",
+             "2026-10-25 02:59", "2026-10-25 03:00", "2026-07-01 12:00"]  # fmt: skip
+    file = write(tmp_path, "a.csv", "time,asset,vib\n" + "".join(f"{time}:00,7,{n}\n" for n, time in enumerate(times)))
+    for zone, unclear in (("Europe/Berlin", {3: "does not exist", 6: "comes twice", 7: "comes twice"}), ("UTC", {})):
+        validation = Validation(Settings())
+        reads = list(read_file(EventFile(file, None, parse_mapping(["asset_class='p'"], zone=zone))))
+        for read in reads:
+            validation.take(read)
+        found = {read.number: read.unclear for read in reads if read.unclear}
+        assert found.keys() == unclear.keys()
+        assert all(says in found[number] for number, says in unclear.items())
+        assert (validation.is_clear.broken, validation.is_clear.verdict) == (
+            len(unclear),
+            "WARN" if unclear else "PASS",
+        )
