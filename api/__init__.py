@@ -13,7 +13,7 @@ from api.keys import SCOPES, KeyFile, KeysError, Scope, make_key
 from api.lists import Choice, listed, popular_now
 from api.model_list import read_models
 from api.operation import WORKER_SILENCE, list_topics, overview_of, replay_dead_letters
-from api.problem_types import PROBLEM_TYPES
+from api.problem_types import PROBLEM_TYPES, ProblemType
 from api.problems import ProblemError, markdown
 from api.publisher import Broker, Outgoing, Publisher
 from api.server import ApiServer, ListenError, serve
@@ -35,6 +35,7 @@ __all__ = [
     "ListenError",
     "Outgoing",
     "ProblemError",
+    "ProblemType",
     "Publisher",
     "Scope",
     "acknowledge_alert",

@@ -76,7 +76,7 @@ def needs(scope: Scope) -> Callable[..., Coroutine[Any, Any, None]]:
         if not key.allows(scope):
             wanted = _scope_of(request.scope.get("route"), scope)
             raise ProblemError("forbidden", f"The key {key.name} has the scope {key.scope}; this needs {wanted}.")
-        request.state.key_name = key.name
+        request.state.key_name, request.state.key_allows = key.name, key.allows
 
     check.scope = scope  # type: ignore[attr-defined]  # read by `_scope_of`
     return check

@@ -5,8 +5,8 @@ filters ─► Store.reading ─► list;  alert ─► transitions, what moved 
 
 from __future__ import annotations
 
-from datetime import timedelta
-from typing import Annotated, Any, NamedTuple
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Literal, NamedTuple
 
 from fastapi import Depends, Form, Query, Request
 from fastapi.responses import RedirectResponse, Response
@@ -19,6 +19,7 @@ from storage import AlertFilter, Reader, parse_words
 
 router = build_pages()
 PAGE = 50
+SPANS = {"hour": timedelta(hours=1), "day": timedelta(days=1), "week": timedelta(weeks=1)}
 LEAST_AROUND = timedelta(minutes=10)
 MOST_BARS = 12
 MAY_ACT = [Depends(needs("operate"))]
@@ -27,11 +28,12 @@ MAY_ACT = [Depends(needs("operate"))]
 class Chosen(NamedTuple):
     """The filters of the list."""
 
-    state: AlertState | None
+    state: AlertState | Literal["all"]
     severity: Severity | None
     acknowledged: bool | None
     asset_class: str | None
     query: str
+    raised: Literal["hour", "day", "week"] | None
 
     def filter(self) -> AlertFilter | None:
         """None: a text without a word, so nothing is found."""
@@ -39,17 +41,20 @@ class Chosen(NamedTuple):
         if self.query.strip() and not words:
             return None
         severities = (self.severity,) if self.severity else ()
-        return AlertFilter(self.state, severities, None, self.asset_class, self.acknowledged, None, None, words)
+        state = None if self.state == "all" else self.state
+        since = None if self.raised is None else datetime.now(UTC) - SPANS[self.raised]
+        return AlertFilter(state, severities, None, self.asset_class, self.acknowledged, since, None, words)
 
 
 async def _chosen(
-    state: Annotated[AlertState | None, Query()] = "raised",
+    state: Annotated[AlertState | Literal["all"], Query()] = "raised",
     severity: Annotated[Severity | None, Query()] = None,
     acknowledged: Annotated[bool | None, Query()] = None,
     asset_class: Annotated[Name | None, Query()] = None,
     query: Annotated[str, Query(max_length=100)] = "",
+    raised: Annotated[Literal["hour", "day", "week"] | None, Query(description="within the last")] = None,
 ) -> Chosen:
-    return Chosen(state, severity, acknowledged, asset_class, query)
+    return Chosen(state, severity, acknowledged, asset_class, query, raised)
 
 
 @router.get("/alerts")
@@ -58,24 +63,26 @@ def list_alerts(
     store: Database,
     which: Annotated[Chosen, Depends(_chosen)],
     after: Annotated[str | None, Query(max_length=500)] = None,
-    rows: Annotated[bool, Query(description="the table alone")] = False,
+    done: Annotated[int | None, Query(ge=0, description="how many were just acknowledged")] = None,
 ) -> Response:
     """Open ones first; each filter is a link, so a view can be kept as a bookmark."""
     key, wanted, chosen = from_cursor("alerts", after), which.filter(), which._asdict()
     with store.reading() as reader:
         found = reader.alerts(wanted, key, PAGE + 1) if wanted else []
-        counts = reader.count_open_alerts()
+        counts, classes = reader.count_open_alerts(), reader.asset_classes()
     shown: list[AlertBody] = found[:PAGE]
     values: dict[str, Any] = {
         "alerts": shown,
         "counts": counts,
         "chosen": chosen,
-        "here": link("/alerts", **chosen),
+        "classes": classes,
+        "done": done,
+        "here": link("/alerts", **chosen, after=after),
         "next": link("/alerts", **chosen, after=to_cursor("alerts", shown[-1].raised_at, shown[-1].alert_id))
         if len(found) > PAGE
         else None,
     }
-    return show(request, "parts/alert_rows.html" if rows else "alerts.html", **values)
+    return show(request, "alerts.html", **values)
 
 
 @router.post("/alerts/acknowledge", dependencies=MAY_ACT)
@@ -89,10 +96,13 @@ def acknowledge(
     back: Annotated[str, Form(max_length=1000)] = "/alerts",
 ) -> Response:
     """Of one alert, or of all that were chosen; who it was says the key, or the form where there are no keys."""
+    if not alert:
+        raise ProblemError("invalid-request", "No alert was chosen: tick those that were seen.")
     body = AcknowledgeBody(by=by.strip() or None, comment=comment.strip() or None)
-    for one in alert or []:
+    for one in alert:
         acknowledge_alert(one, body, store, caller, request.app.state.teller)
-    return RedirectResponse(back if back.startswith("/alerts") else "/alerts", 303)
+    target = back if back.startswith("/alerts") else "/alerts"
+    return RedirectResponse(f"{target}{'&' if '?' in target else '?'}done={len(alert)}", 303)
 
 
 @router.get("/alerts/{alert_id}")
@@ -103,8 +113,16 @@ def get_alert(request: Request, alert_id: AlertId, store: Database) -> Response:
         if alert is None:
             raise ProblemError("unknown-alert", f"There is no alert {alert_id}.")
         charts, entries = _around(reader, alert)
-    last = alert.transitions[-1]
-    return show(request, "alert.html", alert=alert, last=last, bars=_bars(alert), charts=charts, entries=entries)
+        asset = reader.asset(alert.asset_id, alert.asset_class)
+    scores = asset.latest_scores if asset else []
+    is_life = any(score.kind == "rul" for score in scores)
+    unit = next((score.unit for score in scores if score.kind == "rul"), "")
+    raised = [t for t in alert.transitions if t.state == "raised"]
+    why = raised[-1] if raised else alert.transitions[-1]
+    return show(
+        request, "alert.html", alert=alert, why=why, unit=unit, bars=_bars(alert, is_life), charts=charts,
+        entries=entries,
+    )  # fmt: skip
 
 
 def _around(reader: Reader, alert: AlertDetail) -> tuple[list[dict[str, Any]], list[Any]]:
@@ -115,14 +133,16 @@ def _around(reader: Reader, alert: AlertDetail) -> tuple[list[dict[str, Any]], l
     scores = reader.score_series(key, start, end, 300)
     readings = reader.reading_series(key, start, end, 300, [])
     entries = [entry for _, entry in reader.log(key, None, end, None, 10)]
-    named = " ".join(str(part.get("feature", "")) for t in alert.transitions for part in t.evidence.contributions)
+    parts = [part for transition in alert.transitions for part in transition.evidence.contributions]
+    named = " ".join(f"{part.get('feature', '')} {part.get('words', '')}" for part in parts)
     sensors = [one for one in readings.series if one.name in named][:4]
     marks = marks_of(alert.transitions, entries)
     return [chart_of(one, marks) for one in (*scores.series, *sensors)], entries
 
 
-def _bars(alert: AlertDetail) -> list[dict[str, Any]]:
-    """What moved the score at the last transition that has evidence: from -1 to 1 of the strongest."""
+def _bars(alert: AlertDetail, is_life: bool) -> list[dict[str, Any]]:
+    """What moved the score at the last transition that has evidence: from -1 to 1 of the strongest, and whether that is
+    for the worse: less life, or a higher probability of failure."""
     with_evidence = [t for t in reversed(alert.transitions) if t.evidence.contributions]
     parts = with_evidence[0].evidence.contributions if with_evidence else []
     found = [
@@ -130,4 +150,7 @@ def _bars(alert: AlertDetail) -> list[dict[str, Any]]:
     ]
     most = max((abs(moved) for _, moved in found), default=0.0) or 1.0
     found.sort(key=lambda pair: -abs(pair[1]))
-    return [{"name": name, "moved": moved, "share": moved / most} for name, moved in found[:MOST_BARS]]
+    return [
+        {"name": name, "moved": moved, "share": moved / most, "is_worse": (moved < 0) == is_life}
+        for name, moved in found[:MOST_BARS]
+    ]

@@ -5,10 +5,16 @@ FastAPI application of the API ─► install ─► the same one, with pages
 
 from __future__ import annotations
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
+from fastapi.responses import RedirectResponse, Response
+from starlette.exceptions import HTTPException
 
+from api import PROBLEM_TYPES
 from console import alerts, assets, documents, event, files, live, models, shop, sign_in, streams
 from console.news import News
+from console.page import explain
+
+_SLUGS = {404: "not-found", 405: "method-not-allowed"}
 
 
 def install(app: FastAPI) -> None:
@@ -18,3 +24,35 @@ def install(app: FastAPI) -> None:
     app.add_middleware(sign_in.KeyCookie)
     for pages in (files, sign_in, documents, live, alerts, assets, shop, models, streams, event):
         app.include_router(pages.router)
+    _explain_to_people(app)
+    app.add_api_route("/favicon.ico", _icon, include_in_schema=False)
+
+
+async def _icon() -> Response:
+    return RedirectResponse(files.address("icon.svg"), 301)
+
+
+def _explain_to_people(app: FastAPI) -> None:
+    """An address that is none, and a failure, are a page for browsers; programs, and all under /v1, get a problem."""
+    to_programs = {kind: app.exception_handlers[kind] for kind in (HTTPException, Exception)}
+
+    async def on_http(request: Request, error: Exception) -> Response:
+        slug = _SLUGS.get(getattr(error, "status_code", 0))
+        if slug is None or not _is_person(request):
+            return await to_programs[HTTPException](request, error)  # type: ignore[no-any-return, misc]
+        kind = PROBLEM_TYPES[slug]
+        return explain(request, kind, "Nothing is at this address; the pages are above.")
+
+    async def on_bug(request: Request, error: Exception) -> Response:
+        answer: Response = await to_programs[Exception](request, error)  # type: ignore[misc]  # logs it
+        if not _is_person(request):
+            return answer
+        return explain(request, PROBLEM_TYPES["internal"], "The page could not be made; the log of the API says why.")
+
+    app.add_exception_handler(HTTPException, on_http)
+    app.add_exception_handler(Exception, on_bug)
+
+
+def _is_person(request: Request) -> bool:
+    is_browser = "text/html" in request.headers.get("accept", "") or "hx-request" in request.headers
+    return is_browser and not request.url.path.startswith("/v1/")

@@ -22,7 +22,7 @@ PAGE = 25
 DAY = timedelta(days=1)
 RANGES = {"15min": timedelta(minutes=15), "1h": timedelta(hours=1), "6h": timedelta(hours=6), "1d": DAY,
           "7d": 7 * DAY, "30d": 30 * DAY, "all": None}  # fmt: skip
-MOST_SENSORS = 24
+MOST_SENSORS, MOST_MARKED, MOST_ENTRIES = 24, 30, 200
 Sort = Literal["worst", "last_seen", "id"]
 AssetId = Annotated[Id, Path()]
 
@@ -91,12 +91,14 @@ def get_asset(
         since = None if back is None else asset.last_seen - back
         scores = reader.score_series(key, since, None, 400).series
         readings = reader.reading_series(key, since, None, 400, []).series
-        entries: list[LogEntryBody] = [entry for _, entry in reader.log(key, since, None, None, 50)]
+        entries: list[LogEntryBody] = [entry for _, entry in reader.log(key, since, None, None, MOST_ENTRIES)]
         alerts = reader.alerts(AlertFilter(asset_id=asset_id, asset_class=asset_class, start=since), None, 50)
-        transitions = [t for one in alerts[:10] if (detail := reader.alert(one.alert_id)) for t in detail.transitions]
+        transitions = [
+            t for one in alerts[:MOST_MARKED] if (detail := reader.alert(one.alert_id)) for t in detail.transitions
+        ]
     marks = marks_of(transitions, entries)
     return show(
-        request, "asset.html", asset=asset, span=span, ranges=list(RANGES), alerts=alerts, entries=entries,
+        request, "asset.html", asset=asset, span=span, ranges=list(RANGES), alerts=alerts, entries=entries[:50],
         scores=[chart_of(one, marks) for one in scores], sensors=[chart_of(one) for one in readings[:MOST_SENSORS]],
     )  # fmt: skip
 

@@ -5,29 +5,58 @@ Series ─► times, lines, band, marks (JSON in the page) ─► charts.js
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from schemas import Alert, LogEntryBody, Series
+from schemas import Alert, LogEntryBody, Point, Series
 
+GAP = 4  # of the usual time between two points: longer is a silence
 SPARK_WIDTH, SPARK_HEIGHT = 120.0, 24.0
 
 
 def chart_of(series: Series, marks: Sequence[dict[str, Any]] = ()) -> dict[str, Any]:
-    """Of one series: the mean of each bucket, and the band of its interval, or of its least and greatest values."""
+    """Of one series: the mean of each bucket, and the band of its interval, or of its least and greatest values. A
+    silence is a hole in the line."""
     points = series.points
     has_interval = any(point.low is not None for point in points)
+    rows: list[tuple[float, float | None, float | None, float | None]] = []
+    longest_s = GAP * _usual_step_s(points)
+    for point in points:
+        time = point.time.timestamp()
+        if rows and time - rows[-1][0] > longest_s:
+            rows.append(((time + rows[-1][0]) / 2, None, None, None))
+        low, high = (point.low, point.high) if has_interval else (point.min, point.max)
+        rows.append((time, point.mean, low, high))
     return {
         "name": series.name,
-        "unit": series.unit or "",
-        "time": [point.time.timestamp() for point in points],
-        "value": [point.mean for point in points],
-        "low": [point.low if has_interval else point.min for point in points],
-        "high": [point.high if has_interval else point.max for point in points],
-        "band": "90 % interval" if has_interval else "least and greatest",
+        "title": _title(series.name),
+        "unit": "" if series.unit == "probability" else series.unit or "",
+        "time": [row[0] for row in rows],
+        "value": [row[1] for row in rows],
+        "low": [row[2] for row in rows],
+        "high": [row[3] for row in rows],
+        "band": "90 % interval" if has_interval else "least to greatest",
+        "least": min((point.min for point in points), default=None),
+        "most": max((point.max for point in points), default=None),
         "last": points[-1].mean if points else None,
+        "still": spark_of(series),
         "marks": list(marks),
     }
+
+
+def _usual_step_s(points: Sequence[Point]) -> float:
+    """The median time between two points."""
+    steps = sorted(b.time.timestamp() - a.time.timestamp() for a, b in itertools.pairwise(points))
+    return steps[len(steps) // 2] if steps else 0.0
+
+
+def _title(name: str) -> str:
+    """In words: of a score what it is of."""
+    kind, _, component = name.partition("/")
+    if kind == "rul":
+        return "Remaining life"
+    return f"Probability that {component or 'it'} fails" if kind == "failure_probability" else name
 
 
 def marks_of(transitions: Iterable[Alert], entries: Iterable[LogEntryBody]) -> list[dict[str, Any]]:

@@ -12,7 +12,14 @@ router = APIRouter(include_in_schema=False)
 
 @router.get("/docs")
 async def get_docs(request: Request) -> Response:
-    """Swagger UI; its styles have small pictures in them."""
-    page = show(request, "docs.html")
-    page.headers["Content-Security-Policy"] = f"{POLICY}; img-src 'self' data:; style-src 'self' 'unsafe-inline'"
+    """The page around it."""
+    return show(request, "docs.html")
+
+
+@router.get("/docs/frame")
+async def get_frame(request: Request) -> Response:
+    """Swagger UI, in a document of its own as its styles are; it has small pictures in them."""
+    page = show(request, "docs_frame.html")
+    policy = POLICY.replace("frame-ancestors 'none'", "frame-ancestors 'self'")
+    page.headers["Content-Security-Policy"] = f"{policy}; img-src 'self' data:; style-src 'self' 'unsafe-inline'"
     return page

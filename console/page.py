@@ -9,7 +9,7 @@ from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, urlencode, urlsplit
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.exceptions import RequestValidationError
@@ -19,7 +19,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from pydantic import ValidationError
 
-from api import ProblemError, Scope, needs
+from api import ProblemError, ProblemType, Scope, needs
 from console.files import address
 from schemas import Score, faults_of, rfc3339
 
@@ -107,10 +107,13 @@ def show(request: Request, name: str, status: int = 200, **values: Any) -> HTMLR
         "path": request.url.path,
         "has_keys": request.app.state.keys is not None,
         "caller": getattr(request.state, "key_name", None),
-        "may_operate": getattr(request.state, "may_operate", True),
+        "may": getattr(request.state, "key_allows", lambda _: True),
     }
     html = _templates.get_template(name).render(shared | values)
-    return HTMLResponse(html, status, {"Content-Security-Policy": POLICY, "Referrer-Policy": "same-origin"})
+    headers = {"Content-Security-Policy": POLICY, "Referrer-Policy": "same-origin"}
+    if request.app.state.keys is not None:
+        headers["Cache-Control"] = "no-store"  # after signing out, Back shows nothing
+    return HTMLResponse(html, status, headers)
 
 
 class _PageRoute(APIRoute):
@@ -123,9 +126,7 @@ class _PageRoute(APIRoute):
             try:
                 return await handle(request)
             except ProblemError as error:
-                if error.kind.slug == "unauthorized":
-                    return RedirectResponse(link("/sign-in", next=request.url.path), 303)
-                return _explain(request, error)
+                return _to_sign_in(request) if error.kind.slug == "unauthorized" else _explain(request, error)
             except (RequestValidationError, ValidationError) as error:
                 detail = "; ".join(f"{fault.path}: {fault.message}" for fault in faults_of(error)[:3])
                 return _explain(request, ProblemError("invalid-request", detail))
@@ -133,8 +134,29 @@ class _PageRoute(APIRoute):
         return handle_or_explain
 
 
+def _to_sign_in(request: Request) -> Response:
+    """And back to the page that the person was on; a form is not sent again."""
+    url = urlsplit(request.headers.get("hx-current-url") or str(request.url))
+    back = f"{url.path}?{url.query}" if url.query else url.path
+    target = link("/sign-in", next=back if request.method == "GET" or is_part(request) else "/")
+    return Response(headers={"HX-Redirect": target}) if is_part(request) else RedirectResponse(target, 303)
+
+
+def is_part(request: Request) -> bool:
+    """Whether htmx asks, to show the answer inside the page."""
+    return "hx-request" in request.headers
+
+
+def explain(request: Request, kind: ProblemType, detail: str) -> Response:
+    """A problem as a page; inside a page as a line above its content."""
+    if not is_part(request):
+        return show(request, "problem.html", kind.status, kind=kind, detail=detail)
+    headers = {"HX-Retarget": "#notice", "HX-Reswap": "innerHTML"}
+    return HTMLResponse(fragment("parts/notice.html", kind=kind, detail=detail), kind.status, headers)
+
+
 def _explain(request: Request, error: ProblemError) -> Response:
-    return show(request, "problem.html", error.kind.status, kind=error.kind, detail=error.detail)
+    return explain(request, error.kind, error.detail)
 
 
 def build_pages(scope: Scope = "read") -> APIRouter:

@@ -13,7 +13,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import cookie_parser
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from api import KeyFile, is_own_origin
+from api import KeyFile, ProblemError, is_own_origin
 from console.page import show
 
 COOKIE, LIFE_S = "millrace_key", 8 * 3600
@@ -41,6 +41,17 @@ def _may_use(method: str, headers: Headers) -> bool:
     return method in {"GET", "HEAD"} or is_own_origin(headers.get("origin", ""), headers.get("host"))
 
 
+def _check(request: Request) -> None:
+    """Another page might sign a person in with a key of its own, whose name actions then bear.
+
+    Raises:
+        ProblemError: the form is of a page of another server.
+    """
+    origin = request.headers.get("origin")
+    if origin is not None and not is_own_origin(origin, request.headers.get("host")):
+        raise ProblemError("other-origin", "This form is not of a page of this server. Nothing was done.")
+
+
 def _safe(target: str) -> str:
     """A path of this server."""
     return target if target.startswith("/") and not target.startswith(("//", "/\\")) else "/"
@@ -57,8 +68,11 @@ async def sign_in(
     request: Request, key: Annotated[str, Form(max_length=200)] = "", next: Annotated[str, Form()] = "/"  # noqa: A002
 ) -> Response:  # fmt: skip
     """With a key that the API knows."""
+    _check(request)
     keys: KeyFile | None = request.app.state.keys
-    if keys is not None and keys.find(key.strip()) is None:
+    if keys is None:
+        return RedirectResponse(_safe(next), 303)
+    if keys.find(key.strip()) is None:
         return show(request, "sign_in.html", 401, next=_safe(next), error="The API does not know this key.")
     answer = RedirectResponse(_safe(next), 303)
     is_secure = request.url.scheme == "https"
@@ -67,8 +81,9 @@ async def sign_in(
 
 
 @router.post("/sign-out")
-async def sign_out() -> Response:
+async def sign_out(request: Request) -> Response:
     """Forget the key."""
+    _check(request)
     answer = RedirectResponse("/sign-in", 303)
-    answer.delete_cookie(COOKIE)
+    answer.delete_cookie(COOKIE, httponly=True, samesite="strict")
     return answer

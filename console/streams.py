@@ -48,7 +48,7 @@ def list_dead_letters(
     store: Database,
     topic: Annotated[Name | None, Query()] = None,
     after: Annotated[str | None, Query(max_length=500)] = None,
-    replayed: Annotated[int | None, Query(description="how many were just put back")] = None,
+    replayed: Annotated[int | None, Query(ge=0, description="how many were just put back")] = None,
 ) -> Response:
     """The last quarantined first."""
     with store.reading() as reader:

@@ -44,7 +44,8 @@ async def trace_record(settings: Settings, topic: str, partition: int, offset: i
     place = TopicPartition(topic_name(settings, topic), partition)
     with answering(settings):
         async with reading(settings) as reader:
-            record = await _record(reader, place, offset)
+            known = await partition_counts(settings, [place.topic])
+            record = await _record(reader, place, offset) if partition < known[place.topic] else None
             if record is None:
                 return None
             outputs = [*LEADS_TO.get(topic, ()), dead_letters_of(topic)]

@@ -27,31 +27,45 @@
     const close = marks.filter((mark) => Math.abs(mark.time - time) < width_s);
     return close.map((mark) => mark.text).join(" · ");
   }
-  for (const place of document.querySelectorAll(".chart[data-series]")) {
-    const one = JSON.parse(place.dataset.series), height = Number(place.dataset.height);
-    const note = document.createElement("div");
+  const drawn = new Map();
+  function range(chart, least, most) { return least === most ? [least - 60, most + 60] : [least, most]; }
+  function dataOf(one) { return [one.time, one.low, one.high, one.value]; }
+  function draw(place) {
+    let one = JSON.parse(place.dataset.series), isZoomed = false;
+    const height = Number(place.dataset.height), note = document.createElement("div");
     note.className = "more";
     note.textContent = "\u00a0";
+    place.textContent = "";
     const chart = new uPlot({
       width: place.clientWidth, height, legend: { show: false },
       cursor: { sync: { key: place.closest("[data-sync]") ? "page" : one.name }, drag: { x: true, y: false } },
-      axes: [axes.time, axes.value()],
+      scales: { x: { range } },
+      axes: [axes.time, axes.value({ space: 26 })],
       bands: [{ series: [2, 1], fill: band }],
       series: [{}, { stroke: "transparent", points: { show: false } }, { stroke: "transparent", points: { show: false } },
         { stroke: accent, width: 1.7, points: { show: one.time.length < 2 } }],
       hooks: {
         draw: [(u) => drawMarks(u, one.marks)],
+        setSelect: [(u) => { isZoomed = u.select.width > 0; }],
         setCursor: [(u) => {
           const at = u.cursor.idx;
           if (at == null) { note.textContent = "\u00a0"; return; }
-          const span = (u.scales.x.max - u.scales.x.min) / 60;
-          const value = u.data[3][at];
-          note.textContent = [new Date(u.data[0][at] * 1000).toLocaleString(), value == null ? "" : `${value.toPrecision(4)} ${one.unit}`,
+          const span = (u.scales.x.max - u.scales.x.min) / 60, value = u.data[3][at];
+          note.textContent = [new Date(u.data[0][at] * 1000).toLocaleString(), value == null ? "silent" : `${value.toPrecision(4)} ${one.unit}`,
             nearest(one.marks, u.data[0][at], span)].filter(Boolean).join(" · ");
         }],
       },
-    }, [one.time, one.low, one.high, one.value], place);
+    }, dataOf(one), place);
+    place.addEventListener("dblclick", () => { isZoomed = false; });
     place.after(note);
     new ResizeObserver(() => chart.setSize({ width: place.clientWidth, height })).observe(place.parentElement);
+    drawn.set(one.name, (now) => { one = now; if (!isZoomed) chart.setData(dataOf(one)); });
   }
+  document.querySelectorAll(".chart[data-series]").forEach(draw);
+  document.addEventListener("fresh", (event) => {
+    for (const place of event.detail.querySelectorAll(".chart[data-series]")) {
+      const one = JSON.parse(place.dataset.series);
+      drawn.get(one.name)?.(one);
+    }
+  });
 })();

@@ -3,16 +3,50 @@
 (() => {
   const live = document.querySelectorAll("[data-live]");
   const state = document.getElementById("link-state");
-  let source = null, paused = false, news = null;
+  let source = null, paused = false, news = null, moments = 0;
 
-  // What changed with the alerts is fetched again, but not from under somebody's hands.
-  async function refresh() {
-    for (const place of document.querySelectorAll("[data-refresh]")) {
-      if (place.querySelector("input:checked")) continue;
-      const answer = await fetch(place.dataset.refresh, { headers: { "HX-Request": "true" } });
-      if (answer.ok && !answer.redirected) { place.innerHTML = await answer.text(); refreshTimes(place); }
+  // What changed is fetched again with the whole page, but not from under somebody's hands.
+  function isHeld(place) {
+    const inside = document.activeElement;
+    if (place.contains(inside) && (inside.matches("input:not([type=checkbox]), select, textarea") || inside.matches(":focus-visible"))) return true;
+    return [...place.querySelectorAll("input, textarea")].some((field) => field.type === "checkbox" ? field.checked
+      : field.type !== "hidden" && field.value !== (field.dataset.kept ?? field.defaultValue));
+  }
+  let isFetching = false;
+  async function freshen() {
+    if (isFetching) return;
+    isFetching = true;
+    try {
+      const answer = await fetch(location.href);
+      if (!answer.ok || answer.redirected) return;
+      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+      for (const place of document.querySelectorAll("[data-fresh]")) {
+        const now = page.getElementById(place.id);
+        if (!now || isHeld(place)) continue;
+        place.innerHTML = now.innerHTML;
+        if (window.htmx) htmx.process(place);
+        refreshTimes(place);
+        remember(place);
+      }
+      document.dispatchEvent(new CustomEvent("fresh", { detail: page }));
+    } catch { /* the next moment tries again */ } finally { isFetching = false; }
+  }
+  // The name that a person gave once is there the next time.
+  function remember(root) {
+    for (const field of root.querySelectorAll("input[name=by]")) {
+      const name = localStorage.getItem("millrace.by");
+      if (name && !field.value) { field.value = name; field.dataset.kept = name; }
     }
   }
+  document.addEventListener("submit", (event) => {
+    const by = event.target.querySelector("input[name=by]");
+    if (by && by.value) localStorage.setItem("millrace.by", by.value);
+  });
+  document.addEventListener("change", (event) => {
+    if (!event.target.matches("[data-all]")) return;
+    const boxes = event.target.closest("form").querySelectorAll("input[type=checkbox]:not([data-all]):not(:disabled)");
+    for (const box of boxes) box.checked = event.target.checked;
+  });
 
   function ago(text) {
     const passed = (Date.now() - Date.parse(text)) / 1000, size = Math.abs(passed);
@@ -30,21 +64,27 @@
   function show(moment) {
     for (const place of live) {
       const html = moment.parts[place.dataset.live];
-      const isHeld = (paused && place.hasAttribute("data-pausable")) || place.contains(document.activeElement);
-      if (html === undefined || isHeld) continue;
+      const isStopped = paused && place.hasAttribute("data-pausable");
+      if (html === undefined || isStopped || place.querySelector(":focus-visible")) continue;
       place.innerHTML = html;
       refreshTimes(place);
     }
-    if (news !== null && news !== moment.news) refresh();
+    moments += 1;
+    const every = Number(document.querySelector("[data-fresh]")?.dataset.fresh || 0);
+    const isDue = every > 0 ? moments % every === 0 : news !== null && news !== moment.news;
+    if (document.querySelector("[data-fresh]") && isDue) freshen();
     news = moment.news;
     document.dispatchEvent(new CustomEvent("moment", { detail: moment.point }));
   }
   function open() {
-    if (source || document.hidden || !(live.length || document.querySelector("[data-refresh]"))) return;
+    if (source || document.hidden || !(live.length || document.querySelector("[data-fresh]"))) return;
     source = new EventSource("/live/stream");
     source.addEventListener("moment", (event) => { state.textContent = ""; show(JSON.parse(event.data)); });
     source.addEventListener("away", (event) => { state.textContent = event.data; });
-    source.onerror = () => { state.textContent = "not connected; trying again"; };
+    source.onerror = () => {
+      const isOver = source && source.readyState === EventSource.CLOSED;
+      state.textContent = isOver ? "not live: sign in again, or reload" : "not connected; trying again";
+    };
   }
   function close() { if (source) { source.close(); source = null; } }
 
@@ -58,5 +98,6 @@
     button.textContent = paused ? "Go on" : "Pause";
   });
   setInterval(() => { if (!document.hidden) refreshTimes(document); }, 5000);
+  remember(document);
   open();
 })();

@@ -61,9 +61,10 @@ def console(sqlite_url: str, store: Store, tmp_path: Path) -> Iterator[httpx2.Cl
         yield client
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """The system's Chromium; a machine of CI has one."""
+    """The system's Chromium; a machine of CI has one. While it is open, its event loop runs in this thread, so no test
+    of another module that has one may come."""
     program = next((found for name in BROWSERS if (found := shutil.which(name))), None)
     if program is None:
         assert not os.environ.get("CI"), "CI has no Chromium: .ci/run installs it"
@@ -81,7 +82,11 @@ def page(browser: Browser, console: httpx2.Client) -> Iterator[Page]:
     context.set_default_timeout(10_000)
     page, wrong = context.new_page(), []
     page.on("pageerror", lambda error: wrong.append(str(error)))
-    page.on("console", lambda said: wrong.append(said.text) if said.type == "error" else None)
+    page.on(
+        "console",
+        lambda said: wrong.append(said.text) if said.type == "error" and "responded" not in said.text else None,
+    )
+    page.on("response", lambda got: wrong.append(got.url) if "/static/" in got.url and not got.ok else None)
     own = (str(console.base_url), "data:", "blob:")
     page.on("request", lambda asked: None if asked.url.startswith(own) else wrong.append(asked.url))
     yield page
