@@ -148,19 +148,19 @@ async def test_a_home_of_the_version_before_gets_what_was_pushed(
     await produce(settings, ITEMS, [("i1", {"item_id": "i1", "event_time": rfc3339(NOW), "available": False})])
     sinks.start()
     await sinks.until(lambda: counts() == (2, 1, slots, 1, 1), "what came later")
-
-    def is_hidden() -> bool:
-        with store.reading() as reader:
-            found = reader.items_of(["i1"])["i1"]
-        return (found.title, found.available) == ("Shoe", False)
-
-    await sinks.until(is_hidden)
-
-    def tells_of_itself() -> bool:
-        with store.reading() as reader:
-            told = reader.workers(NOW - timedelta(minutes=1))
-        agents = [set(status.figures.agents) for status in told if status.figures]
-        return any({"sink", "history"} <= names for names in agents)
-
-    await sinks.until(tells_of_itself)
+    await sinks.until(lambda: _is_hidden(store))
+    await sinks.until(lambda: _tells_of_itself(store))
     store.close()
+
+
+def _is_hidden(store: Store) -> bool:
+    with store.reading() as reader:
+        found = reader.items_of(["i1"])["i1"]
+    return (found.title, found.available) == ("Shoe", False)
+
+
+def _tells_of_itself(store: Store) -> bool:
+    with store.reading() as reader:
+        told = reader.workers(NOW - timedelta(minutes=1))
+    agents = [set(status.figures.agents) for status in told if status.figures]
+    return any({"sink", "history"} <= names for names in agents)
