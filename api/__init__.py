@@ -15,7 +15,8 @@ from api.model_list import read_models
 from api.operation import WORKER_SILENCE, list_topics, overview_of, replay_dead_letters
 from api.problem_types import PROBLEM_TYPES, ProblemType
 from api.problems import ProblemError, markdown
-from api.publisher import Broker, Outgoing, Publisher
+from api.promotion import moved
+from api.publisher import Broker, Keeper, ModelKeeper, Outgoing, Publisher
 from api.server import ApiServer, ListenError, serve
 from api.shared import Database
 from api.trace import traced
@@ -30,9 +31,11 @@ __all__ = [
     "Caller",
     "Choice",
     "Database",
+    "Keeper",
     "KeyFile",
     "KeysError",
     "ListenError",
+    "ModelKeeper",
     "Outgoing",
     "ProblemError",
     "ProblemType",
@@ -47,6 +50,7 @@ __all__ = [
     "listed",
     "make_key",
     "markdown",
+    "moved",
     "needs",
     "overview_of",
     "popular_now",

@@ -1,4 +1,5 @@
-"""App: the FastAPI application from its parts. Reads only, but for acknowledgements and events that are pushed.
+"""App: the FastAPI application from its parts. Reads only, but for acknowledgements, events that are pushed, and
+aliases of models.
 
 Settings, Publisher ─► build_api ─► routes under /v1, probes, metrics, documents
 """
@@ -16,7 +17,7 @@ from fastapi.responses import HTMLResponse, JSONResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.middleware.cors import CORSMiddleware
 
-from api import alerts, assets, events, items, operation, problems, ranking, trace
+from api import alerts, assets, events, items, operation, problems, promotion, ranking, trace
 from api.access import Credentials, allowed_origins, needs
 from api.addresses import KeptSlashes, only_known
 from api.keys import load_keys
@@ -25,7 +26,7 @@ from api.metrics import OWN
 from api.middleware import LimitedBody, Measured, Timely
 from api.problem_types import PROBLEM_TYPES
 from api.problems import ProblemError, responses
-from api.publisher import ActionTeller, Publisher
+from api.publisher import ActionTeller, ModelKeeper, Publisher
 from api.readiness import look
 from api.representation import Compressed, Conditional, Headed
 from schemas import BODY_EXAMPLES, Health, Problem, Settings, asyncapi_document
@@ -46,11 +47,12 @@ Lists are pages: send `next` of a page as `after` to get the one that follows. E
 Where the API has keys, send one as `Authorization: Bearer <key>`. The topics are described in `/asyncapi.json`."""
 
 
-def build_api(settings: Settings, publisher: Publisher | None = None) -> FastAPI:
+def build_api(settings: Settings, publisher: Publisher | None = None, keeper: ModelKeeper | None = None) -> FastAPI:
     """The application; it connects to the database with the first request, and to the broker when it is first needed.
 
     Args:
         publisher: how Kafka is reached; it is closed with the application. None: no events, nothing on actions.v1.
+        keeper: how models are let to serve; None: over this API nothing changes them.
 
     Raises:
         SettingsError: an address that others can reach, but no keys; or a database that Millrace does not speak.
@@ -73,12 +75,12 @@ def build_api(settings: Settings, publisher: Publisher | None = None) -> FastAPI
     app.state.store = Store(settings.database())
     app.state.live = Live(app.state.store)
     app.state.streams = [app.state.live]  # what ends before the server waits for open connections
-    app.state.publisher = publisher
+    app.state.publisher, app.state.keeper = publisher, keeper
     app.state.rankers = ranking.Rankers(settings, app.state.store, publisher)
     app.state.teller = None if publisher is None else ActionTeller(app.state.store, publisher)
     problems.install(app)
     _add_middleware(app, settings)
-    for resource in (items, ranking, assets, alerts, events, operation, trace):
+    for resource in (items, ranking, assets, alerts, events, operation, promotion, trace):
         app.include_router(resource.router)
     _add_probes(app)
     _add_documents(app)

@@ -74,6 +74,12 @@ PROBLEM_TYPES: dict[str, ProblemType] = {
             "Check topic, partition and offset; `caused_by` of every decision names those of its event.",
         ),
         ProblemType(
+            "model-refused", 409, "The alias was not moved",
+            "There is no such model or version, its files are not what its hashes say, it is not signed where workers "
+            "want a signature, or there is nothing to go back to. What served before goes on.",
+            "See `detail`; `GET /v1/models` lists the versions.",
+        ),
+        ProblemType(
             "not-found", 404, "There is nothing at this address",
             "The path is not one of the API's.",
             "See `/docs` for all paths.",

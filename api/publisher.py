@@ -14,7 +14,7 @@ import structlog
 from fastapi import Depends, Request
 
 from api.problems import RETRY_AFTER_S, ProblemError
-from schemas import Action, MillraceError, ReplayedBody, SentEvent, TraceBody
+from schemas import Action, Alias, AliasRecord, MillraceError, ReplayedBody, SentEvent, TraceBody
 from storage import Store, in_thread
 
 log = structlog.get_logger(__name__)
@@ -58,6 +58,27 @@ class Publisher(Protocol):
 
     async def close(self) -> None:
         """Let go of the broker."""
+
+
+class ModelKeeper(Protocol):
+    """Who lets models serve. Every call raises ModelError where the version cannot be used, and UnavailableError where
+    the broker does not answer; nothing was moved then."""
+
+    async def promote(self, name: str, version: str, alias: Alias) -> AliasRecord:
+        """Let a version serve (`champion`), or be tried beside it (`challenger`)."""
+
+    async def rollback(self, name: str, alias: Alias) -> AliasRecord:
+        """Let the version before the present one serve again."""
+
+
+async def _keeper(request: Request) -> ModelKeeper:
+    found: ModelKeeper | None = request.app.state.keeper
+    if found is None:
+        raise ProblemError("broker-unavailable", "This API server was started without a way to change models.")
+    return found
+
+
+Keeper = Annotated[ModelKeeper, Depends(_keeper)]
 
 
 async def _publisher(request: Request) -> Publisher:

@@ -19,7 +19,7 @@ from fastapi import FastAPI
 
 from api.app import build_api
 from api.connections import GuardedProtocol
-from api.publisher import Publisher
+from api.publisher import ModelKeeper, Publisher
 from schemas import MillraceError, Settings
 
 log = structlog.get_logger(__name__)
@@ -38,6 +38,7 @@ class ApiServer(uvicorn.Server):
     Args:
         port_callback: called with the port once requests are answered; useful with MILLRACE_API_PORT=0.
         publisher: how Kafka is reached; without one the API takes no events.
+        keeper: how models are let to serve; without one the API changes none.
         extend: adds to the application, such as the console's pages.
 
     Raises:
@@ -51,9 +52,10 @@ class ApiServer(uvicorn.Server):
         port_callback: Callable[[int], None] | None = None,
         publisher: Publisher | None = None,
         extend: Callable[[FastAPI], None] | None = None,
+        keeper: ModelKeeper | None = None,
     ) -> None:
         self.settings, self.port_callback = settings, port_callback
-        self.app = build_api(settings, publisher)
+        self.app = build_api(settings, publisher, keeper)
         if extend is not None:
             extend(self.app)
         self.listener = _listen(settings)
@@ -96,9 +98,10 @@ def serve(
     port_callback: Callable[[int], None] | None = None,
     publisher: Publisher | None = None,
     extend: Callable[[FastAPI], None] | None = None,
+    keeper: ModelKeeper | None = None,
 ) -> None:
     """Serve the API until the process is told to stop, which is a success; see `ApiServer`."""
-    server = ApiServer(settings, port_callback, publisher, extend)
+    server = ApiServer(settings, port_callback, publisher, extend, keeper)
     with server.listener, _signals_are_done():
         server.run(sockets=[server.listener])
 

@@ -9,14 +9,14 @@ import itertools
 from datetime import UTC, datetime
 from typing import Annotated
 
-from fastapi import Path, Query, Request
-from fastapi.responses import Response
+from fastapi import Depends, Form, Path, Query, Request
+from fastapi.responses import RedirectResponse, Response
 from markdown_it import MarkdownIt
 from markupsafe import Markup
 
-from api import WORKER_SILENCE, Database, ProblemError, read_models
+from api import WORKER_SILENCE, Caller, Database, Keeper, ProblemError, moved, needs, read_models
 from console.page import build_pages, show
-from schemas import Comparison, ModelBody, Name
+from schemas import Alias, Comparison, ModelBody, Name, PromoteBody
 from storage import Store
 
 router = build_pages()
@@ -48,6 +48,41 @@ def get_model(
     return show(
         request, "model.html", model=found, chosen=chosen, card=card, bars=[_bars(c) for c in found.comparisons]
     )
+
+
+@router.get("/models/{name}/change")
+def ask(
+    request: Request,
+    store: Database,
+    name: Annotated[Name, Path()],
+    version: Annotated[Name, Query(description="that is to serve, or to be tried")],
+    alias: Annotated[Alias, Query()] = "champion",
+) -> Response:
+    """What would change: the measures of both versions side by side, and how they differed on the same events."""
+    found = next((model for model in _models(request, store) if model.name == name), None)
+    versions = {one.version: one for one in found.versions} if found else {}
+    if found is None or version not in versions:
+        raise ProblemError("not-found", f"There is no version {version} of {name}.")
+    present = versions.get(found.aliases.get("champion", ""))
+    compared = [c for c in found.comparisons if c.challenger == version]
+    measures = dict.fromkeys([*(present.metrics if present else {}), *versions[version].metrics])
+    return show(
+        request, "change.html", model=found, alias=alias, wanted=versions[version], present=present,
+        measures=list(measures), compared=compared,
+    )  # fmt: skip
+
+
+@router.post("/models/{name}/change", dependencies=[Depends(needs("admin"))])
+async def change(
+    keeper: Keeper,
+    caller: Caller,
+    name: Annotated[Name, Path()],
+    version: Annotated[str, Form(max_length=100)] = "",
+    alias: Annotated[Alias, Form()] = "champion",
+) -> Response:
+    """Let a version serve or be tried; without one the version before serves again."""
+    await moved(keeper, caller, name, PromoteBody(version=version, alias=alias) if version else None)
+    return RedirectResponse(f"/models/{name}", 303)
 
 
 def _models(request: Request, store: Store) -> list[ModelBody]:

@@ -69,6 +69,12 @@ class Moment:
         return max(found, default=None)
 
     @property
+    def serving(self) -> list[tuple[str, str]]:
+        """Names and versions of the models that workers run as champions."""
+        runs = {(run.name, run.version) for status in self.workers for run in status.running if run.alias == "champion"}
+        return sorted(runs)
+
+    @property
     def lag(self) -> int:
         return sum(agent.lag for agent in self.overview.agents.values())
 

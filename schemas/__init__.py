@@ -5,6 +5,7 @@ May import: pydantic; no other room, no I/O.
 """
 
 from schemas.answers import (
+    AliasBody,
     ClickBody,
     Contribution,
     DeadLetterBody,
@@ -18,6 +19,7 @@ from schemas.answers import (
     OverviewAlerts,
     OverviewAssets,
     Point,
+    PromoteBody,
     RankAnswer,
     RankBody,
     RankedItem,
@@ -160,6 +162,7 @@ __all__ = [
     "AlertDetail",
     "AlertState",
     "Alias",
+    "AliasBody",
     "AliasKey",
     "AliasRecord",
     "Aliases",
@@ -214,6 +217,7 @@ __all__ = [
     "Point",
     "PolicyLevel",
     "Problem",
+    "PromoteBody",
     "RankAnswer",
     "RankBody",
     "RankPlace",

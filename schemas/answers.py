@@ -8,6 +8,7 @@ from pydantic import ConfigDict, Field, JsonValue
 
 from schemas.base import EventTime, Frozen, GivenId, Name, Time
 from schemas.bodies import RecommendationBody
+from schemas.manifest import Alias
 from schemas.outputs import ModelRef, Strategy
 from schemas.worker_status import Figures
 
@@ -282,3 +283,18 @@ class TraceBody(Frozen):
     headers: dict[str, str]
     taken_from: str | None = Field(None, description="where a producer had put it, on another partition than its key's")
     hops: list[TraceHop] = Field(description="empty: nothing came of it, or not yet")
+
+
+class PromoteBody(Frozen):
+    """Which version is to serve."""
+
+    version: Annotated[str, Field(min_length=1, max_length=100)]
+    alias: Alias = Field("champion", description="`champion` serves; `challenger` is scored in the shadow")
+
+
+class AliasBody(Frozen):
+    """What an alias of a model points to."""
+
+    name: str
+    alias: Alias
+    version: str | None

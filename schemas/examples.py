@@ -167,6 +167,8 @@ BODY_EXAMPLES: dict[str, Json] = {
         "items": [{"item_id": "sku-7", "score": 1.21}, {"item_id": "sku-3", "score": -0.4}],
         "left_out": [{"item_id": "sku-9", "reason": "unavailable"}],
     },
+    "PromoteBody": {"version": "20260501-120000", "alias": "champion"},
+    "AliasBody": {"name": "pump", "alias": "champion", "version": "20260501-120000"},
     "TraceBody": {
         "topic": "telemetry.v1",
         "partition": 1,

@@ -6,7 +6,7 @@ publish, promote, rollback, withdraw ─► signed, where a key is ─► models
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,17 +16,15 @@ from millrace.commands.common import Json, connected_settings, tell, tell_json, 
 from millrace.commands.importing import import_
 from millrace.commands.migrate import migrate
 from millrace.commands.optimise import optimise
+from millrace.promotion import Promotion
 from schemas import (
-    MODELS,
     Alias,
     Manifest,
     MillraceError,
-    ModelError,
     Settings,
     SettingsError,
     UnavailableError,
     load_settings,
-    topic_name,
 )
 
 if TYPE_CHECKING:
@@ -97,7 +95,7 @@ def publish(
     if alias is not None:
         publish_and_promote(name, found, alias, settings)
         return
-    _publish(settings, store, name, found)
+    asyncio.run(Promotion(store, settings).publish(name, found))
     tell(f"{name} {found} is on models.v1. To let it serve: millrace models promote {name} {found}")
 
 
@@ -110,26 +108,16 @@ def promote(name: Name, version: Annotated[str, typer.Argument()], alias: As = "
 @app.command()
 def rollback(name: Name, alias: As = "champion") -> None:
     """Let the version before the present one serve again."""
-    store, settings = _store(), where_kafka_is()
-    version = store.earlier(name, alias)
-    record = _point(store, settings, name, version, lambda: store.rollback(name, alias))
-    tell(f"{name} {version} is the {alias} again.")
+    settings = where_kafka_is()
+    record = asyncio.run(Promotion(_store(), settings).rollback(name, alias))
+    tell(f"{name} {record.version} is the {alias} again.")
     _tell_what_workers_did(settings, record)
 
 
 @app.command()
 def withdraw(name: Name, alias: As = "challenger") -> None:
     """End a challenger."""
-    if alias == "champion":
-        raise SettingsError(
-            f"{name} must have a champion as long as its events come.", "Promote another version, or roll back."
-        )
-    store, settings = _store(), where_kafka_is()
-    record = store.withdrawal(name, alias)
-    if settings is not None:
-        _check_can_sign(settings, f"That the {alias} of {name} is withdrawn")
-        _publish_alias(settings, record)
-    store.move(record)
+    asyncio.run(Promotion(_store(), where_kafka_is()).withdraw(name, alias))
     tell(f"{name} has no {alias} any more. `millrace models show {name}` tells which workers know.")
 
 
@@ -167,68 +155,9 @@ def publish_and_promote(name: str, version: str, alias: Alias, settings: Setting
         UnavailableError: Kafka does not answer; nothing was moved.
         PromotionError: a worker did not follow.
     """
-    store = _store()
-    record = _point(store, settings, name, version, lambda: store.promote(name, version, alias))
+    record = asyncio.run(Promotion(_store(), settings).promote(name, version, alias))
     tell(f"{name} {version} is the {alias}.")
     _tell_what_workers_did(settings, record)
-
-
-def _point(
-    store: ModelStore, settings: Settings | None, name: str, version: str, move: Callable[[], AliasRecord]
-) -> AliasRecord:
-    """The version first, so that nothing moves where it cannot be published; then the alias, here and on the topic."""
-    if settings is not None:
-        _check_can_sign(settings, f"That an alias of {name} points to {version}")
-        _publish(settings, store, name, version)
-    record = move()
-    if settings is not None:
-        _publish_alias(settings, record)
-    return record
-
-
-def _publish(settings: Settings, store: ModelStore, name: str, version: str) -> None:
-    """Put a version on the topic, signed where there is a key."""
-    from models.registry import load_key
-    from streams.serving import publish
-
-    if settings.model_private_key is not None:
-        store.sign(name, version, load_key(settings.model_private_key))
-    publication = store.verify(name, version)
-    if not publication.is_signed and _needs_signatures(settings):
-        raise _unsigned(f"{name} {version}")
-    asyncio.run(publish(settings, [publication]))
-
-
-def _publish_alias(settings: Settings, record: AliasRecord) -> None:
-    """Put a change of an alias on the topic, signed where there is a key."""
-    from models.registry import load_key, sign_alias
-    from streams.serving import publish
-
-    if settings.model_private_key is not None:
-        record = sign_alias(record, load_key(settings.model_private_key), topic_name(settings, MODELS))
-    asyncio.run(publish(settings, [], record))
-
-
-def _check_can_sign(settings: Settings, what: str) -> None:
-    """Raises:
-    ModelError: workers want a signature, and no key is there.
-    """
-    if settings.model_private_key is None and _needs_signatures(settings):
-        raise _unsigned(what)
-
-
-def _needs_signatures(settings: Settings) -> bool:
-    """Whether workers refuse what is not signed; those of an embedded Kafka do where they have keys."""
-    is_lenient = not load_settings().kafka and not settings.model_public_keys
-    return not (is_lenient or settings.allow_unsigned_models)
-
-
-def _unsigned(what: str) -> ModelError:
-    return ModelError(
-        f"{what} is not signed, so workers would refuse it. Nothing was published.",
-        "Set MILLRACE_MODEL_PRIVATE_KEY to a key of `millrace models keygen`; or, where the workers do the same, "
-        "MILLRACE_ALLOW_UNSIGNED_MODELS=true.",
-    )
 
 
 def where_kafka_is() -> Settings | None:

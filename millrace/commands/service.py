@@ -90,12 +90,14 @@ def api() -> None:
 
     settings = with_kafka_of_home(load_settings())
     configure_logs(settings.log_level)
-    publisher = None
+    publisher = keeper = None
     if settings.kafka:
         from millrace.events import KafkaPublisher
+        from millrace.promotion import HomeKeeper
 
-        publisher = KafkaPublisher(settings)
-    serve(settings, lambda port: tell(f"The API answers on http://{settings.api_host}:{port}/"), publisher, install)
+        publisher, keeper = KafkaPublisher(settings), HomeKeeper(settings)
+    address = f"http://{settings.api_host}"
+    serve(settings, lambda port: tell(f"The API answers on {address}:{port}/"), publisher, install, keeper)
 
 
 def api_key(

@@ -10,7 +10,7 @@ import httpx2
 import pytest
 from fastapi import FastAPI
 
-from api import ApiServer, Publisher
+from api import ApiServer, ModelKeeper, Publisher
 from schemas import Settings
 from storage import Store
 from tests.support.databases import database_url, migrated_sqlite, postgres, postgres_url, sqlite_url, store
@@ -20,7 +20,10 @@ __all__ = ["database_url", "migrated_sqlite", "postgres", "postgres_url", "sqlit
 
 @contextmanager
 def serving(
-    settings: Settings, publisher: Publisher | None = None, extend: Callable[[FastAPI], None] | None = None
+    settings: Settings,
+    publisher: Publisher | None = None,
+    extend: Callable[[FastAPI], None] | None = None,
+    keeper: ModelKeeper | None = None,
 ) -> Iterator[httpx2.Client]:
     """A real server on a free port, in a thread, and a client of it."""
     ports: list[int] = []
@@ -30,7 +33,7 @@ def serving(
         ports.append(port)
         is_ready.set()
 
-    server = ApiServer(settings, on_port, publisher, extend)
+    server = ApiServer(settings, on_port, publisher, extend, keeper)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [server.listener]})
     thread.start()
     try:
