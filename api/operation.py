@@ -9,10 +9,11 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
+import structlog
 from fastapi import Body, Depends, Path, Query, Request
 from fastapi.responses import Response
 
-from api.access import needs
+from api.access import Caller, needs
 from api.cursors import from_cursor, page_of, to_cursor
 from api.model_list import read_models
 from api.problems import ProblemError, responses
@@ -45,6 +46,7 @@ from schemas import (
 )
 from storage import Reader, in_thread
 
+log = structlog.get_logger(__name__)
 WORKER_SILENCE = timedelta(seconds=30)
 DAY, EPOCH = timedelta(days=1), datetime(1970, 1, 1, tzinfo=UTC)
 router = build_router("operation")
@@ -172,6 +174,7 @@ async def replay_dead_letters(
     body: Annotated[ReplayBody, Body(examples=[BODY_EXAMPLES["ReplayBody"]])],
     store: Database,
     broker: Broker,
+    caller: Caller,
 ) -> ReplayedBody:
     """Put back, on its topic, each dead letter of an input topic that was not put back before."""
     topic = _meant("body.topic", body.topic)
@@ -181,6 +184,7 @@ async def replay_dead_letters(
     except UnavailableError as error:
         raise not_sent("Not all dead letters may have been put back; none is put back twice", error) from error
     await in_thread(lambda: store.mark_replayed(topic, started))
+    log.info("dead letters were put back", topic=topic, sent=replayed.sent, by=caller or "this machine")
     return replayed
 
 

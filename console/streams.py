@@ -14,6 +14,7 @@ from fastapi.responses import RedirectResponse, Response
 from api import (
     WORKER_SILENCE,
     Broker,
+    Caller,
     Database,
     ProblemError,
     from_cursor,
@@ -91,7 +92,9 @@ def _dump(value: bytes, most: int = 2048) -> str:
 
 
 @router.post("/streams/replay", dependencies=[Depends(needs("operate"))])
-async def replay(broker: Broker, store: Database, topic: Annotated[str, Form(max_length=200)]) -> Response:
+async def replay(
+    broker: Broker, store: Database, caller: Caller, topic: Annotated[str, Form(max_length=200)]
+) -> Response:
     """Put back, on its topic, each dead letter of a topic that was not put back before."""
-    done = await replay_dead_letters(ReplayBody(topic=topic), store, broker)
+    done = await replay_dead_letters(ReplayBody(topic=topic), store, broker, caller)
     return RedirectResponse(link("/streams/dead-letters", topic=topic, replayed=done.sent), 303)

@@ -92,32 +92,29 @@ def children(demo: Demo, words: str) -> list[int]:
     return found
 
 
-def look_around(api: str) -> None:
+def look_around(demo: Demo, api: str) -> None:
     """The console and the routes that need a worker, on the real thing: click as a new user, and the list is there."""
+    user = "/v1/users/somebody new/recommendations"
     with httpx2.Client(base_url=api, timeout=10, headers={"Origin": api}) as client:
         assert "Recommended" in client.get("/").text
-        clicked = client.get("/v1/items/trending").json()["items"][0]["item_id"]
+        clicked = demo.until(lambda: client.get("/v1/items/trending").json()["items"], "what is trending")[0]["item_id"]
         sent = client.post("/shop/click", data={"user": "somebody new", "item": clicked})
         assert (sent.status_code, sent.headers["location"]) == (303, "/shop/users/somebody%20new")
-        page = client.get(sent.headers["location"]).text
-        assert clicked in page
-        found = client.get("/v1/users/somebody new/recommendations").json()
-        cause, listed = found["caused_by"], [item["item_id"] for item in found["items"]]
-        event = client.get(f"/events/{cause['topic']}/{cause['partition']}/{cause['offset']}")
-        assert event.status_code == 200
-        assert "in the database" in event.text
-        ranked = client.post(
-            "/v1/rank", json={"user_id": "somebody new", "items": [*listed[:5], "never"], "explain": True}
-        )
-        assert ranked.status_code == 200, ranked.text
-        assert {item["item_id"] for item in ranked.json()["items"]} <= set(listed[:5])
-        assert ranked.json()["left_out"][-1] == {"item_id": "never", "reason": "unknown"}
-        scored = client.get("/v1/assets").json()["items"][0]["latest_scores"][0]["caused_by"]
-        event = client.get(f"/events/{scored['topic']}/{scored['partition']}/{scored['offset']}")
-        assert event.status_code == 200
-        assert "scores.v1" in event.text
-        tried = client.post("/try/reading", data={"asset": "pump-01"})
-        assert "ms with the way to the broker and back" in tried.text
+        found = demo.until(lambda: (body := client.get(user).json()).get("caused_by") and body, "the list of the click")
+        assert clicked in client.get(sent.headers["location"]).text
+        listed = [item["item_id"] for item in found["items"]]
+        scored = client.get("/v1/assets").json()["items"][0]["latest_scores"][0]
+        for cause in (found["caused_by"], scored["caused_by"]):
+            event = client.get(f"/events/{cause['topic']}/{cause['partition']}/{cause['offset']}")
+            assert event.status_code == 200, event.text
+            assert "after <strong>" in event.text
+        asked = {"user_id": "somebody new", "items": [*listed[:5], "never"], "explain": True}
+        demo.until(lambda: client.post("/v1/rank", json=asked).status_code == 200, "a worker that ranks")
+        ranked = client.post("/v1/rank", json=asked).json()
+        assert {item["item_id"] for item in ranked["items"]} <= set(listed[:5])
+        assert ranked["left_out"][-1] == {"item_id": "never", "reason": "unknown"}
+        tried = client.post("/try/reading", data={"asset": scored["asset_id"]})
+        assert tried.status_code == 200, tried.text
 
 
 def test_from_nothing_to_decisions_and_on_after_ctrl_c(start: Callable[[], Demo]) -> None:
@@ -128,7 +125,7 @@ def test_from_nothing_to_decisions_and_on_after_ctrl_c(start: Callable[[], Demo]
     first = demo.until(lambda: assets(run["api"]), "scores")
     demo.until(lambda: "Recommended to" in demo.said(), "a recommendation")
 
-    look_around(run["api"])
+    look_around(demo, run["api"])
 
     (edge,) = demo.until(lambda: children(demo, "worker --role edge"), "an edge worker")
     os.kill(edge, signal.SIGKILL)
