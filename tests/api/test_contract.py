@@ -16,6 +16,7 @@ from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import ignored_auth, positive_data_acceptance
 
 from millrace.events import KafkaPublisher
+from millrace.promotion import HomeKeeper
 from schemas import Settings
 from storage import Store
 from tests.api.conftest import serving
@@ -40,7 +41,7 @@ def contract(kafka: str, migrated_sqlite: Path, tmp_path_factory: pytest.TempPat
     prefix = f"t{uuid.uuid4().hex[:10]}."
     own = Settings(home=home, database_url=url, api_port=0, kafka=kafka, topic_prefix=prefix, partitions=1)
     asyncio.run(create_topics(own))
-    with serving(own, KafkaPublisher(own)) as client:
+    with serving(own, KafkaPublisher(own), keeper=HomeKeeper(own)) as client:
         document = schemathesis.openapi.from_url(f"{client.base_url}/openapi.json".replace("//openapi", "/openapi"))
         yield document.exclude(path="/v1/alerts/stream")  # it does not end; test_live has it
     store.close()
