@@ -69,7 +69,7 @@ def list_alerts(
     key, wanted, chosen = from_cursor("alerts", after), which.filter(), which._asdict()
     with store.reading() as reader:
         found = reader.alerts(wanted, key, PAGE + 1) if wanted else []
-        counts, classes = reader.count_open_alerts(), reader.asset_classes()
+        counts, classes = reader.count_open_alerts(), reader.class_names()
     shown: list[AlertBody] = found[:PAGE]
     values: dict[str, Any] = {
         "alerts": shown,

@@ -44,7 +44,7 @@ def list_assets(
         which = AssetFilter(asset_class, severity, words)
         key = from_cursor(kind, after)
         found = reader.assets(which, key, PAGE + 1, sort) if words or not query.strip() else []
-        counts, classes = reader.count_assets(), reader.asset_classes()
+        counts, classes = reader.count_assets(), reader.class_names()
         sparks = {(one.asset_class, one.asset_id): _spark(reader, one) for one in found[:PAGE]}
     chosen = {"sort": sort, "severity": severity, "asset_class": asset_class, "query": query}
     more = link("/assets", **chosen, after=_cursor(kind, sort, found[PAGE - 1])) if len(found) > PAGE else None

@@ -109,7 +109,7 @@ class AssetReading(AlertReading):
         total = self._connection.scalar(select(func.count()).select_from(AssetRow)) or 0
         return OverviewAssets(total=total, **{str(name): counts.get(name, 0) for name in SEVERITIES[1:]})
 
-    def asset_classes(self, most: int = 50) -> list[str]:
+    def class_names(self, most: int = 50) -> list[str]:
         """The classes that assets have: one look at the index for each."""
         found: list[str] = []
         while len(found) < most:
