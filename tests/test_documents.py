@@ -13,7 +13,8 @@ from typer.testing import CliRunner
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
-PACKAGES = ("schemas", "models", "storage", "streams", "api", "millrace", "migrations", "tests", "benchmarks")
+PACKAGES = ("schemas", "models", "storage", "streams", "api", "console", "millrace", "migrations")
+PACKAGES += ("tests", "benchmarks")
 FOLDERS = (*PACKAGES, "deploy", "docs")
 IDS = [str(document.relative_to(ROOT)) for document in DOCUMENTS]
 
