@@ -32,7 +32,8 @@ from api.representation import Compressed, Conditional, Headed
 from schemas import BODY_EXAMPLES, Health, Problem, Settings, asyncapi_document
 from storage import Store
 
-MOST_BODY_BYTES = 65_536  # the largest body but events, an acknowledgement with its comment, has 9 kB
+MOST_BODY_BYTES = 65_536  # the largest body but those below, an acknowledgement with its comment, has 9 kB
+MOST_RANK_BYTES = 1 << 20  # 500 ids of 200 characters, each of which JSON may write with 6 bytes
 MOST_EVENT_BYTES = 4 << 20  # of POST /v1/events
 TAGS = [
     {"name": "recommendations", "description": "Users and items"},
@@ -91,7 +92,9 @@ def build_api(settings: Settings, publisher: Publisher | None = None, keeper: Mo
 def _add_middleware(app: FastAPI, settings: Settings) -> None:
     """From the innermost to the outermost."""
     app.add_middleware(KeptSlashes)
-    app.add_middleware(LimitedBody, most_bytes=MOST_BODY_BYTES, more={"/v1/events": MOST_EVENT_BYTES})
+    app.add_middleware(
+        LimitedBody, most_bytes=MOST_BODY_BYTES, more={"/v1/events": MOST_EVENT_BYTES, "/v1/rank": MOST_RANK_BYTES}
+    )
     app.add_middleware(Timely, late=problems.answer_late)
     for wrapper in (Conditional, Compressed, Headed):
         app.add_middleware(wrapper)

@@ -92,7 +92,7 @@ PROBLEM_TYPES: dict[str, ProblemType] = {
         ProblemType(
             "too-large", 413, "The body is too large",
             "The body of the request is larger than the API reads.",
-            "Send less: `POST /v1/events` takes 4 MiB and 1,000 events, everything else 64 KiB.",
+            "Send less: `POST /v1/events` takes 4 MiB and 1,000 events, `POST /v1/rank` 1 MiB, all else 64 KiB.",
         ),
         ProblemType(
             "wrong-host", 421, "The API does not answer for this host name",

@@ -15,7 +15,7 @@ from fastapi import Depends, Form, Request
 from fastapi.responses import Response, StreamingResponse
 
 from api import Broker, Database, Outgoing, ProblemError, needs
-from console.news import News, point_of, read_moment
+from console.news import MOST_STREAMS, News, point_of, read_moment
 from console.page import build_pages, show
 from schemas import CLICKS, TELEMETRY, FiguresBody, Id, SentEvent, UnavailableError, rfc3339
 from storage import Reader
@@ -34,15 +34,15 @@ def get_live(request: Request, store: Database) -> Response:
         moment = read_moment(reader, request.app.state.settings)
         points = _points(reader, [status.worker for status in moment.workers])
     points.append(point_of(moment))
-    return show(request, "live.html", moment=moment, points=points, sent=None)
+    return show(request, "live.html", moment=moment, points=points)
 
 
 @router.get("/live/stream")
 async def get_stream(request: Request) -> Response:
     """Server-sent events for all pages: a moment a second."""
     news: News = request.app.state.news
-    if news.open_streams >= 500:
-        raise ProblemError("too-many-streams", "This server has 500 pages open.")
+    if news.open_streams >= MOST_STREAMS:
+        raise ProblemError("too-many-streams", f"This server has {MOST_STREAMS} pages open.")
     headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
     return StreamingResponse(news.stream(), media_type="text/event-stream", headers=headers)
 

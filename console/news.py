@@ -140,13 +140,15 @@ class News:
         while self.open_streams:
             try:
                 moment = await in_thread(self._read)
-            except MillraceError as error:
-                log.warning("open pages wait for the database", error=str(error))
-                self._event = format_sse_event(event="away", data_str=str(error))
-                pause_s = AWAY_S
-            else:
                 self._event = format_sse_event(event="moment", data_str=orjson.dumps(told(moment)).decode())
                 pause_s = EVERY_S
+            except MillraceError as error:
+                log.warning("open pages wait for the database", error=str(error))
+                self._event, pause_s = format_sse_event(event="away", data_str=str(error)), AWAY_S
+            except Exception as error:  # a bug of ours: pages that are open say so, and do not wait for ever
+                log.exception("open pages could not be told how things are", error=repr(error))
+                text = "The page could not be kept up to date; the log of the API says why."
+                self._event, pause_s = format_sse_event(event="away", data_str=text), AWAY_S
             async with self._changed:
                 self._number += 1
                 self._changed.notify_all()

@@ -56,11 +56,9 @@ def find_user(user: Annotated[str, Query(max_length=200)] = "") -> Response:
 
 
 @router.get("/shop/users/{user_id:id}")
-async def show_user(
-    request: Request, store: Database, user_id: Annotated[Id, Path()], rows: Annotated[bool, Query()] = False
-) -> Response:
+async def show_user(request: Request, store: Database, user_id: Annotated[Id, Path()]) -> Response:
     """The clicks of a user and, beside them, the list with the reasons."""
-    return await _user_page(request, store, user_id, "parts/user.html" if rows else "user.html")
+    return await _user_page(request, store, user_id, "user.html")
 
 
 async def _user_page(request: Request, store: Store, user_id: str, template: str) -> Response:

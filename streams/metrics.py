@@ -184,7 +184,7 @@ class BatchMetrics:
 
     def sent(self, records: Sequence[Any], acknowledged: asyncio.Future[Any]) -> None:
         """The decisions of a batch are on their way; the last of them will be acknowledged by this."""
-        arrived_s = records[0].timestamp / 1000
+        arrived_s = min(record.timestamp for record in records) / 1000
 
         def tell(future: asyncio.Future[Any]) -> None:
             if not future.cancelled() and future.exception() is None:

@@ -30,7 +30,7 @@ from streams.agent import Runtime, partition_of
 from streams.recommend import USERS, Recommend
 
 log = structlog.get_logger(__name__)
-MOST_BYTES = 262_144  # 300 ids of 200 characters of four bytes
+MOST_BYTES = 524_288  # 300 items and a session of 200, ids of 200 characters of four bytes
 AGAIN_S = 5.0
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 Scope = MutableMapping[str, Any]

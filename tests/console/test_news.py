@@ -76,6 +76,28 @@ async def test_nothing_is_read_while_no_tab_is_open(store: Store, monkeypatch: p
     await again.aclose()  # type: ignore[attr-defined]
 
 
+async def test_a_bug_is_said_to_open_pages_and_they_go_on(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(news, "AWAY_S", 0.01)
+    fill(store)
+
+    class Failing(News):
+        reads = 0
+
+        def _read(self) -> Moment:
+            self.reads += 1
+            if self.reads == 1:
+                raise KeyError("a bug")
+            return super()._read()
+
+    shared = Failing(store, Settings())
+    stream = shared.stream()
+    async with asyncio.timeout(10):
+        told = await events(stream, 2)
+    assert [one.split(b"\n")[0] for one in told] == [b"event: away", b"event: moment"]
+    await shared.close()
+    await stream.aclose()  # type: ignore[attr-defined]
+
+
 async def test_a_database_that_is_away_is_said(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(news, "AWAY_S", 0.01)
 

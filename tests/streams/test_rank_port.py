@@ -148,6 +148,9 @@ async def test_the_api_asks_the_worker_that_has_the_user(trained_home: Path, sql
         assert len((await api.post("/v1/rank", json={"items": body["items"]})).json()["items"]) == 5
         bad = await api.post("/v1/rank", json={"items": []})
         assert (bad.status_code, bad.json()["errors"][0]["field"]) == (422, "body.items")
+        longest = [f"{n:03}{'x' * 197}" for n in range(300)]
+        large = await api.post("/v1/rank", json={"items": longest, "session": longest[:200]})
+        assert (large.status_code, len(large.json()["left_out"])) == (200, 300)
         many = await api.post("/v1/rank", json={"items": [str(n) for n in range(301)]})
         assert many.status_code == 422
     await app.state.rankers.close()

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import time
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from schemas import WorkerStatus
-from streams.metrics import DEAD_LETTERS, HANDLING, LAG, OUTPUTS, RECORDS, SINK_RECORDS, STAGE_CPU
-from streams.status import Meter
+from streams.metrics import _DECIDED, DEAD_LETTERS, HANDLING, LAG, OUTPUTS, RECORDS, SINK_RECORDS, STAGE_CPU
+from streams.status import Meter, _quantile, _quantiles
 
 
 def test_figures_are_of_the_time_since_the_last_ones() -> None:
@@ -41,3 +45,18 @@ def test_a_status_of_before_can_be_read() -> None:
     """Workers of the version before have no figures, and are those that run models."""
     old = {key: value for key, value in WorkerStatus.EXAMPLE.items() if key != "figures"}
     assert WorkerStatus.model_validate(old).runs_models
+
+
+@given(st.lists(st.floats(0.0001, 59), min_size=1, max_size=50), st.sampled_from([0.5, 0.99]))
+def test_a_quantile_lies_between_the_bounds_of_the_true_one(values: list[float], share: float) -> None:
+    bounds = [*_DECIDED, float("inf")]
+    counts = [(bound, float(sum(value <= bound for value in values))) for bound in bounds]
+    true = sorted(values)[max(0, math.ceil(share * len(values)) - 1)]
+    at = next(place for place, bound in enumerate(bounds) if true <= bound)
+    assert (bounds[at - 1] if at else 0.0) <= _quantile(counts, share) <= bounds[at]
+
+
+def test_quantiles_are_of_what_came_since() -> None:
+    before = {1.0: 5.0, float("inf"): 100.0}
+    assert _quantiles({1.0: 7.0, float("inf"): 102.0}, before) == {"decision_p50_ms": 500.0, "decision_p99_ms": 990.0}
+    assert set(_quantiles(before, before).values()) == {None}
