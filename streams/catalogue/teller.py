@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, datetime
 
 import numpy as np
+import numpy.typing as npt
 import orjson
 import structlog
 from aiokafka.errors import KafkaError
@@ -23,9 +24,45 @@ from streams.kafka import EventProducer
 log = structlog.get_logger(__name__)
 TELL_EVERY_S = 3.0
 SIMILAR_EACH_TIME = 100  # lists of similar items computed in one turn, about 0.3 ms each
+REVISITED = 20  # of them, at least: of items that may have gained nothing
 TRENDING_LENGTH, SIMILAR_LENGTH = 100, 20  # the first is one list, the other one for each item
 Served = Callable[[], tuple[Recommender, CatalogueView]]
 UpToDate = Callable[[], Awaitable[None]]
+
+
+class Turns:
+    """Whose similar items are looked at next: those that gained most clicks, and those not looked at for longest.
+
+    The second kind is needed as a list changes without a click on its own item: a neighbour gains, sells out or is
+    removed. With the clicked items of a shop of 10,000 every list is looked at within half an hour, at worst.
+    """
+
+    def __init__(self) -> None:
+        self._clicks = np.zeros(0, np.int32)  # of each item, when its list was last looked at
+        self._turns = np.zeros(0, np.int64)  # the turn in which it was
+        self._turn = 0
+
+    def rows(self, clicks: npt.NDArray[np.int32]) -> npt.NDArray[np.int64]:
+        """Up to `SIMILAR_EACH_TIME` rows, each once; call it once a turn.
+
+        Args:
+            clicks: (items,) of each item by now.
+        """
+        known = min(len(self._clicks), len(clicks))
+        before, turns = np.zeros_like(clicks), np.zeros(len(clicks), np.int64)
+        before[:known], turns[:known] = self._clicks[:known], self._turns[:known]
+        # fewer than before: removed; what is similar to it is not what was similar to the old item
+        gained = np.where(clicks < before, 1 + clicks, clicks - before)
+        busy = np.argsort(-gained, kind="stable")[: SIMILAR_EACH_TIME - REVISITED]
+        busy = busy[gained[busy] > 0]
+        self._turn += 1
+        turns[busy] = self._turn
+        longest = np.argsort(turns, kind="stable")
+        longest = longest[((clicks > 0) | (before > 0))[longest] & (turns[longest] < self._turn)]
+        rows = np.concatenate([busy, longest[: SIMILAR_EACH_TIME - len(busy)]])
+        before[rows], turns[rows] = clicks[rows], self._turn
+        self._clicks, self._turns = before, turns
+        return rows
 
 
 class CatalogueTeller(Service):
@@ -44,7 +81,7 @@ class CatalogueTeller(Service):
         super().__init__()
         self._settings, self._served, self._is_up_to_date, self._runtime = settings, served, is_up_to_date, runtime
         self._told: dict[str, list[str]] = {}  # by key: the item ids that were told
-        self._clicks = np.zeros(0, np.int32)  # of each item, when its list was last looked at
+        self._turn = Turns()
 
     @Service.task
     async def _tell(self) -> None:
@@ -59,7 +96,7 @@ class CatalogueTeller(Service):
                 log.warning("the catalogue is told later", error=str(error) or repr(error))
             except Exception as error:  # whatever it is, the worker's other work goes on
                 log.exception("the catalogue is told later", error=repr(error))
-            self._clicks = np.zeros(0, np.int32)  # lists that were not delivered are looked at again
+            self._turn = Turns()  # lists that were not delivered are looked at again
             await self.sleep(TELL_EVERY_S)
 
     async def _tell_changes(self, producer: EventProducer) -> None:
@@ -80,22 +117,11 @@ class CatalogueTeller(Service):
             self._told[key] = ids
 
     def _lists(self) -> Iterator[tuple[str, list[tuple[str, float]]]]:
-        """Trending, and similar items of those that gained most clicks since they were last looked at."""
+        """Trending, and similar items of those whose turn it is."""
         recommender, view = self._served()
         yield TRENDING_KEY, view.trending(TRENDING_LENGTH)
         clicks = view.arrays.items["clicks"][: view.items].copy()
-        gained = clicks.copy()
-        known = min(len(self._clicks), len(clicks))
-        before = self._clicks[:known]
-        is_anew = clicks[:known] < before  # removed: what is similar to it is not what was similar to the old item
-        gained[:known] = np.where(is_anew, 1 + clicks[:known], clicks[:known] - before)
-        rows = np.argsort(-gained, kind="stable")[:SIMILAR_EACH_TIME]
-        rows = rows[gained[rows] > 0]
-        then = np.zeros_like(clicks)
-        then[:known] = self._clicks[:known]
-        then[rows] = clicks[rows]
-        self._clicks = then
-        for row in rows.tolist():
+        for row in self._turn.rows(clicks).tolist():
             yield similar_key(view.item_ids[row]), recommender.similar(view, row, SIMILAR_LENGTH)
 
     def _entry(self, key: str, items: list[tuple[str, float]]) -> bytes:
