@@ -1,38 +1,23 @@
-"""Alerts: which there are, as they happen, and that someone has seen one.
+"""Alerts: which there are, and as they happen. What people do about them is in `alert_actions`.
 
-Store.reading, Live ─► bodies, server-sent events;  acknowledgement ─► Store.acknowledge
+Store.reading, Live ─► bodies, server-sent events
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import orjson
-from fastapi import Body, Depends, Header, Path, Query, Request
+from fastapi import Depends, Header, Path, Query, Request
 from fastapi.responses import StreamingResponse
 
 from api import live
-from api.access import Caller, needs
 from api.cursors import from_cursor, page_of, to_cursor
 from api.live import Live
-from api.problems import ProblemError, not_kept, responses
-from api.publisher import ActionTeller
+from api.problems import ProblemError, responses
 from api.shared import After, Database, From, Limit, SearchText, To, build_router, shown
-from schemas import (
-    BODY_EXAMPLES,
-    AcknowledgeBody,
-    Alert,
-    AlertBody,
-    AlertDetail,
-    AlertState,
-    FieldError,
-    Id,
-    Name,
-    Page,
-    Severity,
-    UnavailableError,
-)
+from schemas import Alert, AlertBody, AlertDetail, AlertState, Id, Name, Page, Severity
 from storage import AlertFilter, parse_words
 
 _STREAM_EXAMPLE = f"event: alert\ndata: {orjson.dumps(Alert.EXAMPLE).decode()}\nid: 17\n\n"
@@ -51,12 +36,26 @@ async def _live(request: Request) -> Live:
     return shared
 
 
+class _Handling(NamedTuple):
+    acknowledged: bool | None
+    shelved: bool | None
+    assignee: str | None
+
+
+async def _handling(
+    acknowledged: Annotated[bool | None, Query(description="whether somebody has seen it")] = None,
+    shelved: Annotated[bool | None, Query(description="whether its failure mode is shelved at this moment")] = None,
+    assignee: Annotated[Id | None, Query(description="who looks after it")] = None,
+) -> _Handling:
+    return _Handling(acknowledged, shelved, assignee)
+
+
 async def _filter(
+    handling: Annotated[_Handling, Depends(_handling)],
     state: Annotated[AlertState | None, Query()] = None,
     severity: Annotated[
         list[Severity] | None, Query(max_length=3, description="several times for several of them")
     ] = None,
-    acknowledged: Annotated[bool | None, Query(description="whether somebody has seen it")] = None,
     asset_id: Annotated[Id | None, Query()] = None,
     asset_class: Annotated[Name | None, Query()] = None,
     start: From = None,
@@ -68,7 +67,9 @@ async def _filter(
     if query is not None and not words:
         return None
     severities = tuple(dict.fromkeys(severity or ()))
-    return AlertFilter(state, severities, asset_id, asset_class, acknowledged, start, end, words)
+    return AlertFilter(
+        state, severities, asset_id, asset_class, **handling._asdict(), start=start, end=end, words=words
+    )
 
 
 @router.get("/alerts", responses=shown("Page[AlertBody]"))
@@ -112,7 +113,8 @@ async def _start_id(
 async def stream_alerts(
     shared: Annotated[Live, Depends(_live)], start_id: Annotated[int, Depends(_start_id)]
 ) -> EventStream:
-    """Server-sent events: each transition of an alert as it happens, as event `alert` with the value of `alerts.v1`.
+    """Server-sent events: each transition of an alert as it happens, as event `alert` with the value of `alerts.v1`,
+    and what people do about alerts, as event `action` with the value of `actions.v1`.
 
     A client that sends `Last-Event-ID` gets all that it missed; EventSource in browsers does so by itself.
     """
@@ -121,45 +123,9 @@ async def stream_alerts(
 
 @router.get("/alerts/{alert_id}", responses=shown("AlertDetail", "unknown-alert"))
 def get_alert(alert_id: AlertId, store: Database) -> AlertDetail:
-    """An alert with all its transitions and their evidence."""
+    """An alert with all its transitions and their evidence, and all that people did about it."""
     with store.reading() as reader:
         alert = reader.alert(alert_id)
     if alert is None:
         raise ProblemError("unknown-alert", f"There is no alert {alert_id}.")
-    return alert
-
-
-async def _teller(request: Request) -> ActionTeller | None:
-    teller: ActionTeller | None = request.app.state.teller
-    return teller
-
-
-@router.post(
-    "/alerts/{alert_id}/acknowledge",
-    dependencies=[Depends(needs("operate"))],
-    responses=shown("AlertDetail", "unknown-alert", "too-large"),
-)
-def acknowledge_alert(
-    alert_id: AlertId,
-    body: Annotated[AcknowledgeBody, Body(examples=[BODY_EXAMPLES["AcknowledgeBody"]])],
-    store: Database,
-    caller: Caller,
-    teller: Annotated[ActionTeller | None, Depends(_teller)],
-) -> AlertDetail:
-    """Note that someone has seen the alert: who that is says the key, or, where the API has no keys, `by`.
-
-    The first acknowledgement stands; repeating it changes nothing. It is told on the live stream and on `actions.v1`.
-    """
-    by = caller or body.by
-    if by is None:
-        fault = FieldError(field="body.by", message="is needed where the API has no keys: say who it is")
-        raise ProblemError("invalid-request", f"{fault.field}: {fault.message}.", [fault])
-    try:
-        alert = store.acknowledge(alert_id, by, body.comment)
-    except UnavailableError as error:
-        raise not_kept("The acknowledgement", error) from error
-    if alert is None:
-        raise ProblemError("unknown-alert", f"There is no alert {alert_id}.")
-    if teller is not None:
-        teller.nudge()
     return alert

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from schemas.base import Json
-from schemas.outputs import Alert, Recommendation, Score
+from schemas.outputs import Action, Alert, Recommendation, Score
 from schemas.worker_status import COMPARISON_EXAMPLE, FIGURES_EXAMPLE, REFUSAL_EXAMPLE, WorkerStatus
 
 _ALERT: Json = {
@@ -89,8 +89,14 @@ BODY_EXAMPLES: dict[str, Json] = {
     "AssetDetail": {**_ASSET, "open_alerts": [_ALERT]},
     "Page[Score]": {"items": [Score.EXAMPLE], "next": None},
     "Page[AlertBody]": {"items": [_ALERT], "next": None},
-    "AlertDetail": {**_ALERT, "transitions": [Alert.EXAMPLE]},
+    "AlertDetail": {**_ALERT, "transitions": [Alert.EXAMPLE], "actions": [Action.EXAMPLE]},
     "AcknowledgeBody": {"by": "jo", "comment": "bearing ordered"},
+    "CommentBody": {"by": "jo", "comment": "hot since the pump beside it stands"},
+    "ShelveBody": {"by": "jo", "reason": "the bearing comes on Monday", "until": "2026-05-04T06:00:00Z"},
+    "UnshelveBody": {"by": "jo", "reason": "it came today"},
+    "CloseBody": {"by": "jo", "reason": "the pump was sold"},
+    "AssignBody": {"by": "jo", "assignee": "mechanics, early shift"},
+    "SayOutcomeBody": {"by": "jo", "verdict": "true_alarm", "found": "inner race worn", "replaced": "bearing"},
     "Page[ModelBody]": {
         "items": [
             {
@@ -145,7 +151,7 @@ BODY_EXAMPLES: dict[str, Json] = {
     "Overview": {
         "time": "2026-06-01T12:20:00Z",
         "assets": {"total": 120, "critical": 1, "warning": 4, "advisory": 9},
-        "alerts": {"critical": 1, "warning": 5, "advisory": 9, "unacknowledged": 6},
+        "alerts": {"critical": 1, "warning": 5, "advisory": 9, "unacknowledged": 6, "shelved": 2},
         "workers": {"edge": 2, "sink": 1},
         "agents": {"recommend": {"lag": 0, "events_per_s": 210.4, "outputs_per_s": 210.4}},
         "dead_letters_24h": {"clicks.v1": 3},

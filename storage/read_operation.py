@@ -6,14 +6,14 @@ select ─► rows ─► bodies
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, func, literal, select, tuple_
+from sqlalchemy import Connection, exists, func, literal, select, tuple_
 
 from schemas import DeadLetterBody, DeadLetterDetail, Figures, FiguresBody, OverviewAlerts, WorkerStatus
 from storage.kept_tables import DeadLetterRow, FiguresRow
-from storage.tables import AlertRow, OffsetRow, WorkerRow
+from storage.tables import AlertRow, OffsetRow, ShelvingRow, WorkerRow
 
 EXCERPT_BYTES = 200
 LetterKey = tuple[datetime, str, int, int]  # quarantined_at, topic, partition, offset
@@ -62,10 +62,18 @@ class OperationReading:
         return {str(topic): int(count) for topic, count in rows}
 
     def count_open_alerts(self) -> OverviewAlerts:
-        statement = select(AlertRow.severity, AlertRow.is_acknowledged, func.count()).where(AlertRow.state == "raised")
-        rows = self._connection.execute(statement.group_by(AlertRow.severity, AlertRow.is_acknowledged))
-        counts = {"advisory": 0, "warning": 0, "critical": 0, "unacknowledged": 0}
-        for severity, is_acknowledged, count in rows:
+        is_shelved = exists().where(
+            ShelvingRow.asset_class == AlertRow.asset_class, ShelvingRow.asset_id == AlertRow.asset_id,
+            ShelvingRow.failure_mode == AlertRow.failure_mode, ShelvingRow.until > datetime.now(UTC),
+        )  # fmt: skip
+        columns = (AlertRow.severity, AlertRow.is_acknowledged, is_shelved.label("is_shelved"))
+        statement = select(*columns, func.count()).where(AlertRow.state == "raised")
+        rows = self._connection.execute(statement.group_by(*columns))
+        counts = {"advisory": 0, "warning": 0, "critical": 0, "unacknowledged": 0, "shelved": 0}
+        for severity, is_acknowledged, is_on_shelf, count in rows:
+            if is_on_shelf:
+                counts["shelved"] += count
+                continue
             counts[severity] += count
             counts["unacknowledged"] += 0 if is_acknowledged else count
         return OverviewAlerts(**counts)

@@ -33,7 +33,7 @@ from schemas import (
     dead_letters_of,
     rfc3339,
 )
-from storage import Quarantined, Store
+from storage import ActionRequest, Quarantined, Store
 from streams.agent import DeadLetter
 from streams.agent.deadletters import dead_letter_output
 from streams.kafka import EventProducer, reading
@@ -188,7 +188,7 @@ async def test_an_acknowledgement_is_told_on_kafka_and_on_the_stream_by_whose_ke
     own = settings.model_copy(update={"database_url": sqlite_url, "api_port": 0, "api_keys_file": keys})
     store = Store(sqlite_url)
     store.write([alert("a", 0), alert("b", 0)], [])
-    store.acknowledge("b", "al", None)  # while no API with a broker ran
+    store.act("b", ActionRequest("acknowledged", "al", None))  # while no API with a broker ran
     headers = {"Authorization": f"Bearer {token}"}
 
     def acknowledge() -> None:

@@ -79,7 +79,7 @@ def test_links_of_the_pages_lead_somewhere(console: httpx2.Client) -> None:
             if (
                 link in seen
                 or "/events/" in link
-                or link.endswith(("acknowledge", "sign-out", "/try/click", "/try/reading"))
+                or link.endswith(("alerts/act", "sign-out", "/try/click", "/try/reading"))
             ):
                 continue
             seen.add(link)
@@ -114,7 +114,7 @@ def test_problems_are_pages(console: httpx2.Client) -> None:
 
 def test_inside_a_page_a_problem_is_a_line(console: httpx2.Client) -> None:
     own = {"Origin": str(console.base_url).rstrip("/"), "HX-Request": "true"}
-    answer = console.post("/alerts/acknowledge", data={"by": "jo"}, headers=own)
+    answer = console.post("/alerts/act", data={"by": "jo", "kind": "acknowledged"}, headers=own)
     assert (answer.status_code, answer.headers["hx-retarget"]) == (422, "#notice")
     assert "<html" not in answer.text
 
@@ -164,22 +164,58 @@ def test_hostile_text_is_shown_as_text(console: httpx2.Client, store: Store, tex
 
 
 def test_acknowledging_is_for_pages_of_this_server(console: httpx2.Client, store: Store) -> None:
-    form = {"alert": ["a-1", "a-2"], "by": "jo", "comment": "seen", "back": "/alerts?state=raised"}
-    foreign = console.post("/alerts/acknowledge", data=form, headers={"Origin": "http://evil.example"})
+    form = {"alert": ["a-1", "a-2"], "kind": "acknowledged", "by": "jo", "note": "seen", "back": "/alerts?state=raised"}
+    foreign = console.post("/alerts/act", data=form, headers={"Origin": "http://evil.example"})
     assert foreign.status_code == 403
     own = {"Origin": str(console.base_url).rstrip("/")}
-    assert console.post("/alerts/acknowledge", data=form | {"by": ""}, headers=own).status_code == 422
-    done = console.post("/alerts/acknowledge", data=form, headers=own)
-    assert (done.status_code, done.headers["location"]) == (303, "/alerts?state=raised&done=2")
+    assert console.post("/alerts/act", data=form | {"by": ""}, headers=own).status_code == 422
+    done = console.post("/alerts/act", data=form, headers=own)
+    assert (done.status_code, done.headers["location"]) == (303, "/alerts?state=raised&done=2&kind=acknowledged&left=0")
     with store.reading() as reader:
         seen = {one: reader.alert(one) for one in ("a-1", "a-2")}
     assert {one: alert.acknowledgement.by for one, alert in seen.items() if alert and alert.acknowledgement} == {
         "a-1": "jo", "a-2": "jo"
     }  # fmt: skip
-    away = console.post("/alerts/acknowledge", data=form | {"back": "//evil.example"}, headers=own)
-    assert away.headers["location"] == "/alerts?done=2"
-    nothing = console.post("/alerts/acknowledge", data={"by": "jo"}, headers=own)
+    away = console.post("/alerts/act", data=form | {"back": "//evil.example"}, headers=own)
+    assert away.headers["location"] == "/alerts?done=2&kind=acknowledged&left=0"
+    nothing = console.post("/alerts/act", data={"by": "jo", "kind": "acknowledged"}, headers=own)
     assert (nothing.status_code, "No alert was chosen" in nothing.text) == (422, True)
+
+
+def test_what_people_do_is_on_the_page(console: httpx2.Client, store: Store) -> None:
+    own = {"Origin": str(console.base_url).rstrip("/")}
+
+    def act(**form: str | list[str]) -> httpx2.Response:
+        return console.post("/alerts/act", data={"alert": "a-1", "by": "jo", **form}, headers=own)
+
+    for form, missing in (
+        ({"kind": "shelved"}, "Say why it is shelved"), ({"kind": "closed", "note": " "}, "Say why it is closed"),
+        ({"kind": "commented"}, "Write the comment"), ({"kind": "outcome"}, "whether the alarm was true"),
+    ):  # fmt: skip
+        answer = act(**form)
+        assert (answer.status_code, missing in answer.text) == (422, True), form
+    assert act(kind="assigned", assignee="night shift").status_code == 303
+    assert act(kind="shelved", note="part on Monday", hours="8").status_code == 303
+    assert "a-1" not in console.get("/alerts").text
+    page = Reader(console.get("/alerts?shelved=true&assignee=night%20shift").text).words
+    assert "shelved until" in page
+    assert "night shift" in page
+    shown = console.get("/alerts/a-1").text
+    assert "part on Monday" in shown
+    assert "Close by hand" in shown
+    assert act(kind="unshelved", note="it came").status_code == 303
+    assert act(kind="outcome", verdict="true_alarm", found="inner race", replaced="bearing").status_code == 303
+    closed = act(alert=["a-1", "a-2"], kind="closed", note="scrapped")
+    assert closed.headers["location"] == "/alerts?done=2&kind=closed&left=0"
+    left = act(alert=["a-1", "a-2"], kind="shelved", note="again")
+    assert left.headers["location"] == "/alerts?done=0&kind=shelved&left=2"
+    told = Reader(console.get(left.headers["location"]).text).words
+    assert "0 alerts shelved. 2 of those chosen are cleared already." in told
+    assert act(kind="shelved", note="again").status_code == 409
+    words = Reader(console.get("/alerts/a-1").text).words
+    for said in ("Closed by jo", "scrapped", "found: inner race", "Back in sight", "Assigned to night shift by jo"):
+        assert said in words, said
+    assert "Close by hand" not in console.get("/alerts/a-1").text
 
 
 def test_with_keys_people_sign_in(sqlite_url: str, store: Store, tmp_path: Path) -> None:
@@ -201,11 +237,12 @@ def test_with_keys_people_sign_in(sqlite_url: str, store: Store, tmp_path: Path)
         foreign = {"Origin": "http://evil.example"}
         assert client.post("/sign-in", data={"key": keys["read"]}, headers=foreign).status_code == 403
         assert client.post("/sign-out", headers=foreign).status_code == 403
-        form = {"alert": "a-1", "comment": "x"}
-        assert client.post("/alerts/acknowledge", data=form, headers=origin).status_code == 403, "it may only read"
+        form = {"alert": "a-1", "kind": "acknowledged", "note": "x"}
+        assert client.post("/alerts/act", data=form, headers=origin).status_code == 403, "it may only read"
         client.post("/sign-in", data={"key": keys["operate"]}, headers=origin)
-        assert client.post("/alerts/acknowledge", data=form).status_code in (303, 403), "no origin: to sign in"
-        assert client.post("/alerts/acknowledge", data=form, headers=origin).headers["location"] == "/alerts?done=1"
+        assert client.post("/alerts/act", data=form).status_code in (303, 403), "no origin: to sign in"
+        acted = client.post("/alerts/act", data=form, headers=origin)
+        assert acted.headers["location"] == "/alerts?done=1&kind=acknowledged&left=0"
         with store.reading() as reader:
             seen = reader.alert("a-1")
         assert seen is not None
