@@ -1,6 +1,6 @@
-"""Operation: what the service itself is about: how things are, workers, topics, dead letters, models.
+"""Operation: what the service itself is about: how things are, workers, topics, models.
 
-Store.reading, MILLRACE_HOME, Publisher ─► bodies
+Store.reading, MILLRACE_HOME ─► bodies
 """
 
 from __future__ import annotations
@@ -9,50 +9,32 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
-import structlog
-from fastapi import Body, Depends, Path, Query, Request
-from fastapi.responses import Response
+from fastapi import Path, Query, Request
 
-from api.access import Caller, needs
-from api.cursors import from_cursor, page_of, to_cursor
 from api.model_list import read_models
-from api.problems import ProblemError, responses
-from api.publisher import Broker, not_sent
-from api.shared import After, Database, Limit, build_router, shown
+from api.problems import ProblemError
+from api.shared import Database, build_router, shown
 from schemas import (
-    BODY_EXAMPLES,
     INPUTS,
     OUTPUTS,
     TOPICS,
-    DeadLetterBody,
-    DeadLetterDetail,
-    FieldError,
     FiguresBody,
     ModelBody,
-    Name,
     Overview,
     OverviewAgent,
     Page,
-    ReplayBody,
-    ReplayedBody,
     Settings,
     Topic,
     TopicBody,
-    UnavailableError,
     WorkerStatus,
-    dead_letters_of,
     partition_count,
     topic_name,
 )
-from storage import Reader, in_thread
+from storage import Reader
 
-log = structlog.get_logger(__name__)
 WORKER_SILENCE = timedelta(seconds=30)
 DAY, EPOCH = timedelta(days=1), datetime(1970, 1, 1, tzinfo=UTC)
 router = build_router("operation")
-OF_LETTERS = "an input topic: `clicks.v1`, its quarantine `clicks.v1.dlq`, or `clicks`"
-InputTopic = Annotated[Name, Path(description=OF_LETTERS)]
-LetterPlace = Annotated[int, Path(ge=0, lt=2**63, description="on the quarantine topic, not that of the original")]
 
 
 @router.get("/overview", responses=shown("Overview"))
@@ -146,87 +128,6 @@ def _topic(settings: Settings, topic: Topic, offsets: dict[int, int], dead: dict
 
 def _is_dlq(topic: Topic) -> bool:
     return topic.name.endswith(".dlq")
-
-
-@router.get("/dead-letters", responses=shown("Page[DeadLetterBody]"))
-def list_dead_letters(
-    store: Database,
-    topic: Annotated[Name | None, Query(description=OF_LETTERS)] = None,
-    after: After = None,
-    limit: Limit = 50,
-) -> Page[DeadLetterBody]:
-    """Quarantined records, the last first, as far back as MILLRACE_RETENTION_DEAD_LETTERS_DAYS."""
-    key = from_cursor("dead-letters", after)
-    topic = None if topic is None else _meant("query.topic", topic)
-    with store.reading() as reader:
-        found = reader.dead_letters(topic, key, limit + 1)
-    return page_of(
-        found, limit, lambda one: to_cursor("dead-letters", one.quarantined_at, one.topic, one.partition, one.offset)
-    )
-
-
-@router.post(
-    "/dead-letters/replay",
-    dependencies=[Depends(needs("operate"))],
-    responses={**shown("ReplayedBody", "too-large"), **responses("broker-unavailable")},
-)
-async def replay_dead_letters(
-    body: Annotated[ReplayBody, Body(examples=[BODY_EXAMPLES["ReplayBody"]])],
-    store: Database,
-    broker: Broker,
-    caller: Caller,
-) -> ReplayedBody:
-    """Put back, on its topic, each dead letter of an input topic that was not put back before."""
-    topic = _meant("body.topic", body.topic)
-    started = datetime.now(UTC)
-    try:
-        replayed = await broker.replay(topic)
-    except UnavailableError as error:
-        raise not_sent("Not all dead letters may have been put back; none is put back twice", error) from error
-    await in_thread(lambda: store.mark_replayed(topic, started))
-    log.info("dead letters were put back", topic=topic, sent=replayed.sent, by=caller or "this machine")
-    return replayed
-
-
-def _meant(field: str, topic: str) -> str:
-    """The input topic: by its name, that of its quarantine, or without its version."""
-    found = next((one for one in INPUTS if topic in (one, dead_letters_of(one), one.partition(".")[0])), None)
-    if found is None:
-        fault = FieldError(field=field, message=f"{topic!r} has no dead letters; topics that have: {', '.join(INPUTS)}")
-        raise ProblemError("invalid-request", f"{fault.field}: {fault.message}.", [fault])
-    return found
-
-
-def _dead_letter(reader: Reader, topic: str, partition: int, offset: int) -> tuple[DeadLetterDetail, bytes | None]:
-    topic = _meant("path.topic", topic)
-    found = reader.dead_letter(topic, partition, offset)
-    if found is None:
-        raise ProblemError("unknown-dead-letter", f"No dead letter of {topic} is kept for {partition}/{offset}.")
-    return found
-
-
-@router.get("/dead-letters/{topic}/{partition}/{offset}", responses=shown("DeadLetterDetail", "unknown-dead-letter"))
-def get_dead_letter(
-    topic: InputTopic, partition: LetterPlace, offset: LetterPlace, store: Database
-) -> DeadLetterDetail:
-    """A quarantined record with its value as text."""
-    with store.reading() as reader:
-        return _dead_letter(reader, topic, partition, offset)[0]
-
-
-@router.get(
-    "/dead-letters/{topic}/{partition}/{offset}/value",
-    response_class=Response,
-    responses={
-        200: {"content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}},
-        **responses("unknown-dead-letter"),
-    },
-)
-def get_dead_letter_value(topic: InputTopic, partition: LetterPlace, offset: LetterPlace, store: Database) -> Response:
-    """The bytes of a quarantined record as they were; of a large one the first 64 KiB."""
-    with store.reading() as reader:
-        value = _dead_letter(reader, topic, partition, offset)[1]
-    return Response(value or b"", media_type="application/octet-stream")
 
 
 @router.get("/models", responses=shown("Page[ModelBody]"))

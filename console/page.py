@@ -74,6 +74,12 @@ def size(value: float) -> str:
     return f"{value / 1e6:,.0f} MB"
 
 
+def last_line(text: str) -> str:
+    """Of a traceback what happened; of a line itself."""
+    lines = text.strip().splitlines()
+    return lines[-1].strip() if lines else ""
+
+
 def part(value: str) -> str:
     """An id as a part of a path."""
     return quote(value, safe="")
@@ -92,7 +98,15 @@ _templates = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_templates.filters |= {"ago": ago, "when": when, "number": number, "size": size, "scored": scored, "part": part}
+_templates.filters |= {
+    "ago": ago,
+    "when": when,
+    "number": number,
+    "size": size,
+    "scored": scored,
+    "part": part,
+    "last_line": last_line,
+}
 _templates.globals |= {"file": address, "link": link, "rooms": ROOMS}
 
 

@@ -93,43 +93,6 @@ class FiguresBody(Frozen):
     figures: Figures
 
 
-class DeadLetterBody(Frozen):
-    """A quarantined record. `partition` and `offset` are its place there, `source_...` that of the original."""
-
-    topic: str = Field(description="the input topic")
-    partition: int
-    offset: int
-    quarantined_at: Time
-    source_partition: int
-    source_offset: int
-    exception: str
-    reason: str
-    key: str | None
-    excerpt: str = Field(description="the beginning of the value")
-    size: int = Field(description="bytes of the value")
-    replayed_at: Time | None = Field(None, description="when it was put back over the API; null: it was not")
-
-
-class DeadLetterDetail(DeadLetterBody):
-    """A quarantined record with its value."""
-
-    value: str | None
-    is_whole: bool = Field(description="false: the value is longer; all of it is on the quarantine topic")
-
-
-class ReplayBody(Frozen):
-    """Which dead letters to put back: those of an input topic that were not put back before."""
-
-    topic: str = Field(min_length=1, max_length=200)
-
-
-class ReplayedBody(Frozen):
-    topic: str
-    sent: int = Field(description="records that are on their topic again")
-    truncated: int = Field(description="records of which the quarantine has the beginning only; they stay")
-    deleted: int = Field(description="records that retention deleted before anybody put them back")
-
-
 class OverviewAssets(Frozen):
     """How many there are, and how many have an open alert of which the worst is that."""
 

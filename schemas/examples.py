@@ -139,7 +139,32 @@ BODY_EXAMPLES: dict[str, Json] = {
     "Page[FiguresBody]": {"items": [{"minute": "2026-06-01T12:20:00Z", "figures": FIGURES_EXAMPLE}], "next": None},
     "Page[DeadLetterBody]": {"items": [_LETTER], "next": None},
     "DeadLetterDetail": {**_LETTER, "value": "user=ann item=sku-3", "is_whole": True},
-    "ReplayBody": {"topic": "clicks.v1"},
+    "Page[DeadLetterReason]": {
+        "items": [
+            {
+                "topic": "clicks.v1",
+                "reason": _LETTER["reason"],
+                "exception": "DecodeError",
+                "count": 12,
+                "not_replayed": 12,
+                "newest": _LETTER,
+            }
+        ],
+        "next": None,
+    },
+    "Page[PutBackBody]": {
+        "items": [
+            {
+                "topic": "clicks.v1",
+                "time": "2026-05-01T12:30:00Z",
+                "by": "jo",
+                "count": 12,
+                "what": "those of: Invalid JSON: expected value at line … column …",
+            }
+        ],
+        "next": None,
+    },
+    "ReplayBody": {"topic": "clicks.v1", "reason": _LETTER["reason"]},
     "ReplayedBody": {"topic": "clicks.v1", "sent": 12, "truncated": 0, "deleted": 0},
     "Page[TopicBody]": {"items": [_TOPIC], "next": None},
     "Overview": {

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from sqlalchemy import Connection
 
+from storage.letters import LetterReading
 from storage.read_assets import AssetReading
 from storage.read_items import ItemReading
 from storage.read_operation import OperationReading
 from storage.read_series import SeriesReading
 
 
-class Reader(AssetReading, SeriesReading, ItemReading, OperationReading):
+class Reader(AssetReading, SeriesReading, ItemReading, OperationReading, LetterReading):
     """One read-only transaction. Lists return at most `limit` entries that come after the key `after`."""
 
     def __init__(self, connection: Connection) -> None:

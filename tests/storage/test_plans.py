@@ -53,6 +53,8 @@ QUESTIONS: dict[str, Callable[[Reader], Any]] = {
     "dead letters": lambda r: r.dead_letters(None, (NOW, "clicks.v1", 0, 5), 50),
     "dead letters of a topic": lambda r: r.dead_letters("clicks.v1", (NOW, "clicks.v1", 0, 5), 50),
     "one dead letter": lambda r: r.dead_letter("clicks.v1", 0, 5),
+    "dead letters by reason": lambda r: r.dead_letter_reasons("clicks.v1", 9),
+    "who put dead letters back": lambda r: r.put_back(None, 9),
     "count of dead letters": lambda r: r.count_dead_letters(NOW - timedelta(days=1)),
     "count of open alerts": lambda r: r.count_open_alerts(),
 }
