@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Path, Query, Request
 
@@ -100,16 +100,31 @@ def list_figures(
 
 @router.get("/topics", responses=shown("Page[TopicBody]"))
 def list_topics(request: Request, store: Database) -> Page[TopicBody]:
-    """The topics of the contract, and how far the database has read those that it keeps."""
+    """The topics of the contract: how far the database has read those that it keeps, and, as the workers tell, how many
+    records a second are read and how far each agent is behind on each partition."""
     settings: Settings = request.app.state.settings
     names = {topic_name(settings, topic.name): topic for topic in TOPICS}
     with store.reading() as reader:
         positions = reader.positions(list(names))
         dead = reader.count_dead_letters(datetime.now(UTC) - DAY)
+        workers = reader.workers(datetime.now(UTC) - WORKER_SILENCE)
     offsets: dict[str, dict[int, int]] = {}
     for (name, partition), offset in sorted(positions.items()):
         offsets.setdefault(names[name].name, {})[partition] = offset
-    return Page(items=[_topic(settings, topic, offsets.get(topic.name, {}), dead) for topic in TOPICS])
+    bodies = [_topic(settings, topic, offsets.get(topic.name, {}), dead) for topic in TOPICS]
+    return Page(items=[body.model_copy(update=_flow(body.name, workers)) for body in bodies])
+
+
+def _flow(name: str, workers: Iterable[WorkerStatus]) -> dict[str, Any]:
+    """Of a topic, over all workers: of a partition only its owner tells a lag, each agent reads each record."""
+    rates, lag = dict[str, float](), dict[str, dict[int, int]]()
+    for status in workers:
+        for agent, own in status.figures.agents.items() if status.figures else ():
+            if (told := own.topics.get(name)) is not None:
+                rates[agent] = rates.get(agent, 0.0) + told.events_per_s
+                sofar = lag.setdefault(agent, {})
+                sofar |= {number: max(behind, sofar.get(number, 0)) for number, behind in told.lag.items()}
+    return {"events_per_s": round(max(rates.values()), 2) if rates else None, "lag": lag}
 
 
 def _topic(settings: Settings, topic: Topic, offsets: dict[int, int], dead: dict[str, int]) -> TopicBody:

@@ -127,7 +127,17 @@ from schemas.topics import (
     partition_count,
     topic_name,
 )
-from schemas.worker_status import AgentFigures, Bin, Comparison, Figures, RankPlace, Refusal, Running, WorkerStatus
+from schemas.worker_status import (
+    AgentFigures,
+    Bin,
+    Comparison,
+    Figures,
+    RankPlace,
+    Refusal,
+    Running,
+    TopicFigures,
+    WorkerStatus,
+)
 
 __all__ = [
     "ACTIONS",
@@ -259,6 +269,7 @@ __all__ = [
     "Telemetry",
     "Topic",
     "TopicBody",
+    "TopicFigures",
     "TraceBody",
     "TraceHop",
     "Training",

@@ -140,6 +140,10 @@ class TopicBody(Frozen):
     partitions: int
     config: dict[str, str]
     kept_offsets: dict[int, int] = Field(description="partition -> the next record that the database gets")
+    events_per_s: float | None = Field(None, description="records that are read of it; null: no worker tells")
+    lag: dict[str, dict[int, int]] = Field(
+        default_factory=dict, description="agent -> partition -> records that it has not applied yet"
+    )
     dead_letters_24h: int | None = Field(None, description="inputs: quarantined in the last 24 hours")
 
 

@@ -78,6 +78,8 @@ _TOPIC: Json = {
     "partitions": 4,
     "config": {"cleanup.policy": "delete"},
     "kept_offsets": {"2": 40819},
+    "events_per_s": 210.4,
+    "lag": {"recommend": {"0": 0, "2": 3}, "sink": {"2": 12}},
     "dead_letters_24h": 3,
 }
 _CURSOR = "WyJhc3NldHMiLDAsInB1bXAtNyJd"

@@ -9,11 +9,11 @@ from typing import Any
 import httpx2
 import pytest
 
-from schemas import Figures, Settings, rfc3339
+from schemas import Figures, Settings, WorkerStatus, rfc3339
 from storage import Removal, Store
 from tests.api.conftest import serving
 from tests.storage.test_kept import click, entry, item, letter, reading, told
-from tests.support.decisions import alert, at, catalogue_entry, recommendation, score, worker_status
+from tests.support.decisions import NOON, alert, at, catalogue_entry, recommendation, score, worker_status
 
 NOW = datetime.now(UTC)
 
@@ -231,7 +231,20 @@ def test_how_the_service_is(client: httpx2.Client, store: Store) -> None:
     topics = {topic["name"]: topic for topic in client.get("/v1/topics").json()["items"]}
     assert (topics["clicks.v1"]["direction"], topics["clicks.v1"]["dead_letters_24h"]) == ("input", 1)
     assert topics["clicks.v1.dlq"]["direction"] == "quarantine"
+    read = {"a": {"lag": {0: 3, 1: 0}, "events_per_s": 2.0}, "b": {"lag": {0: 0, 1: 4}, "events_per_s": 3.0}}
+    store.write([telling(f"flow-{name}", one) for name, one in read.items()], [])
+    flow = next(t for t in client.get("/v1/topics").json()["items"] if t["name"] == "clicks.v1")
+    assert (flow["lag"], flow["events_per_s"]) == ({"recommend": {"0": 3, "1": 4}}, 5.0)
     assert client.get("/readyz").json()["checks"]["sink"]["lag"] == 3
+
+
+def telling(worker: str, flow: dict[str, Any]) -> WorkerStatus:
+    """A worker that tells this of what its agent reads of clicks."""
+    figures = {
+        "role": "edge", "version": "1", "started_at": NOON, "is_ready": True, "memory_bytes": 1, "cpu_share": 0.1,
+        "agents": {"recommend": {"lag": 1, "events_per_s": 1.0, "topics": {"clicks.v1": flow}}},
+    }  # fmt: skip
+    return worker_status(worker, datetime.now(UTC)).model_copy(update={"figures": Figures.model_validate(figures)})
 
 
 def test_a_sink_that_is_behind_or_silent_is_not_ready(sqlite_url: str, tmp_path: Path) -> None:
