@@ -32,6 +32,7 @@ ROOMS = (
     ("/models", "Models"),
     ("/streams", "Streams"),
 )
+_SPANS = ((86_400, "days", "day"), (3600, "hours", "hour"), (60, "minutes", "minute"), (1, "s", "second"))
 _UNITS = ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 
 
@@ -74,6 +75,17 @@ def size(value: float) -> str:
     return f"{value / 1e6:,.0f} MB"
 
 
+def exact(time: datetime) -> str:
+    """As in `2026-05-01 12:30` UTC."""
+    return f"{time.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def span(seconds: float) -> str:
+    """As in `15 min`; `minute` for one."""
+    size, unit, one = next(part for part in _SPANS if seconds >= part[0] or part[0] == 1)
+    return one if seconds == size else f"{seconds / size:.0f} {unit}"
+
+
 def last_line(text: str) -> str:
     """Of a traceback what happened; of a line itself."""
     lines = text.strip().splitlines()
@@ -106,6 +118,8 @@ _templates.filters |= {
     "scored": scored,
     "part": part,
     "last_line": last_line,
+    "exact": exact,
+    "span": span,
 }
 _templates.globals |= {"file": address, "link": link, "rooms": ROOMS}
 

@@ -10,6 +10,7 @@ from schemas.answers import (
     Contribution,
     FiguresBody,
     ItemBody,
+    ItemTrend,
     LeftOut,
     LogEntryBody,
     Overview,
@@ -28,6 +29,7 @@ from schemas.answers import (
     TopicBody,
     TraceBody,
     TraceHop,
+    TrendPoint,
     UserBody,
 )
 from schemas.asset_class import AssetClass, FailureTarget, PolicyLevel, RulTarget, parse_asset_class
@@ -218,6 +220,7 @@ __all__ = [
     "Item",
     "ItemBody",
     "ItemList",
+    "ItemTrend",
     "LeftOut",
     "Letters",
     "ListedItem",
@@ -273,6 +276,7 @@ __all__ = [
     "TraceBody",
     "TraceHop",
     "Training",
+    "TrendPoint",
     "UnavailableError",
     "UserBody",
     "Version",

@@ -26,6 +26,25 @@ class ItemBody(Frozen):
     removed_at: Time | None = Field(None, description="null: it was not removed")
 
 
+class TrendPoint(Frozen):
+    """The clicks of a bucket of time."""
+
+    time: Time = Field(description="its beginning")
+    clicks: int = Field(description="on the item")
+    of: int = Field(description="on all items")
+
+
+class ItemTrend(Frozen):
+    """How often an item was clicked, among the newest clicks that are kept: of each user the last
+    MILLRACE_CLICKS_PER_USER. So an old bucket has fewer clicks than there were; the share of all of them stays right.
+    """
+
+    item_id: str
+    looked_at: int = Field(description="clicks on all items that were counted, 50,000 at most")
+    bucket_s: float = Field(description="width of a bucket")
+    points: list[TrendPoint] = Field(description="by time, without gaps; empty: no click is kept")
+
+
 class ClickBody(Frozen):
     """A click, with what the shop says of its item."""
 

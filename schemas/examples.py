@@ -141,6 +141,15 @@ BODY_EXAMPLES: dict[str, Json] = {
     "Page[FiguresBody]": {"items": [{"minute": "2026-06-01T12:20:00Z", "figures": FIGURES_EXAMPLE}], "next": None},
     "Page[DeadLetterBody]": {"items": [_LETTER], "next": None},
     "DeadLetterDetail": {**_LETTER, "value": "user=ann item=sku-3", "is_whole": True},
+    "ItemTrend": {
+        "item_id": "sku-3",
+        "looked_at": 41200,
+        "bucket_s": 3600.0,
+        "points": [
+            {"time": "2026-05-01T11:00:00Z", "clicks": 12, "of": 1930},
+            {"time": "2026-05-01T12:00:00Z", "clicks": 31, "of": 2114},
+        ],
+    },
     "Page[DeadLetterReason]": {
         "items": [
             {

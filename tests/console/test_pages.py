@@ -98,6 +98,9 @@ def test_what_pages_say(console: httpx2.Client) -> None:
     assert "pump-2" in Reader(console.get("/alerts?severity=critical").text).words
     assert "Shoe 1" in Reader(console.get("/shop/users/ann").text).words
     assert "Nothing" in Reader(console.get("/shop/items/none").text).words
+    item_page = console.get("/shop/items/sku-1").text
+    assert "1 of 1 clicks" in item_page
+    assert "Counted are the newest 1 clicks" in Reader(item_page).words
     assert console.get("/alerts?query=pump-2").text.count('name="alert"') == 1
 
 

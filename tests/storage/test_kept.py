@@ -475,3 +475,23 @@ def test_dead_letters_by_reason_and_who_put_them_back(store: Store) -> None:
 def replayed(store: Store) -> set[int]:
     with store.reading() as reader:
         return {one.offset for one in reader.dead_letters("clicks.v1", None, 99) if one.replayed_at}
+
+
+def test_the_trend_of_an_item_counts_kept_clicks_beside_all(store: Store) -> None:
+    with store.reading() as reader:
+        assert reader.item_trend("i").points == []
+    noon = NOW.replace(minute=0, second=0, microsecond=0)
+    times = [0, 30, 59, 60, 200, 400]  # minutes before noon
+    store.write([click(f"u{n}", n, noon - timedelta(minutes=m), "i") for n, m in enumerate(times)], [])
+    store.write([click(f"v{n}", 50 + n, noon - timedelta(minutes=m), "other") for n, m in enumerate(times)], [])
+    with store.reading() as reader:
+        trend, none = reader.item_trend("i"), reader.item_trend("nobody's")
+    assert (trend.looked_at, trend.bucket_s) == (12, 900.0)
+    assert len(trend.points) == len(none.points) == 400 // 15 + 2
+    counted = {(noon - p.time) // timedelta(minutes=1): (p.clicks, p.of) for p in trend.points if p.of}
+    assert counted == {0: (1, 2), 30: (1, 2), 60: (2, 4), 210: (1, 2), 405: (1, 2)}
+    assert sum(p.clicks for p in none.points) == 0
+    store.write([click("w", 99, noon - timedelta(days=400), "i")], [])
+    with store.reading() as reader:
+        far = reader.item_trend("i")
+    assert (far.bucket_s, len(far.points), sum(p.clicks for p in far.points)) == (86_400.0, 60, 6)

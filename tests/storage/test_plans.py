@@ -49,6 +49,7 @@ QUESTIONS: dict[str, Callable[[Reader], Any]] = {
     "clicks": lambda r: r.clicks("u1", 50),
     "what a user turned down": lambda r: r.turned_down("u1"),
     "items of a category to be had": lambda r: r.items_to_be_had("feet", NOW, ["i1"], 20),
+    "trend of an item": lambda r: r.item_trend("i1"),
     "figures": lambda r: r.figures("w1", NOW - timedelta(hours=1), 60),
     "dead letters": lambda r: r.dead_letters(None, (NOW, "clicks.v1", 0, 5), 50),
     "dead letters of a topic": lambda r: r.dead_letters("clicks.v1", (NOW, "clicks.v1", 0, 5), 50),
