@@ -56,6 +56,8 @@ def number(value: float | None, digits: int = 3) -> str:
     """With so many significant digits; thousands apart."""
     if value is None:
         return "–"
+    if isinstance(value, int):
+        return f"{value:,}"
     if value == 0 or abs(value) >= 10 ** (digits - 1):
         return f"{value:,.0f}"
     text = f"{value:.{digits}g}"
@@ -78,6 +80,11 @@ def size(value: float) -> str:
 def exact(time: datetime) -> str:
     """As in `2026-05-01 12:30` UTC."""
     return f"{time.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def local(time: datetime) -> str:
+    """For a field of a form, in UTC."""
+    return f"{time.astimezone(UTC):%Y-%m-%dT%H:%M}"
 
 
 def span(seconds: float) -> str:
@@ -119,6 +126,8 @@ _templates.filters |= {
     "part": part,
     "last_line": last_line,
     "exact": exact,
+    "local": local,
+    "zoned": rfc3339,
     "span": span,
 }
 _templates.globals |= {"file": address, "link": link, "rooms": ROOMS}

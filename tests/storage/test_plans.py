@@ -29,6 +29,15 @@ QUESTIONS: dict[str, Callable[[Reader], Any]] = {
     "scores": lambda r: r.scores("p1", at(1), at(9), (at(5), "x"), 50, "pump"),
     "scores as a series": lambda r: r.score_series(PUMP, at(1), None, 50),
     "readings as a series": lambda r: r.reading_series(PUMP, None, at(90), 50, ["vibration"]),
+    "rows of scores": lambda r: (
+        r.count_scores(PUMP, at(1), at(9), 50),
+        r.score_rows(PUMP, at(1), None, (at(5), "x"), 50),
+    ),
+    "rows of readings": lambda r: (
+        r.count_readings(PUMP, None, at(9), 50),
+        r.reading_rows(PUMP, None, None, at(5), 50),
+    ),
+    "sensors of an asset": lambda r: r.sensors_of(PUMP, at(1), at(90)),
     "log": lambda r: r.log(PUMP, at(1), None, (at(9), 1, 1), 50),
     "alerts": lambda r: r.alerts(AlertFilter(), (at(9), "x"), 50),
     "alerts of a time": lambda r: r.alerts(AlertFilter(start=at(1), end=at(9)), None, 50),
