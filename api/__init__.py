@@ -9,11 +9,12 @@ from api.alert_actions import Acting
 from api.alerts import AlertId
 from api.app import build_api
 from api.cursors import from_cursor, to_cursor
+from api.dead_letters import MOST_REASONS, replay_dead_letters
 from api.items import get_user
 from api.keys import SCOPES, KeyFile, KeysError, Scope, make_key
 from api.lists import Choice, listed, popular_now
 from api.model_list import read_models
-from api.operation import WORKER_SILENCE, list_topics, overview_of, replay_dead_letters
+from api.operation import WORKER_SILENCE, list_topics, overview_of
 from api.problem_types import PROBLEM_TYPES, ProblemType
 from api.problems import ProblemError, markdown
 from api.promotion import moved
@@ -23,6 +24,7 @@ from api.shared import Database
 from api.trace import traced
 
 __all__ = [
+    "MOST_REASONS",
     "PROBLEM_TYPES",
     "SCOPES",
     "WORKER_SILENCE",

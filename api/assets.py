@@ -9,7 +9,9 @@ from datetime import datetime
 from typing import Annotated, Literal, NamedTuple
 
 from fastapi import Depends, Query, Request
+from fastapi.responses import Response
 
+from api.csv_rows import reading_csv, score_csv, wants_csv, with_csv
 from api.cursors import List, from_cursor, page_of, to_cursor
 from api.problems import ProblemError
 from api.shared import After, AssetClass, AssetId, Database, From, Limit, SearchText, To, build_router, shown
@@ -49,6 +51,17 @@ async def _period_of_scores(
     until: Annotated[EventTime | None, Query(deprecated=True, description="as `to`")] = None,
 ) -> Period:
     return Period(period.start or since, period.end or until)
+
+
+class ScoreForm(NamedTuple):
+    """Page by page, or all as a series of so many points, or as CSV."""
+
+    points: int | None
+    is_csv: bool
+
+
+async def _form_of_scores(is_csv: Annotated[bool, Depends(wants_csv)], points: Points | None = None) -> ScoreForm:
+    return ScoreForm(points, is_csv)
 
 
 InPeriod = Annotated[Period, Depends(_period)]
@@ -116,39 +129,59 @@ def _the_class(reader: Reader, asset_id: str, asked: str | None) -> str:
 
 
 # `:id`: ids may hold slashes, as in site/line/pump; so the longer routes come first
-@router.get("/assets/{asset_id:id}/scores", responses=shown("Page[Score]", *OF_AN_ASSET))
+@router.get(
+    "/assets/{asset_id:id}/scores",
+    response_model=Page[Score] | SeriesBody,
+    responses=with_csv(shown("Page[Score]", *OF_AN_ASSET)),
+)
 def list_scores(
     request: Request,
     asset_id: AssetId,
     store: Database,
     period: Annotated[Period, Depends(_period_of_scores)],
+    form: Annotated[ScoreForm, Depends(_form_of_scores)],
     asset_class: AssetClass = None,
-    points: Points | None = None,
     after: After = None,
     limit: Limit = 50,
-) -> Page[Score] | SeriesBody:
+) -> Page[Score] | SeriesBody | Response:
     """The scores of an asset, newest first, as far back as MILLRACE_RETENTION_SCORES_DAYS.
 
     With `points` all of them as a series for each target: the time is cut into so many buckets, and of each there are
-    the least, the mean and the greatest value. A series has no pages: `limit` and `after` do not go with it.
+    the least, the mean and the greatest value. A series has no pages: `limit` and `after` do not go with it. As CSV
+    they come one by one, the oldest first, up to 500,000; neither goes with that.
     """
-    if points is not None and (unused := [name for name in ("limit", "after") if name in request.query_params]):
-        errors = [
-            FieldError(field=f"query.{name}", message="does not go with `points`: a series has no pages")
-            for name in unused
-        ]
-        raise ProblemError("invalid-request", f"{errors[0].field}: {errors[0].message}.", errors)
+    if form.is_csv:
+        _refuse(request, ("limit", "after", "points"), "CSV: it has all of the time")
+    elif form.points is not None:
+        _refuse(request, ("limit", "after"), "`points`: a series has no pages")
     key = from_cursor("scores", after)
     with store.reading() as reader:
         of_class = _the_class(reader, asset_id, asset_class)
-        if points is not None:
-            return reader.score_series((of_class, asset_id), *period, points)
+        if form.is_csv:
+            return score_csv(store, (of_class, asset_id), period)
+        if form.points is not None:
+            return reader.score_series((of_class, asset_id), *period, form.points)
         scores = reader.scores(asset_id, *period, key, limit + 1, of_class)
     return page_of(scores, limit, lambda score: to_cursor("scores", score.event_time, score.score_id))
 
 
-@router.get("/assets/{asset_id:id}/readings", responses=shown("SeriesBody", *OF_AN_ASSET))
+def _refuse(request: Request, names: tuple[str, ...], what: str) -> None:
+    errors = [
+        FieldError(field=f"query.{name}", message=f"does not go with {what}")
+        for name in names
+        if name in request.query_params
+    ]
+    if errors:
+        raise ProblemError("invalid-request", f"{errors[0].field}: {errors[0].message}.", errors)
+
+
+@router.get(
+    "/assets/{asset_id:id}/readings",
+    response_model=SeriesBody,
+    responses=with_csv(shown("SeriesBody", *OF_AN_ASSET)),
+)
 def list_readings(
+    request: Request,
     asset_id: AssetId,
     store: Database,
     period: InPeriod,
@@ -158,13 +191,19 @@ def list_readings(
         list[Annotated[str, Query(max_length=200, pattern=r"^[^\x00]*$")]] | None,
         Query(max_length=64, description="name of a sensor, several times for several; none: all, up to 64"),
     ] = None,
-) -> SeriesBody:
+    is_csv: Annotated[bool, Depends(wants_csv)] = False,
+) -> SeriesBody | Response:
     """The readings of an asset as a series for each sensor: of each bucket of time the least, mean and greatest value.
 
     The database keeps one reading in MILLRACE_READINGS_EVERY_S, for MILLRACE_RETENTION_READINGS_DAYS.
+    As CSV they come one by one, the oldest first, up to 500,000, with a column for each sensor.
     """
+    if is_csv:
+        _refuse(request, ("points",), "CSV: it has all of the time")
     with store.reading() as reader:
         of_class = _the_class(reader, asset_id, asset_class)
+        if is_csv:
+            return reading_csv(store, (of_class, asset_id), period, sensor or [])
         return reader.reading_series((of_class, asset_id), *period, points, sensor or [])
 
 

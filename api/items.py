@@ -15,7 +15,17 @@ from api.lists import Choice, choice, listed, popular_now, recommended
 from api.problems import ProblemError, responses
 from api.publisher import Broker, not_sent
 from api.shared import After, Database, ItemId, Limit, SearchText, UserId, build_router, shown
-from schemas import CLICKS, ItemBody, ItemList, Page, RecommendationBody, SentEvent, UnavailableError, UserBody
+from schemas import (
+    CLICKS,
+    ItemBody,
+    ItemList,
+    ItemTrend,
+    Page,
+    RecommendationBody,
+    SentEvent,
+    UnavailableError,
+    UserBody,
+)
 from storage import ItemFilter, parse_words
 
 router = build_router("recommendations")
@@ -116,6 +126,16 @@ def list_similar_items(item_id: ItemId, store: Database, wanted: Wanted) -> Item
         if entry is None and not reader.items_of([item_id]):
             raise ProblemError("unknown-item", f"Neither the shop nor a worker has ever told of item {item_id}.")
         return listed(reader, entry, wanted)
+
+
+@router.get("/items/{item_id:id}/trend", responses=shown("ItemTrend"))
+def get_trend(item_id: ItemId, store: Database) -> ItemTrend:
+    """How often an item was clicked lately, by minutes, hours or days, among the newest clicks that are kept.
+
+    Zeros for an item that nobody clicked, known or not.
+    """
+    with store.reading() as reader:
+        return reader.item_trend(item_id)
 
 
 @router.get("/items/{item_id:id}", responses=shown("ItemBody", "unknown-item"))

@@ -1,58 +1,40 @@
-"""Operation: what the service itself is about: how things are, workers, topics, dead letters, models.
+"""Operation: what the service itself is about: how things are, workers, topics, models.
 
-Store.reading, MILLRACE_HOME, Publisher ─► bodies
+Store.reading, MILLRACE_HOME ─► bodies
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Annotated
+from typing import Annotated, Any
 
-import structlog
-from fastapi import Body, Depends, Path, Query, Request
-from fastapi.responses import Response
+from fastapi import Path, Query, Request
 
-from api.access import Caller, needs
-from api.cursors import from_cursor, page_of, to_cursor
 from api.model_list import read_models
-from api.problems import ProblemError, responses
-from api.publisher import Broker, not_sent
-from api.shared import After, Database, Limit, build_router, shown
+from api.problems import ProblemError
+from api.shared import Database, build_router, shown
 from schemas import (
-    BODY_EXAMPLES,
     INPUTS,
     OUTPUTS,
     TOPICS,
-    DeadLetterBody,
-    DeadLetterDetail,
-    FieldError,
     FiguresBody,
     ModelBody,
-    Name,
     Overview,
     OverviewAgent,
     Page,
-    ReplayBody,
-    ReplayedBody,
     Settings,
     Topic,
     TopicBody,
-    UnavailableError,
     WorkerStatus,
-    dead_letters_of,
     partition_count,
     topic_name,
 )
-from storage import Reader, in_thread
+from storage import Reader
 
-log = structlog.get_logger(__name__)
 WORKER_SILENCE = timedelta(seconds=30)
 DAY, EPOCH = timedelta(days=1), datetime(1970, 1, 1, tzinfo=UTC)
 router = build_router("operation")
-OF_LETTERS = "an input topic: `clicks.v1`, its quarantine `clicks.v1.dlq`, or `clicks`"
-InputTopic = Annotated[Name, Path(description=OF_LETTERS)]
-LetterPlace = Annotated[int, Path(ge=0, lt=2**63, description="on the quarantine topic, not that of the original")]
 
 
 @router.get("/overview", responses=shown("Overview"))
@@ -118,16 +100,31 @@ def list_figures(
 
 @router.get("/topics", responses=shown("Page[TopicBody]"))
 def list_topics(request: Request, store: Database) -> Page[TopicBody]:
-    """The topics of the contract, and how far the database has read those that it keeps."""
+    """The topics of the contract: how far the database has read those that it keeps, and, as the workers tell, how many
+    records a second are read and how far each agent is behind on each partition."""
     settings: Settings = request.app.state.settings
     names = {topic_name(settings, topic.name): topic for topic in TOPICS}
     with store.reading() as reader:
         positions = reader.positions(list(names))
         dead = reader.count_dead_letters(datetime.now(UTC) - DAY)
+        workers = reader.workers(datetime.now(UTC) - WORKER_SILENCE)
     offsets: dict[str, dict[int, int]] = {}
     for (name, partition), offset in sorted(positions.items()):
         offsets.setdefault(names[name].name, {})[partition] = offset
-    return Page(items=[_topic(settings, topic, offsets.get(topic.name, {}), dead) for topic in TOPICS])
+    bodies = [_topic(settings, topic, offsets.get(topic.name, {}), dead) for topic in TOPICS]
+    return Page(items=[body.model_copy(update=_flow(body.name, workers)) for body in bodies])
+
+
+def _flow(name: str, workers: Iterable[WorkerStatus]) -> dict[str, Any]:
+    """Of a topic, over all workers: of a partition only its owner tells a lag, each agent reads each record."""
+    rates, lag = dict[str, float](), dict[str, dict[int, int]]()
+    for status in workers:
+        for agent, own in status.figures.agents.items() if status.figures else ():
+            if (told := own.topics.get(name)) is not None:
+                rates[agent] = rates.get(agent, 0.0) + told.events_per_s
+                sofar = lag.setdefault(agent, {})
+                sofar |= {number: max(behind, sofar.get(number, 0)) for number, behind in told.lag.items()}
+    return {"events_per_s": round(max(rates.values()), 2) if rates else None, "lag": lag}
 
 
 def _topic(settings: Settings, topic: Topic, offsets: dict[int, int], dead: dict[str, int]) -> TopicBody:
@@ -146,87 +143,6 @@ def _topic(settings: Settings, topic: Topic, offsets: dict[int, int], dead: dict
 
 def _is_dlq(topic: Topic) -> bool:
     return topic.name.endswith(".dlq")
-
-
-@router.get("/dead-letters", responses=shown("Page[DeadLetterBody]"))
-def list_dead_letters(
-    store: Database,
-    topic: Annotated[Name | None, Query(description=OF_LETTERS)] = None,
-    after: After = None,
-    limit: Limit = 50,
-) -> Page[DeadLetterBody]:
-    """Quarantined records, the last first, as far back as MILLRACE_RETENTION_DEAD_LETTERS_DAYS."""
-    key = from_cursor("dead-letters", after)
-    topic = None if topic is None else _meant("query.topic", topic)
-    with store.reading() as reader:
-        found = reader.dead_letters(topic, key, limit + 1)
-    return page_of(
-        found, limit, lambda one: to_cursor("dead-letters", one.quarantined_at, one.topic, one.partition, one.offset)
-    )
-
-
-@router.post(
-    "/dead-letters/replay",
-    dependencies=[Depends(needs("operate"))],
-    responses={**shown("ReplayedBody", "too-large"), **responses("broker-unavailable")},
-)
-async def replay_dead_letters(
-    body: Annotated[ReplayBody, Body(examples=[BODY_EXAMPLES["ReplayBody"]])],
-    store: Database,
-    broker: Broker,
-    caller: Caller,
-) -> ReplayedBody:
-    """Put back, on its topic, each dead letter of an input topic that was not put back before."""
-    topic = _meant("body.topic", body.topic)
-    started = datetime.now(UTC)
-    try:
-        replayed = await broker.replay(topic)
-    except UnavailableError as error:
-        raise not_sent("Not all dead letters may have been put back; none is put back twice", error) from error
-    await in_thread(lambda: store.mark_replayed(topic, started))
-    log.info("dead letters were put back", topic=topic, sent=replayed.sent, by=caller or "this machine")
-    return replayed
-
-
-def _meant(field: str, topic: str) -> str:
-    """The input topic: by its name, that of its quarantine, or without its version."""
-    found = next((one for one in INPUTS if topic in (one, dead_letters_of(one), one.partition(".")[0])), None)
-    if found is None:
-        fault = FieldError(field=field, message=f"{topic!r} has no dead letters; topics that have: {', '.join(INPUTS)}")
-        raise ProblemError("invalid-request", f"{fault.field}: {fault.message}.", [fault])
-    return found
-
-
-def _dead_letter(reader: Reader, topic: str, partition: int, offset: int) -> tuple[DeadLetterDetail, bytes | None]:
-    topic = _meant("path.topic", topic)
-    found = reader.dead_letter(topic, partition, offset)
-    if found is None:
-        raise ProblemError("unknown-dead-letter", f"No dead letter of {topic} is kept for {partition}/{offset}.")
-    return found
-
-
-@router.get("/dead-letters/{topic}/{partition}/{offset}", responses=shown("DeadLetterDetail", "unknown-dead-letter"))
-def get_dead_letter(
-    topic: InputTopic, partition: LetterPlace, offset: LetterPlace, store: Database
-) -> DeadLetterDetail:
-    """A quarantined record with its value as text."""
-    with store.reading() as reader:
-        return _dead_letter(reader, topic, partition, offset)[0]
-
-
-@router.get(
-    "/dead-letters/{topic}/{partition}/{offset}/value",
-    response_class=Response,
-    responses={
-        200: {"content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}},
-        **responses("unknown-dead-letter"),
-    },
-)
-def get_dead_letter_value(topic: InputTopic, partition: LetterPlace, offset: LetterPlace, store: Database) -> Response:
-    """The bytes of a quarantined record as they were; of a large one the first 64 KiB."""
-    with store.reading() as reader:
-        value = _dead_letter(reader, topic, partition, offset)[1]
-    return Response(value or b"", media_type="application/octet-stream")
 
 
 @router.get("/models", responses=shown("Page[ModelBody]"))

@@ -14,7 +14,7 @@ import structlog
 from fastapi import Depends, Request
 
 from api.problems import RETRY_AFTER_S, ProblemError
-from schemas import Alias, AliasRecord, MillraceError, ReplayedBody, SentEvent, TraceBody
+from schemas import Alias, AliasRecord, Letters, MillraceError, ReplayedBody, SentEvent, TraceBody
 from storage import Store, Told, in_thread
 
 log = structlog.get_logger(__name__)
@@ -53,8 +53,8 @@ class Publisher(Protocol):
     def partition_of(self, key: str, partitions: int) -> int:
         """On which of so many partitions Java's clients, and so the workers, put a key."""
 
-    async def replay(self, topic: str) -> ReplayedBody:
-        """Put back the dead letters of an input topic."""
+    async def replay(self, topic: str, which: Letters, by: str) -> ReplayedBody:
+        """Put back dead letters of an input topic, each once."""
 
     async def close(self) -> None:
         """Let go of the broker."""

@@ -14,7 +14,7 @@ from fastapi.responses import Response
 from api import Database, ProblemError, from_cursor, to_cursor
 from console.charts import chart_of, marks_of, spark_of
 from console.page import build_pages, link, show
-from schemas import AssetBody, Id, LogEntryBody, Name, Settings, Severity
+from schemas import EARLIEST, LATEST, AssetBody, Id, LogEntryBody, Name, Settings, Severity
 from storage import SEVERITIES, AlertFilter, AssetFilter, Reader, parse_words
 
 router = build_pages()
@@ -75,32 +75,52 @@ def get_asset(
     asset_class: Annotated[Name, Path()],
     asset_id: AssetId,
     span: Annotated[str | None, Query(alias="range", description="how far back", max_length=10)] = None,
+    start: Annotated[str, Query(alias="from", description="a time, of UTC where it has no zone", max_length=40)] = "",
+    end: Annotated[str, Query(alias="to", max_length=40)] = "",
 ) -> Response:
     """One asset: what it scores, what happened to it, what its sensors say."""
     if span not in (None, *RANGES):
         raise ProblemError("invalid-request", f"`range` is one of {', '.join(RANGES)}.")
-    key = (asset_class, asset_id)
+    key, since, until = (asset_class, asset_id), _time("from", start), _time("to", end)
     with store.reading() as reader:
         asset = reader.asset(asset_id, asset_class)
         if asset is None:
             raise ProblemError(
                 "unknown-asset", f"No score or alert of asset {asset_id} of {asset_class} was ever seen."
             )
-        span = span or _fitting(asset.last_seen - asset.first_seen)
-        back = RANGES[span]
-        since = None if back is None else asset.last_seen - back
-        scores = reader.score_series(key, since, None, 400).series
-        readings = reader.reading_series(key, since, None, 400, []).series
-        entries: list[LogEntryBody] = [entry for _, entry in reader.log(key, since, None, None, MOST_ENTRIES)]
-        alerts = reader.alerts(AlertFilter(asset_id=asset_id, asset_class=asset_class, start=since), None, 50)
+        if since is None and until is None:
+            span = span or _fitting(asset.last_seen - asset.first_seen)
+            since = None if (back := RANGES[span]) is None else asset.last_seen - back
+        scores = reader.score_series(key, since, until, 400).series
+        readings = reader.reading_series(key, since, until, 400, []).series
+        entries: list[LogEntryBody] = [entry for _, entry in reader.log(key, since, until, None, MOST_ENTRIES)]
+        alerts = reader.alerts(
+            AlertFilter(asset_id=asset_id, asset_class=asset_class, start=since, end=until), None, 50
+        )
         transitions = [
             t for one in alerts[:MOST_MARKED] if (detail := reader.alert(one.alert_id)) for t in detail.transitions
         ]
     marks = marks_of(transitions, entries)
     return show(
         request, "asset.html", asset=asset, span=span, ranges=list(RANGES), alerts=alerts, entries=entries[:50],
+        since=since, until=until, custom=bool(start or end),
         scores=[chart_of(one, marks) for one in scores], sensors=[chart_of(one) for one in readings[:MOST_SENSORS]],
     )  # fmt: skip
+
+
+def _time(name: str, text: str) -> datetime | None:
+    """A time as a person, the form or a bookmark gives it; None: none is given."""
+    if not text.strip():
+        return None
+    found: datetime | None
+    try:
+        found = datetime.fromisoformat(text.strip())
+        found = (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        found = None
+    if found is None or not EARLIEST < found < LATEST:
+        raise ProblemError("invalid-request", f"`{name}` is no time such as 2026-05-01T12:00 (UTC): {text.strip()!r}.")
+    return found
 
 
 def _fitting(known: timedelta) -> str:

@@ -15,7 +15,7 @@ from fastapi import Depends, Form, Request
 from fastapi.responses import Response, StreamingResponse
 
 from api import Broker, Database, Outgoing, ProblemError, needs
-from console.news import MOST_STREAMS, News, point_of, read_moment
+from console.news import MOST_STREAMS, STORING, News, point_of, read_moment
 from console.page import build_pages, show
 from schemas import CLICKS, TELEMETRY, FiguresBody, Id, SentEvent, UnavailableError, rfc3339
 from storage import Reader
@@ -66,7 +66,8 @@ def _point(minute: datetime, told: list[FiguresBody]) -> dict[str, Any]:
         "readings": sum(own.events_per_s for agent, own in agents if agent == "maintain"),
         "click_p99": max(times["recommend"], default=None),
         "reading_p99": max(times["maintain"], default=None),
-        "lag": sum(own.lag for _, own in agents),
+        "undecided": sum(own.lag for agent, own in agents if agent not in STORING),
+        "unkept": sum(own.lag for agent, own in agents if agent in STORING),
     }
 
 

@@ -25,6 +25,7 @@ log = structlog.get_logger(__name__)
 EVERY_S, AWAY_S, LIFE_S = 1.0, 3.0, 3600.0
 MOST_STREAMS = 500
 NEWEST = 10
+STORING = ("sink", "history")  # the agents that write to the database
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,11 @@ class Moment:
     @property
     def lag(self) -> int:
         return sum(agent.lag for agent in self.overview.agents.values())
+
+    @property
+    def unkept(self) -> int:
+        """Decisions and records that the database does not have yet."""
+        return sum(agent.lag for name, agent in self.overview.agents.items() if name in STORING)
 
 
 def read_moment(reader: Reader, settings: Settings) -> Moment:
@@ -173,5 +179,6 @@ def point_of(moment: Moment) -> dict[str, float | None]:
         "readings": moment.rate("maintain"),
         "click_p99": moment.decision_ms("recommend", "decision_p99_ms"),
         "reading_p99": moment.decision_ms("maintain", "decision_p99_ms"),
-        "lag": moment.lag,
+        "undecided": moment.lag - moment.unkept,
+        "unkept": moment.unkept,
     }

@@ -32,6 +32,7 @@ ROOMS = (
     ("/models", "Models"),
     ("/streams", "Streams"),
 )
+_SPANS = ((86_400, "days", "day"), (3600, "hours", "hour"), (60, "minutes", "minute"), (1, "s", "second"))
 _UNITS = ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 
 
@@ -55,6 +56,8 @@ def number(value: float | None, digits: int = 3) -> str:
     """With so many significant digits; thousands apart."""
     if value is None:
         return "–"
+    if isinstance(value, int):
+        return f"{value:,}"
     if value == 0 or abs(value) >= 10 ** (digits - 1):
         return f"{value:,.0f}"
     text = f"{value:.{digits}g}"
@@ -72,6 +75,28 @@ def scored(score: Score) -> str:
 def size(value: float) -> str:
     """Of bytes, in MB."""
     return f"{value / 1e6:,.0f} MB"
+
+
+def exact(time: datetime) -> str:
+    """As in `2026-05-01 12:30` UTC."""
+    return f"{time.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def local(time: datetime) -> str:
+    """For a field of a form, in UTC."""
+    return f"{time.astimezone(UTC):%Y-%m-%dT%H:%M}"
+
+
+def span(seconds: float) -> str:
+    """As in `15 min`; `minute` for one."""
+    size, unit, one = next(part for part in _SPANS if seconds >= part[0] or part[0] == 1)
+    return one if seconds == size else f"{seconds / size:.0f} {unit}"
+
+
+def last_line(text: str) -> str:
+    """Of a traceback what happened; of a line itself."""
+    lines = text.strip().splitlines()
+    return lines[-1].strip() if lines else ""
 
 
 def part(value: str) -> str:
@@ -92,7 +117,19 @@ _templates = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_templates.filters |= {"ago": ago, "when": when, "number": number, "size": size, "scored": scored, "part": part}
+_templates.filters |= {
+    "ago": ago,
+    "when": when,
+    "number": number,
+    "size": size,
+    "scored": scored,
+    "part": part,
+    "last_line": last_line,
+    "exact": exact,
+    "local": local,
+    "zoned": rfc3339,
+    "span": span,
+}
 _templates.globals |= {"file": address, "link": link, "rooms": ROOMS}
 
 

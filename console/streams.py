@@ -12,6 +12,7 @@ from fastapi import Depends, Form, Path, Query, Request
 from fastapi.responses import RedirectResponse, Response
 
 from api import (
+    MOST_REASONS,
     WORKER_SILENCE,
     Broker,
     Caller,
@@ -51,10 +52,12 @@ def list_dead_letters(
     after: Annotated[str | None, Query(max_length=500)] = None,
     replayed: Annotated[int | None, Query(ge=0, description="how many were just put back")] = None,
 ) -> Response:
-    """The last quarantined first."""
+    """By reason, and each of them, the last quarantined first; and who put some back."""
     with store.reading() as reader:
         found = reader.dead_letters(topic, from_cursor("dead-letters", after), PAGE + 1)
         counts = reader.count_dead_letters(datetime.fromtimestamp(0, UTC))
+        reasons = [] if after else reader.dead_letter_reasons(topic, MOST_REASONS)
+        put_back = [] if after else reader.put_back(topic, 10)
     more = None
     if len(found) > PAGE:
         last = found[PAGE - 1]
@@ -62,7 +65,7 @@ def list_dead_letters(
         more = link("/streams/dead-letters", topic=topic, after=cursor)
     return show(
         request, "dead_letters.html", letters=found[:PAGE], counts=counts, topic=topic, next=more, replayed=replayed,
-        inputs=list(INPUTS),
+        inputs=list(INPUTS), reasons=reasons, put_back=put_back,
     )  # fmt: skip
 
 
@@ -93,8 +96,16 @@ def _dump(value: bytes, most: int = 2048) -> str:
 
 @router.post("/streams/replay", dependencies=[Depends(needs("operate"))])
 async def replay(
-    broker: Broker, store: Database, caller: Caller, topic: Annotated[str, Form(max_length=200)]
+    broker: Broker,
+    store: Database,
+    caller: Caller,
+    topic: Annotated[str, Form(max_length=200)] = "",
+    reason: Annotated[str | None, Form(max_length=10_000)] = None,
+    partition: Annotated[int | None, Form()] = None,
+    offset: Annotated[int | None, Form()] = None,
+    by: Annotated[str, Form(max_length=200)] = "",
 ) -> Response:
-    """Put back, on its topic, each dead letter of a topic that was not put back before."""
-    done = await replay_dead_letters(ReplayBody(topic=topic), store, broker, caller)
+    """Put back dead letters of a topic that were not put back before: all, those of a reason, or one."""
+    body = ReplayBody(topic=topic, reason=reason, partition=partition, offset=offset, by=by.strip() or None)
+    done = await replay_dead_letters(body, store, broker, caller)
     return RedirectResponse(link("/streams/dead-letters", topic=topic, replayed=done.sent), 303)

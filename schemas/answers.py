@@ -26,6 +26,25 @@ class ItemBody(Frozen):
     removed_at: Time | None = Field(None, description="null: it was not removed")
 
 
+class TrendPoint(Frozen):
+    """The clicks of a bucket of time."""
+
+    time: Time = Field(description="its beginning")
+    clicks: int = Field(description="on the item")
+    of: int = Field(description="on all items")
+
+
+class ItemTrend(Frozen):
+    """How often an item was clicked, among the newest clicks that are kept: of each user the last
+    MILLRACE_CLICKS_PER_USER. So an old bucket has fewer clicks than there were; the share of all of them stays right.
+    """
+
+    item_id: str
+    looked_at: int = Field(description="clicks on all items that were counted, 50,000 at most")
+    bucket_s: float = Field(description="width of a bucket")
+    points: list[TrendPoint] = Field(description="by time, without gaps; empty: no click is kept")
+
+
 class ClickBody(Frozen):
     """A click, with what the shop says of its item."""
 
@@ -93,43 +112,6 @@ class FiguresBody(Frozen):
     figures: Figures
 
 
-class DeadLetterBody(Frozen):
-    """A quarantined record. `partition` and `offset` are its place there, `source_...` that of the original."""
-
-    topic: str = Field(description="the input topic")
-    partition: int
-    offset: int
-    quarantined_at: Time
-    source_partition: int
-    source_offset: int
-    exception: str
-    reason: str
-    key: str | None
-    excerpt: str = Field(description="the beginning of the value")
-    size: int = Field(description="bytes of the value")
-    replayed_at: Time | None = Field(None, description="when it was put back over the API; null: it was not")
-
-
-class DeadLetterDetail(DeadLetterBody):
-    """A quarantined record with its value."""
-
-    value: str | None
-    is_whole: bool = Field(description="false: the value is longer; all of it is on the quarantine topic")
-
-
-class ReplayBody(Frozen):
-    """Which dead letters to put back: those of an input topic that were not put back before."""
-
-    topic: str = Field(min_length=1, max_length=200)
-
-
-class ReplayedBody(Frozen):
-    topic: str
-    sent: int = Field(description="records that are on their topic again")
-    truncated: int = Field(description="records of which the quarantine has the beginning only; they stay")
-    deleted: int = Field(description="records that retention deleted before anybody put them back")
-
-
 class OverviewAssets(Frozen):
     """How many there are, and how many have an open alert of which the worst is that."""
 
@@ -178,6 +160,10 @@ class TopicBody(Frozen):
     partitions: int
     config: dict[str, str]
     kept_offsets: dict[int, int] = Field(description="partition -> the next record that the database gets")
+    events_per_s: float | None = Field(None, description="records that are read of it; null: no worker tells")
+    lag: dict[str, dict[int, int]] = Field(
+        default_factory=dict, description="agent -> partition -> records that it has not applied yet"
+    )
     dead_letters_24h: int | None = Field(None, description="inputs: quarantined in the last 24 hours")
 
 

@@ -78,6 +78,8 @@ _TOPIC: Json = {
     "partitions": 4,
     "config": {"cleanup.policy": "delete"},
     "kept_offsets": {"2": 40819},
+    "events_per_s": 210.4,
+    "lag": {"recommend": {"0": 0, "2": 3}, "sink": {"2": 12}},
     "dead_letters_24h": 3,
 }
 _CURSOR = "WyJhc3NldHMiLDAsInB1bXAtNyJd"
@@ -145,7 +147,41 @@ BODY_EXAMPLES: dict[str, Json] = {
     "Page[FiguresBody]": {"items": [{"minute": "2026-06-01T12:20:00Z", "figures": FIGURES_EXAMPLE}], "next": None},
     "Page[DeadLetterBody]": {"items": [_LETTER], "next": None},
     "DeadLetterDetail": {**_LETTER, "value": "user=ann item=sku-3", "is_whole": True},
-    "ReplayBody": {"topic": "clicks.v1"},
+    "ItemTrend": {
+        "item_id": "sku-3",
+        "looked_at": 41200,
+        "bucket_s": 3600.0,
+        "points": [
+            {"time": "2026-05-01T11:00:00Z", "clicks": 12, "of": 1930},
+            {"time": "2026-05-01T12:00:00Z", "clicks": 31, "of": 2114},
+        ],
+    },
+    "Page[DeadLetterReason]": {
+        "items": [
+            {
+                "topic": "clicks.v1",
+                "reason": _LETTER["reason"],
+                "exception": "DecodeError",
+                "count": 12,
+                "not_replayed": 12,
+                "newest": _LETTER,
+            }
+        ],
+        "next": None,
+    },
+    "Page[PutBackBody]": {
+        "items": [
+            {
+                "topic": "clicks.v1",
+                "time": "2026-05-01T12:30:00Z",
+                "by": "jo",
+                "count": 12,
+                "what": "those of: Invalid JSON: expected value at line … column …",
+            }
+        ],
+        "next": None,
+    },
+    "ReplayBody": {"topic": "clicks.v1", "reason": _LETTER["reason"]},
     "ReplayedBody": {"topic": "clicks.v1", "sent": 12, "truncated": 0, "deleted": 0},
     "Page[TopicBody]": {"items": [_TOPIC], "next": None},
     "Overview": {

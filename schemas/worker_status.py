@@ -53,6 +53,7 @@ FIGURES_EXAMPLE: Json = {
             "cpu_us": {"decode": 9.1, "state": 21.0, "features": 160.2, "score": 88.5, "emit": 30.7},
             "decision_p50_ms": 3.1,
             "decision_p99_ms": 14.0,
+            "topics": {"clicks.v1": {"events_per_s": 210.4, "lag": {"0": 0, "1": 0}}},
         }
     },
 }
@@ -106,6 +107,13 @@ class Comparison(OutputEvent):
     cpu_us: float = Field(description="CPU time of the challenger for one decision")
 
 
+class TopicFigures(OutputEvent):
+    """What an agent reads of a topic (its name on the broker)."""
+
+    events_per_s: float = 0.0
+    lag: dict[int, int] = Field(default_factory=dict, description="partition -> records not applied yet")
+
+
 class AgentFigures(OutputEvent):
     """What an agent did since the worker told last, and how far it is behind."""
 
@@ -119,6 +127,7 @@ class AgentFigures(OutputEvent):
         None, description="from the oldest event of a batch on its topic to its decisions acknowledged; half took less"
     )
     decision_p99_ms: float | None = Field(None, description="the same; one in a hundred batches took more")
+    topics: dict[str, TopicFigures] = Field(default_factory=dict, description="the same by topic")
 
 
 class Figures(OutputEvent):

@@ -15,6 +15,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from storage.kept_rows import KeptRows, Row, hash_of, merged, words_of
 from storage.kept_tables import ClickRow, DeadLetterRow, FiguresRow, ForgottenRow, ItemRow, LogRow, ReadingRow, WordRow
 from storage.keys import any_of
+from storage.letters import mark_noted
 from storage.tables import Table
 
 IN_AT_ONCE = 500  # keys of one statement
@@ -45,6 +46,7 @@ def write_kept(connection: Connection, rows: KeptRows, clicks_per_user: int) -> 
     changed += _put_readings(connection, rows.readings)
     changed += _put(connection, LogRow, rows.log)
     changed += _put(connection, DeadLetterRow, rows.dead_letters, renewed=True)
+    mark_noted(connection, rows.dead_letters)
     return changed + _put(connection, FiguresRow, rows.figures, renewed=True)
 
 

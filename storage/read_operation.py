@@ -1,4 +1,4 @@
-"""Read operation: what the service itself is about: workers and their figures, dead letters, positions, counts.
+"""Read operation: what the service itself is about: workers and their figures, positions, counts.
 
 select ─► rows ─► bodies
 """
@@ -7,16 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
 
-from sqlalchemy import Connection, exists, func, literal, select, tuple_
+from sqlalchemy import Connection, exists, func, select
 
-from schemas import DeadLetterBody, DeadLetterDetail, Figures, FiguresBody, OverviewAlerts, WorkerStatus
-from storage.kept_tables import DeadLetterRow, FiguresRow
+from schemas import Figures, FiguresBody, OverviewAlerts, WorkerStatus
+from storage.kept_tables import FiguresRow
 from storage.tables import AlertRow, OffsetRow, ShelvingRow, WorkerRow
-
-EXCERPT_BYTES = 200
-LetterKey = tuple[datetime, str, int, int]  # quarantined_at, topic, partition, offset
 
 
 class OperationReading:
@@ -34,32 +30,6 @@ class OperationReading:
         )
         rows = self._connection.execute(statement.order_by(FiguresRow.minute.desc()).limit(limit))
         return [FiguresBody(minute=minute, figures=Figures.model_validate(figures)) for minute, figures in rows]
-
-    def dead_letters(self, topic: str | None, after: LetterKey | None, limit: int) -> list[DeadLetterBody]:
-        """The last quarantined first; `after` is (quarantined_at, topic, partition, offset)."""
-        keys = (DeadLetterRow.quarantined_at, DeadLetterRow.topic, DeadLetterRow.partition, DeadLetterRow.offset)
-        statement = select(DeadLetterRow.__table__).order_by(*(key.desc() for key in keys)).limit(limit)
-        if topic is not None:
-            statement = statement.where(DeadLetterRow.topic == topic)
-        if after is not None:
-            values = tuple_(*(literal(value, key.type) for value, key in zip(after, keys, strict=True)))
-            statement = statement.where(tuple_(*keys) < values)
-        return [DeadLetterBody(**_letter(row)) for row in self._connection.execute(statement).mappings()]
-
-    def dead_letter(self, topic: str, partition: int, offset: int) -> tuple[DeadLetterDetail, bytes | None] | None:
-        """One of them, and the bytes of its value as far as they are kept."""
-        place = (DeadLetterRow.topic == topic, DeadLetterRow.partition == partition, DeadLetterRow.offset == offset)
-        row = self._connection.execute(select(DeadLetterRow.__table__).where(*place)).mappings().one_or_none()
-        if row is None:
-            return None
-        value: bytes | None = row["value"]
-        return DeadLetterDetail(**_letter(row), value=_shown(value), is_whole=len(value or b"") == row["size"]), value
-
-    def count_dead_letters(self, since: datetime) -> dict[str, int]:
-        """How many were quarantined since then, by topic."""
-        statement = select(DeadLetterRow.topic, func.count()).where(DeadLetterRow.quarantined_at >= since)
-        rows = self._connection.execute(statement.group_by(DeadLetterRow.topic))
-        return {str(topic): int(count) for topic, count in rows}
 
     def count_open_alerts(self) -> OverviewAlerts:
         is_shelved = exists().where(
@@ -89,13 +59,3 @@ class OperationReading:
         statement = select(OffsetRow.topic, OffsetRow.partition, OffsetRow.topic_id)
         rows = self._connection.execute(statement.where(OffsetRow.topic.in_(topics)))
         return {(topic, partition): topic_id for topic, partition, topic_id in rows}
-
-
-def _letter(row: Any) -> dict[str, Any]:
-    values = dict(row)
-    value = values.pop("value")
-    return values | {"key": _shown(values["key"]), "excerpt": _shown((value or b"")[:EXCERPT_BYTES]) or ""}
-
-
-def _shown(value: bytes | None) -> str | None:
-    return None if value is None else value.decode("utf-8", "replace")

@@ -12,12 +12,12 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import delete, exists, false, literal, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from schemas import AlertDetail, UnavailableError
+from schemas import AlertDetail, Letters, UnavailableError
 from storage.database import build_engine, transaction
 from storage.errors import translate
 from storage.forget import Ages, forget
 from storage.handling import ActionRequest, act, end_shelvings
-from storage.kept_tables import DeadLetterRow
+from storage.letters import ALL_LETTERS, mark_letters
 from storage.read import Reader
 from storage.read_alerts import Told
 from storage.read_assets import AssetKey
@@ -147,12 +147,10 @@ class Store:
         with transaction(self._writing) as connection:
             connection.execute(update(ActionRow).where(are_meant).values(is_told=True))
 
-    def mark_replayed(self, topic: str, before: datetime) -> None:
-        """Note that the dead letters of an input topic were put back that were quarantined before."""
-        is_meant = (DeadLetterRow.topic == topic, DeadLetterRow.quarantined_at < before)
-        statement = update(DeadLetterRow).where(*is_meant, DeadLetterRow.replayed_at.is_(None))
+    def mark_replayed(self, topic: str, before: datetime, which: Letters = ALL_LETTERS) -> None:
+        """Note that dead letters of an input topic were put back, of those that were quarantined before."""
         with transaction(self._writing) as connection:
-            connection.execute(statement.values(replayed_at=before))
+            mark_letters(connection, topic, before, which)
 
     def forget(self, ages: Ages, should_stop: Callable[[], bool] = lambda: False) -> dict[str, int]:
         """Delete what is older than these ages, in small transactions. Returns how many rows went, by table."""

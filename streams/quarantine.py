@@ -2,11 +2,13 @@
 
 <topic>.dlq ─► list
 <topic>.dlq from the last replay to now ─► original key, bytes, headers ─► <topic>; position in the same transaction
+those that somebody chose ─► <topic>; in the same transaction a note of them, behind them in the quarantine
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,14 +16,26 @@ from typing import Any
 
 from aiokafka import AIOKafkaProducer, TopicPartition
 
-from schemas import INPUTS, MillraceError, Settings, dead_letters_of, rfc3339, topic_name
-from streams.agent import HEADER, TAKEN_FROM
+from schemas import (
+    INPUTS,
+    NOBODY,
+    Letters,
+    MillraceError,
+    Settings,
+    dead_letters_of,
+    rfc3339,
+    topic_name,
+)
+from streams.agent import HEADER, TAKEN_FROM, is_note, note_of, read_note
 from streams.kafka import ConsumerRecord, answering, client_options, group_name, read_to, reading, started
 
 OURS = (HEADER, TAKEN_FROM)  # a letter that is put back is a record like any other
 EXCERPT_BYTES = 200
 MOST_DIGITS = 19
 MAX_VALUE_BYTES = 12 << 20
+NOTED_AT_ONCE = 1000  # letters: their note has 64 KiB at most, as much as the database keeps
+ALL = Letters()
+Done = dict[int, set[int]]  # by partition of the quarantine: letters that were put back one by one
 
 
 class DeadLetterError(MillraceError):
@@ -82,46 +96,150 @@ async def list_letters(settings: Settings, topic: str) -> list[Letter]:
     async with _quarantine(settings, topic) as (consumer, ends):
         replayed = {partition: await consumer.committed(partition) or 0 for partition in ends}
         starts = await consumer.beginning_offsets(list(ends))
+        records = [record async for some in read_to(consumer, starts, ends) for record in some]
+        done = _noted(records)
         letters = [
-            _letter(record, is_replayed=record.offset < replayed[_place(record)])
-            async for records in read_to(consumer, starts, ends)
-            for record in records
+            _letter(one, is_replayed=one.offset < replayed[_place(one)] or one.offset in done.get(one.partition, ()))
+            for one in records
+            if not is_note(one)
         ]
     return sorted(letters, key=lambda letter: (letter.quarantined_at, letter.partition, letter.offset))
 
 
-async def replay_letters(settings: Settings, topic: str) -> ReplayedLetters:
-    """Put back the letters that were quarantined since the last replay, each once, even if this is interrupted.
+async def replay_letters(settings: Settings, topic: str, which: Letters = ALL, by: str = NOBODY) -> ReplayedLetters:
+    """Put back letters that were not put back before, each once, even if this is interrupted or asked for again.
+
+    Args:
+        settings: of the service.
+        topic: an input topic.
+        which: all of them, those of a kind of reason, or a single one.
+        by: who does it; a note in the quarantine says so.
 
     Raises:
         DeadLetterError: not an input topic.
         UnavailableError: the broker or the topic is not there.
     """
     topic = input_topic(topic)
-    group = _group(settings, topic)
     producer = AIOKafkaProducer(
-        **client_options(settings), transactional_id=f"{group}-replay", max_request_size=MAX_VALUE_BYTES
+        **client_options(settings),
+        transactional_id=f"{_group(settings, topic)}-replay",
+        max_request_size=MAX_VALUE_BYTES,
     )
-    sent = truncated = 0
-    async with _quarantine(settings, topic) as (consumer, ends):
+    async with _quarantine(settings, topic) as (consumer, before):
         await started(producer)  # first: it waits until a replay that has just ended has its position written down
         try:
+            work = _Replay(settings, topic, consumer, producer, by)
+            ends = await consumer.end_offsets(list(before))  # with the notes of that replay
             starts, deleted = await _unreplayed(consumer, ends)
-            async for records in read_to(consumer, starts, ends):
-                whole = [record for record in records if HEADER + "truncated" not in dict(record.headers)]
-                async with producer.transaction():
-                    for record in whole:
-                        headers = [header for header in record.headers if not header[0].startswith(OURS)]
-                        await producer.send(topic_name(settings, topic), record.value, record.key, headers=headers)
-                    await producer.send_offsets_to_transaction({_place(records[0]): records[-1].offset + 1}, group)
-                sent += len(whole)
-                truncated += len(records) - len(whole)
+            await (work.all(starts, ends) if which == ALL else work.chosen(starts, ends, which))
         finally:
             await producer.stop()
+        if which != ALL:
+            return ReplayedLetters(work.sent, work.truncated)
         if deleted:  # told once, also where nothing is left after them
             consumer.assign(list(deleted))  # of others nothing was read, and what is not assigned is not committed
             await consumer.commit({partition: ends[partition] for partition in deleted})
-    return ReplayedLetters(sent, truncated, sum(deleted.values()))
+    return ReplayedLetters(work.sent, work.truncated, sum(deleted.values()))
+
+
+class _Replay:
+    """One replay of the letters of a topic."""
+
+    def __init__(self, settings: Settings, topic: str, consumer: Any, producer: Any, by: str) -> None:
+        self._settings, self._topic, self._consumer, self._producer = settings, topic, consumer, producer
+        self._by = by
+        self.sent = self.truncated = 0
+
+    async def all(self, starts: dict[TopicPartition, int], ends: dict[TopicPartition, int]) -> None:
+        """What is left, and the position behind it."""
+        done = await self._done(starts, ends)
+        group, sent = _group(self._settings, self._topic), dict[TopicPartition, int]()
+        async for records in read_to(self._consumer, starts, ends):
+            left = [one for one in records if not is_note(one) and one.offset not in done.get(one.partition, ())]
+            whole = [record for record in left if not _is_cut(record)]
+            async with self._producer.transaction():
+                await self._put_back(whole)
+                await self._producer.send_offsets_to_transaction({_place(records[0]): records[-1].offset + 1}, group)
+            self.truncated += len(left) - len(whole)
+            if whole:
+                sent[_place(whole[0])] = sent.get(_place(whole[0]), 0) + len(whole)
+        self.sent = sum(sent.values())
+        await self._note_all(sent, ends)
+
+    async def chosen(self, starts: dict[TopicPartition, int], ends: dict[TopicPartition, int], which: Letters) -> None:
+        """Some of what is left; the position stays, and notes say which they were."""
+        if which.partition is not None:
+            starts = {tp: start for tp, start in starts.items() if tp.partition == which.partition}
+            ends = {tp: ends[tp] for tp in starts}
+        done = await self._done(starts, ends)
+        async for records in read_to(self._consumer, starts, ends):
+            meant = [
+                one for one in records
+                if not is_note(one)
+                and one.offset not in done.get(one.partition, ())
+                and which.include(one.partition, one.offset, _reason(one))
+            ]  # fmt: skip
+            whole = [record for record in meant if not _is_cut(record)]
+            what = "one letter" if which.kind is None else f"those of: {which.kind}"
+            for some in (whole[n : n + NOTED_AT_ONCE] for n in range(0, len(whole), NOTED_AT_ONCE)):
+                async with self._producer.transaction():
+                    await self._put_back(some)
+                    await self._note(_place(some[0]), what, len(some), (one.offset for one in some))
+            self.sent += len(whole)
+            self.truncated += len(meant) - len(whole)
+
+    async def _done(self, starts: dict[TopicPartition, int], ends: dict[TopicPartition, int]) -> Done:
+        """What notes behind these positions tell."""
+        done: Done = {}
+        async for records in read_to(self._consumer, starts, ends):
+            for partition, offsets in _noted(records).items():
+                done.setdefault(partition, set()).update(offsets)
+        return done
+
+    async def _put_back(self, letters: Sequence[ConsumerRecord]) -> None:
+        """Onto their topic."""
+        name, sent = topic_name(self._settings, self._topic), []
+        for record in letters:
+            headers = [header for header in record.headers if not header[0].startswith(OURS)]
+            sent.append(await self._producer.send(name, record.value, record.key, headers=headers))
+        await asyncio.gather(*sent)
+
+    async def _note(
+        self, place: TopicPartition, what: str, count: int, offsets: Iterable[int] = (), until: int | None = None
+    ) -> None:
+        value, headers = note_of(self._topic, self._by, what, offsets, until, count)
+        await (await self._producer.send(place.topic, value, partition=place.partition, headers=headers))
+
+    async def _note_all(self, sent: Mapping[TopicPartition, int], ends: Mapping[TopicPartition, int]) -> None:
+        """The positions guard what was put back; these tell who did it. They are no letters: where nothing else came
+        since, the position of a partition goes behind its note and the marker of the transaction."""
+        if not sent:
+            return
+        async with self._producer.transaction():
+            for place, count in sent.items():
+                await self._note(place, "all that were left", count, until=ends[place])
+        self._consumer.assign(list(sent))
+        now = await self._consumer.end_offsets(list(sent))
+        if behind := {place: end for place, end in now.items() if end == ends[place] + 2}:
+            await self._consumer.commit(behind)
+
+
+def _noted(records: Iterable[ConsumerRecord]) -> Done:
+    """What the notes among these records tell."""
+    done: Done = {}
+    for record in records:
+        note = read_note(record)
+        for first, last in note.offsets if note else ():
+            done.setdefault(record.partition, set()).update(range(first, last + 1))
+    return done
+
+
+def _is_cut(record: ConsumerRecord) -> bool:
+    return HEADER + "truncated" in dict(record.headers)
+
+
+def _reason(record: ConsumerRecord) -> str:
+    return (dict(record.headers).get(HEADER + "message") or b"").decode(errors="replace")
 
 
 @asynccontextmanager

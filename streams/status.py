@@ -22,7 +22,7 @@ import structlog
 from aiokafka.errors import KafkaError
 from mode import Service
 
-from schemas import WORKERS, AgentFigures, Figures, Settings, UnavailableError, WorkerStatus
+from schemas import WORKERS, AgentFigures, Figures, Settings, TopicFigures, UnavailableError, WorkerStatus
 from streams.agent import cloud_event_headers
 from streams.kafka import EventProducer
 from streams.metrics import DEAD_LETTERS, DECIDED, HANDLING, LAG, OUTPUTS, READY, RECORDS, SINK_RECORDS, STAGE_CPU
@@ -104,11 +104,13 @@ class Meter:
         self._sums: dict[str, _Sums] = defaultdict(_Sums)
         self._stages: dict[str, dict[str, float]] = defaultdict(dict)
         self._decided: dict[str, dict[float, float]] = defaultdict(dict)
+        self._read: dict[tuple[str, str], float] = {}
 
     def figures(self) -> Figures:
         now, cpu_s = time.monotonic(), time.process_time()
         passed_s = max(now - self._at, 1e-3)
-        sums, stages, lags, decided = _sums(), _stages(), _lags(), _decided()
+        sums, stages, lags, decided, read = _sums(), _stages(), _lags(), _decided(), _read()
+        topics = _topics(read, self._read, lags, passed_s)
         found = Figures(
             role=self._role,
             version=_version(),
@@ -117,27 +119,30 @@ class Meter:
             memory_bytes=_memory_bytes(),
             cpu_share=round((cpu_s - self._cpu_s) / passed_s, 4),
             agents={
-                agent: self._agent(agent, sums[agent], stages[agent], lags.get(agent, 0), passed_s).model_copy(
+                agent: self._agent(agent, sums[agent], stages[agent], topics[agent], passed_s).model_copy(
                     update=_quantiles(decided[agent], self._decided[agent])
                 )
-                for agent in sorted({*sums, *lags})
+                for agent in sorted({*sums, *topics})
             },
         )
         self._at, self._cpu_s, self._sums, self._stages = now, cpu_s, sums, stages
-        self._decided = decided
+        self._decided, self._read = decided, read
         return found
 
-    def _agent(self, agent: str, sums: _Sums, stages: dict[str, float], lag: int, passed_s: float) -> AgentFigures:
+    def _agent(
+        self, agent: str, sums: _Sums, stages: dict[str, float], topics: dict[str, TopicFigures], passed_s: float
+    ) -> AgentFigures:
         new = _Sums(*(now - before for now, before in zip(sums, self._sums[agent], strict=True)))
         before = self._stages[agent]
         cpu_s = {stage: seconds - before.get(stage, 0.0) for stage, seconds in stages.items()}
         return AgentFigures(
-            lag=lag,
+            lag=sum(lag for topic in topics.values() for lag in topic.lag.values()),
             events_per_s=round(new.records / passed_s, 2),
             outputs_per_s=round(new.outputs / passed_s, 2),
             dead_letters=int(sums.dead),
             handling_ms=round(new.handling_s / new.batches * 1000, 3) if new.batches else None,
             cpu_us={s: round(spent / new.records * 1e6, 2) for s, spent in cpu_s.items()} if new.records else {},
+            topics=topics,
         )
 
 
@@ -169,10 +174,35 @@ def _stages() -> dict[str, dict[str, float]]:
     return found
 
 
-def _lags() -> dict[str, int]:
-    found: dict[str, int] = defaultdict(int)
+def _lags() -> dict[tuple[str, str], dict[int, int]]:
+    """By agent and topic: partition -> how far behind."""
+    found: dict[tuple[str, str], dict[int, int]] = defaultdict(dict)
     for _, labels, value in _samples(LAG):
-        found[labels["agent"]] += int(value)
+        found[labels["agent"], labels["topic"]][int(labels["partition"])] = int(value)
+    return found
+
+
+def _read() -> dict[tuple[str, str], float]:
+    """By agent and topic: records since the start."""
+    return {
+        (labels["agent"], labels["topic"]): value
+        for metric in (RECORDS, SINK_RECORDS)
+        for _, labels, value in _samples(metric)
+    }
+
+
+def _topics(
+    read: dict[tuple[str, str], float],
+    before: dict[tuple[str, str], float],
+    lags: dict[tuple[str, str], dict[int, int]],
+    passed_s: float,
+) -> dict[str, dict[str, TopicFigures]]:
+    """By agent, its topics."""
+    found: dict[str, dict[str, TopicFigures]] = defaultdict(dict)
+    for agent, topic in sorted({*read, *lags}):
+        new = read.get((agent, topic), 0.0) - before.get((agent, topic), 0.0)
+        lag = dict(sorted(lags.get((agent, topic), {}).items()))
+        found[agent][topic] = TopicFigures(events_per_s=round(new / passed_s, 2), lag=lag)
     return found
 
 

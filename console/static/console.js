@@ -23,7 +23,9 @@
       for (const place of document.querySelectorAll("[data-fresh]")) {
         const now = page.getElementById(place.id);
         if (!now || isHeld(place)) continue;
+        const open = [...place.querySelectorAll("details[open][id]")].map((one) => one.id);
         place.innerHTML = now.innerHTML;
+        for (const id of open) document.getElementById(id)?.setAttribute("open", "");
         if (window.htmx) htmx.process(place);
         refreshTimes(place);
         remember(place);

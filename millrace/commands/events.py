@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import getpass
 import signal
 from collections.abc import Coroutine
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from pydantic import ValidationError
 
 from millrace.commands.common import Json, connected_settings, tell, tell_json, tell_table
 from millrace.commands.tables import Map, SkipBad, Skipped, TimeFormat, Zone, described, tell_layouts
-from schemas import MillraceError, dead_letters_of
+from schemas import NOBODY, MillraceError, ReplayBody, dead_letters_of, text_of
 
 if TYPE_CHECKING:
     from millrace.events import Replay, ReplayResult
@@ -176,12 +178,27 @@ def list_(
 
 
 @deadletters.command("replay")
-def replay_letters(topic: Topic, as_json: Json = False) -> None:
+def replay_letters(
+    topic: Topic,
+    reason: Annotated[
+        str | None, typer.Option(help="Only those of this reason; quoted values and numbers in it do not count.")
+    ] = None,
+    partition: Annotated[
+        int | None, typer.Option(min=0, help="Of the quarantine, with --offset: only this one.")
+    ] = None,
+    offset: Annotated[int | None, typer.Option(min=0, help="Of the quarantine, with --partition.")] = None,
+    by: Annotated[str | None, typer.Option(help="Who does it; none: the user of this machine.")] = None,
+    as_json: Json = False,
+) -> None:
     """Put the letters back onto their topic, each once; those that still cannot be handled come back as new ones."""
     from streams.quarantine import input_topic, replay_letters
 
     topic = input_topic(topic)
-    done = asyncio.run(replay_letters(connected_settings(), topic))
+    try:
+        asked = ReplayBody(topic=topic, reason=reason, partition=partition, offset=offset, by=by or getpass.getuser())
+    except ValidationError as error:
+        raise typer.BadParameter(text_of(error), param_hint="--reason, --partition, --offset") from None
+    done = asyncio.run(replay_letters(connected_settings(), topic, asked.letters, asked.by or NOBODY))
     if as_json:
         tell_json(asdict(done))
         return

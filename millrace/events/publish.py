@@ -25,6 +25,7 @@ from schemas import (
     UNDECIDED,
     WHY_HEADER,
     Action,
+    Letters,
     Maintenance,
     ReplayedBody,
     SentEvent,
@@ -66,7 +67,7 @@ class KafkaPublisher:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._opened: EventProducer | None = None
-        self._opening = asyncio.Lock()
+        self._opening, self._replaying = asyncio.Lock(), asyncio.Lock()
         self._answers_until = 0.0
 
     async def check(self) -> None:
@@ -121,8 +122,9 @@ class KafkaPublisher:
     def partition_of(self, key: str, partitions: int) -> int:
         return partition_of(key.encode(), partitions)
 
-    async def replay(self, topic: str) -> ReplayedBody:
-        replayed = await replay_letters(self._settings, topic)
+    async def replay(self, topic: str, which: Letters, by: str) -> ReplayedBody:
+        async with self._replaying:  # the second of two would fence the first
+            replayed = await replay_letters(self._settings, topic, which, by)
         return ReplayedBody(topic=topic, sent=replayed.sent, truncated=replayed.truncated, deleted=replayed.deleted)
 
     async def close(self) -> None:

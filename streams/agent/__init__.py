@@ -8,6 +8,7 @@ from streams.agent.arrival import arrived_s, at_arrival
 from streams.agent.deadletters import HEADER
 from streams.agent.decode import decode_records, decode_topics, forgets_user, readable_key, record_time_s
 from streams.agent.handler import DeadLetter, Handler, Outcome, Output
+from streams.agent.notes import Note, is_note, note_of, read_note
 from streams.agent.outbox import Outbox
 from streams.agent.outputs import caused_by, cloud_event_headers, decision, output_id
 from streams.agent.placing import CURE, TAKEN, TAKEN_FROM, TAKEN_LAYOUT, is_second, partition_of, placed, taken_from
@@ -24,6 +25,7 @@ __all__ = [
     "DeadLetter",
     "Handler",
     "Layout",
+    "Note",
     "Outbox",
     "Outcome",
     "Output",
@@ -42,10 +44,13 @@ __all__ = [
     "empty_state",
     "fits",
     "forgets_user",
+    "is_note",
     "is_second",
+    "note_of",
     "output_id",
     "partition_of",
     "placed",
+    "read_note",
     "readable_key",
     "record_time_s",
     "taken_from",

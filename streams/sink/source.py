@@ -251,7 +251,8 @@ class SinkSource(Service, ConsumerRebalanceListener):
                 if fetched.epoch == self._epoch:
                     await self._patiently(lambda: self.writer.write(fetched), fetched.epoch)
                     self._set_ready(True)
-                    SINK_RECORDS.labels(self.agent).inc(sum(map(len, fetched.records.values())))
+                    for tp, records in fetched.records.items():
+                        SINK_RECORDS.labels(self.agent, tp.topic).inc(len(records))
         except Void:
             pass
         except PositionError as error:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx2
 import pytest
 
-from schemas import Figures, Settings, rfc3339
+from schemas import Figures, Settings, WorkerStatus, rfc3339
 from storage import Removal, Store
 from tests.api.conftest import serving
 from tests.storage.test_kept import click, entry, item, letter, reading, told
-from tests.support.decisions import alert, at, catalogue_entry, recommendation, score, worker_status
+from tests.support.decisions import NOON, alert, at, catalogue_entry, recommendation, score, worker_status
 
 NOW = datetime.now(UTC)
 
@@ -231,7 +234,20 @@ def test_how_the_service_is(client: httpx2.Client, store: Store) -> None:
     topics = {topic["name"]: topic for topic in client.get("/v1/topics").json()["items"]}
     assert (topics["clicks.v1"]["direction"], topics["clicks.v1"]["dead_letters_24h"]) == ("input", 1)
     assert topics["clicks.v1.dlq"]["direction"] == "quarantine"
+    read = {"a": {"lag": {0: 3, 1: 0}, "events_per_s": 2.0}, "b": {"lag": {0: 0, 1: 4}, "events_per_s": 3.0}}
+    store.write([telling(f"flow-{name}", one) for name, one in read.items()], [])
+    flow = next(t for t in client.get("/v1/topics").json()["items"] if t["name"] == "clicks.v1")
+    assert (flow["lag"], flow["events_per_s"]) == ({"recommend": {"0": 3, "1": 4}}, 5.0)
     assert client.get("/readyz").json()["checks"]["sink"]["lag"] == 3
+
+
+def telling(worker: str, flow: dict[str, Any]) -> WorkerStatus:
+    """A worker that tells this of what its agent reads of clicks."""
+    figures = {
+        "role": "edge", "version": "1", "started_at": NOON, "is_ready": True, "memory_bytes": 1, "cpu_share": 0.1,
+        "agents": {"recommend": {"lag": 1, "events_per_s": 1.0, "topics": {"clicks.v1": flow}}},
+    }  # fmt: skip
+    return worker_status(worker, datetime.now(UTC)).model_copy(update={"figures": Figures.model_validate(figures)})
 
 
 def test_a_sink_that_is_behind_or_silent_is_not_ready(sqlite_url: str, tmp_path: Path) -> None:
@@ -267,3 +283,35 @@ def test_dead_letters_are_listed_and_shown(client: httpx2.Client, store: Store) 
     assert client.get("/v1/dead-letters/clicks.v1/0/77").json()["type"] == "/problems/unknown-dead-letter"
     without = client.post("/v1/dead-letters/replay", json={"topic": "clicks.v1"})
     assert without.json()["type"] == "/problems/broker-unavailable"
+
+
+def test_scores_and_readings_as_csv(client: httpx2.Client, store: Store) -> None:
+    """All of a time, the oldest first, however many pages of rows that is; formulas of others stay text."""
+    store.write([score(n, "a/b") for n in range(4500)], [])
+    store.write([reading(10 * n, n, asset="a/b", sensor="=cmd()" if n % 2 else "s") for n in range(6)], [])
+    answer = client.get("/v1/assets/a%2Fb/scores?format=csv")
+    assert answer.headers["content-type"] == "text/csv; charset=utf-8"
+    assert answer.headers["content-disposition"] == 'attachment; filename="pump-a_b-scores.csv"'
+    rows = list(csv.DictReader(io.StringIO(answer.text)))
+    assert [row["event_time"] for row in rows] == [rfc3339(at(n)) for n in range(4500)]
+    assert {(row["kind"], row["unit"], row["model"]) for row in rows} == {("rul", "hour", "pump")}
+    some = client.get("/v1/assets/a%2Fb/scores", params={"from": rfc3339(at(10)), "to": rfc3339(at(12))},
+                      headers={"Accept": "text/csv"})  # fmt: skip
+    assert len(some.text.splitlines()) == 3
+    readings = client.get("/v1/assets/a%2Fb/readings?format=csv").text.splitlines()
+    assert readings[0] == "event_time,'=cmd(),s"
+    assert [line.split(",")[1:] for line in readings[1:3]] == [["", "0.0"], ["1.0", ""]]
+    assert client.get("/v1/assets/a%2Fb/readings?format=csv&sensor=s").text.splitlines()[0] == "event_time,s"
+    refused = client.get("/v1/assets/a%2Fb/scores?format=csv&limit=9").json()
+    assert refused["errors"][0]["field"] == "query.limit"
+    assert client.get("/v1/assets/a%2Fb/scores", headers={"Accept": "text/csv, application/json"}).json()["items"]
+    assert client.get("/v1/assets/none/scores?format=csv").status_code == 404
+
+
+def test_csv_of_too_many_rows_is_refused(client: httpx2.Client, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("api.csv_rows.MOST_ROWS", 20)
+    store.write([score(n, "p1") for n in range(21)] + [reading(10 * n, n) for n in range(21)], [])
+    for what in ("scores", "readings"):
+        answer = client.get(f"/v1/assets/p1/{what}?format=csv")
+        assert (answer.status_code, "more than 20 rows" in answer.text) == (422, True)
+        assert client.get(f"/v1/assets/p1/{what}?format=csv&to={quote(rfc3339(at(15)))}").status_code == 200

@@ -227,9 +227,19 @@ async def test_dead_letters_are_put_back_once(settings: Settings, pushing: httpx
     )
     store.write([row], [])
     post = {"json": {"topic": CLICKS}}
-    first = await asyncio.to_thread(lambda: pushing.post("/v1/dead-letters/replay", **post))
+    reasons = await asyncio.to_thread(lambda: pushing.get("/v1/dead-letters/reasons"))
+    other = {"topic": CLICKS, "reason": "it was good"}
+    none = await asyncio.to_thread(lambda: pushing.post("/v1/dead-letters/replay", json=other))
+    of_reason = {"json": {"topic": CLICKS, "reason": reasons.json()["items"][0]["reason"], "by": "jo"}}
+    one = {"json": {"topic": CLICKS, "partition": placed.partition, "offset": placed.offset}}
+    at_once = [asyncio.to_thread(lambda: pushing.post("/v1/dead-letters/replay", **of_reason)) for _ in range(3)]
+    first, *others = sorted(await asyncio.gather(*at_once), key=lambda answer: -answer.json()["sent"])
+    assert [answer.json()["sent"] for answer in others] == [0, 0], "a double click does nothing more"
+    assert (await asyncio.to_thread(lambda: pushing.post("/v1/dead-letters/replay", **one))).json()["sent"] == 0
     again = await asyncio.to_thread(lambda: pushing.post("/v1/dead-letters/replay", **post))
     assert first.json() == {"topic": CLICKS, "sent": 1, "truncated": 0, "deleted": 0}
+    assert none.json()["sent"] == 0
+    assert reasons.json()["items"][0]["not_replayed"] == 1
     assert again.json()["sent"] == 0
     [back] = await consume(settings, CLICKS, until=1)
     assert (back.key, orjson.loads(back.value or b"")) == (b"ann", CLICK)
@@ -237,6 +247,8 @@ async def test_dead_letters_are_put_back_once(settings: Settings, pushing: httpx
     assert shown["replayed_at"] is not None
     unknown = pushing.post("/v1/dead-letters/replay", json={"topic": "scores.v1"})
     assert unknown.json()["errors"][0]["field"] == "body.topic"
+    half = pushing.post("/v1/dead-letters/replay", json={"topic": CLICKS, "offset": 3})
+    assert (half.status_code, "which letter is meant" in half.text) == (422, True)
     store.close()
 
 

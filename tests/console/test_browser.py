@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from storage import Store
+from tests.api.test_answers import telling
 from tests.storage.test_kept import told
 from tests.support.decisions import alert, recommendation, score
 
@@ -30,7 +31,7 @@ def test_what_happens_is_shown_without_reloading(page: Page, store: Store) -> No
     expect(page.locator("[data-live=decisions]")).not_to_contain_text("cleo")
     page.get_by_role("button", name="Go on").click()
     expect(page.locator("[data-live=decisions]")).to_contain_text("cleo")
-    assert page.locator(".chart canvas").count() == 2
+    assert page.locator(".chart canvas").count() == 3
 
 
 def test_alerts_filter_acknowledge_and_back(page: Page, store: Store) -> None:
@@ -154,6 +155,20 @@ def test_a_worker_that_tells_is_shown(page: Page, store: Store) -> None:
     store.write([told("edge-2", datetime.now(UTC), 3)], [])
     page.reload()
     expect(page.locator("main")).to_contain_text("edge-2")
+
+
+def test_topics_show_what_comes_in_and_who_is_behind(page: Page, store: Store) -> None:
+    store.write([telling("edge-7", {"lag": {0: 3, 1: 4}, "events_per_s": 21.5})], [])
+    page.goto("/streams")
+    row = page.get_by_role("row").filter(has=page.get_by_text("clicks.v1", exact=True)).first
+    expect(row).to_contain_text("21.5")
+    expect(row).to_contain_text("recommend 7")
+    row.get_by_text("4", exact=True).first.click()
+    expect(row.locator("table tbody tr")).to_have_count(4)
+    expect(row.locator("table tbody tr").nth(1)).to_contain_text("4")
+    store.write([telling("edge-7", {"lag": {0: 0, 1: 1}, "events_per_s": 30.0})], [])
+    expect(row).to_contain_text("recommend 1", timeout=12_000)
+    expect(row.locator("table tbody tr").first).to_be_visible()  # what was open stays open
 
 
 def test_what_was_begun_is_not_taken_away(page: Page, store: Store) -> None:

@@ -98,12 +98,32 @@ def test_what_pages_say(console: httpx2.Client) -> None:
     assert "pump-2" in Reader(console.get("/alerts?severity=critical").text).words
     assert "Shoe 1" in Reader(console.get("/shop/users/ann").text).words
     assert "Nothing" in Reader(console.get("/shop/items/none").text).words
+    item_page = console.get("/shop/items/sku-1").text
+    assert "1 of 1 clicks" in item_page
+    assert "Counted are the newest 1 clicks" in Reader(item_page).words
     assert console.get("/alerts?query=pump-2").text.count('name="alert"') == 1
+
+
+def test_any_time_of_an_asset_is_a_bookmark(console: httpx2.Client) -> None:
+    """Times without a zone are UTC, as the form sends them; the charts and the CSV are of the same time."""
+    start, end = NOON + timedelta(seconds=20), NOON + timedelta(seconds=40)
+    for first, last in (
+        (start.isoformat(), end.isoformat()),
+        (f"{start:%Y-%m-%dT%H:%M:%S}", f"{end:%Y-%m-%dT%H:%M:%S}"),
+    ):
+        page = console.get("/assets/pump/p1", params={"from": first, "to": last}).text
+        assert "61 to 80, at last 61" in Reader(page).words
+        [scores] = [one for one in Reader(page).addresses if one.startswith("/v1/assets/p1/scores")]
+        assert len(console.get(scores).text.splitlines()) == 21
+    assert f'value="{start:%Y-%m-%dT%H:%M}"' in page
+    whole = console.get("/assets/pump/p1?range=all").text
+    assert console.get(next(a for a in Reader(whole).addresses if "/scores" in a)).text.count("\n") == 61
 
 
 def test_problems_are_pages(console: httpx2.Client) -> None:
     for path, status in (
         ("/alerts/none", 404), ("/assets/pump/none", 404), ("/assets/pump/p1?range=century", 422),
+        ("/assets/pump/p1?from=yesterday", 422), ("/assets/pump/p1?to=9999-12-31T23:00", 422),
         ("/alerts?severity=loud", 422), ("/alerts?after=x", 422), ("/models/none", 404),
         ("/streams/dead-letters/clicks.v1/0/99", 404), ("/events/clicks.v1/0/0", 503), ("/events/nope/0/0", 503),
     ):  # fmt: skip

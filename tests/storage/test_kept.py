@@ -7,10 +7,22 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, get_args
 
 import numpy as np
+import orjson
 import pytest
 
 from models.recommender import TURNED_DOWN, halves, stable_hash
-from schemas import Click, ClickAction, Figures, Item, Maintenance, Telemetry, WorkerStatus
+from schemas import (
+    PUT_BACK,
+    Click,
+    ClickAction,
+    Figures,
+    Item,
+    Letters,
+    Maintenance,
+    Telemetry,
+    WorkerStatus,
+    reason_kind,
+)
 from storage import (
     ActionRequest,
     Ages,
@@ -429,3 +441,58 @@ def test_what_was_said_before_a_removal_does_not_bring_an_item_back(store: Store
     store.write([item("a", 10, title="Boot")], [])
     with store.reading() as reader:
         assert (reader.items_of(["a"])["a"].removed_at, reader.items_of(["a"])["a"].title) == (None, "Boot")
+
+
+def note(offset: int, offsets: list[list[int]], until: int | None = None, by: str = "jo") -> Quarantined:
+    told = {"by": by, "what": "some", "count": 2, "offsets": offsets, "until": until}
+    return letter(offset, value=orjson.dumps(told))._replace(exception=PUT_BACK, reason=f"put back by {by}")
+
+
+def test_dead_letters_by_reason_and_who_put_them_back(store: Store) -> None:
+    """A note in the quarantine marks its letters, and is told, but is no letter."""
+    reasons = ["value 7 is odd", "Traceback\n  line\nvalue 8 is odd\n", "is missing - at user_id", "value 'x' is odd"]
+    store.write([letter(n)._replace(reason=why) for n, why in enumerate(reasons)], [])
+    store.write([letter(9, "items.v1")], [])
+    with store.reading() as reader:
+        found = reader.dead_letter_reasons(None, 9)
+        assert [(one.topic, one.count, one.not_replayed, one.newest.offset) for one in found] == [
+            ("clicks.v1", 3, 3, 3), ("items.v1", 1, 1, 9), ("clicks.v1", 1, 1, 2),
+        ]  # fmt: skip
+        assert {one.reason for one in reader.dead_letter_reasons("items.v1", 9)} == {"why\\0"}
+    store.mark_replayed("clicks.v1", NOW + timedelta(minutes=1), Letters(kind=reason_kind("value 99 is odd")))
+    assert replayed(store) == {0, 1, 3}
+    store.mark_replayed("clicks.v1", NOW + timedelta(minutes=1), Letters(0, 2))
+    assert replayed(store) == {0, 1, 2, 3}
+    store.write([letter(4), note(10, [[3, 4], [7, 7]]), letter(11), letter(12), note(13, [], until=12, by="al")], [])
+    store.write([letter(14)._replace(exception=PUT_BACK, value=b"somebody else's")], [])
+    assert replayed(store) == {0, 1, 2, 3, 4, 11}
+    with store.reading() as reader:
+        assert [(one.by, one.count) for one in reader.put_back(None, 9)] == [("al", 2), ("jo", 2)]
+        assert reader.put_back("items.v1", 9) == []
+        assert {one.offset for one in reader.dead_letters(None, None, 99)} == {0, 1, 2, 3, 4, 9, 11, 12}
+        assert reader.count_dead_letters(NOW - timedelta(hours=1)) == {"clicks.v1": 7, "items.v1": 1}
+
+
+def replayed(store: Store) -> set[int]:
+    with store.reading() as reader:
+        return {one.offset for one in reader.dead_letters("clicks.v1", None, 99) if one.replayed_at}
+
+
+def test_the_trend_of_an_item_counts_kept_clicks_beside_all(store: Store) -> None:
+    with store.reading() as reader:
+        assert reader.item_trend("i").points == []
+    noon = NOW.replace(minute=0, second=0, microsecond=0)
+    times = [0, 30, 59, 60, 200, 400]  # minutes before noon
+    store.write([click(f"u{n}", n, noon - timedelta(minutes=m), "i") for n, m in enumerate(times)], [])
+    store.write([click(f"v{n}", 50 + n, noon - timedelta(minutes=m), "other") for n, m in enumerate(times)], [])
+    with store.reading() as reader:
+        trend, none = reader.item_trend("i"), reader.item_trend("nobody's")
+    assert (trend.looked_at, trend.bucket_s) == (12, 900.0)
+    assert len(trend.points) == len(none.points) == 400 // 15 + 2
+    counted = {(noon - p.time) // timedelta(minutes=1): (p.clicks, p.of) for p in trend.points if p.of}
+    assert counted == {0: (1, 2), 30: (1, 2), 60: (2, 4), 210: (1, 2), 405: (1, 2)}
+    assert sum(p.clicks for p in none.points) == 0
+    store.write([click("w", 99, noon - timedelta(days=400), "i")], [])
+    with store.reading() as reader:
+        far = reader.item_trend("i")
+    assert (far.bucket_s, len(far.points), sum(p.clicks for p in far.points)) == (86_400.0, 60, 6)

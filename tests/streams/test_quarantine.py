@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import orjson
 import pytest
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
-from schemas import CLICKS, TELEMETRY, Settings, dead_letters_of, topic_name
+from schemas import CLICKS, NOBODY, PUT_BACK, TELEMETRY, Letters, Settings, dead_letters_of, reason_kind, topic_name
 from streams.agent import DeadLetter
 from streams.agent.deadletters import dead_letter_output
 from streams.kafka import EventProducer, client_options
@@ -14,14 +15,16 @@ from streams.quarantine import DeadLetterError, ReplayedLetters, input_topic, li
 from tests.support import consume, create_topics, produce
 
 
-async def quarantine(settings: Settings, count: int, surplus: int = 0) -> None:
+async def quarantine(
+    settings: Settings, count: int, surplus: int = 0, reason: str = "readings: Field required"
+) -> None:
     """What the agents do with the last `count` records."""
     records = sorted(
         await consume(settings, TELEMETRY, until=count), key=lambda r: (r.timestamp, r.partition, r.offset)
     )
     async with EventProducer(settings) as producer:
         for record in records[-count:]:
-            letter = dead_letter_output(DeadLetter(record, "readings: Field required"), TELEMETRY, surplus)
+            letter = dead_letter_output(DeadLetter(record, reason), TELEMETRY, surplus)
             await producer.push_bytes(letter.topic, letter.key, letter.value, list(letter.headers))
         await producer.flush()
 
@@ -98,7 +101,7 @@ async def test_letters_that_retention_left_go_back_and_the_others_are_counted(se
     assert await replay_letters(settings, TELEMETRY) == ReplayedLetters(1, 0)
     await produce(settings, TELEMETRY, [("a", b"%d" % number) for number in range(1, 6)])
     await quarantine(settings, 7)  # the first and what came of it are quarantined again
-    await retain_from(settings, partition, 5)
+    await retain_from(settings, partition, (await list_letters(settings, TELEMETRY))[-3].quarantine_offset)
 
     assert [letter.is_replayed for letter in await list_letters(settings, TELEMETRY)] == [False] * 3
     assert await replay_letters(settings, TELEMETRY) == ReplayedLetters(3, 0, deleted=4)
@@ -127,6 +130,33 @@ async def test_that_retention_left_nothing_of_one_partition_is_told_beside_lette
     assert count < len(keys)
     await retain_from(settings, gone, count)
     assert await replay_letters(settings, TELEMETRY) == ReplayedLetters(len(keys) - count, 0, deleted=count)
+
+
+async def test_one_letter_or_those_of_a_reason_go_back_once(settings: Settings) -> None:
+    """Whatever was chosen is noted in the quarantine, with who did it, and no later replay sends it again."""
+    await create_topics(settings, TELEMETRY, dead_letters_of(TELEMETRY))
+    keys = [f"asset-{number}" for number in range(6)]
+    for number, key in enumerate(keys):
+        await produce(settings, TELEMETRY, [(key, b"%d" % number)])
+        await quarantine(settings, 1, reason=f"value {number} is odd" if number % 2 else "is missing - at asset_id")
+    letters = await list_letters(settings, TELEMETRY)
+    first = next(letter for letter in letters if letter.key == keys[0])
+    one = Letters(first.quarantine_partition, first.quarantine_offset)
+    assert await replay_letters(settings, TELEMETRY, one, "jo") == ReplayedLetters(1, 0)
+    assert await replay_letters(settings, TELEMETRY, one, "jo") == ReplayedLetters(0, 0)
+    odd = Letters(kind=reason_kind("value 77 is odd"))
+    assert await replay_letters(settings, TELEMETRY, odd, "al") == ReplayedLetters(3, 0)
+    assert await replay_letters(settings, TELEMETRY, odd, "al") == ReplayedLetters(0, 0)
+    done = {letter.key for letter in await list_letters(settings, TELEMETRY) if letter.is_replayed}
+    assert done == {keys[0], keys[1], keys[3], keys[5]}
+    assert await replay_letters(settings, TELEMETRY, Letters(99, 0)) == ReplayedLetters(0, 0), "there is no such one"
+    assert await replay_letters(settings, TELEMETRY) == ReplayedLetters(2, 0)
+    assert await replay_letters(settings, TELEMETRY, odd) == ReplayedLetters(0, 0)
+    values = [record.value for record in await consume(settings, TELEMETRY, until=12)]
+    assert sorted(values) == sorted([b"%d" % number for number in range(6)] * 2)
+    notes = [r for r in await consume(settings, dead_letters_of(TELEMETRY), until=8) if b"by" in (r.value or b"")]
+    assert {dict(note.headers)["__streams.errors.exception"] for note in notes} == {PUT_BACK.encode()}
+    assert {orjson.loads(note.value or b"")["by"] for note in notes} == {"jo", "al", NOBODY}
 
 
 async def test_only_input_topics_have_letters() -> None:

@@ -24,7 +24,7 @@ def test_figures_are_of_the_time_since_the_last_ones() -> None:
     DEAD_LETTERS.labels("tried", "a").inc(2)
     LAG.labels("tried", "a", 0).set(7)
     LAG.labels("tried", "a", 1).set(5)
-    SINK_RECORDS.labels("tried_sink").inc(3)
+    SINK_RECORDS.labels("tried_sink", "a").inc(3)
     for seconds in (0.002, 0.004):
         HANDLING.labels("tried").observe(seconds)
     STAGE_CPU.labels("tried", "decode").inc(0.0012)
@@ -35,6 +35,8 @@ def test_figures_are_of_the_time_since_the_last_ones() -> None:
     assert agent.events_per_s >= 120 / passed_s * 0.99  # the time between the two is a part of it; it is rounded
     assert 0.45 < agent.outputs_per_s / agent.events_per_s < 0.55
     assert figures.agents["tried_sink"].events_per_s > 0
+    assert {name: one.lag for name, one in agent.topics.items()} == {"a": {0: 7, 1: 5}, "b": {}}
+    assert agent.topics["a"].events_per_s > 4 * agent.topics["b"].events_per_s > 0
     assert figures.memory_bytes > 10_000_000
     assert figures.cpu_share >= 0
     later = meter.figures().agents["tried"]
