@@ -6,6 +6,7 @@ Store.reading, Live ─► bodies, server-sent events
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, NamedTuple
 
 import orjson
@@ -17,10 +18,11 @@ from api.cursors import from_cursor, page_of, to_cursor
 from api.live import Live
 from api.problems import ProblemError, responses
 from api.shared import After, Database, From, Limit, SearchText, To, build_router, shown
-from schemas import Alert, AlertBody, AlertDetail, AlertState, Id, Name, Page, Severity
+from schemas import Alert, AlertBody, AlertDetail, AlertState, FieldError, Id, Name, Page, PerformanceBody, Severity
 from storage import AlertFilter, parse_words
 
 _STREAM_EXAMPLE = f"event: alert\ndata: {orjson.dumps(Alert.EXAMPLE).decode()}\nid: 17\n\n"
+LONGEST_PERFORMANCE = timedelta(days=366)
 AlertId = Annotated[Id, Path()]
 router = build_router("alerts")
 
@@ -119,6 +121,27 @@ async def stream_alerts(
     A client that sends `Last-Event-ID` gets all that it missed; EventSource in browsers does so by itself.
     """
     return EventStream(shared.stream(start_id), headers={"Cache-Control": "no-cache", "X-Accel-Buffering": "no"})
+
+
+@router.get("/alerts/performance", responses=shown("PerformanceBody"))
+def get_performance(
+    store: Database,
+    start: From = None,
+    end: To = None,
+    asset_class: Annotated[Name | None, Query()] = None,
+) -> PerformanceBody:
+    """How the alarm system does, as EEMUA 191 asks: alerts an hour, floods, chattering, stale, times to acknowledge.
+
+    And how good its alarms were: precision by outcome, failures found and missed. By default of the last seven days;
+    366 days at most.
+    """
+    end = end or datetime.now(UTC)
+    start = start or end - timedelta(days=7)
+    if not timedelta(0) < end - start <= LONGEST_PERFORMANCE:
+        fault = FieldError(field="query.from", message="must be before `to`, by 366 days at most")
+        raise ProblemError("invalid-request", f"{fault.field}: {fault.message}.", [fault])
+    with store.reading() as reader:
+        return reader.performance(start, end, asset_class)
 
 
 @router.get("/alerts/{alert_id}", responses=shown("AlertDetail", "unknown-alert"))

@@ -167,14 +167,18 @@ def precedes(
     return tuple_(time, key) < tuple_(literal(after[0], time.type), literal(after[1], key.type))
 
 
-def _select_alerts() -> Select[Any]:
-    is_shelved = and_(
+def is_shelved() -> ColumnElement[bool]:
+    """Joins an open alert with what keeps its failure mode out of sight at this moment."""
+    return and_(
         AlertRow.state == "raised",
         ShelvingRow.asset_class == AlertRow.asset_class,
         ShelvingRow.asset_id == AlertRow.asset_id,
         ShelvingRow.failure_mode == AlertRow.failure_mode,
         ShelvingRow.until > datetime.now(UTC),
     )
+
+
+def _select_alerts() -> Select[Any]:
     return (
         select(
             AlertRow.__table__,
@@ -187,7 +191,7 @@ def _select_alerts() -> Select[Any]:
             ShelvingRow.reason,
         )
         .outerjoin_from(AlertRow, AcknowledgementRow, AcknowledgementRow.alert_id == AlertRow.alert_id)
-        .outerjoin(ShelvingRow, is_shelved)
+        .outerjoin(ShelvingRow, is_shelved())
     )
 
 

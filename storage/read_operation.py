@@ -6,13 +6,14 @@ select ─► rows ─► bodies
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 
 from sqlalchemy import Connection, exists, func, select
 
 from schemas import Figures, FiguresBody, OverviewAlerts, WorkerStatus
 from storage.kept_tables import FiguresRow
-from storage.tables import AlertRow, OffsetRow, ShelvingRow, WorkerRow
+from storage.read_alerts import is_shelved
+from storage.tables import AlertRow, OffsetRow, WorkerRow
 
 
 class OperationReading:
@@ -32,11 +33,7 @@ class OperationReading:
         return [FiguresBody(minute=minute, figures=Figures.model_validate(figures)) for minute, figures in rows]
 
     def count_open_alerts(self) -> OverviewAlerts:
-        is_shelved = exists().where(
-            ShelvingRow.asset_class == AlertRow.asset_class, ShelvingRow.asset_id == AlertRow.asset_id,
-            ShelvingRow.failure_mode == AlertRow.failure_mode, ShelvingRow.until > datetime.now(UTC),
-        )  # fmt: skip
-        columns = (AlertRow.severity, AlertRow.is_acknowledged, is_shelved.label("is_shelved"))
+        columns = (AlertRow.severity, AlertRow.is_acknowledged, exists().where(is_shelved()).label("is_shelved"))
         statement = select(*columns, func.count()).where(AlertRow.state == "raised")
         rows = self._connection.execute(statement.group_by(*columns))
         counts = {"advisory": 0, "warning": 0, "critical": 0, "unacknowledged": 0, "shelved": 0}

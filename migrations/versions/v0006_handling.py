@@ -21,6 +21,7 @@ def upgrade() -> None:
     op.add_column("alerts", sa.Column("assignee", sa.String(), nullable=True))
     op.add_column("alerts", sa.Column("closing", document, nullable=True))
     op.add_column("alerts", sa.Column("outcome", document, nullable=True))
+    op.create_index("ix_asset_log_kind_event_time", "asset_log", ["kind", "event_time"])
     op.create_index("ix_alerts_assignee_raised_at_alert_id", "alerts", ["assignee", "raised_at", "alert_id"])
     op.create_table(
         "shelvings",

@@ -30,7 +30,8 @@ PAGES = [
     "/assets", "/assets?sort=last_seen&query=pump", "/assets/pump/p1?range=all", "/assets/pump/p1", "/shop",
     "/shop?query=shoe", "/shop/users/ann", "/shop/users/nobody", "/shop/items/sku-1", "/shop/items/none", "/models",
     "/streams", "/streams/dead-letters", "/streams/dead-letters?topic=clicks.v1", "/docs", "/docs/frame",
-    "/sign-in", "/alerts?state=all&raised=day",
+    "/sign-in", "/alerts?state=all&raised=day", "/alerts?shelved=true", "/alerts/performance",
+    "/alerts/performance?span=year&asset_class=pump",
 ]  # fmt: skip
 
 
@@ -118,6 +119,14 @@ def test_any_time_of_an_asset_is_a_bookmark(console: httpx2.Client) -> None:
     assert f'value="{start:%Y-%m-%dT%H:%M}"' in page
     whole = console.get("/assets/pump/p1?range=all").text
     assert console.get(next(a for a in Reader(whole).addresses if "/scores" in a)).text.count("\n") == 61
+
+
+def test_the_performance_of_the_alarms_is_on_a_page(console: httpx2.Client, store: Store) -> None:
+    store.write([alert(f"n-{n}", 0, asset_id="noisy", event_time=datetime.now(UTC)) for n in range(12)], [])
+    words = Reader(console.get("/alerts/performance?span=day").text).words
+    assert "noisy" in words
+    assert "chatters" in words
+    assert "nobody has seen one yet" in words
 
 
 def test_problems_are_pages(console: httpx2.Client) -> None:

@@ -58,9 +58,11 @@ def reading(seconds: float, value: Any = 1.0, asset: str = "p1", sensor: str = "
     return Placed(0, 0, Telemetry.model_validate(event | {"readings": {sensor: value}}))
 
 
-def entry(number: int, time: datetime | None = None, kind: str = "error", asset: str = "p1") -> Placed:
+def entry(
+    number: int, time: datetime | None = None, kind: str = "error", asset: str = "p1", component: str | None = None
+) -> Placed:
     event = {"event_id": f"m{number}", "event_time": time or at(number), "asset_id": asset, "asset_class": "pump"}
-    return Placed(0, number, Maintenance.model_validate(event | {"kind": kind, "code": "e7"}))
+    return Placed(0, number, Maintenance.model_validate(event | {"kind": kind, "code": "e7", "component": component}))
 
 
 def letter(offset: int, topic: str = "clicks.v1", value: bytes | None = b"bad", time: datetime = NOW) -> Quarantined:
