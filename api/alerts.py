@@ -44,6 +44,20 @@ class _Handling(NamedTuple):
     assignee: str | None
 
 
+class _Of(NamedTuple):
+    asset_id: str | None
+    asset_class: str | None
+    failure_mode: str | None
+
+
+async def _of(
+    asset_id: Annotated[Id | None, Query()] = None,
+    asset_class: Annotated[Name | None, Query()] = None,
+    failure_mode: Annotated[Id | None, Query(description="or the component that is to fail")] = None,
+) -> _Of:
+    return _Of(asset_id, asset_class, failure_mode)
+
+
 async def _handling(
     acknowledged: Annotated[bool | None, Query(description="whether somebody has seen it")] = None,
     shelved: Annotated[bool | None, Query(description="whether its failure mode is shelved at this moment")] = None,
@@ -54,12 +68,11 @@ async def _handling(
 
 async def _filter(
     handling: Annotated[_Handling, Depends(_handling)],
+    of: Annotated[_Of, Depends(_of)],
     state: Annotated[AlertState | None, Query()] = None,
     severity: Annotated[
         list[Severity] | None, Query(max_length=3, description="several times for several of them")
     ] = None,
-    asset_id: Annotated[Id | None, Query()] = None,
-    asset_class: Annotated[Name | None, Query()] = None,
     start: From = None,
     end: To = None,
     query: Annotated[SearchText, Query(description="beginnings of words of its asset's id or class")] = None,
@@ -70,8 +83,8 @@ async def _filter(
         return None
     severities = tuple(dict.fromkeys(severity or ()))
     return AlertFilter(
-        state, severities, asset_id, asset_class, **handling._asdict(), start=start, end=end, words=words
-    )
+        state, severities, of.asset_id, of.asset_class, *handling, start, end, words, of.failure_mode
+    )  # fmt: skip
 
 
 @router.get("/alerts", responses=shown("Page[AlertBody]"))
@@ -82,7 +95,7 @@ def list_alerts(
     limit: Limit = 50,
 ) -> Page[AlertBody]:
     """Alerts, the last raised first. `from` and `to` are about when they were raised; `query` looks
-    for words of the id and class of their asset, and not for failure modes."""
+    for words of the id and class of their asset; `failure_mode` asks for one."""
     key = from_cursor("alerts", after)
     if which is None:
         return Page(items=[])

@@ -38,6 +38,7 @@ class Chosen(NamedTuple):
     shelved: bool | None
     assignee: str | None
     asset_class: str | None
+    failure_mode: str | None
     query: str
     raised: Literal["hour", "day", "week"] | None
 
@@ -52,21 +53,35 @@ class Chosen(NamedTuple):
         # what is shelved is out of sight until somebody looks for it
         shelved = False if self.shelved is None and state == "raised" else self.shelved
         return AlertFilter(
-            state, severities, None, self.asset_class, self.acknowledged, shelved, self.assignee, since, None, words
-        )
+            state, severities, None, self.asset_class, self.acknowledged, shelved, self.assignee, since, None, words,
+            self.failure_mode,
+        )  # fmt: skip
+
+
+class _Of(NamedTuple):
+    asset_class: str | None
+    failure_mode: str | None
+    query: str
+
+
+async def _of(
+    asset_class: Annotated[Name | None, Query()] = None,
+    failure_mode: Annotated[Id | None, Query()] = None,
+    query: Annotated[str, Query(max_length=100)] = "",
+) -> _Of:
+    return _Of(asset_class, failure_mode, query)
 
 
 async def _chosen(
+    of: Annotated[_Of, Depends(_of)],
     state: Annotated[AlertState | Literal["all"], Query()] = "raised",
     severity: Annotated[Severity | None, Query()] = None,
     acknowledged: Annotated[bool | None, Query()] = None,
     shelved: Annotated[bool | None, Query()] = None,
     assignee: Annotated[Id | None, Query()] = None,
-    asset_class: Annotated[Name | None, Query()] = None,
-    query: Annotated[str, Query(max_length=100)] = "",
     raised: Annotated[Literal["hour", "day", "week"] | None, Query(description="within the last")] = None,
 ) -> Chosen:
-    return Chosen(state, severity, acknowledged, shelved, assignee, asset_class, query, raised)
+    return Chosen(state, severity, acknowledged, shelved, assignee, *of, raised)
 
 
 async def _said(

@@ -37,6 +37,7 @@ class AlertFilter(NamedTuple):
     start: datetime | None = None
     end: datetime | None = None
     words: tuple[str, ...] = ()
+    failure_mode: str | None = None
 
     @property
     def severities(self) -> tuple[str, ...]:
@@ -70,6 +71,8 @@ class AlertReading:
             statement = statement.where(AlertRow.asset_id == which.asset_id)
         if which.asset_class is not None:
             statement = statement.where(AlertRow.asset_class == which.asset_class)
+        if which.failure_mode is not None:
+            statement = statement.where(AlertRow.failure_mode == which.failure_mode)
         if which.shelved is not None:
             statement = statement.where(
                 ShelvingRow.until.is_not(None) if which.shelved else ShelvingRow.until.is_(None)

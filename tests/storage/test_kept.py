@@ -326,7 +326,8 @@ def test_alerts_by_any_combination_of_filters(store: Store) -> None:
     for n in range(120):
         fields: dict[str, Any] = {
             "severity": chance.choice(["advisory", "warning", "critical"]), "asset_id": f"p{chance.randrange(4)}",
-            "asset_class": chance.choice(["pump", "fan"]), "state": chance.choice(["raised", "cleared"]),
+            "asset_class": chance.choice(["pump", "fan"]), "failure_mode": chance.choice(["wear", "heat"]),
+            "state": chance.choice(["raised", "cleared"]),
         }  # fmt: skip
         alerts.append(alert(f"a{n:03}", 0, n // 2, **fields))
     store.write(alerts, [])
@@ -343,13 +344,14 @@ def test_alerts_by_any_combination_of_filters(store: Store) -> None:
             start=chance.choice([None, at(10)]),
             end=chance.choice([None, at(50)]),
             words=chance.choice([(), ("p1",), ("fan",)]),
+            failure_mode=chance.choice([None, None, "heat"]),
         )
         expected = [
             a.alert_id
             for a in sorted(alerts, key=lambda a: (a.event_time, a.alert_id), reverse=True)
             if which.state in (None, a.state) and (not which.severities or a.severity in which.severities)
             if which.asset_id in (None, a.asset_id) and which.asset_class in (None, a.asset_class)
-            if which.acknowledged in (None, a.alert_id in seen)
+            if which.acknowledged in (None, a.alert_id in seen) and which.failure_mode in (None, a.failure_mode)
             if (which.start is None or a.event_time >= which.start) and (which.end is None or a.event_time < which.end)
             if all(word in (a.asset_id, a.asset_class) for word in which.words)
         ]
