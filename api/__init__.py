@@ -5,6 +5,7 @@ May import: storage, schemas.
 """
 
 from api.access import Caller, is_own_origin, needs
+from api.addresses import id_part
 from api.alerts import AlertId, acknowledge_alert
 from api.app import build_api
 from api.cursors import from_cursor, to_cursor
@@ -47,6 +48,7 @@ __all__ = [
     "build_api",
     "from_cursor",
     "get_user",
+    "id_part",
     "is_own_origin",
     "list_topics",
     "listed",

@@ -119,7 +119,7 @@ async def stream_alerts(
     return EventStream(shared.stream(start_id), headers={"Cache-Control": "no-cache", "X-Accel-Buffering": "no"})
 
 
-@router.get("/alerts/{alert_id}", responses=shown("AlertDetail", "unknown-alert"))
+@router.get("/alerts/{alert_id:id}", responses=shown("AlertDetail", "unknown-alert"))
 def get_alert(alert_id: AlertId, store: Database) -> AlertDetail:
     """An alert with all its transitions and their evidence."""
     with store.reading() as reader:
@@ -135,7 +135,7 @@ async def _teller(request: Request) -> ActionTeller | None:
 
 
 @router.post(
-    "/alerts/{alert_id}/acknowledge",
+    "/alerts/{alert_id:id}/acknowledge",
     dependencies=[Depends(needs("operate"))],
     responses=shown("AlertDetail", "unknown-alert", "too-large"),
 )

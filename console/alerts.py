@@ -105,7 +105,7 @@ def acknowledge(
     return RedirectResponse(f"{target}{'&' if '?' in target else '?'}done={len(alert)}", 303)
 
 
-@router.get("/alerts/{alert_id}")
+@router.get("/alerts/{alert_id:id}")
 def get_alert(request: Request, alert_id: AlertId, store: Database) -> Response:
     """One alert: why, what moved it, what happened around it."""
     with store.reading() as reader:

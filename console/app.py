@@ -10,7 +10,7 @@ from fastapi.responses import RedirectResponse, Response
 from starlette.exceptions import HTTPException
 
 from api import PROBLEM_TYPES
-from console import alerts, assets, documents, event, files, live, models, shop, sign_in, streams
+from console import alerts, assets, documents, event, files, live, models, search, shop, sign_in, streams
 from console.news import News
 from console.page import explain
 
@@ -22,7 +22,7 @@ def install(app: FastAPI) -> None:
     app.state.news = News(app.state.store, app.state.settings)
     app.state.streams.append(app.state.news)
     app.add_middleware(sign_in.KeyCookie)
-    for pages in (files, sign_in, documents, live, alerts, assets, shop, models, streams, event):
+    for pages in (files, sign_in, documents, live, alerts, assets, shop, models, streams, event, search):
         app.include_router(pages.router)
     _explain_to_people(app)
     app.add_api_route("/favicon.ico", _icon, include_in_schema=False)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.exceptions import RequestValidationError
@@ -19,7 +19,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from pydantic import ValidationError
 
-from api import ProblemError, ProblemType, Scope, needs
+from api import ProblemError, ProblemType, Scope, id_part, needs
 from console.files import address
 from schemas import Score, faults_of, rfc3339
 
@@ -101,7 +101,7 @@ def last_line(text: str) -> str:
 
 def part(value: str) -> str:
     """An id as a part of a path."""
-    return quote(value, safe="")
+    return id_part(value)
 
 
 def link(path: str, **parameters: Any) -> str:

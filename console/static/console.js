@@ -50,6 +50,12 @@
     for (const box of boxes) box.checked = event.target.checked;
   });
 
+  document.addEventListener("keydown", (event) => {
+    if (event.key !== "/" || event.ctrlKey || event.metaKey || event.altKey || event.target.matches("input, textarea, select")) return;
+    event.preventDefault();
+    document.getElementById("find")?.focus();
+  });
+
   function ago(text) {
     const passed = (Date.now() - Date.parse(text)) / 1000, size = Math.abs(passed);
     if (size < 1) return "now";

@@ -16,7 +16,8 @@ from tests.support.decisions import alert, recommendation, score
 pytestmark = pytest.mark.long
 PHONE = {"width": 390, "height": 844}
 WIDE_PAGES = ["/", "/alerts", "/alerts/a-1", "/assets", "/assets/pump/p1?range=all", "/shop", "/shop/users/ann",
-              "/shop/items/sku-1", "/models", "/streams", "/streams/dead-letters", "/docs"]  # fmt: skip
+              "/shop/items/sku-1", "/models", "/streams", "/streams/dead-letters", "/docs",
+              "/search?q=shoe"]  # fmt: skip
 
 
 def test_what_happens_is_shown_without_reloading(page: Page, store: Store) -> None:
@@ -146,6 +147,17 @@ def test_topics_show_what_comes_in_and_who_is_behind(page: Page, store: Store) -
     store.write([telling("edge-7", {"lag": {0: 0, 1: 1}, "events_per_s": 30.0})], [])
     expect(row).to_contain_text("recommend 1", timeout=12_000)
     expect(row.locator("table tbody tr").first).to_be_visible()  # what was open stays open
+
+
+def test_from_any_page_to_a_thing_by_the_keyboard(page: Page) -> None:
+    page.goto("/models")
+    page.keyboard.press("/")
+    page.keyboard.type("pump-2")
+    page.keyboard.press("Enter")
+    expect(page.locator("h1")).to_contain_text("pump-2")
+    page.locator("#find").fill("shoe")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("link", name="Shoe 3")).to_be_visible()
 
 
 def test_what_was_begun_is_not_taken_away(page: Page, store: Store) -> None:
