@@ -19,6 +19,7 @@ from api.problem_types import PROBLEM_TYPES, ProblemType
 from api.problems import ProblemError, markdown
 from api.promotion import moved
 from api.publisher import Broker, Keeper, ModelKeeper, Outgoing, Publisher
+from api.readiness import look
 from api.server import ApiServer, ListenError, serve
 from api.shared import Database
 from api.trace import traced
@@ -52,6 +53,7 @@ __all__ = [
     "is_own_origin",
     "list_topics",
     "listed",
+    "look",
     "make_key",
     "markdown",
     "moved",

@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 
 from api import PROBLEM_TYPES
 from console import alerts, assets, documents, event, files, live, models, search, shop, sign_in, streams
+from console.health import Health
 from console.news import News
 from console.page import explain
 
@@ -19,8 +20,9 @@ _SLUGS = {404: "not-found", 405: "method-not-allowed"}
 
 def install(app: FastAPI) -> None:
     """Add the console to an application that `build_api` made."""
-    app.state.news = News(app.state.store, app.state.settings)
-    app.state.streams.append(app.state.news)
+    app.state.health = Health(app)
+    app.state.news = News(app.state.store, app.state.settings, app.state.health.wrong)
+    app.state.streams += [app.state.news, app.state.health]
     app.add_middleware(sign_in.KeyCookie)
     for pages in (files, sign_in, documents, live, alerts, assets, shop, models, streams, event, search):
         app.include_router(pages.router)

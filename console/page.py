@@ -21,6 +21,7 @@ from pydantic import ValidationError
 
 from api import ProblemError, ProblemType, Scope, id_part, needs
 from console.files import address
+from console.health import see
 from schemas import Score, faults_of, rfc3339
 
 POLICY = "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
@@ -144,6 +145,7 @@ def show(request: Request, name: str, status: int = 200, **values: Any) -> HTMLR
         "path": request.url.path,
         "has_keys": request.app.state.keys is not None,
         "caller": getattr(request.state, "key_name", None),
+        "wrong": getattr(request.state, "wrong", None),
         "may": getattr(request.state, "key_allows", lambda _: True),
     }
     html = _templates.get_template(name).render(shared | values)
@@ -198,4 +200,6 @@ def _explain(request: Request, error: ProblemError) -> Response:
 
 def build_pages(scope: Scope = "read") -> APIRouter:
     """Pages that a key with this scope may see."""
-    return APIRouter(include_in_schema=False, route_class=_PageRoute, dependencies=[Depends(needs(scope))])
+    return APIRouter(
+        include_in_schema=False, route_class=_PageRoute, dependencies=[Depends(needs(scope)), Depends(see)]
+    )
