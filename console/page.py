@@ -22,6 +22,7 @@ from pydantic import ValidationError
 from api import ProblemError, ProblemType, Scope, id_part, needs
 from console.files import address
 from console.health import see
+from console.words import word, word_of
 from schemas import Score, faults_of, rfc3339
 
 POLICY = "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
@@ -127,6 +128,8 @@ _templates.filters |= {
     "part": part,
     "last_line": last_line,
     "exact": exact,
+    "word": word,
+    "hint": lambda name: word_of(name).hint,
     "local": local,
     "zoned": rfc3339,
     "span": span,
