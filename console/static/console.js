@@ -106,6 +106,11 @@
     button.textContent = paused ? "Go on" : "Pause";
   });
   setInterval(() => { if (!document.hidden) refreshTimes(document); }, 5000);
+  const first = document.getElementById("first");
+  if (first) {
+    first.open = localStorage.getItem("millrace.first") !== "closed";
+    first.addEventListener("toggle", () => localStorage.setItem("millrace.first", first.open ? "open" : "closed"));
+  }
   remember(document);
   open();
 })();
