@@ -5,6 +5,7 @@ May import: storage, schemas.
 """
 
 from api.access import Caller, is_own_origin, needs
+from api.addresses import id_part
 from api.alert_actions import Acting
 from api.alerts import AlertId
 from api.app import build_api
@@ -19,6 +20,7 @@ from api.problem_types import PROBLEM_TYPES, ProblemType
 from api.problems import ProblemError, markdown
 from api.promotion import moved
 from api.publisher import Broker, Keeper, ModelKeeper, Outgoing, Publisher
+from api.readiness import look
 from api.server import ApiServer, ListenError, serve
 from api.shared import Database
 from api.trace import traced
@@ -48,9 +50,11 @@ __all__ = [
     "build_api",
     "from_cursor",
     "get_user",
+    "id_part",
     "is_own_origin",
     "list_topics",
     "listed",
+    "look",
     "make_key",
     "markdown",
     "moved",

@@ -5,13 +5,16 @@ raw path ─► KeptSlashes ─► route with {name:id} ─► an id that may ho
 An id that holds a slash is found as it is (`/v1/assets/plant/pump/scores`) and percent-encoded
 (`/v1/assets/plant%2Fpump/scores`). Only encoded is it clear that `/v1/assets/a%2Fscores` asks for the asset `a/scores`,
 and not for the scores of `a`: servers hand over a decoded path, in which the two are the same.
+
+Browsers and other clients take the ids `.` and `..` for steps in the path, encoded or not, and `trending` is a list
+of its own. An id may have %1F before it, a control character that no id has: `/v1/items/%1F.`, `/v1/items/%1Ftrending`.
 """
 
 from __future__ import annotations
 
 import re
 from typing import Any, get_args, get_origin
-from urllib.parse import unquote, unquote_to_bytes
+from urllib.parse import quote, unquote, unquote_to_bytes
 
 from fastapi import Request
 from fastapi.dependencies.utils import get_flat_params
@@ -23,6 +26,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from api.problems import KEPT_SLASH, ProblemError, as_sent, nearest, told
 from schemas import FieldError
 
+AS_ID = "\x1f"
+STEPS = (".", "..")  # in a path
 _ENCODED = re.compile(rb"%2f", re.IGNORECASE)
 
 
@@ -30,10 +35,15 @@ class _Id(Convertor[str]):
     regex = r"[\s\S]+"  # `.` is no line end: /v1/users/a%0Ab would be no address at all, instead of a bad id
 
     def convert(self, value: str) -> str:
-        return as_sent(value)
+        return as_sent(value).removeprefix(AS_ID)
 
     def to_string(self, value: str) -> str:
         return value
+
+
+def id_part(value: str) -> str:
+    """An id as one part of a path, whatever it holds."""
+    return quote(f"{AS_ID}{value}" if value in STEPS else value, safe="")
 
 
 register_url_convertor("id", _Id())

@@ -105,7 +105,7 @@ def _example(body: str) -> Any:
     return Body(examples=[BODY_EXAMPLES[body]])
 
 
-@router.post("/alerts/{alert_id}/acknowledge", dependencies=MAY_ACT, responses=SHOWN)
+@router.post("/alerts/{alert_id:id}/acknowledge", dependencies=MAY_ACT, responses=SHOWN)
 def acknowledge_alert(
     alert_id: AlertId, body: Annotated[AcknowledgeBody, _example("AcknowledgeBody")], actor: Acting
 ) -> AlertDetail:
@@ -116,7 +116,7 @@ def acknowledge_alert(
     return actor.act(alert_id, "acknowledged", body, body.comment)
 
 
-@router.post("/alerts/{alert_id}/comment", dependencies=MAY_ACT, responses=SHOWN)
+@router.post("/alerts/{alert_id:id}/comment", dependencies=MAY_ACT, responses=SHOWN)
 def comment_alert(
     alert_id: AlertId, body: Annotated[CommentBody, _example("CommentBody")], actor: Acting
 ) -> AlertDetail:
@@ -124,13 +124,13 @@ def comment_alert(
     return actor.act(alert_id, "commented", body, body.comment)
 
 
-@router.post("/alerts/{alert_id}/assign", dependencies=MAY_ACT, responses=SHOWN)
+@router.post("/alerts/{alert_id:id}/assign", dependencies=MAY_ACT, responses=SHOWN)
 def assign_alert(alert_id: AlertId, body: Annotated[AssignBody, _example("AssignBody")], actor: Acting) -> AlertDetail:
     """Say who looks after the alert; null: nobody."""
     return actor.act(alert_id, "assigned", body, assignee=body.assignee)
 
 
-@router.post("/alerts/{alert_id}/shelve", dependencies=MAY_ACT, responses=SHOWN_OPEN)
+@router.post("/alerts/{alert_id:id}/shelve", dependencies=MAY_ACT, responses=SHOWN_OPEN)
 def shelve_alert(alert_id: AlertId, body: Annotated[ShelveBody, _example("ShelveBody")], actor: Acting) -> AlertDetail:
     """Put the failure mode of the asset out of sight until a time, with a reason. It then comes back by itself.
 
@@ -142,7 +142,7 @@ def shelve_alert(alert_id: AlertId, body: Annotated[ShelveBody, _example("Shelve
     return actor.act(alert_id, "shelved", body, body.reason, until=body.until)
 
 
-@router.post("/alerts/{alert_id}/unshelve", dependencies=MAY_ACT, responses=SHOWN)
+@router.post("/alerts/{alert_id:id}/unshelve", dependencies=MAY_ACT, responses=SHOWN)
 def unshelve_alert(
     alert_id: AlertId, body: Annotated[UnshelveBody, _example("UnshelveBody")], actor: Acting
 ) -> AlertDetail:
@@ -150,7 +150,7 @@ def unshelve_alert(
     return actor.act(alert_id, "unshelved", body, body.reason)
 
 
-@router.post("/alerts/{alert_id}/close", dependencies=MAY_ACT, responses=SHOWN_OPEN)
+@router.post("/alerts/{alert_id:id}/close", dependencies=MAY_ACT, responses=SHOWN_OPEN)
 def close_alert(alert_id: AlertId, body: Annotated[CloseBody, _example("CloseBody")], actor: Acting) -> AlertDetail:
     """End an open alert by hand, for one that no reading will ever clear.
 
@@ -160,7 +160,7 @@ def close_alert(alert_id: AlertId, body: Annotated[CloseBody, _example("CloseBod
     return actor.act(alert_id, "closed", body, body.reason)
 
 
-@router.post("/alerts/{alert_id}/outcome", dependencies=MAY_ACT, responses=SHOWN)
+@router.post("/alerts/{alert_id:id}/outcome", dependencies=MAY_ACT, responses=SHOWN)
 def say_outcome(
     alert_id: AlertId, body: Annotated[SayOutcomeBody, _example("SayOutcomeBody")], actor: Acting
 ) -> AlertDetail:

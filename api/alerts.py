@@ -157,7 +157,7 @@ def get_performance(
         return reader.performance(start, end, asset_class)
 
 
-@router.get("/alerts/{alert_id}", responses=shown("AlertDetail", "unknown-alert"))
+@router.get("/alerts/{alert_id:id}", responses=shown("AlertDetail", "unknown-alert"))
 def get_alert(alert_id: AlertId, store: Database) -> AlertDetail:
     """An alert with all its transitions and their evidence, and all that people did about it."""
     with store.reading() as reader:

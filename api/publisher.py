@@ -36,7 +36,7 @@ class Publisher(Protocol):
     """Every call raises UnavailableError where the broker does not answer. Used in one event loop."""
 
     async def check(self) -> None:
-        """The broker answers."""
+        """The broker answers, and has the input topics."""
 
     async def publish(self, events: Sequence[Outgoing], wait_s: float) -> list[SentEvent]:
         """Put those that can be used on their topics, and wait for what comes of them where `wait_s` is above 0."""

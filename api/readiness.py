@@ -46,9 +46,9 @@ async def _broker(publisher: Publisher, why: list[str]) -> str:
         async with asyncio.timeout(BROKER_TIMEOUT_S):
             await publisher.check()
     except UnavailableError as error:
-        why.append(error.detail)
+        why.append(f"{error.detail} {error.advice}".strip())
     except TimeoutError:
-        why.append(f"Kafka does not answer within {BROKER_TIMEOUT_S:.0f} s.")
+        why.append(f"Kafka does not answer within {BROKER_TIMEOUT_S:.0f} s. See that it runs: `millrace doctor`.")
     return "answers"
 
 
@@ -67,7 +67,13 @@ def _sinks(sinks: Iterable[WorkerStatus], settings: Settings, why: list[str]) ->
     living = [status for status in told if (now - status.event_time).total_seconds() <= SINK_SILENCE_S]
     lag = sum(s.figures.agents[SINK].lag for s in living if s.figures is not None and SINK in s.figures.agents)
     if not living:
-        why.append(f"No sink has told of itself for {silent_s:.0f} s, so new decisions may be missing.")
+        why.append(
+            f"No sink has told of itself for {silent_s:.0f} s, so new decisions may be missing. "
+            "See its log, or start one: `millrace worker --role sink`."
+        )
     if lag > settings.ready_most_lag:
-        why.append(f"The sink is {lag:,} decisions behind, more than MILLRACE_READY_MOST_LAG.")
+        why.append(
+            f"The sink is {lag:,} decisions behind, more than MILLRACE_READY_MOST_LAG. It catches up by "
+            "itself where the database is quick enough; lists and alerts are old until then."
+        )
     return {"workers": len(living), "lag": lag, "told_s_ago": round(silent_s, 1)}

@@ -125,7 +125,7 @@ def list_alerts(
     return show(request, "alerts.html", **values)
 
 
-@router.get("/alerts/{alert_id}")
+@router.get("/alerts/{alert_id:id}")
 def get_alert(
     request: Request, alert_id: AlertId, store: Database, said: Annotated[str | None, Depends(_said)]
 ) -> Response:

@@ -20,10 +20,12 @@ from console import (
     live,
     models,
     performance,
+    search,
     shop,
     sign_in,
     streams,
-)
+)  # fmt: skip
+from console.health import Health
 from console.news import News
 from console.page import explain
 
@@ -32,23 +34,14 @@ _SLUGS = {404: "not-found", 405: "method-not-allowed"}
 
 def install(app: FastAPI) -> None:
     """Add the console to an application that `build_api` made."""
-    app.state.news = News(app.state.store, app.state.settings)
-    app.state.streams.append(app.state.news)
+    app.state.health = Health(app)
+    app.state.news = News(app.state.store, app.state.settings, app.state.health.wrong)
+    app.state.streams += [app.state.news, app.state.health]
     app.add_middleware(sign_in.KeyCookie)
     for pages in (
-        files,
-        sign_in,
-        documents,
-        live,
-        performance,
-        alerts,
-        alert_actions,
-        assets,
-        shop,
-        models,
-        streams,
-        event,
-    ):
+        files, sign_in, documents, live, performance, alerts, alert_actions, assets, shop, models, streams, event,
+        search,
+    ):  # fmt: skip
         app.include_router(pages.router)
     _explain_to_people(app)
     app.add_api_route("/favicon.ico", _icon, include_in_schema=False)

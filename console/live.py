@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 import uuid
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
@@ -15,10 +16,11 @@ from fastapi import Depends, Form, Request
 from fastapi.responses import Response, StreamingResponse
 
 from api import Broker, Database, Outgoing, ProblemError, needs
+from console.first import suggest
 from console.news import MOST_STREAMS, STORING, News, point_of, read_moment
 from console.page import build_pages, show
 from schemas import CLICKS, TELEMETRY, FiguresBody, Id, SentEvent, UnavailableError, rfc3339
-from storage import Reader
+from storage import Reader, Store, in_thread
 
 router = build_pages()
 QUARTER = timedelta(minutes=15)
@@ -33,8 +35,9 @@ def get_live(request: Request, store: Database) -> Response:
     with store.reading() as reader:
         moment = read_moment(reader, request.app.state.settings)
         points = _points(reader, [status.worker for status in moment.workers])
+        first = suggest(reader, moment)
     points.append(point_of(moment))
-    return show(request, "live.html", moment=moment, points=points)
+    return show(request, "live.html", moment=moment, points=points, first=first)
 
 
 @router.get("/live/stream")
@@ -72,10 +75,17 @@ def _point(minute: datetime, told: list[FiguresBody]) -> dict[str, Any]:
 
 
 @router.post("/try/click", dependencies=MAY_SEND)
-async def try_click(request: Request, broker: Broker, user: Text = "", item: Text = "") -> Response:
-    """A click, and the list that it came to."""
+async def try_click(request: Request, store: Database, broker: Broker, user: Text = "", item: Text = "") -> Response:
+    """A click, and the list that it came to, beside the one before."""
+    before = await in_thread(lambda: _list_of(store, user.strip()))
     event = {"event_id": str(uuid.uuid4()), "event_time": _now(), "user_id": user.strip(), "item_id": item.strip()}
-    return await _sent(request, broker, CLICKS, event)
+    return await _sent(request, broker, CLICKS, event, before)
+
+
+def _list_of(store: Store, user: str) -> list[str]:
+    with store.reading() as reader:
+        found = reader.recommendation(user)
+    return [item.item_id for item in found.items] if found else []
 
 
 @router.post("/try/reading", dependencies=MAY_SEND)
@@ -105,11 +115,14 @@ def _now() -> str:
     return rfc3339(datetime.now(UTC))
 
 
-async def _sent(request: Request, broker: Broker, topic: str, event: dict[str, Any]) -> Response:
+async def _sent(
+    request: Request, broker: Broker, topic: str, event: dict[str, Any], before: Sequence[str] = ()
+) -> Response:
     began = time.perf_counter()
     try:
         [sent] = await broker.publish([Outgoing(0, topic, None, orjson.dumps(event))], WAIT_S)
     except UnavailableError as error:
         sent = SentEvent(index=0, topic=topic, error=str(error))
     took_ms = (time.perf_counter() - began) * 1000
-    return show(request, "tried.html", sent=sent, event=event, took_ms=took_ms, is_part="hx-request" in request.headers)
+    is_part = "hx-request" in request.headers
+    return show(request, "tried.html", sent=sent, event=event, took_ms=took_ms, before=list(before), is_part=is_part)

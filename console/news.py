@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -105,8 +105,9 @@ def read_moment(reader: Reader, settings: Settings) -> Moment:
 class News:
     """One reader for all streams of this process."""
 
-    def __init__(self, store: Store, settings: Settings) -> None:
-        self._store, self._settings = store, settings
+    def __init__(self, store: Store, settings: Settings, wrong: Callable[[], Awaitable[str | None]]) -> None:
+        """`wrong`: why the service is not ready."""
+        self._store, self._settings, self._wrong = store, settings, wrong
         self._changed = asyncio.Condition()
         self._number = 0
         self._event = b""
@@ -146,7 +147,8 @@ class News:
         while self.open_streams:
             try:
                 moment = await in_thread(self._read)
-                self._event = format_sse_event(event="moment", data_str=orjson.dumps(told(moment)).decode())
+                news = told(moment, await self._wrong())
+                self._event = format_sse_event(event="moment", data_str=orjson.dumps(news).decode())
                 pause_s = EVERY_S
             except MillraceError as error:
                 log.warning("open pages wait for the database", error=str(error))
@@ -165,9 +167,10 @@ class News:
             return read_moment(reader, self._settings)
 
 
-def told(moment: Moment) -> dict[str, Any]:
+def told(moment: Moment, wrong: str | None) -> dict[str, Any]:
     """Of a moment: parts of pages by the name of their place, and the next point of the charts."""
     parts = {name: fragment(f"parts/{name}.html", moment=moment) for name in ("figures", "decisions", "open_alerts")}
+    parts["banner"] = fragment("parts/banner.html", wrong=wrong)
     return {"parts": parts, "point": point_of(moment), "news": moment.last_transition}
 
 

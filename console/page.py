@@ -9,7 +9,7 @@ from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.exceptions import RequestValidationError
@@ -19,8 +19,10 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from pydantic import ValidationError
 
-from api import ProblemError, ProblemType, Scope, needs
+from api import ProblemError, ProblemType, Scope, id_part, needs
 from console.files import address
+from console.health import see
+from console.words import word, word_of
 from schemas import Score, faults_of, rfc3339
 
 POLICY = "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
@@ -101,7 +103,7 @@ def last_line(text: str) -> str:
 
 def part(value: str) -> str:
     """An id as a part of a path."""
-    return quote(value, safe="")
+    return id_part(value)
 
 
 def link(path: str, **parameters: Any) -> str:
@@ -126,6 +128,8 @@ _templates.filters |= {
     "part": part,
     "last_line": last_line,
     "exact": exact,
+    "word": word,
+    "hint": lambda name: word_of(name).hint,
     "local": local,
     "zoned": rfc3339,
     "span": span,
@@ -144,6 +148,7 @@ def show(request: Request, name: str, status: int = 200, **values: Any) -> HTMLR
         "path": request.url.path,
         "has_keys": request.app.state.keys is not None,
         "caller": getattr(request.state, "key_name", None),
+        "wrong": getattr(request.state, "wrong", None),
         "may": getattr(request.state, "key_allows", lambda _: True),
     }
     html = _templates.get_template(name).render(shared | values)
@@ -198,4 +203,6 @@ def _explain(request: Request, error: ProblemError) -> Response:
 
 def build_pages(scope: Scope = "read") -> APIRouter:
     """Pages that a key with this scope may see."""
-    return APIRouter(include_in_schema=False, route_class=_PageRoute, dependencies=[Depends(needs(scope))])
+    return APIRouter(
+        include_in_schema=False, route_class=_PageRoute, dependencies=[Depends(needs(scope)), Depends(see)]
+    )

@@ -50,6 +50,12 @@
     for (const box of boxes) box.checked = event.target.checked;
   });
 
+  document.addEventListener("keydown", (event) => {
+    if (event.key !== "/" || event.ctrlKey || event.metaKey || event.altKey || event.target.matches("input, textarea, select")) return;
+    event.preventDefault();
+    document.getElementById("find")?.focus();
+  });
+
   function ago(text) {
     const passed = (Date.now() - Date.parse(text)) / 1000, size = Math.abs(passed);
     if (size < 1) return "now";
@@ -100,6 +106,11 @@
     button.textContent = paused ? "Go on" : "Pause";
   });
   setInterval(() => { if (!document.hidden) refreshTimes(document); }, 5000);
+  const first = document.getElementById("first");
+  if (first) {
+    first.open = localStorage.getItem("millrace.first") !== "closed";
+    first.addEventListener("toggle", () => localStorage.setItem("millrace.first", first.open ? "open" : "closed"));
+  }
   remember(document);
   open();
 })();

@@ -13,7 +13,7 @@
     const chart = new uPlot({
       width: place.clientWidth, height: 170, legend: { show: false }, cursor: { drag: { x: false, y: false }, y: false },
       scales: { y: { range: (u, least, most) => [0, Math.max(most * 1.15, 1)] } },
-      axes: [axes.time, axes.value({ values: (u, ticks) => ticks.map((tick) => `${tick}${unit}`) })],
+      axes: [axes.time, axes.value({ size: 68, values: (u, ticks) => ticks.map((tick) => `${tick}${unit}`) })],
       series: [{}, ...names.map((name, n) => ({ label: name, stroke: strokes[n], width: 1.6, spanGaps: true, points: { show: false } }))],
     }, dataOf(names), place);
     return { chart, names, place };

@@ -38,7 +38,7 @@ from schemas import (
 )
 from storage import Told
 from streams.agent import cloud_event_headers, decode_topics, partition_of
-from streams.kafka import EventProducer, answering, cluster
+from streams.kafka import EventProducer, answering, partition_counts
 from streams.quarantine import replay_letters
 from streams.trace import trace_record
 
@@ -75,7 +75,7 @@ class KafkaPublisher:
         if time.monotonic() < self._answers_until:
             return
         with answering(self._settings):
-            await cluster(self._settings)
+            await partition_counts(self._settings, [topic_name(self._settings, topic) for topic in INPUTS])
         self._answers_until = time.monotonic() + CHECKED_S
 
     async def publish(self, events: Sequence[Outgoing], wait_s: float) -> list[SentEvent]:

@@ -16,7 +16,8 @@ from tests.support.decisions import alert, recommendation, score
 pytestmark = pytest.mark.long
 PHONE = {"width": 390, "height": 844}
 WIDE_PAGES = ["/", "/alerts", "/alerts/a-1", "/assets", "/assets/pump/p1?range=all", "/shop", "/shop/users/ann",
-              "/shop/items/sku-1", "/models", "/streams", "/streams/dead-letters", "/docs"]  # fmt: skip
+              "/shop/items/sku-1", "/models", "/streams", "/streams/dead-letters", "/docs",
+              "/search?q=shoe"]  # fmt: skip
 
 
 def test_what_happens_is_shown_without_reloading(page: Page, store: Store) -> None:
@@ -169,6 +170,48 @@ def test_topics_show_what_comes_in_and_who_is_behind(page: Page, store: Store) -
     store.write([telling("edge-7", {"lag": {0: 0, 1: 1}, "events_per_s": 30.0})], [])
     expect(row).to_contain_text("recommend 1", timeout=12_000)
     expect(row.locator("table tbody tr").first).to_be_visible()  # what was open stays open
+
+
+def test_from_any_page_to_a_thing_by_the_keyboard(page: Page) -> None:
+    page.goto("/models")
+    page.keyboard.press("/")
+    page.keyboard.type("pump-2")
+    page.keyboard.press("Enter")
+    expect(page.locator("h1")).to_contain_text("pump-2")
+    page.locator("#find").fill("shoe")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("link", name="Shoe 3")).to_be_visible()
+
+
+def test_the_first_minute_suggests_what_is_there(page: Page, store: Store) -> None:
+    store.write([recommendation("zoe", 9, ["sku-4", "sku-1"], event_time=datetime.now(UTC))], [])
+    page.goto("/")
+    first = page.locator("#first")
+    expect(first.get_by_label("User")).to_have_value("zoe")
+    expect(first.get_by_label("clicks item")).to_have_value("sku-4")
+    expect(first.get_by_label("Asset")).to_have_value("p1")
+    expect(first.get_by_label("sensor")).to_have_value("vibration")
+    expect(first.get_by_role("link", name="wear of p1")).to_be_visible()
+    page.get_by_role("button", name="Click").click()
+    expect(page.locator("#notice")).to_contain_text("broker")
+    first.locator("summary").click()
+    page.reload()
+    expect(first.get_by_label("User")).not_to_be_visible()
+
+
+def test_what_changed_in_a_list_is_marked(page: Page, store: Store) -> None:
+    page.goto("/shop/users/ann")
+    row = {n: page.locator(f"[data-item=sku-{n}]") for n in range(5)}
+    expect(row[1]).to_be_visible()
+    expect(page.locator(".change")).to_have_count(0)
+    store.write([recommendation("ann", 2, ["sku-4", "sku-2", "sku-1"], event_time=datetime.now(UTC))], [])
+    expect(row[4]).to_contain_text("new", timeout=15_000)
+    expect(row[1]).to_contain_text("▼ 2")
+    expect(row[2].locator(".change")).to_have_count(0)
+    page.wait_for_timeout(6000)
+    expect(row[4].locator(".change")).to_have_count(1)  # it stays marked, once, until the next list comes
+    store.write([recommendation("ann", 3, ["sku-1"], event_time=datetime.now(UTC))], [])
+    expect(row[1]).to_contain_text("▲ 2", timeout=15_000)
 
 
 def test_what_was_begun_is_not_taken_away(page: Page, store: Store) -> None:

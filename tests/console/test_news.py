@@ -27,6 +27,10 @@ class Counted(News):
         return super()._read()
 
 
+async def ready() -> None:
+    """Nothing is wrong."""
+
+
 async def events(stream: AsyncIterator[bytes], count: int) -> list[bytes]:
     """The next events of a stream, without comments."""
     found: list[bytes] = []
@@ -39,7 +43,7 @@ async def events(stream: AsyncIterator[bytes], count: int) -> list[bytes]:
 async def test_two_hundred_tabs_are_read_for_once(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(news, "EVERY_S", 0.05)
     fill(store)
-    shared = Counted(store, Settings())
+    shared = Counted(store, Settings(), ready)
     streams = [shared.stream() for _ in range(TABS)]
     async with asyncio.timeout(20):
         told = await asyncio.gather(*(events(stream, 3) for stream in streams))
@@ -47,7 +51,7 @@ async def test_two_hundred_tabs_are_read_for_once(store: Store, monkeypatch: pyt
     assert shared.reads < 30, "not one for each tab"
     assert {len(one) for one in told} == {3}
     moment = orjson.loads(told[0][0].split(b"data: ", 1)[1].split(b"\n", 1)[0])
-    assert set(moment["parts"]) == {"figures", "decisions", "open_alerts"}
+    assert set(moment["parts"]) == {"figures", "decisions", "open_alerts", "banner"}
     assert "critical" in moment["parts"]["open_alerts"]
     await shared.close()
     async with asyncio.timeout(5):
@@ -59,7 +63,7 @@ async def test_two_hundred_tabs_are_read_for_once(store: Store, monkeypatch: pyt
 
 async def test_nothing_is_read_while_no_tab_is_open(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(news, "EVERY_S", 0.01)
-    shared = Counted(store, Settings())
+    shared = Counted(store, Settings(), ready)
     stream = shared.stream()
     async with asyncio.timeout(10):
         await events(stream, 2)
@@ -89,7 +93,7 @@ async def test_a_bug_is_said_to_open_pages_and_they_go_on(store: Store, monkeypa
                 raise KeyError("a bug")
             return super()._read()
 
-    shared = Failing(store, Settings())
+    shared = Failing(store, Settings(), ready)
     stream = shared.stream()
     async with asyncio.timeout(10):
         told = await events(stream, 2)
@@ -105,7 +109,7 @@ async def test_a_database_that_is_away_is_said(store: Store, monkeypatch: pytest
         def _read(self) -> Moment:
             raise UnavailableError("The database does not answer.", "Start it.")
 
-    shared = Away(store, Settings())
+    shared = Away(store, Settings(), ready)
     stream = shared.stream()
     async with asyncio.timeout(10):
         [told] = await events(stream, 1)
