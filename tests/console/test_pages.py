@@ -253,7 +253,7 @@ def test_what_people_do_is_on_the_page(console: httpx2.Client, store: Store) -> 
     assert act(kind="shelved", note="part on Monday", hours="8").status_code == 303
     assert "a-1" not in console.get("/alerts").text
     page = Reader(console.get("/alerts?shelved=true&assignee=night%20shift").text).words
-    assert "shelved until" in page
+    assert "shelved, back" in page
     assert "night shift" in page
     shown = console.get("/alerts/a-1").text
     assert "part on Monday" in shown
