@@ -24,8 +24,9 @@ demo: setup ## Kafka, a simulated shop and plant, workers and API, from nothing
 
 test quick: export PYTHONDONTWRITEBYTECODE = # or each run, and each process in it, would compile all modules anew
 
-test: lint ## lint, and all tests, with a real Kafka and a real PostgreSQL
-	$(BIN)/python -m pytest
+test: lint ## lint, and all tests, with a real Kafka and a real PostgreSQL; those of Kafka need the machine for themselves
+	$(BIN)/python -m pytest -m "not kafka and not faults" --numprocesses 2 --dist loadfile; WITHOUT=$$?; \
+	$(BIN)/python -m pytest -m "kafka and not faults" && exit $$WITHOUT
 
 quick: setup ## the tests of a minute: no Kafka, none of the long ones, few examples of each property
 	$(BIN)/python -m pytest -m "not kafka and not long" --hypothesis-profile quick --numprocesses 2

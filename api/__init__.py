@@ -6,7 +6,8 @@ May import: storage, schemas.
 
 from api.access import Caller, is_own_origin, needs
 from api.addresses import id_part
-from api.alerts import AlertId, acknowledge_alert
+from api.alert_actions import Acting
+from api.alerts import AlertId
 from api.app import build_api
 from api.cursors import from_cursor, to_cursor
 from api.dead_letters import MOST_REASONS, replay_dead_letters
@@ -29,6 +30,7 @@ __all__ = [
     "PROBLEM_TYPES",
     "SCOPES",
     "WORKER_SILENCE",
+    "Acting",
     "AlertId",
     "ApiServer",
     "Broker",
@@ -45,7 +47,6 @@ __all__ = [
     "ProblemType",
     "Publisher",
     "Scope",
-    "acknowledge_alert",
     "build_api",
     "from_cursor",
     "get_user",

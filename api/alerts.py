@@ -1,41 +1,28 @@
-"""Alerts: which there are, as they happen, and that someone has seen one.
+"""Alerts: which there are, and as they happen. What people do about them is in `alert_actions`.
 
-Store.reading, Live ─► bodies, server-sent events;  acknowledgement ─► Store.acknowledge
+Store.reading, Live ─► bodies, server-sent events
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Annotated
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, NamedTuple
 
 import orjson
-from fastapi import Body, Depends, Header, Path, Query, Request
+from fastapi import Depends, Header, Path, Query, Request
 from fastapi.responses import StreamingResponse
 
 from api import live
-from api.access import Caller, needs
 from api.cursors import from_cursor, page_of, to_cursor
 from api.live import Live
-from api.problems import ProblemError, not_kept, responses
-from api.publisher import ActionTeller
+from api.problems import ProblemError, responses
 from api.shared import After, Database, From, Limit, SearchText, To, build_router, shown
-from schemas import (
-    BODY_EXAMPLES,
-    AcknowledgeBody,
-    Alert,
-    AlertBody,
-    AlertDetail,
-    AlertState,
-    FieldError,
-    Id,
-    Name,
-    Page,
-    Severity,
-    UnavailableError,
-)
+from schemas import Alert, AlertBody, AlertDetail, AlertState, FieldError, Id, Name, Page, PerformanceBody, Severity
 from storage import AlertFilter, parse_words
 
 _STREAM_EXAMPLE = f"event: alert\ndata: {orjson.dumps(Alert.EXAMPLE).decode()}\nid: 17\n\n"
+LONGEST_PERFORMANCE = timedelta(days=366)
 AlertId = Annotated[Id, Path()]
 router = build_router("alerts")
 
@@ -51,14 +38,41 @@ async def _live(request: Request) -> Live:
     return shared
 
 
+class _Handling(NamedTuple):
+    acknowledged: bool | None
+    shelved: bool | None
+    assignee: str | None
+
+
+class _Of(NamedTuple):
+    asset_id: str | None
+    asset_class: str | None
+    failure_mode: str | None
+
+
+async def _of(
+    asset_id: Annotated[Id | None, Query()] = None,
+    asset_class: Annotated[Name | None, Query()] = None,
+    failure_mode: Annotated[Id | None, Query(description="or the component that is to fail")] = None,
+) -> _Of:
+    return _Of(asset_id, asset_class, failure_mode)
+
+
+async def _handling(
+    acknowledged: Annotated[bool | None, Query(description="whether somebody has seen it")] = None,
+    shelved: Annotated[bool | None, Query(description="whether its failure mode is shelved at this moment")] = None,
+    assignee: Annotated[Id | None, Query(description="who looks after it")] = None,
+) -> _Handling:
+    return _Handling(acknowledged, shelved, assignee)
+
+
 async def _filter(
+    handling: Annotated[_Handling, Depends(_handling)],
+    of: Annotated[_Of, Depends(_of)],
     state: Annotated[AlertState | None, Query()] = None,
     severity: Annotated[
         list[Severity] | None, Query(max_length=3, description="several times for several of them")
     ] = None,
-    acknowledged: Annotated[bool | None, Query(description="whether somebody has seen it")] = None,
-    asset_id: Annotated[Id | None, Query()] = None,
-    asset_class: Annotated[Name | None, Query()] = None,
     start: From = None,
     end: To = None,
     query: Annotated[SearchText, Query(description="beginnings of words of its asset's id or class")] = None,
@@ -68,7 +82,9 @@ async def _filter(
     if query is not None and not words:
         return None
     severities = tuple(dict.fromkeys(severity or ()))
-    return AlertFilter(state, severities, asset_id, asset_class, acknowledged, start, end, words)
+    return AlertFilter(
+        state, severities, of.asset_id, of.asset_class, *handling, start, end, words, of.failure_mode
+    )  # fmt: skip
 
 
 @router.get("/alerts", responses=shown("Page[AlertBody]"))
@@ -79,7 +95,7 @@ def list_alerts(
     limit: Limit = 50,
 ) -> Page[AlertBody]:
     """Alerts, the last raised first. `from` and `to` are about when they were raised; `query` looks
-    for words of the id and class of their asset, and not for failure modes."""
+    for words of the id and class of their asset; `failure_mode` asks for one."""
     key = from_cursor("alerts", after)
     if which is None:
         return Page(items=[])
@@ -112,54 +128,40 @@ async def _start_id(
 async def stream_alerts(
     shared: Annotated[Live, Depends(_live)], start_id: Annotated[int, Depends(_start_id)]
 ) -> EventStream:
-    """Server-sent events: each transition of an alert as it happens, as event `alert` with the value of `alerts.v1`.
+    """Server-sent events: each transition of an alert as it happens, as event `alert` with the value of `alerts.v1`,
+    and what people do about alerts, as event `action` with the value of `actions.v1`.
 
     A client that sends `Last-Event-ID` gets all that it missed; EventSource in browsers does so by itself.
     """
     return EventStream(shared.stream(start_id), headers={"Cache-Control": "no-cache", "X-Accel-Buffering": "no"})
 
 
+@router.get("/alerts/performance", responses=shown("PerformanceBody"))
+def get_performance(
+    store: Database,
+    start: From = None,
+    end: To = None,
+    asset_class: Annotated[Name | None, Query()] = None,
+) -> PerformanceBody:
+    """How the alarm system does, as EEMUA 191 asks: alerts an hour, floods, chattering, stale, times to acknowledge.
+
+    And how good its alarms were: precision by outcome, failures found and missed. By default of the last seven days;
+    366 days at most.
+    """
+    end = end or datetime.now(UTC)
+    start = start or end - timedelta(days=7)
+    if not timedelta(0) < end - start <= LONGEST_PERFORMANCE:
+        fault = FieldError(field="query.from", message="must be before `to`, by 366 days at most")
+        raise ProblemError("invalid-request", f"{fault.field}: {fault.message}.", [fault])
+    with store.reading() as reader:
+        return reader.performance(start, end, asset_class)
+
+
 @router.get("/alerts/{alert_id:id}", responses=shown("AlertDetail", "unknown-alert"))
 def get_alert(alert_id: AlertId, store: Database) -> AlertDetail:
-    """An alert with all its transitions and their evidence."""
+    """An alert with all its transitions and their evidence, and all that people did about it."""
     with store.reading() as reader:
         alert = reader.alert(alert_id)
     if alert is None:
         raise ProblemError("unknown-alert", f"There is no alert {alert_id}.")
-    return alert
-
-
-async def _teller(request: Request) -> ActionTeller | None:
-    teller: ActionTeller | None = request.app.state.teller
-    return teller
-
-
-@router.post(
-    "/alerts/{alert_id:id}/acknowledge",
-    dependencies=[Depends(needs("operate"))],
-    responses=shown("AlertDetail", "unknown-alert", "too-large"),
-)
-def acknowledge_alert(
-    alert_id: AlertId,
-    body: Annotated[AcknowledgeBody, Body(examples=[BODY_EXAMPLES["AcknowledgeBody"]])],
-    store: Database,
-    caller: Caller,
-    teller: Annotated[ActionTeller | None, Depends(_teller)],
-) -> AlertDetail:
-    """Note that someone has seen the alert: who that is says the key, or, where the API has no keys, `by`.
-
-    The first acknowledgement stands; repeating it changes nothing. It is told on the live stream and on `actions.v1`.
-    """
-    by = caller or body.by
-    if by is None:
-        fault = FieldError(field="body.by", message="is needed where the API has no keys: say who it is")
-        raise ProblemError("invalid-request", f"{fault.field}: {fault.message}.", [fault])
-    try:
-        alert = store.acknowledge(alert_id, by, body.comment)
-    except UnavailableError as error:
-        raise not_kept("The acknowledgement", error) from error
-    if alert is None:
-        raise ProblemError("unknown-alert", f"There is no alert {alert_id}.")
-    if teller is not None:
-        teller.nudge()
     return alert

@@ -17,7 +17,19 @@ from fastapi.responses import HTMLResponse, JSONResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.middleware.cors import CORSMiddleware
 
-from api import alerts, assets, dead_letters, events, items, operation, problems, promotion, ranking, trace
+from api import (
+    alert_actions,
+    alerts,
+    assets,
+    dead_letters,
+    events,
+    items,
+    operation,
+    problems,
+    promotion,
+    ranking,
+    trace,
+)
 from api.access import Credentials, allowed_origins, needs
 from api.addresses import KeptSlashes, only_known
 from api.keys import load_keys
@@ -81,7 +93,9 @@ def build_api(settings: Settings, publisher: Publisher | None = None, keeper: Mo
     app.state.teller = None if publisher is None else ActionTeller(app.state.store, publisher)
     problems.install(app)
     _add_middleware(app, settings)
-    for resource in (items, ranking, assets, alerts, events, operation, dead_letters, promotion, trace):
+    for resource in (
+        items, ranking, assets, alerts, alert_actions, events, operation, dead_letters, promotion, trace,
+    ):  # fmt: skip
         app.include_router(resource.router)
     _add_probes(app)
     _add_documents(app)

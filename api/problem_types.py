@@ -35,7 +35,7 @@ PROBLEM_TYPES: dict[str, ProblemType] = {
         ProblemType(
             "forbidden", 403, "The API key does not allow this",
             "The key is known but lacks the scope: `read` looks, `write` sends events, `operate` looks, "
-            "acknowledges and replays, `admin` may do all.",
+            "acts on alerts and replays, `admin` may do all.",
             "Use a key with the scope that `detail` names, or make one with `millrace api-key`.",
         ),
         ProblemType(
@@ -62,6 +62,11 @@ PROBLEM_TYPES: dict[str, ProblemType] = {
             "unknown-alert", 404, "There is no such alert",
             "No alert has this id.",
             "Check the alert_id; `GET /v1/alerts` lists all.",
+        ),
+        ProblemType(
+            "not-open", 409, "The alert is not open",
+            "Only an open alert can be shelved or closed, and this one is cleared.",
+            "Nothing needs to be done. A comment, an assignee or an outcome can still be said.",
         ),
         ProblemType(
             "unknown-dead-letter", 404, "There is no such dead letter",

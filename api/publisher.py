@@ -1,6 +1,6 @@
 """Publisher: what the API asks of Kafka. Whoever composes the service hands one in; the API knows no client of it.
 
-POST /v1/events ─► publish;  acknowledgements ─► tell;  /readyz ─► check;  dead letters ─► replay
+POST /v1/events ─► publish;  actions ─► tell;  /readyz ─► check;  dead letters ─► replay
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ import structlog
 from fastapi import Depends, Request
 
 from api.problems import RETRY_AFTER_S, ProblemError
-from schemas import Action, Alias, AliasRecord, Letters, MillraceError, ReplayedBody, SentEvent, TraceBody
-from storage import Store, in_thread
+from schemas import Alias, AliasRecord, Letters, MillraceError, ReplayedBody, SentEvent, TraceBody
+from storage import Store, Told, in_thread
 
 log = structlog.get_logger(__name__)
-AT_ONCE, EVERY_S, AGAIN_S = 200, 30.0, 5.0
+AT_ONCE, EVERY_S, AGAIN_S = 200, 10.0, 5.0
 
 
 class Outgoing(NamedTuple):
@@ -41,8 +41,8 @@ class Publisher(Protocol):
     async def publish(self, events: Sequence[Outgoing], wait_s: float) -> list[SentEvent]:
         """Put those that can be used on their topics, and wait for what comes of them where `wait_s` is above 0."""
 
-    async def tell(self, actions: Sequence[Action]) -> None:
-        """Put these on actions.v1."""
+    async def tell(self, actions: Sequence[Told]) -> None:
+        """Put these on actions.v1, and of a closed alert an entry for the worker of its asset on maintenance.v1."""
 
     async def forget(self, user_id: str) -> SentEvent:
         """Ask the workers and sinks to forget a user. Returns where the record is that asks."""
@@ -97,8 +97,8 @@ def not_sent(what: str, error: MillraceError) -> ProblemError:
 
 
 class ActionTeller:
-    """Tells acknowledgements on actions.v1, also those of a time when the broker was away. Their ids do not change, so
-    one that is told twice is the same one."""
+    """Tells actions on actions.v1, also those of a time when the broker was away, and brings shelved alerts back whose
+    time is over. Ids do not change, so what is told twice is the same."""
 
     def __init__(self, store: Store, publisher: Publisher) -> None:
         self._store, self._publisher = store, publisher
@@ -111,11 +111,13 @@ class ActionTeller:
         while True:
             self._news.clear()
             try:
+                while await in_thread(self._store.end_shelvings):
+                    pass
                 while await self._tell():
                     pass
                 pause_s = EVERY_S
             except MillraceError as error:
-                log.warning("acknowledgements are told later", error=str(error))
+                log.warning("actions are told later", error=str(error))
                 pause_s = AGAIN_S
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._news.wait(), pause_s)
@@ -132,6 +134,6 @@ class ActionTeller:
             await in_thread(lambda: self._store.mark_told(actions))
         return bool(actions)
 
-    def _untold(self) -> list[Action]:
+    def _untold(self) -> list[Told]:
         with self._store.reading() as reader:
             return reader.untold_actions(AT_ONCE)

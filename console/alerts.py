@@ -1,6 +1,6 @@
-"""Alerts: which there are, one of them with its evidence, and that somebody has seen them.
+"""Alerts: which there are, and one of them with its evidence. What people do about them is in `alert_actions`.
 
-filters ─► Store.reading ─► list;  alert ─► transitions, what moved the score, charts around it;  POST ─► acknowledged
+filters ─► Store.reading ─► list;  alert ─► what happened, what moved the score, charts around it
 """
 
 from __future__ import annotations
@@ -8,13 +8,14 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal, NamedTuple
 
-from fastapi import Depends, Form, Query, Request
-from fastapi.responses import RedirectResponse, Response
+from fastapi import Depends, Query, Request
+from fastapi.responses import Response
 
-from api import AlertId, Caller, Database, ProblemError, acknowledge_alert, from_cursor, needs, to_cursor
+from api import AlertId, Database, ProblemError, from_cursor, to_cursor
+from console.alert_actions import SHELVED_H
 from console.charts import chart_of, marks_of
 from console.page import build_pages, link, show
-from schemas import AcknowledgeBody, AlertBody, AlertDetail, AlertState, Name, Severity
+from schemas import Action, ActionKind, Alert, AlertBody, AlertDetail, AlertState, Id, Name, Severity
 from storage import AlertFilter, Reader, parse_words
 
 router = build_pages()
@@ -22,7 +23,10 @@ PAGE = 50
 SPANS = {"hour": timedelta(hours=1), "day": timedelta(days=1), "week": timedelta(weeks=1)}
 LEAST_AROUND = timedelta(minutes=10)
 MOST_BARS = 12
-MAY_ACT = [Depends(needs("operate"))]
+DONE: dict[ActionKind, str] = {
+    "acknowledged": "acknowledged", "commented": "commented", "assigned": "assigned", "shelved": "shelved",
+    "unshelved": "back in sight", "closed": "closed", "outcome": "with an outcome",
+}  # fmt: skip
 
 
 class Chosen(NamedTuple):
@@ -31,7 +35,10 @@ class Chosen(NamedTuple):
     state: AlertState | Literal["all"]
     severity: Severity | None
     acknowledged: bool | None
+    shelved: bool | None
+    assignee: str | None
     asset_class: str | None
+    failure_mode: str | None
     query: str
     raised: Literal["hour", "day", "week"] | None
 
@@ -43,18 +50,50 @@ class Chosen(NamedTuple):
         severities = (self.severity,) if self.severity else ()
         state = None if self.state == "all" else self.state
         since = None if self.raised is None else datetime.now(UTC) - SPANS[self.raised]
-        return AlertFilter(state, severities, None, self.asset_class, self.acknowledged, since, None, words)
+        # what is shelved is out of sight until somebody looks for it
+        shelved = False if self.shelved is None and state == "raised" else self.shelved
+        return AlertFilter(
+            state, severities, None, self.asset_class, self.acknowledged, shelved, self.assignee, since, None, words,
+            self.failure_mode,
+        )  # fmt: skip
+
+
+class _Of(NamedTuple):
+    asset_class: str | None
+    failure_mode: str | None
+    query: str
+
+
+async def _of(
+    asset_class: Annotated[Name | None, Query()] = None,
+    failure_mode: Annotated[Id | None, Query()] = None,
+    query: Annotated[str, Query(max_length=100)] = "",
+) -> _Of:
+    return _Of(asset_class, failure_mode, query)
 
 
 async def _chosen(
+    of: Annotated[_Of, Depends(_of)],
     state: Annotated[AlertState | Literal["all"], Query()] = "raised",
     severity: Annotated[Severity | None, Query()] = None,
     acknowledged: Annotated[bool | None, Query()] = None,
-    asset_class: Annotated[Name | None, Query()] = None,
-    query: Annotated[str, Query(max_length=100)] = "",
+    shelved: Annotated[bool | None, Query()] = None,
+    assignee: Annotated[Id | None, Query()] = None,
     raised: Annotated[Literal["hour", "day", "week"] | None, Query(description="within the last")] = None,
 ) -> Chosen:
-    return Chosen(state, severity, acknowledged, asset_class, query, raised)
+    return Chosen(state, severity, acknowledged, shelved, assignee, *of, raised)
+
+
+async def _said(
+    done: Annotated[int | None, Query(ge=0, description="how many were just acted on")] = None,
+    kind: Annotated[ActionKind, Query()] = "acknowledged",
+    left: Annotated[int, Query(ge=0, description="how many were not, as they were cleared")] = 0,
+) -> str | None:
+    """What was just done, in words."""
+    if done is None:
+        return None
+    text = f"{done} alert{'' if done == 1 else 's'} {DONE[kind]}."
+    return f"{text} {left} of those chosen {'is' if left == 1 else 'are'} cleared already." if left else text
 
 
 @router.get("/alerts")
@@ -62,8 +101,8 @@ def list_alerts(
     request: Request,
     store: Database,
     which: Annotated[Chosen, Depends(_chosen)],
+    said: Annotated[str | None, Depends(_said)],
     after: Annotated[str | None, Query(max_length=500)] = None,
-    done: Annotated[int | None, Query(ge=0, description="how many were just acknowledged")] = None,
 ) -> Response:
     """Open ones first; each filter is a link, so a view can be kept as a bookmark."""
     key, wanted, chosen = from_cursor("alerts", after), which.filter(), which._asdict()
@@ -76,7 +115,8 @@ def list_alerts(
         "counts": counts,
         "chosen": chosen,
         "classes": classes,
-        "done": done,
+        "said": said,
+        "spans": SHELVED_H,
         "here": link("/alerts", **chosen, after=after),
         "next": link("/alerts", **chosen, after=to_cursor("alerts", shown[-1].raised_at, shown[-1].alert_id))
         if len(found) > PAGE
@@ -85,28 +125,10 @@ def list_alerts(
     return show(request, "alerts.html", **values)
 
 
-@router.post("/alerts/acknowledge", dependencies=MAY_ACT)
-def acknowledge(
-    request: Request,
-    store: Database,
-    caller: Caller,
-    alert: Annotated[list[AlertId] | None, Form(max_length=200)] = None,
-    by: Annotated[str, Form(max_length=200)] = "",
-    comment: Annotated[str, Form(max_length=2000)] = "",
-    back: Annotated[str, Form(max_length=1000)] = "/alerts",
-) -> Response:
-    """Of one alert, or of all that were chosen; who it was says the key, or the form where there are no keys."""
-    if not alert:
-        raise ProblemError("invalid-request", "No alert was chosen: tick those that were seen.")
-    body = AcknowledgeBody(by=by.strip() or None, comment=comment.strip() or None)
-    for one in alert:
-        acknowledge_alert(one, body, store, caller, request.app.state.teller)
-    target = back if back.startswith("/alerts") else "/alerts"
-    return RedirectResponse(f"{target}{'&' if '?' in target else '?'}done={len(alert)}", 303)
-
-
 @router.get("/alerts/{alert_id:id}")
-def get_alert(request: Request, alert_id: AlertId, store: Database) -> Response:
+def get_alert(
+    request: Request, alert_id: AlertId, store: Database, said: Annotated[str | None, Depends(_said)]
+) -> Response:
     """One alert: why, what moved it, what happened around it."""
     with store.reading() as reader:
         alert = reader.alert(alert_id)
@@ -121,8 +143,14 @@ def get_alert(request: Request, alert_id: AlertId, store: Database) -> Response:
     why = raised[-1] if raised else alert.transitions[-1]
     return show(
         request, "alert.html", alert=alert, why=why, unit=unit, bars=_bars(alert, is_life), charts=charts,
-        entries=entries,
+        entries=entries, history=_history(alert), spans=SHELVED_H, said=said,
     )  # fmt: skip
+
+
+def _history(alert: AlertDetail) -> list[Alert | Action]:
+    """What the machine and what people did, the last first. The machine's time is that of its readings."""
+    told: list[Alert | Action] = [*alert.transitions, *alert.actions]
+    return sorted(told, key=lambda one: one.event_time, reverse=True)
 
 
 def _around(reader: Reader, alert: AlertDetail) -> tuple[list[dict[str, Any]], list[Any]]:

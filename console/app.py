@@ -10,7 +10,21 @@ from fastapi.responses import RedirectResponse, Response
 from starlette.exceptions import HTTPException
 
 from api import PROBLEM_TYPES
-from console import alerts, assets, documents, event, files, live, models, search, shop, sign_in, streams
+from console import (
+    alert_actions,
+    alerts,
+    assets,
+    documents,
+    event,
+    files,
+    live,
+    models,
+    performance,
+    search,
+    shop,
+    sign_in,
+    streams,
+)
 from console.health import Health
 from console.news import News
 from console.page import explain
@@ -24,7 +38,21 @@ def install(app: FastAPI) -> None:
     app.state.news = News(app.state.store, app.state.settings, app.state.health.wrong)
     app.state.streams += [app.state.news, app.state.health]
     app.add_middleware(sign_in.KeyCookie)
-    for pages in (files, sign_in, documents, live, alerts, assets, shop, models, streams, event, search):
+    for pages in (
+        files,
+        sign_in,
+        documents,
+        live,
+        performance,
+        alerts,
+        alert_actions,
+        assets,
+        shop,
+        models,
+        streams,
+        event,
+        search,
+    ):
         app.include_router(pages.router)
     _explain_to_people(app)
     app.add_api_route("/favicon.ico", _icon, include_in_schema=False)

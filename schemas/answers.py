@@ -122,12 +122,13 @@ class OverviewAssets(Frozen):
 
 
 class OverviewAlerts(Frozen):
-    """Open alerts."""
+    """Open alerts; those that are shelved are counted apart."""
 
     critical: int
     warning: int
     advisory: int
     unacknowledged: int
+    shelved: int
 
 
 class OverviewAgent(Frozen):

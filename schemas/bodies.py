@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Generic, Literal, TypeVar
+from typing import Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from schemas.base import Frozen, Time
 from schemas.manifest import Alias, Training
-from schemas.outputs import Alert, AlertState, Cause, ModelRef, Score, Severity, Strategy
+from schemas.outputs import Action, Alert, AlertState, Cause, ModelRef, Score, Severity, Strategy, Verdict
 from schemas.worker_status import Comparison
 
 Entry = TypeVar("Entry")
@@ -58,11 +58,31 @@ class Acknowledgement(Frozen):
     comment: str | None = None
 
 
-class AcknowledgeBody(Frozen):
-    by: Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")] | None = Field(
-        None, description="who it is, where the API has no keys; with keys it is the name of the key"
-    )
-    comment: Annotated[str, Field(max_length=2000, pattern=r"^[^\x00]*$")] | None = None
+class Shelving(Frozen):
+    """Until when a failure mode of an asset does not want attention, as a person said it."""
+
+    until: Time = Field(description="then it comes back by itself")
+    by: str
+    reason: str
+    shelved_at: Time
+
+
+class Closing(Frozen):
+    """Who ended an alert by hand, and why."""
+
+    closed_at: Time
+    by: str
+    reason: str
+
+
+class OutcomeBody(Frozen):
+    """What an alert came to, as the last person said it."""
+
+    verdict: Verdict
+    found: str | None = None
+    replaced: str | None = None
+    by: str
+    at: Time
 
 
 class AlertBody(Frozen):
@@ -78,12 +98,17 @@ class AlertBody(Frozen):
     raised_at: Time
     updated_at: Time = Field(description="time of the latest transition")
     acknowledgement: Acknowledgement | None = None
+    shelving: Shelving | None = Field(None, description="null: it is not shelved at this moment")
+    assignee: str | None = Field(None, description="who looks after it")
+    closing: Closing | None = Field(None, description="null: it was not closed by hand")
+    outcome: OutcomeBody | None = None
 
 
 class AlertDetail(AlertBody):
-    """An alert with all that happened to it, each transition with its evidence."""
+    """An alert with all that happened to it, each transition with its evidence, and all that people did about it."""
 
     transitions: list[Alert]
+    actions: list[Action] = Field(default_factory=list, description="the first one first")
 
 
 class AssetBody(Frozen):

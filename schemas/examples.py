@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from schemas.base import Json
-from schemas.outputs import Alert, Recommendation, Score
+from schemas.outputs import Action, Alert, Recommendation, Score
 from schemas.worker_status import COMPARISON_EXAMPLE, FIGURES_EXAMPLE, REFUSAL_EXAMPLE, WorkerStatus
 
 _ALERT: Json = {
@@ -91,8 +91,14 @@ BODY_EXAMPLES: dict[str, Json] = {
     "AssetDetail": {**_ASSET, "open_alerts": [_ALERT]},
     "Page[Score]": {"items": [Score.EXAMPLE], "next": None},
     "Page[AlertBody]": {"items": [_ALERT], "next": None},
-    "AlertDetail": {**_ALERT, "transitions": [Alert.EXAMPLE]},
+    "AlertDetail": {**_ALERT, "transitions": [Alert.EXAMPLE], "actions": [Action.EXAMPLE]},
     "AcknowledgeBody": {"by": "jo", "comment": "bearing ordered"},
+    "CommentBody": {"by": "jo", "comment": "hot since the pump beside it stands"},
+    "ShelveBody": {"by": "jo", "reason": "the bearing comes on Monday", "until": "2026-05-04T06:00:00Z"},
+    "UnshelveBody": {"by": "jo", "reason": "it came today"},
+    "CloseBody": {"by": "jo", "reason": "the pump was sold"},
+    "AssignBody": {"by": "jo", "assignee": "mechanics, early shift"},
+    "SayOutcomeBody": {"by": "jo", "verdict": "true_alarm", "found": "inner race worn", "replaced": "bearing"},
     "Page[ModelBody]": {
         "items": [
             {
@@ -181,7 +187,7 @@ BODY_EXAMPLES: dict[str, Json] = {
     "Overview": {
         "time": "2026-06-01T12:20:00Z",
         "assets": {"total": 120, "critical": 1, "warning": 4, "advisory": 9},
-        "alerts": {"critical": 1, "warning": 5, "advisory": 9, "unacknowledged": 6},
+        "alerts": {"critical": 1, "warning": 5, "advisory": 9, "unacknowledged": 6, "shelved": 2},
         "workers": {"edge": 2, "sink": 1},
         "agents": {"recommend": {"lag": 0, "events_per_s": 210.4, "outputs_per_s": 210.4}},
         "dead_letters_24h": {"clicks.v1": 3},
@@ -193,6 +199,29 @@ BODY_EXAMPLES: dict[str, Json] = {
             {"index": 0, "topic": "clicks.v1", "partition": 2, "offset": 40817},
             {"index": 1, "topic": "clicks.v1", "error": "Field required - at user_id"},
         ],
+    },
+    "PerformanceBody": {
+        "start": "2026-05-01T00:00:00Z",
+        "end": "2026-05-02T00:00:00Z",
+        "is_whole": True,
+        "raised": 12,
+        "by_severity": {"advisory": 8, "warning": 3, "critical": 1},
+        "per_hour": 0.5,
+        "most_in_ten_minutes": 2,
+        "flood_share": 0.0,
+        "stale": 1,
+        "acknowledged": 9,
+        "median_acknowledge_s": 340.0,
+        "p90_acknowledge_s": 1800.0,
+        "worst": [{"asset_class": "pump", "asset_id": "pump-7", "failure_mode": "wear", "raised": 4, "chatters": True}],
+        "outcomes": {"true_alarm": 6, "false_alarm": 1, "unclear": 0, "not_said": 5, "precision": 0.857},
+        "failures": {
+            "failures": 7,
+            "found": 6,
+            "missed": 1,
+            "missed_per_asset_month": 0.02,
+            "median_lead_s": 86400.0,
+        },
     },
     "RankBody": {"user_id": "ann", "items": ["sku-3", "sku-7", "sku-9"], "context": {"device": "phone"}},
     "RankAnswer": {

@@ -134,11 +134,15 @@ MaintenanceKind = Literal[
     "out_of_service",
     "in_service",
     "decommissioned",
+    "alert_closed",
 ]
 
 
 class Maintenance(InputEvent):
-    """One entry of an asset's log: what it reported, what was done to it, when it failed."""
+    """One entry of an asset's log: what it reported, what was done to it, when it failed.
+
+    `alert_closed` is the API's, where a person ends an alert by hand: it ends the open alert of that failure mode.
+    """
 
     event_id: EventId
     event_time: EventTime
@@ -146,7 +150,7 @@ class Maintenance(InputEvent):
     asset_class: Name
     kind: MaintenanceKind
     code: Label | None = Field(None, description="of an error; of a maintenance window, which its end then names too")
-    component: Label | None = Field(None, description="of a replacement or failure; none means the whole asset")
+    component: Label | None = Field(None, description="of a replacement, failure, closed alert; none: the whole asset")
 
     EXAMPLE: ClassVar[Json] = {
         "event_id": "m-17",

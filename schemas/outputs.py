@@ -155,6 +155,19 @@ class Alert(OutputEvent):
     }
 
 
+Verdict = Literal["true_alarm", "false_alarm", "unclear"]
+ActionKind = Literal["acknowledged", "commented", "assigned", "shelved", "unshelved", "closed", "outcome"]
+SHELF_ENDED = "millrace"  # `by` of an alert that came back by itself
+
+
+class Outcome(OutputEvent):
+    """What an alert came to: whether the machine really was in trouble, and what was done."""
+
+    verdict: Verdict
+    found: str | None = Field(None, description="what was found at the machine")
+    replaced: str | None = Field(None, description="what was replaced or mended")
+
+
 class Action(OutputEvent):
     """What a person did about an alert. Key of the record: `alert_id`."""
 
@@ -163,9 +176,17 @@ class Action(OutputEvent):
     alert_id: str
     asset_id: str
     asset_class: str
-    kind: Literal["acknowledged"]
-    by: str = Field(description="name of the API key, or, where the API has none, what the person said")
-    comment: str | None = None
+    failure_mode: str | None = Field(None, description="null: told by a version that knew acknowledgements only")
+    kind: ActionKind
+    by: str = Field(
+        description="name of the API key, or, where the API has none, what the person said; `millrace` where the time "
+        "of a shelved alert ended"
+    )
+    comment: str | None = Field(None, description="of one that was acknowledged or commented")
+    reason: str | None = Field(None, description="of one that was shelved, unshelved or closed")
+    until: Time | None = Field(None, description="of one that was shelved: when it comes back by itself")
+    assignee: str | None = Field(None, description="of one that was assigned; null: to nobody")
+    outcome: Outcome | None = None
 
     EXAMPLE: ClassVar[Json] = {
         "action_id": "4d1c8f6e-7a53-5b1c-9a60-0c1d5b8a7e21",
@@ -173,6 +194,7 @@ class Action(OutputEvent):
         "alert_id": "b0b1c6ce-50ad-5f31-8e0a-9d7f6f7b1a02",
         "asset_id": "pump-7",
         "asset_class": "pump",
+        "failure_mode": "wear",
         "kind": "acknowledged",
         "by": "jo",
         "comment": "bearing ordered",

@@ -6,8 +6,9 @@ May import: schemas.
 
 from storage.errors import RefusedError, StorageError
 from storage.forget import Ages
+from storage.handling import ActionRequest, NotOpenError
 from storage.read import Reader
-from storage.read_alerts import AlertFilter
+from storage.read_alerts import AlertFilter, Told
 from storage.read_assets import SEVERITIES, AssetFilter
 from storage.read_items import ItemFilter
 from storage.read_words import parse_words
@@ -22,11 +23,13 @@ metadata = Table.metadata
 
 __all__ = [
     "SEVERITIES",
+    "ActionRequest",
     "Ages",
     "AlertFilter",
     "AssetFilter",
     "ItemFilter",
     "Keeping",
+    "NotOpenError",
     "Placed",
     "PositionError",
     "Quarantined",
@@ -37,6 +40,7 @@ __all__ = [
     "Span",
     "StorageError",
     "Store",
+    "Told",
     "Written",
     "in_thread",
     "metadata",

@@ -18,6 +18,7 @@ from storage.kept_write import ASSET
 from storage.keys import any_of
 from storage.tables import (
     AcknowledgementRow,
+    ActionRow,
     AlertRow,
     AssetRow,
     CatalogueRow,
@@ -102,7 +103,7 @@ def _forget_alerts(writing: Engine, oldest: datetime, should_stop: Stop) -> int:
     while not should_stop():
         with transaction(writing) as connection:
             some = list(connection.scalars(select(AlertRow.alert_id).where(is_old).limit(AT_ONCE // 4)))
-            for table in (TransitionRow, AcknowledgementRow, AlertRow):
+            for table in (TransitionRow, ActionRow, AcknowledgementRow, AlertRow):
                 connection.execute(delete(table).where(table.alert_id.in_(some)))
         if not some:
             break

@@ -88,7 +88,7 @@ class LogRow(Table):
     """The maintenance log of an asset."""
 
     __tablename__ = "asset_log"
-    __table_args__ = {"sqlite_with_rowid": False}  # noqa: RUF012
+    __table_args__ = (Index(None, "kind", "event_time"), {"sqlite_with_rowid": False})
     asset_class: Mapped[str] = mapped_column(primary_key=True)
     asset_id: Mapped[str] = mapped_column(primary_key=True)
     event_time: Mapped[datetime] = mapped_column(primary_key=True)

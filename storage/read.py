@@ -11,12 +11,22 @@ from storage.letters import LetterReading
 from storage.read_assets import AssetReading
 from storage.read_items import ItemReading
 from storage.read_operation import OperationReading
+from storage.read_performance import PerformanceReading
 from storage.read_rows import RowReading
 from storage.read_series import SeriesReading
 from storage.read_trend import TrendReading
 
 
-class Reader(AssetReading, SeriesReading, ItemReading, OperationReading, LetterReading, TrendReading, RowReading):
+class Reader(
+    AssetReading,
+    PerformanceReading,
+    SeriesReading,
+    ItemReading,
+    OperationReading,
+    LetterReading,
+    TrendReading,
+    RowReading,
+):
     """One read-only transaction. Lists return at most `limit` entries that come after the key `after`."""
 
     def __init__(self, connection: Connection) -> None:

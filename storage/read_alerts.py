@@ -7,16 +7,16 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, NamedTuple, get_args
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, func, literal, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, func, literal, select, tuple_
 from sqlalchemy.orm import InstrumentedAttribute
 
-from schemas import Acknowledgement, Action, Alert, AlertBody, AlertDetail, AlertState, Severity
+from schemas import Acknowledgement, Action, Alert, AlertBody, AlertDetail, AlertState, Severity, Shelving
 from storage.kept_write import ASSET
 from storage.read_words import with_words
-from storage.tables import ACKNOWLEDGED, AcknowledgementRow, AlertRow, TransitionRow
+from storage.tables import AcknowledgementRow, ActionRow, AlertRow, ShelvingRow, TransitionRow
 
 After = tuple[datetime, str]
 
@@ -32,13 +32,24 @@ class AlertFilter(NamedTuple):
     asset_id: str | None = None
     asset_class: str | None = None
     acknowledged: bool | None = None
+    shelved: bool | None = None
+    assignee: str | None = None
     start: datetime | None = None
     end: datetime | None = None
     words: tuple[str, ...] = ()
+    failure_mode: str | None = None
 
     @property
     def severities(self) -> tuple[str, ...]:
         return (self.severity,) if isinstance(self.severity, str) else self.severity or ()
+
+
+class Told(NamedTuple):
+    """An action, its place among those of its alert, and when the alert last changed."""
+
+    action: Action
+    sequence: int
+    updated_at: datetime
 
 
 class AlertReading:
@@ -60,6 +71,14 @@ class AlertReading:
             statement = statement.where(AlertRow.asset_id == which.asset_id)
         if which.asset_class is not None:
             statement = statement.where(AlertRow.asset_class == which.asset_class)
+        if which.failure_mode is not None:
+            statement = statement.where(AlertRow.failure_mode == which.failure_mode)
+        if which.shelved is not None:
+            statement = statement.where(
+                ShelvingRow.until.is_not(None) if which.shelved else ShelvingRow.until.is_(None)
+            )
+        if which.assignee is not None:
+            statement = statement.where(AlertRow.assignee == which.assignee)
         if which.start is not None:
             statement = statement.where(AlertRow.raised_at >= which.start)
         if which.end is not None:
@@ -75,16 +94,19 @@ class AlertReading:
         row = self._connection.execute(_select_alerts().where(AlertRow.alert_id == alert_id)).one_or_none()
         if row is None:
             return None
-        is_transition = (TransitionRow.alert_id == alert_id, TransitionRow.sequence > ACKNOWLEDGED)
-        statement = select(TransitionRow.event).where(*is_transition).order_by(TransitionRow.sequence)
-        transitions = [Alert.model_validate(event) for event in self._connection.scalars(statement)]
-        return AlertDetail(**_alert(row), transitions=transitions)
+        of_alert = select(TransitionRow.sequence, TransitionRow.event).where(TransitionRow.alert_id == alert_id)
+        found = self._connection.execute(of_alert.order_by(TransitionRow.sequence)).all()
+        return AlertDetail(
+            **_alert(row),
+            transitions=[Alert.model_validate(event) for sequence, event in found if sequence >= 0],
+            actions=[Action.model_validate(event) for sequence, event in reversed(found) if sequence < 0],
+        )
 
     def last_transition_id(self) -> int:
         return self._connection.scalar(select(func.max(TransitionRow.id))) or 0
 
     def transitions(self, after: int, limit: int) -> list[tuple[int, Alert | Action]]:
-        """Transitions of alerts, and that somebody has seen one, in the order in which they were committed."""
+        """Transitions of alerts, and what people did about them, in the order in which they were committed."""
         statement = (
             select(TransitionRow.id, TransitionRow.sequence, TransitionRow.event)
             .where(TransitionRow.id > after)
@@ -92,19 +114,29 @@ class AlertReading:
             .limit(limit)
         )
         return [
-            (number, Action.model_validate(event) if sequence == ACKNOWLEDGED else Alert.model_validate(event))
+            (number, Action.model_validate(event) if sequence < 0 else Alert.model_validate(event))
             for number, sequence, event in self._connection.execute(statement)
         ]
 
-    def untold_actions(self, limit: int) -> list[Action]:
-        """Acknowledgements that are not on actions.v1 yet."""
+    def untold_actions(self, limit: int) -> list[Told]:
+        """Actions that are not on actions.v1 yet; of each alert in their order."""
         statement = (
-            select(TransitionRow.event)
-            .join(AcknowledgementRow, AcknowledgementRow.alert_id == TransitionRow.alert_id)
-            .where(AcknowledgementRow.is_told.is_(False), TransitionRow.sequence == ACKNOWLEDGED)
+            select(ActionRow.sequence, TransitionRow.event, AlertRow.updated_at)
+            .join(TransitionRow, _is_event_of_action())
+            .join(AlertRow, AlertRow.alert_id == ActionRow.alert_id)
+            .where(ActionRow.is_told.is_(False))
+            .order_by(ActionRow.alert_id, ActionRow.sequence.desc())
             .limit(limit)
         )
-        return [Action.model_validate(event) for event in self._connection.scalars(statement)]
+        rows = self._connection.execute(statement)
+        return [Told(Action.model_validate(event), sequence, updated_at) for sequence, event, updated_at in rows]
+
+    def has_ended_shelvings(self, now: datetime) -> bool:
+        return self._connection.scalar(select(ShelvingRow.until).where(ShelvingRow.until <= now).limit(1)) is not None
+
+
+def _is_event_of_action() -> ColumnElement[bool]:
+    return and_(TransitionRow.alert_id == ActionRow.alert_id, TransitionRow.sequence == ActionRow.sequence)
 
 
 def _standings(which: AlertFilter) -> Iterator[list[ColumnElement[bool]]]:
@@ -138,13 +170,32 @@ def precedes(
     return tuple_(time, key) < tuple_(literal(after[0], time.type), literal(after[1], key.type))
 
 
+def is_shelved() -> ColumnElement[bool]:
+    """Joins an open alert with what keeps its failure mode out of sight at this moment."""
+    return and_(
+        AlertRow.state == "raised",
+        ShelvingRow.asset_class == AlertRow.asset_class,
+        ShelvingRow.asset_id == AlertRow.asset_id,
+        ShelvingRow.failure_mode == AlertRow.failure_mode,
+        ShelvingRow.until > datetime.now(UTC),
+    )
+
+
 def _select_alerts() -> Select[Any]:
-    return select(
-        AlertRow.__table__,
-        AcknowledgementRow.__table__.columns["acknowledged_at"],
-        AcknowledgementRow.acknowledged_by,
-        AcknowledgementRow.comment,
-    ).outerjoin_from(AlertRow, AcknowledgementRow, AcknowledgementRow.alert_id == AlertRow.alert_id)
+    return (
+        select(
+            AlertRow.__table__,
+            AcknowledgementRow.__table__.columns["acknowledged_at"],
+            AcknowledgementRow.acknowledged_by,
+            AcknowledgementRow.comment,
+            ShelvingRow.until,
+            ShelvingRow.shelved_at,
+            ShelvingRow.shelved_by,
+            ShelvingRow.reason,
+        )
+        .outerjoin_from(AlertRow, AcknowledgementRow, AcknowledgementRow.alert_id == AlertRow.alert_id)
+        .outerjoin(ShelvingRow, is_shelved())
+    )
 
 
 def _alert(row: Row[Any]) -> dict[str, Any]:
@@ -152,6 +203,11 @@ def _alert(row: Row[Any]) -> dict[str, Any]:
     for name in ("sequence", "is_acknowledged"):
         values.pop(name)
     at, by, comment = values.pop("acknowledged_at"), values.pop("acknowledged_by"), values.pop("comment")
+    until, shelved_at = values.pop("until"), values.pop("shelved_at")
+    shelved_by, reason = values.pop("shelved_by"), values.pop("reason")
     return values | {
-        "acknowledgement": None if at is None else Acknowledgement(acknowledged_at=at, by=by, comment=comment)
+        "acknowledgement": None if at is None else Acknowledgement(acknowledged_at=at, by=by, comment=comment),
+        "shelving": None
+        if until is None
+        else Shelving(until=until, shelved_at=shelved_at, by=shelved_by, reason=reason),
     }

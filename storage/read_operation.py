@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, exists, func, select
 
 from schemas import Figures, FiguresBody, OverviewAlerts, WorkerStatus
 from storage.kept_tables import FiguresRow
+from storage.read_alerts import is_shelved
 from storage.tables import AlertRow, OffsetRow, WorkerRow
 
 
@@ -32,10 +33,14 @@ class OperationReading:
         return [FiguresBody(minute=minute, figures=Figures.model_validate(figures)) for minute, figures in rows]
 
     def count_open_alerts(self) -> OverviewAlerts:
-        statement = select(AlertRow.severity, AlertRow.is_acknowledged, func.count()).where(AlertRow.state == "raised")
-        rows = self._connection.execute(statement.group_by(AlertRow.severity, AlertRow.is_acknowledged))
-        counts = {"advisory": 0, "warning": 0, "critical": 0, "unacknowledged": 0}
-        for severity, is_acknowledged, count in rows:
+        columns = (AlertRow.severity, AlertRow.is_acknowledged, exists().where(is_shelved()).label("is_shelved"))
+        statement = select(*columns, func.count()).where(AlertRow.state == "raised")
+        rows = self._connection.execute(statement.group_by(*columns))
+        counts = {"advisory": 0, "warning": 0, "critical": 0, "unacknowledged": 0, "shelved": 0}
+        for severity, is_acknowledged, is_on_shelf, count in rows:
+            if is_on_shelf:
+                counts["shelved"] += count
+                continue
             counts[severity] += count
             counts["unacknowledged"] += 0 if is_acknowledged else count
         return OverviewAlerts(**counts)

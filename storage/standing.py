@@ -38,3 +38,8 @@ def set_severities(connection: Connection, rows: RowsToWrite) -> None:
     assets = sorted({(row["asset_class"], row["asset_id"]) for row in rows.alerts})
     if assets:
         connection.execute(_WORST_OPEN, [{"of_class": of_class, "of_id": of_id} for of_class, of_id in assets])
+
+
+def set_severity(connection: Connection, asset_class: str, asset_id: str) -> None:
+    """Of one asset."""
+    connection.execute(_WORST_OPEN, {"of_class": asset_class, "of_id": asset_id})

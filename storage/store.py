@@ -1,11 +1,10 @@
 """Store: the one way to the database. Writing and reading go through different engines and different types.
 
-sink ─► write(events, spans)          API ─► reading() ─► Reader          API ─► acknowledge(...)
+sink ─► write(events, spans)          API ─► reading() ─► Reader          API ─► act(...)
 """
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -13,30 +12,29 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import delete, exists, false, literal, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from schemas import Action, AlertDetail, Letters, UnavailableError
+from schemas import AlertDetail, Letters, UnavailableError
 from storage.database import build_engine, transaction
 from storage.errors import translate
 from storage.forget import Ages, forget
+from storage.handling import ActionRequest, act, end_shelvings
 from storage.letters import ALL_LETTERS, mark_letters
 from storage.read import Reader
+from storage.read_alerts import Told
 from storage.read_assets import AssetKey
 from storage.records import Keeping, Record
 from storage.rows import DEFAULT_KEEPING, rows_of
 from storage.schema import current_revision, head_revision, is_known
 from storage.tables import (
-    ACKNOWLEDGED,
     AcknowledgementRow,
-    AlertRow,
+    ActionRow,
     AssetRow,
     OffsetRow,
     ScoreRow,
     Table,
-    TransitionRow,
     WorkerRow,
 )
-from storage.write import Span, Written, lock_transitions, write_rows
+from storage.write import Span, Written, write_rows
 
-ACTIONS = uuid.UUID("6e1f0a52-3c1b-5c8e-9a44-2f0f3f5d7b10")  # namespace of the ids of actions
 RETENTION_BATCH = 2000  # scores a transaction; about 10 ms, so that the sink hardly waits
 
 
@@ -123,40 +121,31 @@ class Store:
         with transaction(self._writing) as connection:
             connection.execute(statement)
 
-    def acknowledge(self, alert_id: str, by: str, comment: str | None) -> AlertDetail | None:
-        """Note that someone has seen an alert. The first acknowledgement stands; none: there is no such alert.
+    def act(self, alert_id: str, asked: ActionRequest) -> AlertDetail | None:
+        """Note what somebody does about an alert; where that is said already nothing changes. None: no such alert.
 
         It has its place among the transitions, so that live streams tell it, and waits to be told on actions.v1.
-        """
-        insert = postgresql.insert if self._writing.dialect.name == "postgresql" else sqlite.insert
-        now = datetime.now(UTC)
-        statement = insert(AcknowledgementRow).values(
-            alert_id=alert_id, acknowledged_at=now, acknowledged_by=by, comment=comment
-        )
-        statement = statement.on_conflict_do_nothing(index_elements=["alert_id"])
-        with transaction(self._writing) as connection:
-            found = connection.execute(
-                select(AlertRow.asset_id, AlertRow.asset_class).where(AlertRow.alert_id == alert_id)
-            ).one_or_none()
-            if found is None:
-                return None
-            if connection.execute(statement.execution_options(preserve_rowcount=True)).rowcount:
-                connection.execute(update(AlertRow).where(AlertRow.alert_id == alert_id).values(is_acknowledged=True))
-                action = Action(
-                    action_id=str(uuid.uuid5(ACTIONS, alert_id)), event_time=now, alert_id=alert_id,
-                    asset_id=found.asset_id, asset_class=found.asset_class, kind="acknowledged", by=by, comment=comment,
-                )  # fmt: skip
-                lock_transitions(connection)
-                event = action.model_dump(mode="json", exclude_none=True)
-                connection.execute(insert(TransitionRow).values(alert_id=alert_id, sequence=ACKNOWLEDGED, event=event))
-            return Reader(connection).alert(alert_id)
 
-    def mark_told(self, actions: Sequence[Action]) -> None:
-        """Note that these acknowledgements are on actions.v1."""
-        of_alerts = [action.alert_id for action in actions]
-        statement = update(AcknowledgementRow).where(AcknowledgementRow.alert_id.in_(of_alerts)).values(is_told=True)
+        Raises:
+            NotOpenError: the alert is cleared, and the action is of an open one.
+        """
         with transaction(self._writing) as connection:
-            connection.execute(statement)
+            return None if act(connection, alert_id, asked) is None else Reader(connection).alert(alert_id)
+
+    def end_shelvings(self) -> int:
+        """Let alerts come back whose time on the shelf is over, a few hundred at once. Returns how many there were."""
+        with transaction(self._reading) as connection:  # which is far cheaper, and mostly there is nothing
+            if not Reader(connection).has_ended_shelvings(now := datetime.now(UTC)):
+                return 0
+        with transaction(self._writing) as connection:
+            return end_shelvings(connection, now)
+
+    def mark_told(self, actions: Sequence[Told]) -> None:
+        """Note that these actions are on actions.v1."""
+        key = tuple_(ActionRow.alert_id, ActionRow.sequence)
+        are_meant = key.in_([(told.action.alert_id, told.sequence) for told in actions])
+        with transaction(self._writing) as connection:
+            connection.execute(update(ActionRow).where(are_meant).values(is_told=True))
 
     def mark_replayed(self, topic: str, before: datetime, which: Letters = ALL_LETTERS) -> None:
         """Note that dead letters of an input topic were put back, of those that were quarantined before."""

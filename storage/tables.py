@@ -27,7 +27,6 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
-ACKNOWLEDGED = -1  # in place of the sequence of a transition
 
 
 class UtcTime(TypeDecorator[datetime]):
@@ -181,7 +180,8 @@ class AlertRow(Table):
 
     An index for each way to look at them. Those that begin with state, severity and whether somebody has seen it are
     read once for each combination that is asked for, and each such reading is in the order of the list.
-    `is_acknowledged` is the API's: the sink leaves it as it is.
+    `is_acknowledged` and what stands behind it are the API's: the sink leaves them as they are. What was closed by hand
+    is `cleared` here, whatever the sink writes.
     """
 
     __tablename__ = "alerts"
@@ -190,6 +190,7 @@ class AlertRow(Table):
         Index(None, "asset_id", "raised_at", "alert_id"),
         Index("ix_alerts_standing", *_STANDING, "raised_at", "alert_id"),
         Index("ix_alerts_class_standing", "asset_class", *_STANDING, "raised_at", "alert_id"),
+        Index(None, "assignee", "raised_at", "alert_id"),
     )
     alert_id: Mapped[str] = mapped_column(primary_key=True)
     asset_id: Mapped[str]
@@ -202,13 +203,15 @@ class AlertRow(Table):
     raised_at: Mapped[datetime]
     updated_at: Mapped[datetime]
     is_acknowledged: Mapped[bool] = mapped_column(server_default=false())
+    assignee: Mapped[str | None]
+    closing: Mapped[dict[str, Any] | None]  # as `Closing` of the API
+    outcome: Mapped[dict[str, Any] | None]  # as `OutcomeBody` of the API
 
 
 class TransitionRow(Table):
     """Every transition of every alert. `id` counts up in the order of commits: readers never miss one behind them.
 
-    That somebody has seen an alert has its place in that order too, as on actions.v1,
-    with ACKNOWLEDGED for its sequence.
+    What people did about an alert has its place in that order too, as on actions.v1; its sequence is -1, -2, ...
     """
 
     __tablename__ = "alert_transitions"
@@ -220,15 +223,44 @@ class TransitionRow(Table):
 
 
 class AcknowledgementRow(Table):
-    """Who has seen an alert; the first to say so stands. A table of its own: the sink never writes it.
-
-    `is_told`: it is on actions.v1 too.
-    """
+    """Who has seen an alert; the first to say so stands. A table of its own: the sink never writes it."""
 
     __tablename__ = "acknowledgements"
-    __table_args__ = (Index(None, "is_told", "alert_id"),)
     alert_id: Mapped[str] = mapped_column(ForeignKey("alerts.alert_id"), primary_key=True)
     acknowledged_at: Mapped[datetime]
     acknowledged_by: Mapped[str]
     comment: Mapped[str | None]
+
+
+class ShelvingRow(Table):
+    """Until when a failure mode of an asset does not want attention. It outlives its alert: one that is cleared and
+    raised again before then is shelved, too.
+    """
+
+    __tablename__ = "shelvings"
+    __table_args__ = (Index(None, "until"),)
+    asset_class: Mapped[str] = mapped_column(primary_key=True)
+    asset_id: Mapped[str] = mapped_column(primary_key=True)
+    failure_mode: Mapped[str] = mapped_column(primary_key=True)
+    alert_id: Mapped[str]  # the one that was shelved
+    until: Mapped[datetime]
+    shelved_at: Mapped[datetime]
+    shelved_by: Mapped[str]
+    reason: Mapped[str]
+
+
+class ActionRow(Table):
+    """Everything that people did about alerts: the event is among the transitions, under this `sequence`.
+
+    `request_key` tells a request that is sent again. `is_told`: it is on actions.v1 too.
+    """
+
+    __tablename__ = "alert_actions"
+    __table_args__ = (
+        Index(None, "is_told", "alert_id", "sequence"),
+        UniqueConstraint("alert_id", "request_key"),
+    )
+    alert_id: Mapped[str] = mapped_column(ForeignKey("alerts.alert_id"), primary_key=True)
+    sequence: Mapped[int] = mapped_column(primary_key=True)
+    request_key: Mapped[str | None]
     is_told: Mapped[bool] = mapped_column(server_default=false())

@@ -15,11 +15,14 @@ from sqlalchemy import (
     Connection,
     and_,
     bindparam,
+    case,
     column,
     delete,
     func,
+    literal,
     literal_column,
     not_,
+    null,
     or_,
     select,
     text,
@@ -94,12 +97,14 @@ Condition = Callable[[Any, Any], ColumnElement[bool]]
 class _Rule(NamedTuple):
     """What happens to a row that is there already: it stands, or a newer one replaces some of its columns.
 
-    `replaced_if` takes the columns of the new row and those of the one that is there.
+    `replaced_if` takes the columns of the new row and those of the one that is there, and so do those of `values`, for
+    columns that do not just take the new value.
     """
 
     key: tuple[str, ...]
     replaced_if: Condition | None = None
     replaces: tuple[str, ...] = ()
+    values: tuple[tuple[str, Callable[[Any, Any], ColumnElement[Any]]], ...] = ()
 
 
 def _is_later(place: str, *, wins_ties: bool) -> Condition:
@@ -138,6 +143,11 @@ def _is_later_score(new: Any, old: Any) -> ColumnElement[bool]:
     return or_(new.event_time > old.event_time, is_tie, is_after)
 
 
+def _is_closed_or_new(new: Any, old: Any) -> ColumnElement[str]:
+    """What a person closed stays so."""
+    return case((old.closing.is_not(null()), literal("cleared")), else_=new.state)
+
+
 _RULES: dict[type[Table], _Rule] = {
     RecommendationRow: _Rule(
         ("user_id",),
@@ -160,7 +170,8 @@ _RULES: dict[type[Table], _Rule] = {
     AlertRow: _Rule(
         ("alert_id",),
         lambda new, old: new.sequence > old.sequence,
-        ("sequence", "state", "severity", "score", "updated_at"),
+        ("sequence", "severity", "score", "updated_at"),
+        (("state", _is_closed_or_new),),
     ),
     TransitionRow: _Rule(("alert_id", "sequence")),
 }
@@ -225,7 +236,8 @@ def _upsert_statement(table: type[Table], dialect: str, names: tuple[str, ...]) 
         new = statement.excluded
         statement = statement.on_conflict_do_update(
             index_elements=rule.key,
-            set_={name: new[name] for name in rule.replaces},
+            set_={name: new[name] for name in rule.replaces}
+            | {name: value(new, columns) for name, value in rule.values},
             where=rule.replaced_if(new, columns),
         )
     else:

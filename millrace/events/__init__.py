@@ -1,7 +1,7 @@
 """Events from files and by hand: validated, replayed, or sent one by one until the decision is back.
 
 file, arguments, or POST /v1/events ─► checked events ─► their topics ─► the decision
-May import: api, schemas, streams.agent, streams.kafka, streams.quarantine, streams.trace, models.files,
+May import: api, schemas, storage, streams.agent, streams.kafka, streams.quarantine, streams.trace, models.files,
 millrace.tables.
 """
 

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator, Sequence, Set
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from api import Outgoing
@@ -20,10 +21,12 @@ from schemas import (
     FORGET_HEADER,
     INPUTS,
     KEY_FIELDS,
+    MAINTENANCE,
     UNDECIDED,
     WHY_HEADER,
     Action,
     Letters,
+    Maintenance,
     ReplayedBody,
     SentEvent,
     Settings,
@@ -33,6 +36,7 @@ from schemas import (
     parse_event,
     topic_name,
 )
+from storage import Told
 from streams.agent import cloud_event_headers, decode_topics, partition_of
 from streams.kafka import EventProducer, answering, partition_counts
 from streams.quarantine import replay_letters
@@ -94,10 +98,12 @@ class KafkaPublisher:
                 results = await self._with_decisions(listener, results, sent, wait_s)
         return [*results, *refused]
 
-    async def tell(self, actions: Sequence[Action]) -> None:
+    async def tell(self, actions: Sequence[Told]) -> None:
         producer = await self._producer()
         with answering(self._settings):
-            for action in actions:
+            for action, _, updated_at in actions:
+                if action.kind == "closed":  # first: an action that is told is done
+                    await (await producer.push(MAINTENANCE, _closing(action, updated_at)))
                 headers = cloud_event_headers(action.action_id, "millrace.action.v1", "millrace", action.event_time)
                 value = action.model_dump_json(exclude_none=True).encode()
                 await (await producer.push_bytes(ACTIONS, action.alert_id.encode(), value, headers))
@@ -207,6 +213,15 @@ def _key_of(event: Outgoing) -> str:
     except ValueError:  # pydantic's ValidationError is one
         return ""
     return str(getattr(found, KEY_FIELDS[event.topic]))
+
+
+def _closing(action: Action, updated_at: datetime) -> dict[str, Any]:
+    """What the worker of the asset hears of an alert that was closed by hand: after what it said of it itself."""
+    event = Maintenance(
+        event_id=action.action_id, event_time=max(action.event_time, updated_at), asset_id=action.asset_id,
+        asset_class=action.asset_class, kind="alert_closed", component=action.failure_mode,
+    )  # fmt: skip
+    return event.model_dump(mode="json", exclude_none=True)
 
 
 def _result(event: Outgoing, future: asyncio.Future[Any]) -> SentEvent:

@@ -4,9 +4,9 @@ raw scores in order ─► filter ─► levels with on-delay and deadband ─�
 
 After ISA-18.2: one open alert per asset and failure mode; it opens when a level was reached for `on_delay` readings in
 a row, escalates and steps down between severities, and is cleared when every level was left beyond its deadband for
-`off_delay` readings. A replaced part clears its alert at once. Within a maintenance window nothing is raised, but
-everything is counted: what still holds is raised with the first reading after it. A late reading moves nothing, and one
-that comes in parts is judged once: when it is complete, or with the next one.
+`off_delay` readings. A replaced part clears its alert at once, and so does a person who closes it. Within a maintenance
+window nothing is raised, but everything is counted: what still holds is raised with the first reading after it. A late
+reading moves nothing, and one that comes in parts is judged once: when it is complete, or with the next one.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.jit import njit
-from models.maintenance.log_memory import DECOMMISSIONED, REPLACEMENT
+from models.maintenance.log_memory import ALERT_CLOSED, DECOMMISSIONED, REPLACEMENT
 from models.maintenance.observe import HELD, LATE, LOGGED, PLANNED, RENEWED_SOON, SCORED, EventBatch, Seen
 from models.maintenance.parts import ANOTHER, LAST, PART, WHOLE
 from models.maintenance.policy import SEVERITIES, Policy
@@ -26,6 +26,7 @@ from models.maintenance.score_filter import filter_score, tell_score
 from models.maintenance.transitions import (
     CHANGED,
     CLEARED,
+    CLOSED,
     DECIDED_BY_SCORE,
     ESCALATED,
     RAISED,
@@ -40,8 +41,8 @@ from models.maintenance.transitions import (
 )  # fmt: skip
 
 __all__ = [
-    "CHANGED", "CLEARED", "DECIDED_BY_SCORE", "ESCALATED", "RAISED", "REASONS", "RECOVERED", "RENEWED", "REPLACED",
-    "RETIRED", "SEVERITIES", "STEPPED_DOWN", "TRANSITION", "Decided", "decide",
+    "CHANGED", "CLEARED", "CLOSED", "DECIDED_BY_SCORE", "ESCALATED", "RAISED", "REASONS", "RECOVERED", "RENEWED",
+    "REPLACED", "RETIRED", "SEVERITIES", "STEPPED_DOWN", "TRANSITION", "Decided", "decide",
 ]  # fmt: skip
 
 
@@ -101,13 +102,18 @@ def _end(row, at, reason, policy, journal):
 
 
 @njit(cache=True)
-def _forget(row, target):
-    """A new life: filters and delays start anew."""
-    row.is_filtered[target] = 0
+def _begin_delays(row, target):
     row.beyond[target, :] = 0
     row.within[target, :] = 0
     row.is_active[target, :] = 0
+
+
+@njit(cache=True)
+def _forget(row, target):
+    """A new life: filters and delays start anew."""
+    row.is_filtered[target] = 0
     row.waiting[target] = -1.0
+    _begin_delays(row, target)
 
 
 @njit(cache=True)
@@ -217,6 +223,10 @@ def _log(row, at, kind, part, policy, journal):
     """An entry of the log that was news."""
     if kind == REPLACEMENT and part in (at.target, policy.parts):
         _replace(row, at, policy, journal)
+    elif kind == ALERT_CLOSED and part in (at.target, policy.parts):
+        if row.severity[at.target] > 0 and row.raised_at[at.target] <= at.time:
+            _end(row, at, CLOSED, policy, journal)
+            _begin_delays(row, at.target)  # what still holds is raised anew
     elif kind == DECOMMISSIONED:
         if row.severity[at.target] > 0:
             _end(row, at, RETIRED, policy, journal)

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from models.maintenance.log_memory import ERROR, KINDS, NO_CODE, READING, WINDOW_END, WINDOW_START
+from models.maintenance.log_memory import ALERT_CLOSED, ERROR, KINDS, NO_CODE, READING, WINDOW_END, WINDOW_START
 from models.maintenance.observe import EventBatch
 from schemas import AssetClass, FailureTarget, Maintenance, Telemetry
 
@@ -141,6 +141,8 @@ class Encoder:
             return int(_hashes([event.code])[0] % np.uint64(TAGS - 1)) + 1 if event.code else 0
         if KINDS.index(event.kind) == ERROR:
             return self._error_code.get(event.code or "", NO_CODE)
+        if KINDS.index(event.kind) == ALERT_CLOSED and len(self._component_code) == 1:
+            return self._component_code[None]  # of a class with one failure mode, which is no component
         return self._component_code.get(event.component, NO_CODE)
 
 

@@ -19,10 +19,11 @@ from models.maintenance.windows import mark_window
 
 READING, ERROR, MAINTENANCE, REPLACEMENT, FAILURE, WINDOW_START, WINDOW_END = range(7)
 OUT_OF_SERVICE, IN_SERVICE, DECOMMISSIONED = range(7, 10)
+ALERT_CLOSED = 10
 SERVICE = (1, 0, 2)  # what these three make of it
 KINDS = (
     "reading", "error", "maintenance", "replacement", "failure", "window_start", "window_end", "out_of_service",
-    "in_service", "decommissioned",
+    "in_service", "decommissioned", "alert_closed",
 )  # fmt: skip
 NO_CODE = -1
 WINDOWS = np.array([24.0, 72.0, 168.0])  # units of the class, of the counts of errors
@@ -48,16 +49,17 @@ def is_repeated(row, event_id, is_late):
 
 
 @njit(cache=True)
-def _is_repeated_entry(row, event_id, is_service):
+def _is_repeated_entry(row, event_id, is_kept_longer):
     """Remembers the id of a log entry otherwise; for those that are not in the log itself.
 
-    Of entries about service at one time the later applied one counts: there only the id tells one that comes again.
+    Of entries about service at one time the later applied one counts, and a person's word ends the alert of its time
+    alone: there only the id tells one that comes again.
     """
     mark = np.uint32(event_id & np.uint64(0xFFFFFFFF))
     for place in range(len(row.log_ids)):
         if mark != 0 and row.log_ids[place] == mark:
             return True
-    if is_service:
+    if is_kept_longer:
         row.log_ids[row.log_id_place] = mark
         row.log_id_place = (row.log_id_place + 1) % SERVICE_IDS
     else:
@@ -111,6 +113,8 @@ def write_log(row, time, kind, code, event_id=0, whole=NO_CODE):
     event_id = np.uint64(event_id)
     if kind in (WINDOW_START, WINDOW_END):
         return mark_window(row, time, kind == WINDOW_END, np.int64(code), event_id)
+    if kind == ALERT_CLOSED:
+        return not _is_repeated_entry(row, event_id, True)
     if kind >= OUT_OF_SERVICE:
         return not _is_repeated_entry(row, event_id, True) and _serve(row, time, SERVICE[kind - OUT_OF_SERVICE])
     if code < 0 or kind == MAINTENANCE:

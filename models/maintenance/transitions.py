@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 RAISED, CHANGED, CLEARED = range(3)
-REACHED, ESCALATED, STEPPED_DOWN, RECOVERED, REPLACED, RENEWED, RETIRED = range(7)
+REACHED, ESCALATED, STEPPED_DOWN, RECOVERED, REPLACED, RENEWED, RETIRED, CLOSED = range(8)
 DECIDED_BY_SCORE = (REACHED, ESCALATED, STEPPED_DOWN, RECOVERED)
 REASONS = (
     "reached the {severity} level",
@@ -15,6 +15,7 @@ REASONS = (
     "was replaced",
     "began a new life",
     "was decommissioned",
+    "was closed by hand",
 )
 TRANSITION = np.dtype(
     [

@@ -6,7 +6,7 @@ import asyncio
 import json
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -29,11 +29,12 @@ from schemas import (
     TELEMETRY,
     Action,
     Cause,
+    Maintenance,
     Settings,
     dead_letters_of,
     rfc3339,
 )
-from storage import Quarantined, Store
+from storage import ActionRequest, Quarantined, Store
 from streams.agent import DeadLetter
 from streams.agent.deadletters import dead_letter_output
 from streams.kafka import EventProducer, reading
@@ -188,7 +189,7 @@ async def test_an_acknowledgement_is_told_on_kafka_and_on_the_stream_by_whose_ke
     own = settings.model_copy(update={"database_url": sqlite_url, "api_port": 0, "api_keys_file": keys})
     store = Store(sqlite_url)
     store.write([alert("a", 0), alert("b", 0)], [])
-    store.acknowledge("b", "al", None)  # while no API with a broker ran
+    store.act("b", ActionRequest("acknowledged", "al", None))  # while no API with a broker ran
     headers = {"Authorization": f"Bearer {token}"}
 
     def acknowledge() -> None:
@@ -361,3 +362,30 @@ async def test_who_asks_to_forget_a_person_is_told_where_that_was_written(
     (record,) = await consume(settings, [CLICKS], until=1)
     assert (record.key, record.value, dict(record.headers)) == (b"ann/1", None, {FORGET_HEADER: b"user"})
     assert (answer.json()["partition"], answer.json()["offset"]) == (record.partition, record.offset)
+
+
+async def test_a_closed_alert_reaches_the_worker_of_its_asset_once_however_often_it_is_told(
+    settings: Settings, sqlite_url: str
+) -> None:
+    await create_topics(settings)
+    own = settings.model_copy(update={"database_url": sqlite_url, "api_port": 0})
+    store = Store(sqlite_url)
+    ahead = datetime.now(UTC) + timedelta(hours=5)  # the asset's clock, which its worker goes by
+    store.write([alert("a", 0).model_copy(update={"event_time": ahead}), alert("b", 0)], [])
+
+    def act() -> None:
+        with serving(own, KafkaPublisher(own)) as client:
+            closed = client.post("/v1/alerts/a/close", json={"by": "jo", "reason": "scrapped"})
+            assert (closed.status_code, closed.json()["state"]) == (200, "cleared")
+            assert client.post("/v1/alerts/a/close", json={"by": "jo", "reason": "scrapped"}).json() == closed.json()
+            client.post("/v1/alerts/b/comment", json={"by": "jo", "comment": "hot"})
+            asyncio.run(consume(settings, ACTIONS, until=2))
+
+    await asyncio.to_thread(act)
+    [entry] = [Maintenance.model_validate_json(one.value) for one in await consume(settings, MAINTENANCE, until=1)]
+    with store.reading() as reader:
+        found = reader.alert("a")
+    assert found is not None
+    assert (entry.kind, entry.component, entry.event_id) == ("alert_closed", "wear", found.actions[0].action_id)
+    assert (entry.asset_id, entry.asset_class, entry.event_time) == ("pump-1", "pump", ahead)
+    store.close()

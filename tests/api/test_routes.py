@@ -116,6 +116,53 @@ def test_alerts_are_listed_shown_and_acknowledged(client: httpx2.Client, store: 
     assert first.json() == again.json() == client.get("/v1/alerts/a").json()
 
 
+def test_what_people_do_about_an_alert_is_answered_and_listed(client: httpx2.Client, store: Store) -> None:
+    store.write([alert("a", 0, 1), alert("b", 0, 3, asset_id="pump-2")], [])
+    until = (datetime.now(UTC) + timedelta(days=2)).isoformat()
+    for action, body, field, expected in (
+        ("shelve", {"reason": "part on Monday", "until": until}, "shelving", "part on Monday"),
+        ("unshelve", {"reason": "it came"}, "shelving", None),
+        ("assign", {"assignee": "night shift"}, "assignee", "night shift"),
+        ("comment", {"comment": "hot"}, None, None),
+        ("outcome", {"verdict": "true_alarm", "found": "worn"}, "outcome", "worn"),
+        ("close", {"reason": "scrapped"}, "closing", "scrapped"),
+    ):  # fmt: skip
+        nobody = client.post(f"/v1/alerts/a/{action}", json=body)
+        assert (nobody.status_code, nobody.json()["errors"][0]["field"]) == (422, "body.by")
+        answer = client.post(f"/v1/alerts/a/{action}", json={"by": "jo", **body})
+        assert answer.status_code == 200, answer.text
+        assert client.post(f"/v1/alerts/a/{action}", json={"by": "jo", **body}).json() == answer.json(), "again"
+        found = answer.json()[field] if field else None
+        assert (found.get("reason") or found["found"] if isinstance(found, dict) else found) == expected
+        assert client.post(f"/v1/alerts/none/{action}", json={"by": "jo", **body}).status_code == 404
+    shown = client.get("/v1/alerts/a").json()
+    assert [one["kind"] for one in shown["actions"]] == [
+        "shelved", "unshelved", "assigned", "commented", "outcome", "closed"
+    ]  # fmt: skip
+    assert client.get("/v1/alerts?assignee=night%20shift").json()["items"][0]["alert_id"] == "a"
+    assert client.get("/v1/alerts?shelved=true").json()["items"] == []
+    closed = client.post("/v1/alerts/a/shelve", json={"by": "jo", "reason": "x", "until": until})
+    assert (closed.status_code, closed.json()["type"]) == (409, "/problems/not-open")
+
+
+@pytest.mark.parametrize("days", [-1, 31])
+def test_a_shelf_has_an_end_that_is_near(client: httpx2.Client, store: Store, days: int) -> None:
+    store.write([alert("a", 0, 1)], [])
+    until = (datetime.now(UTC) + timedelta(days=days)).isoformat()
+    answer = client.post("/v1/alerts/a/shelve", json={"by": "jo", "reason": "x", "until": until})
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "body.until")
+
+
+def test_a_request_with_an_idempotency_key_is_one(client: httpx2.Client, store: Store) -> None:
+    store.write([alert("a", 0, 1)], [])
+    key = {"Idempotency-Key": "k-1"}
+    client.post("/v1/alerts/a/assign", json={"by": "jo", "assignee": "al"}, headers=key)
+    client.post("/v1/alerts/a/assign", json={"by": "jo", "assignee": "bo"})
+    again = client.post("/v1/alerts/a/assign", json={"by": "jo", "assignee": "al"}, headers=key)
+    assert again.json()["assignee"] == "bo"
+    assert len(again.json()["actions"]) == 2
+
+
 @pytest.mark.parametrize(
     ("path", "field"),
     [

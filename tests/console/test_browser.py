@@ -48,13 +48,36 @@ def test_alerts_filter_acknowledge_and_back(page: Page, store: Store) -> None:
     page.get_by_label("Choose the alert of pump-2").check()
     page.get_by_label("Choose the alert of p1").check()
     page.get_by_label("Your name").fill("jo")
-    page.get_by_label("Comment").fill("bearing ordered")
+    page.get_by_label("Comment, or why").fill("bearing ordered")
     page.get_by_role("button", name="Acknowledge").click()
     expect(page.get_by_role("status").last).to_contain_text("2 alerts acknowledged")
     expect(page.locator("tbody")).to_contain_text("bearing ordered")
-    assert page.get_by_label("Choose the alert of p1").is_disabled()
     page.get_by_role("link", name="Not seen").click()
     expect(page.locator("tbody tr")).to_have_count(1)
+
+
+def test_an_alert_is_shelved_assigned_and_closed_by_hand(page: Page, store: Store) -> None:
+    store.write([alert("c-1", 0, 95, asset_id="pump-c")], [])
+    page.goto("/alerts")
+    page.get_by_label("Choose the alert of pump-c").check()
+    page.get_by_label("Your name").fill("jo")
+    page.get_by_label("Comment, or why").fill("part on Monday")
+    page.get_by_role("button", name="Shelve them").click()
+    expect(page.get_by_role("status").last).to_contain_text("1 alert shelved")
+    expect(page.locator("tbody")).not_to_contain_text("pump-c")
+    page.get_by_role("link", name="Shelved").click()
+    page.locator("tbody").get_by_role("link", name="wear").click()
+    expect(page.locator("main")).to_contain_text("part on Monday")
+    page.get_by_role("button", name="Bring back").click()
+    page.get_by_label("To", exact=True).fill("night shift")
+    page.get_by_role("button", name="Assign").click()
+    expect(page.locator(".steps")).to_contain_text("Assigned to night shift by jo")
+    page.get_by_label("Comment, or why").fill("scrapped")
+    page.get_by_role("button", name="Close").click()
+    expect(page.locator("h1")).to_contain_text("closed")
+    page.get_by_label("It was").select_option("a false alarm")
+    page.get_by_role("button", name="Say what it came to").click()
+    expect(page.locator(".facts")).to_contain_text("false alarm")
 
 
 def test_one_alert_shows_what_moved_it(page: Page) -> None:

@@ -30,7 +30,8 @@ PAGES = [
     "/assets", "/assets?sort=last_seen&query=pump", "/assets/pump/p1?range=all", "/assets/pump/p1", "/shop",
     "/shop?query=shoe", "/shop/users/ann", "/shop/users/nobody", "/shop/items/sku-1", "/shop/items/none", "/models",
     "/streams", "/streams/dead-letters", "/streams/dead-letters?topic=clicks.v1", "/docs", "/docs/frame",
-    "/sign-in", "/alerts?state=all&raised=day", "/search", "/search?q=shoe", "/search?q=nothing%20has%20this",
+    "/sign-in", "/alerts?state=all&raised=day", "/alerts?shelved=true", "/alerts/performance",
+    "/alerts/performance?span=year&asset_class=pump", "/search", "/search?q=shoe", "/search?q=nothing%20has%20this",
 ]  # fmt: skip
 
 
@@ -79,7 +80,7 @@ def test_links_of_the_pages_lead_somewhere(console: httpx2.Client) -> None:
             if (
                 link in seen
                 or "/events/" in link
-                or link.endswith(("acknowledge", "sign-out", "/try/click", "/try/reading"))
+                or link.endswith(("alerts/act", "sign-out", "/try/click", "/try/reading"))
             ):
                 continue
             seen.add(link)
@@ -120,29 +121,12 @@ def test_any_time_of_an_asset_is_a_bookmark(console: httpx2.Client) -> None:
     assert console.get(next(a for a in Reader(whole).addresses if "/scores" in a)).text.count("\n") == 61
 
 
-@pytest.mark.parametrize(
-    ("text", "address"),
-    [
-        ("p1", "/assets/pump/p1"), (" ann ", "/shop/users/ann"), ("sku-1", "/shop/items/sku-1"),
-        ("a-1", "/alerts/a-1"), ("clicks.v1/2/40817", "/events/clicks.v1/2/40817"), ("shoe 3", "/shop/items/sku-3"),
-        ("telemetry 0 7", "/events/telemetry.v1/0/7"), ("clicks.v1.dlq:0:3", "/streams/dead-letters/clicks.v1/0/3"),
-        ("plant/1/2", "/assets/pump/plant%2F1%2F2"), ("..", "/assets/pump/%1F.."),
-    ],
-)  # fmt: skip
-def test_search_goes_to_the_page(console: httpx2.Client, store: Store, text: str, address: str) -> None:
-    store.write([score(900, "plant/1/2"), score(901, "..")], [])
-    answer = console.get("/search", params={"q": text})
-    assert (answer.status_code, answer.headers["location"]) == (303, address)
-
-
-def test_search_lists_what_fits(console: httpx2.Client, store: Store) -> None:
-    store.write([item("p1", title="Pump one"), score(900, "p1", asset_class="press")], [])
-    both = Reader(console.get("/search?q=p1").text)
-    assert {"/assets/pump/p1", "/assets/press/p1", "/shop/items/p1"} <= set(both.addresses)
-    words = Reader(console.get("/search?q=shoe").text)
-    assert {f"/shop/items/sku-{n}" for n in range(5)} <= set(words.addresses)
-    assert "Nothing" in Reader(console.get("/search?q=zebra").text).words
-    assert console.get("/search", params={"q": "x" * 300}).status_code == 200
+def test_the_performance_of_the_alarms_is_on_a_page(console: httpx2.Client, store: Store) -> None:
+    store.write([alert(f"n-{n}", 0, asset_id="noisy", event_time=datetime.now(UTC)) for n in range(12)], [])
+    words = Reader(console.get("/alerts/performance?span=day").text).words
+    assert "noisy" in words
+    assert "chatters" in words
+    assert "nobody has seen one yet" in words
 
 
 def test_problems_are_pages(console: httpx2.Client) -> None:
@@ -159,7 +143,7 @@ def test_problems_are_pages(console: httpx2.Client) -> None:
 
 def test_inside_a_page_a_problem_is_a_line(console: httpx2.Client) -> None:
     own = {"Origin": str(console.base_url).rstrip("/"), "HX-Request": "true"}
-    answer = console.post("/alerts/acknowledge", data={"by": "jo"}, headers=own)
+    answer = console.post("/alerts/act", data={"by": "jo", "kind": "acknowledged"}, headers=own)
     assert (answer.status_code, answer.headers["hx-retarget"]) == (422, "#notice")
     assert "<html" not in answer.text
 
@@ -209,22 +193,58 @@ def test_hostile_text_is_shown_as_text(console: httpx2.Client, store: Store, tex
 
 
 def test_acknowledging_is_for_pages_of_this_server(console: httpx2.Client, store: Store) -> None:
-    form = {"alert": ["a-1", "a-2"], "by": "jo", "comment": "seen", "back": "/alerts?state=raised"}
-    foreign = console.post("/alerts/acknowledge", data=form, headers={"Origin": "http://evil.example"})
+    form = {"alert": ["a-1", "a-2"], "kind": "acknowledged", "by": "jo", "note": "seen", "back": "/alerts?state=raised"}
+    foreign = console.post("/alerts/act", data=form, headers={"Origin": "http://evil.example"})
     assert foreign.status_code == 403
     own = {"Origin": str(console.base_url).rstrip("/")}
-    assert console.post("/alerts/acknowledge", data=form | {"by": ""}, headers=own).status_code == 422
-    done = console.post("/alerts/acknowledge", data=form, headers=own)
-    assert (done.status_code, done.headers["location"]) == (303, "/alerts?state=raised&done=2")
+    assert console.post("/alerts/act", data=form | {"by": ""}, headers=own).status_code == 422
+    done = console.post("/alerts/act", data=form, headers=own)
+    assert (done.status_code, done.headers["location"]) == (303, "/alerts?state=raised&done=2&kind=acknowledged&left=0")
     with store.reading() as reader:
         seen = {one: reader.alert(one) for one in ("a-1", "a-2")}
     assert {one: alert.acknowledgement.by for one, alert in seen.items() if alert and alert.acknowledgement} == {
         "a-1": "jo", "a-2": "jo"
     }  # fmt: skip
-    away = console.post("/alerts/acknowledge", data=form | {"back": "//evil.example"}, headers=own)
-    assert away.headers["location"] == "/alerts?done=2"
-    nothing = console.post("/alerts/acknowledge", data={"by": "jo"}, headers=own)
+    away = console.post("/alerts/act", data=form | {"back": "//evil.example"}, headers=own)
+    assert away.headers["location"] == "/alerts?done=2&kind=acknowledged&left=0"
+    nothing = console.post("/alerts/act", data={"by": "jo", "kind": "acknowledged"}, headers=own)
     assert (nothing.status_code, "No alert was chosen" in nothing.text) == (422, True)
+
+
+def test_what_people_do_is_on_the_page(console: httpx2.Client, store: Store) -> None:
+    own = {"Origin": str(console.base_url).rstrip("/")}
+
+    def act(**form: str | list[str]) -> httpx2.Response:
+        return console.post("/alerts/act", data={"alert": "a-1", "by": "jo", **form}, headers=own)
+
+    for form, missing in (
+        ({"kind": "shelved"}, "Say why it is shelved"), ({"kind": "closed", "note": " "}, "Say why it is closed"),
+        ({"kind": "commented"}, "Write the comment"), ({"kind": "outcome"}, "whether the alarm was true"),
+    ):  # fmt: skip
+        answer = act(**form)
+        assert (answer.status_code, missing in answer.text) == (422, True), form
+    assert act(kind="assigned", assignee="night shift").status_code == 303
+    assert act(kind="shelved", note="part on Monday", hours="8").status_code == 303
+    assert "a-1" not in console.get("/alerts").text
+    page = Reader(console.get("/alerts?shelved=true&assignee=night%20shift").text).words
+    assert "shelved until" in page
+    assert "night shift" in page
+    shown = console.get("/alerts/a-1").text
+    assert "part on Monday" in shown
+    assert "Close by hand" in shown
+    assert act(kind="unshelved", note="it came").status_code == 303
+    assert act(kind="outcome", verdict="true_alarm", found="inner race", replaced="bearing").status_code == 303
+    closed = act(alert=["a-1", "a-2"], kind="closed", note="scrapped")
+    assert closed.headers["location"] == "/alerts?done=2&kind=closed&left=0"
+    left = act(alert=["a-1", "a-2"], kind="shelved", note="again")
+    assert left.headers["location"] == "/alerts?done=0&kind=shelved&left=2"
+    told = Reader(console.get(left.headers["location"]).text).words
+    assert "0 alerts shelved. 2 of those chosen are cleared already." in told
+    assert act(kind="shelved", note="again").status_code == 409
+    words = Reader(console.get("/alerts/a-1").text).words
+    for said in ("Closed by jo", "scrapped", "found: inner race", "Back in sight", "Assigned to night shift by jo"):
+        assert said in words, said
+    assert "Close by hand" not in console.get("/alerts/a-1").text
 
 
 def test_with_keys_people_sign_in(sqlite_url: str, store: Store, tmp_path: Path) -> None:
@@ -246,11 +266,12 @@ def test_with_keys_people_sign_in(sqlite_url: str, store: Store, tmp_path: Path)
         foreign = {"Origin": "http://evil.example"}
         assert client.post("/sign-in", data={"key": keys["read"]}, headers=foreign).status_code == 403
         assert client.post("/sign-out", headers=foreign).status_code == 403
-        form = {"alert": "a-1", "comment": "x"}
-        assert client.post("/alerts/acknowledge", data=form, headers=origin).status_code == 403, "it may only read"
+        form = {"alert": "a-1", "kind": "acknowledged", "note": "x"}
+        assert client.post("/alerts/act", data=form, headers=origin).status_code == 403, "it may only read"
         client.post("/sign-in", data={"key": keys["operate"]}, headers=origin)
-        assert client.post("/alerts/acknowledge", data=form).status_code in (303, 403), "no origin: to sign in"
-        assert client.post("/alerts/acknowledge", data=form, headers=origin).headers["location"] == "/alerts?done=1"
+        assert client.post("/alerts/act", data=form).status_code in (303, 403), "no origin: to sign in"
+        acted = client.post("/alerts/act", data=form, headers=origin)
+        assert acted.headers["location"] == "/alerts?done=1&kind=acknowledged&left=0"
         with store.reading() as reader:
             seen = reader.alert("a-1")
         assert seen is not None

@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import event
 
 from schemas import UnavailableError
-from storage import RefusedError, Store
+from storage import ActionRequest, RefusedError, Store
 from tests.support.decisions import alert, score
 from tests.support.postgres import Postgres
 
@@ -111,7 +111,7 @@ def test_a_locked_sqlite_is_told_in_time(sqlite_url: str) -> None:
     other.execute("BEGIN IMMEDIATE")
     started = time.monotonic()
     with pytest.raises(UnavailableError, match="lock"):
-        store.acknowledge("a", "jo", None)
+        store.act("a", ActionRequest("acknowledged", "jo", None))
     with pytest.raises(UnavailableError, match="lock"):
         store.probe()
     assert time.monotonic() - started < 8
@@ -120,7 +120,7 @@ def test_a_locked_sqlite_is_told_in_time(sqlite_url: str) -> None:
         assert reader.alert("a") is not None, "readers go on"
     other.execute("ROLLBACK")
     store.probe()
-    assert store.acknowledge("a", "jo", None) is not None
+    assert store.act("a", ActionRequest("acknowledged", "jo", None)) is not None
     other.close()
     store.close()
 
@@ -134,7 +134,8 @@ def test_a_locked_table_is_told_in_time(postgres_url: str) -> None:
         started = time.monotonic()
         with pytest.raises(UnavailableError, match="lock"), store.reading() as reader:
             reader.scores("pump-1", None, None, None, 9, "pump")
-        for work in (store.probe, lambda: store.acknowledge("a", "jo", None), lambda: store.write([score(2)], [])):
+        seen = ActionRequest("acknowledged", "jo")
+        for work in (store.probe, lambda: store.act("a", seen), lambda: store.write([score(2)], [])):
             with pytest.raises(UnavailableError, match="lock"):
                 work()
         assert time.monotonic() - started < 15

@@ -24,6 +24,7 @@ from schemas import (
     reason_kind,
 )
 from storage import (
+    ActionRequest,
     Ages,
     AlertFilter,
     AssetFilter,
@@ -57,9 +58,11 @@ def reading(seconds: float, value: Any = 1.0, asset: str = "p1", sensor: str = "
     return Placed(0, 0, Telemetry.model_validate(event | {"readings": {sensor: value}}))
 
 
-def entry(number: int, time: datetime | None = None, kind: str = "error", asset: str = "p1") -> Placed:
+def entry(
+    number: int, time: datetime | None = None, kind: str = "error", asset: str = "p1", component: str | None = None
+) -> Placed:
     event = {"event_id": f"m{number}", "event_time": time or at(number), "asset_id": asset, "asset_class": "pump"}
-    return Placed(0, number, Maintenance.model_validate(event | {"kind": kind, "code": "e7"}))
+    return Placed(0, number, Maintenance.model_validate(event | {"kind": kind, "code": "e7", "component": component}))
 
 
 def letter(offset: int, topic: str = "clicks.v1", value: bytes | None = b"bad", time: datetime = NOW) -> Quarantined:
@@ -314,7 +317,7 @@ def test_assets_know_their_worst_open_alert(store: Store) -> None:
         counts = reader.count_assets()
         assert (counts.total, counts.critical, counts.warning, counts.advisory) == (4, 0, 2, 1)
         assert reader.count_open_alerts().model_dump() == {
-            "critical": 0, "warning": 2, "advisory": 1, "unacknowledged": 3,
+            "critical": 0, "warning": 2, "advisory": 1, "unacknowledged": 3, "shelved": 0,
         }  # fmt: skip
 
 
@@ -323,13 +326,14 @@ def test_alerts_by_any_combination_of_filters(store: Store) -> None:
     for n in range(120):
         fields: dict[str, Any] = {
             "severity": chance.choice(["advisory", "warning", "critical"]), "asset_id": f"p{chance.randrange(4)}",
-            "asset_class": chance.choice(["pump", "fan"]), "state": chance.choice(["raised", "cleared"]),
+            "asset_class": chance.choice(["pump", "fan"]), "failure_mode": chance.choice(["wear", "heat"]),
+            "state": chance.choice(["raised", "cleared"]),
         }  # fmt: skip
         alerts.append(alert(f"a{n:03}", 0, n // 2, **fields))
     store.write(alerts, [])
     seen = {f"a{n:03}" for n in range(0, 120, 3)}
     for alert_id in seen:
-        store.acknowledge(alert_id, "jo", None)
+        store.act(alert_id, ActionRequest("acknowledged", "jo", None))
     for _ in range(60):
         which = AlertFilter(
             state=chance.choice([None, "raised", "cleared"]),
@@ -340,13 +344,14 @@ def test_alerts_by_any_combination_of_filters(store: Store) -> None:
             start=chance.choice([None, at(10)]),
             end=chance.choice([None, at(50)]),
             words=chance.choice([(), ("p1",), ("fan",)]),
+            failure_mode=chance.choice([None, None, "heat"]),
         )
         expected = [
             a.alert_id
             for a in sorted(alerts, key=lambda a: (a.event_time, a.alert_id), reverse=True)
             if which.state in (None, a.state) and (not which.severities or a.severity in which.severities)
             if which.asset_id in (None, a.asset_id) and which.asset_class in (None, a.asset_class)
-            if which.acknowledged in (None, a.alert_id in seen)
+            if which.acknowledged in (None, a.alert_id in seen) and which.failure_mode in (None, a.failure_mode)
             if (which.start is None or a.event_time >= which.start) and (which.end is None or a.event_time < which.end)
             if all(word in (a.asset_id, a.asset_class) for word in which.words)
         ]

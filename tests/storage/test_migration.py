@@ -13,7 +13,7 @@ from alembic import command
 from sqlalchemy import Connection, text
 
 from schemas import Click
-from storage import AlertFilter, AssetFilter, Placed, Span, Store, metadata, upgrade
+from storage import ActionRequest, AlertFilter, AssetFilter, Placed, Span, Store, metadata, upgrade
 from storage.database import build_engine, transaction
 from storage.rows import rows_of
 from storage.schema import _config
@@ -175,12 +175,13 @@ def test_assets_and_alerts_of_before_know_where_they_stand(empty_url: str) -> No
         alert_b = reader.alert("b")
         assert alert_b is not None
         assert len(alert_b.transitions) == 1
-    store.acknowledge("a", "al", "seen")
+    store.act("a", ActionRequest("acknowledged", "al", "seen"))
     with store.reading() as reader:
-        [action] = reader.untold_actions(9)
+        [told] = reader.untold_actions(9)
+        action = told.action
         assert (action.alert_id, action.by, action.comment, action.asset_id) == ("a", "al", "seen", "pump-1")
         assert reader.transitions(0, 9)[-1][1] == action
-    store.mark_told([action])
+    store.mark_told([told])
     with store.reading() as reader:
         assert reader.untold_actions(9) == []
     store.close()

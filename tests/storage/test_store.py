@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import insert, text
 
 from schemas import UnavailableError
-from storage import AlertFilter, PositionError, Removal, Span, StorageError, Store
+from storage import ActionRequest, AlertFilter, PositionError, Removal, Span, StorageError, Store
 from storage.database import transaction
 from storage.rows import rows_of
 from storage.tables import OffsetRow
@@ -112,13 +112,13 @@ def test_an_alert_stands_where_its_last_transition_put_it(store: Store) -> None:
 
 def test_acknowledging_twice_keeps_the_first(store: Store) -> None:
     store.write([alert("a", 0)], [])
-    first = store.acknowledge("a", "ann", "looking")
-    second = store.acknowledge("a", "bob", None)
+    first = store.act("a", ActionRequest("acknowledged", "ann", "looking"))
+    second = store.act("a", ActionRequest("acknowledged", "bob", None))
     assert first is not None
     assert first == second
     assert first.acknowledgement is not None
     assert (first.acknowledgement.by, first.acknowledgement.comment) == ("ann", "looking")
-    assert store.acknowledge("b", "ann", None) is None
+    assert store.act("b", ActionRequest("acknowledged", "ann", None)) is None
 
 
 def test_assets_know_their_newest_scores_and_open_alerts(store: Store) -> None:

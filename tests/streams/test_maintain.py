@@ -268,3 +268,19 @@ def counted(what: str) -> float:
 def skipped(reason: str) -> float:
     labels = {"agent": "maintain", "reason": reason}
     return REGISTRY.get_sample_value("millrace_skipped_total", labels) or 0.0
+
+
+def test_an_alert_that_a_person_closed_is_cleared_by_the_worker(maintain: Maintain) -> None:
+    events = plant_events(cycles=330, pumps=1, seed=21, name="new-")
+    until = next(place for place, event in enumerate(events) if getattr(event, "kind", "") == "failure")
+    asset = events[0].asset_id
+    closed = Maintenance(
+        event_id="c", event_time=events[until - 1].event_time, asset_id=asset, asset_class="pump",
+        kind="alert_closed", component="wear",
+    )  # fmt: skip
+    outputs, dead, _ = run(maintain, records_of([*events[:until], closed, closed]), size=50)
+    assert not dead
+    alerts: list[Alert] = checked(outputs, ALERTS)
+    assert [alert.state for alert in alerts].count("cleared") == 1
+    assert (alerts[-1].state, "closed by hand" in alerts[-1].evidence.reason) == ("cleared", True)
+    assert alerts[-1].alert_id == alerts[0].alert_id

@@ -9,6 +9,7 @@ import numpy as np
 from models.maintenance.alerts import (
     CHANGED,
     CLEARED,
+    CLOSED,
     ESCALATED,
     RAISED,
     RECOVERED,
@@ -17,7 +18,7 @@ from models.maintenance.alerts import (
     STEPPED_DOWN,
     decide,
 )
-from models.maintenance.log_memory import READING, REPLACEMENT
+from models.maintenance.log_memory import ALERT_CLOSED, READING, REPLACEMENT
 from models.maintenance.observe import LOGGED, SCORED, EventBatch, Seen
 from models.maintenance.policy import Policy, life_levels, life_policy, probability_policy
 from models.maintenance.rows import RowShape, row_dtype
@@ -151,6 +152,20 @@ def test_a_replaced_component_clears_its_own_alert_only() -> None:
     assert len(asset.log(REPLACEMENT, 3)) == 0
     assert len(asset.log(REPLACEMENT, -1)) == 0
     assert asset.log(REPLACEMENT, 4)["target"].tolist() == [0]
+
+
+def test_a_person_closes_the_alert_of_one_component_and_its_delay_begins_anew() -> None:
+    shape = RowShape(channels=2, errors=2, components=2, targets=2)
+    policy = probability_policy([[level("warning", 0.5, 0.25, on_delay=2)]] * 2, (1.0, 1.0), errors=2)
+    asset = Asset(policy, shape)
+    assert asset.score(0.6, 0.6)[0]["target"].tolist() == [0, 1]
+    closed = asset.log(ALERT_CLOSED, 3)
+    assert closed["target"].tolist() == [1]
+    assert closed["reason"].tolist() == [CLOSED]
+    assert len(asset.log(ALERT_CLOSED, -1)) == 0, "of a component that the class does not have"
+    again, _ = asset.score(0.6, 0.6)
+    assert (again["target"].tolist(), again["event"].tolist(), again["alert"].tolist()) == ([1], [1], [2])
+    assert asset.log(ALERT_CLOSED, 4)["target"].tolist() == [0, 1], "without a component: all of the asset"
 
 
 def test_a_replacement_of_long_ago_does_not_clear_a_newer_alert() -> None:

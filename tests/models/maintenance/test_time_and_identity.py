@@ -292,6 +292,24 @@ def test_a_decommissioned_asset_ends_its_alerts_and_is_not_monitored_until_it_is
     assert set(made.status[1:].tolist()) == {SCORED}
 
 
+def test_an_alert_that_a_person_closes_ends_and_what_still_holds_is_raised_anew_after_its_delay(
+    pump: AssetModel,
+) -> None:
+    asset, worn = Asset(pump), life()
+    asset.take(worn[:96])
+    assert asset.row["severity"][0] > 0
+    number = int(asset.row["alert"][0])
+    closed = entry("a", 96.5, "alert_closed")
+    made = asset.take([closed, closed])
+    assert made.status.tolist() == [LOGGED, DUPLICATE]
+    assert made.transitions["state"].tolist() == [CLEARED]
+    assert "closed by hand" in pump.reason(made.transitions[0])
+    made = asset.take(worn[96:])
+    [again] = made.transitions[made.transitions["state"] == RAISED]
+    assert again["alert"] == number + 1
+    assert len(asset.take([entry("a", 96.7, "alert_closed")]).transitions) == 0, "that is of an alert before"
+
+
 # ---- values
 
 
