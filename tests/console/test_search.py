@@ -34,3 +34,4 @@ def test_search_lists_what_fits(console: httpx2.Client, store: Store) -> None:
     assert {f"/shop/items/sku-{n}" for n in range(5)} <= set(words.addresses)
     assert "Nothing" in Reader(console.get("/search?q=zebra").text).words
     assert console.get("/search", params={"q": "x" * 300}).status_code == 200
+    assert console.get("/search", params={"q": "x" * 301}).status_code == 422
