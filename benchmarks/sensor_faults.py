@@ -55,10 +55,11 @@ class HeldOut:
 class Figures:
     """Sums over the folds; of a sensor broken in one way, or of whole engines."""
 
-    told: list[bool]
+    told: list[bool]  # within SOON readings
     error: list[np.ndarray]  # one array a fault: of its readings
     is_covered: list[np.ndarray]
-    alerts: int = 0
+    alerts: int = 0  # of machines, raised by the fault; without a fault, of sensors
+    readings: int = 0
 
     @classmethod
     def none(cls) -> Figures:
@@ -154,6 +155,20 @@ def raised(decisions: Decisions, offset: int, spans: Sequence[tuple[int, int]]) 
     return np.array([((begin <= at) & (at < end)).sum() for begin, end in spans], np.int64)
 
 
+def is_told(decisions: Decisions, sensor: int, offset: int, spans: Sequence[tuple[int, int]]) -> list[bool]:
+    """Whether a fault of one sensor is told soon, of each span."""
+    fault = decisions.faults[:, sensor]
+    return [bool((fault[offset + begin : offset + begin + SOON] > 0).any()) for begin, _ in spans]
+
+
+def false_alerts(decisions: Decisions, unit: np.ndarray) -> int:
+    """Faults of sensors that begin to be told where there are none."""
+    told = decisions.faults > 0
+    before = np.vstack([np.zeros((1, told.shape[1]), np.bool_), told[:-1]])
+    before[np.r_[True, np.diff(unit) != 0]] = False
+    return int((told & ~before).sum())
+
+
 def note(found: Figures, given: HeldOut, decisions: Decisions, offset: int) -> None:
     """Error and coverage of one copy of the engines, which begins at `offset`."""
     for begin, end in given.worn:
@@ -169,14 +184,20 @@ def measure(given: HeldOut, figures: dict[tuple[str, int], Figures]) -> None:
     size = len(given.unit)
     clean = step(given, [given.batch.readings[:, given.preparation.sensors[0]]], int(given.preparation.sensors[0]))
     note(figures["", -1], given, clean, 0)
+    figures["", -1].alerts += false_alerts(clean, given.unit)
+    figures["", -1].readings += size
     usual = raised(clean, 0, given.healthy)
     for place, sensor in enumerate(given.preparation.sensors.tolist()):
+        if (given.preparation.sd[:, place] == 0).all():
+            continue  # constant: its value tells nothing, and has no scale by which to break it
         columns = [broken(kind, given, place, given.worn) for kind in KINDS]
         made = step(given, columns, sensor)
         early = step(given, [broken(kind, given, place, given.healthy) for kind in KINDS], sensor)
         for copy, kind in enumerate(KINDS):
             found = figures[kind, sensor]
             note(found, given, made, copy * size)
+            found.told += is_told(made, sensor, copy * size, given.worn)
+            found.told += is_told(early, sensor, copy * size, given.healthy)
             found.alerts += int(np.maximum(raised(early, copy * size, given.healthy) - usual, 0).sum())
 
 
@@ -186,19 +207,27 @@ def rmse(found: Figures, at: slice = slice(None)) -> float:
 
 def table(name: str, figures: dict[tuple[str, int], Figures]) -> Iterator[str]:
     base, end = figures["", -1], slice(-1, None)
-    whole, last = rmse(base), rmse(base, end)
-    yield f"{name}: {len(base.error)} engines, no fault: rmse {whole:.2f}, coverage {np.mean(base.is_covered):.3f}"
-    yield "kind     rmse while faulty: mean  worst         at its end: mean  worst         coverage: mean worst  alerts"
+    whole, last, false = rmse(base), rmse(base, end), 1000 * base.alerts / base.readings
+    yield (
+        f"{name}: {len(base.error)} engines, no fault: rmse {whole:.2f}, coverage {np.mean(base.is_covered):.3f}, "
+        f"{base.alerts} false data alerts in {base.readings:,} readings ({false:.3f} a 1,000)"
+    )
+    yield (
+        f"kind     told in {SOON}: all  worst       rmse while faulty: mean worst        at its end: mean worst"
+        "        coverage: mean worst  machine alerts"
+    )
     for kind in KINDS:
         mine = {sensor: one for (of, sensor), one in figures.items() if of == kind}
         names = [SENSORS[sensor] for sensor in mine]
+        told = np.array([np.mean(one.told) for one in mine.values()])
         during = np.array([rmse(one) / whole - 1 for one in mine.values()]) * 100
         late = np.array([rmse(one, end) / last - 1 for one in mine.values()]) * 100
         covered = np.array([np.mean(one.is_covered) for one in mine.values()])
         yield (
-            f"{kind:8} {during.mean():+23.1f} % {during.max():+6.1f} % {names[during.argmax()]:4}"
-            f" {late.mean():+15.1f} % {late.max():+6.1f} % {names[late.argmax()]:4}"
-            f" {covered.mean():14.3f} {covered.min():.3f} {sum(one.alerts for one in mine.values()):7}"
+            f"{kind:8} {told.mean():15.3f} {told.min():.3f} {names[told.argmin()]:4}"
+            f" {during.mean():+18.1f} % {during.max():+6.1f} % {names[during.argmax()]:4}"
+            f" {late.mean():+12.1f} % {late.max():+6.1f} % {names[late.argmax()]:4}"
+            f" {covered.mean():13.3f} {covered.min():.3f} {sum(one.alerts for one in mine.values()):7}"
         )
 
 
