@@ -66,6 +66,14 @@ class Recommendation(OutputEvent):
 
 
 ScoreKind = Literal["rul", "failure_probability"]
+Quality = Literal["good", "degraded", "poor"]
+
+
+class SensorFault(OutputEvent):
+    """A sensor that is not believed; in scores what the others say stands in for it."""
+
+    sensor: str
+    fault: Literal["missing", "stuck", "flat", "spiking", "drifting", "out_of_range", "changed_unit"]
 
 
 class Score(OutputEvent):
@@ -84,6 +92,12 @@ class Score(OutputEvent):
     high: float | None = None
     unit: str
     late: bool = Field(False, description="of a reading older than one before it; it moved neither state nor alerts")
+    quality: Quality | None = Field(
+        None,
+        description="of the input: degraded where something stands in for a sensor, or the regime is concluded; poor "
+        "where that is so of most sensors, or of the regime for long; null: told by a version that did not judge it",
+    )
+    sensors: list[SensorFault] = Field(default_factory=list, description="that are broken")
 
     EXAMPLE: ClassVar[Json] = {
         "score_id": "0d7f6c52-3f0a-5e6e-8f57-6b1f2f3a9c40",

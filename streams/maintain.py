@@ -18,7 +18,9 @@ import structlog
 
 from models.maintenance import (
     CLEARED,
+    FAULTS,
     LATE,
+    QUALITIES,
     SEVERITIES,
     STATUSES,
     AssetChallenger,
@@ -218,6 +220,7 @@ def _scores(
     """One score for each reading and target; of late ones too, where the row allows it."""
     reference, kind, unit = model.reference.model_dump(), model.kind, model.unit
     values, lows, highs = decisions.value.tolist(), decisions.low.tolist(), decisions.high.tolist()
+    broken = _broken(model, decisions)
     for place in np.flatnonzero(decisions.regime >= 0).tolist():
         record, event = decoded[place]
         head = _head(record, event, reference)
@@ -233,10 +236,22 @@ def _scores(
                 "low": lows[place][number],  # NaN becomes null
                 "high": highs[place][number],
                 "unit": unit,
+                "quality": QUALITIES[decisions.quality[place]],
+                "sensors": broken.get(place, []),
             }
             if decisions.status[place] == LATE:
                 score["late"] = True
             yield decision(SCORES, "millrace.score.v1", score_id, score, record)
+
+
+def _broken(model: AssetModel, decisions: Decisions) -> dict[int, list[dict[str, str]]]:
+    """Of each event whose asset has broken sensors: which, and what is wrong with them."""
+    found: dict[int, list[dict[str, str]]] = defaultdict(list)
+    for place, sensor in np.argwhere(decisions.faults > 0).tolist():
+        found[place].append(
+            {"sensor": model.asset_class.sensors[sensor], "fault": FAULTS[decisions.faults[place, sensor]]}
+        )
+    return found
 
 
 def _alerts(

@@ -8,6 +8,7 @@ from models.maintenance.alerts import Decided, decide
 from models.maintenance.challenger import AssetChallenger
 from models.maintenance.channels import fall_course
 from models.maintenance.events import AssetEvent, Encoder
+from models.maintenance.faults import Course, course_of_sensors
 from models.maintenance.intervals import COVERAGE, ROLES, Interval, conformal, tabled, with_value
 from models.maintenance.log_memory import FAILURE, READING, REPLACEMENT
 from models.maintenance.model import (
@@ -25,16 +26,21 @@ from models.maintenance.policy import SEVERITIES, life_levels
 from models.maintenance.preparation import CLIP, DIRECTIONS, Preparation, unprepared
 from models.maintenance.regimes import Regimes, nearest
 from models.maintenance.rows import row_dtype
+from models.maintenance.sensors import CHECKED, FAULTS, Checked, doing, memory
+from models.maintenance.step import QUALITIES
 from models.maintenance.transitions import CLEARED, RAISED
 
 __all__ = [
+    "CHECKED",
     "CLEARED",
     "CLIP",
     "COVERAGE",
     "DIRECTIONS",
     "FAILURE",
+    "FAULTS",
     "LATE",
     "LOGGED",
+    "QUALITIES",
     "RAISED",
     "READING",
     "REPLACEMENT",
@@ -45,6 +51,8 @@ __all__ = [
     "AssetChallenger",
     "AssetEvent",
     "AssetModel",
+    "Checked",
+    "Course",
     "Decided",
     "Decisions",
     "Encoder",
@@ -55,11 +63,14 @@ __all__ = [
     "Regimes",
     "Seen",
     "conformal",
+    "course_of_sensors",
     "decide",
+    "doing",
     "fall_course",
     "feature_names_of",
     "life_levels",
     "likely_channels",
+    "memory",
     "nearest",
     "observer_of",
     "policy_of",

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from models.jit import njit
 from models.maintenance.log_memory import ALERT_CLOSED, DECOMMISSIONED, REPLACEMENT
-from models.maintenance.observe import HELD, LATE, LOGGED, PLANNED, RENEWED_SOON, SCORED, EventBatch, Seen
+from models.maintenance.observe import DOUBTFUL, HELD, LATE, LOGGED, PLANNED, RENEWED_SOON, SCORED, EventBatch, Seen
 from models.maintenance.parts import ANOTHER, LAST, PART, WHOLE
 from models.maintenance.policy import SEVERITIES, Policy
 from models.maintenance.rows import LEVELS
@@ -181,8 +181,8 @@ def _judge(row, at, raw, step, is_renewed, policy, journal):
     severity = _severity(row, at, steady, policy)
     if severity > row.severity[at.target] and at.hold == HELD:
         journal.is_suppressed[at.event] = True
-    elif severity > row.severity[at.target] and at.hold == RENEWED_SOON:
-        return  # of the old part nothing is raised any more
+    elif severity > row.severity[at.target] and at.hold in (RENEWED_SOON, DOUBTFUL):
+        return  # of the old part nothing is raised any more; a sensor in doubt is told, or believed, in a few readings
     elif severity != row.severity[at.target]:
         _move(row, at, severity, steady, policy, journal)
 

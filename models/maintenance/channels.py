@@ -12,10 +12,10 @@ import numpy as np
 from models.jit import njit
 from models.maintenance.preparation import CLIP
 from models.maintenance.recursions import FEATURES
+from models.maintenance.sensors import BELIEVABLE
 
 SPIKE = 6.0  # noise sd by which one reading of a sensor is too far off to be believed
 SPIKE_FROM = 4  # readings of a life before it can be told
-BELIEVABLE = 12.0  # sd of a life: beyond it a sensor has another unit, or is broken; wear moves readings by a few
 GUARDED = 64  # sensors
 BRIDGED = 1000  # readings in a row whose regime is concluded when the variables that tell it are missing
 FALL_SLACK = 0.5  # of the renewal rule, in sd of the index
@@ -41,6 +41,7 @@ class Prepared(NamedTuple):
     noise: Any
     fall_channel: int
     fall_limit: float
+    check: Any  # models.maintenance.sensors.Checked; of no sensor where they are not checked
     unit_s: float
     chosen: Any  # places of the chosen features of a channel
     has_age: bool
@@ -67,6 +68,10 @@ class Work(NamedTuple):
     is_renewed: Any
     draft: Any  # (1,) a copy of a row
     can_hold: Any  # (1,) bool: rows have room for the values of a reading that comes in parts
+    said: Any  # (S,) readings of the kept sensors
+    check: Any  # models.maintenance.sensors.Doing
+    is_doubtful: Any  # (1,) bool: a sensor is in doubt of which no fault is told
+    quality: Any  # (1,) u1: place in models.maintenance.step.QUALITIES
 
 
 @njit(cache=True)

@@ -27,7 +27,8 @@ from models.maintenance.policy import Policy, life_policy, probability_policy
 from models.maintenance.preparation import DIRECTIONS, Preparation
 from models.maintenance.recursions import FEATURES, STATIONARY
 from models.maintenance.rows import RowShape, affordable_channels, row_bounds, row_dtype
-from models.maintenance.rows_before import Earlier
+from models.maintenance.rows_before import Earlier, earlier_rows
+from models.maintenance.sensors import CHECKED, MODES
 from models.maintenance.words import REGRESSIONS, Contribution, feature_names, feature_words
 from models.registry import Model
 from models.stages import enter
@@ -92,6 +93,8 @@ class Decisions:
     features: npt.NDArray[np.float32]  # (n, F) 0 unless scored
     raw: npt.NDArray[np.float64]  # (n, T) what the forests said, before the policy smoothed it; NaN unless scored
     is_set_back: npt.NDArray[np.bool_]  # (n,) the asset's clock was set back, and is followed from here on
+    quality: npt.NDArray[np.int8]  # (n,) place in QUALITIES: how good the input of the score was
+    faults: npt.NDArray[np.int8]  # (n, sensors of the class) place in FAULTS
 
 
 def targets_of(asset_class: AssetClass) -> list[Target]:
@@ -113,6 +116,7 @@ def shape_of(asset_class: AssetClass, preparation: Preparation) -> RowShape:
 
 def _shape(asset_class: AssetClass, channels: int) -> RowShape:
     values = len(asset_class.sensors) + len(asset_class.regime) + len(asset_class.constants)
+    checked = min(len(asset_class.sensors), CHECKED) if isinstance(asset_class.target, RulTarget) else 0
     return RowShape(
         channels=channels,
         errors=len(asset_class.errors),
@@ -120,6 +124,8 @@ def _shape(asset_class: AssetClass, channels: int) -> RowShape:
         targets=len(targets_of(asset_class)),
         values=values,
         variables=len(asset_class.regime),
+        checked=checked,
+        modes=MODES if checked else 0,
     )
 
 
@@ -178,8 +184,7 @@ class AssetModel:
     @cached_property
     def earlier(self) -> dict[int, Earlier]:
         """How rows of earlier layouts become rows of this one, by the number that `layout` had then."""
-        before = Earlier(self._observe.shape)
-        return {self._layout_of(before.dtype): before}
+        return {self._layout_of(before.dtype): before for before in earlier_rows(self._observe.shape)}
 
     def _layout_of(self, dtype: np.dtype[np.void]) -> int:
         meaning = [repr(dtype.descr), self._learned.preparation.to_json(), self.asset_class.model_dump_json()]
@@ -224,6 +229,8 @@ class AssetModel:
             seen.features,
             raw,
             seen.is_set_back,
+            seen.quality,
+            seen.faults,
         )
 
     def raw_scores(self, features: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:

@@ -26,6 +26,7 @@ from models.maintenance.parts import ANOTHER, IS_SCORED, add_part, end_parts, is
 from models.maintenance.preparation import Preparation
 from models.maintenance.recursions import FEATURES, SPEEDS
 from models.maintenance.rows import RowShape, row_dtype
+from models.maintenance.sensors import doing, note_faults, unchecked
 from models.maintenance.step import take_step
 from models.maintenance.windows import is_in_window
 
@@ -34,7 +35,9 @@ STATUSES = ("scored", "duplicate", "late", "logged", "blank", "out_of_service")
 
 
 NOT, AS_STEP, AS_FIRST_PART, AS_PART, ASIDE = range(5)  # how a reading is scored: by a step of the row, or of a draft
-HELD, RENEWED_SOON, PLANNED = 1, 2, 3  # a maintenance window; the part was renewed right after; weeks later
+# a maintenance window; the part was renewed right after; weeks later; a sensor is in doubt
+HELD, RENEWED_SOON, PLANNED, DOUBTFUL = 1, 2, 3, 4
+DOUBTED_WELL = 10  # readings in a row with a sensor in doubt; alerts wait no longer
 SOON_S = 3600.0  # a renewal may come before readings that it follows: so far ahead of them it is no plan
 CLOCKS_S = 300.0  # a replacement further ahead of its record takes effect with the readings after it
 PLAN_S = 14 * 86_400.0  # the same, further ahead of the newest reading, where the record's time is not known
@@ -62,8 +65,10 @@ class Seen(NamedTuple):
     is_renewed: Any  # (n, T) u1: a new life of the target begins here
     features: Any  # (n, F) f4; 0 unless scored
     role: Any = None  # (n,) i1: place among the roles of models.maintenance.parts
-    hold: Any = None  # (n, T) u1: HELD, RENEWED_SOON, PLANNED; what keeps alerts from moving
+    hold: Any = None  # (n, T) u1: HELD, RENEWED_SOON, PLANNED, DOUBTFUL; what keeps alerts from moving
     is_set_back: Any = None  # (n,) bool: from here on the asset's clock is an earlier one, and is followed
+    quality: Any = None  # (n,) i1: place in models.maintenance.step.QUALITIES, of what has a score
+    faults: Any = None  # (n, sensors of the class) i1: place in models.maintenance.sensors.FAULTS
 
 
 @njit(cache=True)
@@ -154,6 +159,8 @@ def _take(row, time, i, prep, events, work, seen):
                 if way == ASIDE:
                     target.stepped_at = time
         seen.step[i], seen.regime[i] = take_step(target, at, prep, work, features, is_renewed)
+        seen.quality[i] = work.quality[0]
+        note_faults(seen.regime[i], target.sensor_counts, prep.sensors[: prep.check.sensor.shape[1]], seen.faults[i])
     if way == ASIDE:
         seen.role[i] = ANOTHER
         seen.is_renewed[i, :] = 0
@@ -178,6 +185,15 @@ def _note_holds(row, time, arrived, errors, components, hold):
 
 
 @njit(cache=True)
+def _note_doubt(row, is_doubtful, hold):
+    """What is about to be told of a sensor is no news of the machine."""
+    row.doubted = min(row.doubted + 1, 255) if is_doubtful else 0
+    if 0 < row.doubted <= DOUBTED_WELL:
+        for target in range(len(hold)):
+            hold[target] = hold[target] if hold[target] > 0 else DOUBTFUL
+
+
+@njit(cache=True)
 def _is_planned(row, time, arrived):
     """An entry of what is yet to happen: by the record's time, or where none is known by the asset's readings."""
     if np.isnan(arrived):
@@ -195,6 +211,7 @@ def _observe(rows, slots, prep, events, work, seen):
             seen.status[i] = _take(row, time, i, prep, events, work, seen)
             if seen.status[i] == SCORED:
                 _note_holds(row, time, events.arrived_s[i], prep.errors, prep.components, seen.hold[i])
+                _note_doubt(row, work.is_doubtful[0], seen.hold[i])
         elif write_log(row, time, kind, events.code[i], events.event_id[i], whole):
             seen.status[i] = LOGGED
             if _is_planned(row, time, events.arrived_s[i]):
@@ -224,6 +241,8 @@ class Observer:
             role=np.zeros(count, np.int8),
             hold=np.zeros((count, self.shape.targets), np.uint8),
             is_set_back=np.zeros(count, np.bool_),
+            quality=np.zeros(count, np.int8),
+            faults=np.zeros(events.readings.shape, np.int8),
         )
         if events.arrived_s is None:
             events = events._replace(arrived_s=np.full(count, np.nan))
@@ -236,7 +255,9 @@ class Observer:
             constants=np.zeros(events.constants.shape[1]), known=np.zeros(events.variables.shape[1]),
             features=np.zeros(self.feature_count, np.float32),
             is_renewed=np.zeros(self.shape.targets, np.uint8), draft=np.zeros(1, row_dtype(self.shape)),
-            can_hold=np.array([self.shape.held > 0]),
+            can_hold=np.array([self.shape.held > 0]), said=np.zeros(sensors),
+            check=doing(prep.check.sensor.shape[1], prep.check.load.shape[2]), is_doubtful=np.zeros(1, np.bool_),
+            quality=np.zeros(1, np.int8),
         )  # fmt: skip
         _observe(rows, slots, prep, events, work, seen)
         return seen
@@ -254,6 +275,7 @@ def build_observer(
     places = np.array([FEATURES.index(name) for name in chosen], np.int64)
     count = shape.channels * len(places) + has_age + shape.errors * len(WINDOWS) + shape.codes - 1 + constants
     learned = {item.name: getattr(preparation, item.name) for item in fields(preparation)}
+    learned["check"] = preparation.check or unchecked()
     prepared = Prepared(
         **learned, unit_s=float(unit_s), chosen=places, has_age=has_age, errors=shape.errors,
         components=shape.components,

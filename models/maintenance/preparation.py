@@ -12,6 +12,7 @@ import numpy as np
 
 from models.arrays import Floats, Ints
 from models.maintenance.regimes import Regimes
+from models.maintenance.sensors import Checked
 
 DIRECTIONS = 3  # health indexes of wear; two more aim at the remaining life
 CLIP = 8.0  # sd; a wilder reading counts as this much
@@ -39,6 +40,7 @@ class Preparation:
     noise: Floats  # (R, S) sd of z about what is expected at the levels of the channels
     fall_channel: int = -1
     fall_limit: float = np.inf
+    check: Checked | None = None  # of the sensors; models of a version before have none
 
     @property
     def channels(self) -> int:
@@ -51,19 +53,27 @@ class Preparation:
     def to_json(self) -> dict[str, Any]:
         """Plain numbers; floats survive JSON bit for bit. An infinite limit is null."""
         found = {k: v.tolist() if isinstance(v, np.ndarray) else v for k, v in asdict(self).items()}
-        return found | {"fall_limit": self.fall_limit if np.isfinite(self.fall_limit) else None}
+        found["fall_limit"] = self.fall_limit if np.isfinite(self.fall_limit) else None
+        found["check"] = {name: part.tolist() for name, part in self.check._asdict().items()} if self.check else None
+        if self.check is None:
+            del found["check"]  # as the version before wrote it: rows are known by what was learned
+        return found
 
     @classmethod
     def from_json(cls, given: dict[str, Any]) -> Preparation:
         values: dict[str, Any] = {}
         for item in fields(cls):
+            if item.name == "check":
+                continue
             value = given[item.name]
             if isinstance(value, list):
                 value = np.array(value, np.int64 if item.name == "sensors" else np.float64)
             values[item.name] = value
         regimes, sensors = np.shape(values["mean"])
         values["centroids"] = values["centroids"].reshape(regimes, -1)
-        limit = values["fall_limit"]
+        limit, check = values["fall_limit"], given.get("check")
+        if check is not None:
+            values["check"] = Checked(*(np.array(check[name], np.float64) for name in Checked._fields))
         found = cls(**values | {"fall_limit": np.inf if limit is None else float(limit)})
         assert found.weights.shape[2] == sensors
         return found

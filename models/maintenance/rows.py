@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from models.maintenance.recursions import CHANNEL_STATE
+from models.maintenance.sensors import COUNTS, NUMBERS
 
 REMEMBERED_IDS = 4  # of the newest readings, whole: no other reading is taken for one of them
 RECENT_MOST, RECENT_LEAST = 128, 24  # readings remembered by 16 bits against late repeats: what there is room for
@@ -42,6 +43,8 @@ class RowShape:
     targets: int
     values: int = 0  # sensors, regime variables and constants of the class
     variables: int = 0
+    checked: int = 0  # sensors whose faults are told
+    modes: int = 0
 
     @property
     def codes(self) -> int:
@@ -52,7 +55,7 @@ class RowShape:
     def log_entries(self) -> int:
         if self.codes == 1:
             return LOG_ENTRIES_PLAIN
-        is_tight = _row_dtype(self, RECENT_LEAST, LOG_ENTRIES).itemsize > ROW_BYTES
+        is_tight = _row_dtype(self, RECENT_LEAST, LOG_ENTRIES).itemsize > row_bytes(self)
         return LOG_ENTRIES_TIGHT if is_tight else LOG_ENTRIES
 
     @property
@@ -68,8 +71,13 @@ class RowShape:
 def row_dtype(shape: RowShape) -> np.dtype[np.void]:
     """Fields of a row; times are epoch seconds, 0: never. A row of zeros is an asset that was never seen."""
     least = _row_dtype(shape, RECENT_LEAST, shape.log_entries)
-    room = (ROW_BYTES - least.itemsize) // 2
+    room = (row_bytes(shape) - least.itemsize) // 2
     return _row_dtype(shape, min(max(RECENT_LEAST + room, RECENT_LEAST), RECENT_MOST), shape.log_entries)
+
+
+def row_bytes(shape: RowShape) -> int:
+    """Of a row, unless there are very many codes and components: 1 KB, and what the check of the sensors keeps."""
+    return ROW_BYTES + max(shape.checked, 1) * (4 * NUMBERS + COUNTS) + 4 * max(shape.modes, 1) + 1
 
 
 def _row_dtype(shape: RowShape, recent: int, log: int) -> np.dtype[np.void]:
@@ -107,6 +115,8 @@ def _signals(shape: RowShape) -> list[tuple[Any, ...]]:
         ("window_time", "u4", (shape.window_marks,)),  # begins and ends of windows, in whole seconds
         ("behind_span", "f4"),  # s from the first to the last of them
         ("channels", "f4", (shape.channels, CHANNEL_STATE)),
+        ("modes", "f4", (max(shape.modes, 1),)),  # of the sensors, see `models.maintenance.sensors`
+        ("sensors", "f4", (NUMBERS, max(shape.checked, 1))),
         ("fall", "f4", (3,)),  # level, weight and cusum of the renewal rule
         ("held", "f4", (max(shape.held, 1),)),  # values of the newest reading while it is not complete, NaN: not yet
         ("variables", "f4", (max(shape.variables, 1),)),  # last known
@@ -132,6 +142,8 @@ def _counts(shape: RowShape, recent: int, log: int) -> list[tuple[Any, ...]]:
         ("bridged", "u2"),  # readings in a row whose regime was not told
         ("window_tag", "u2", (shape.window_marks,)),  # begin or end, and of which window
         ("recent", "u2", (recent,)),  # ring of 16 bits of event ids
+        ("sensor_counts", "u1", (COUNTS, max(shape.checked, 1))),
+        ("doubted", "u1"),  # readings in a row with a sensor in doubt
         ("id_place", "u1"),
         ("recent_place", "u1"),
         ("log_id_place", "u1"),
@@ -151,7 +163,7 @@ def _counts(shape: RowShape, recent: int, log: int) -> list[tuple[Any, ...]]:
 def affordable_channels(shape: RowShape, sensors: int) -> int:
     """How many sensors can be channels: a row stays within 1 KB, unless there are very many codes and components."""
     for channels in range(MOST_CHANNELS, LEAST_CHANNELS, -1):
-        if row_dtype(replace(shape, channels=channels)).itemsize <= ROW_BYTES:
+        if row_dtype(replace(shape, channels=channels)).itemsize <= row_bytes(shape):
             return min(channels, sensors)
     return min(LEAST_CHANNELS, sensors)
 
@@ -188,12 +200,12 @@ def row_bounds(shape: RowShape, high: float = MOST_SIGNAL) -> dict[str, tuple[fl
     shared = {
         _TIMES: (0.0, LATEST_S),
         ("deviating", "ids", "log_ids", "recent"): (0.0, 2.0**64),
-        ("channels", "fall"): (-MOST_SIGNAL, MOST_SIGNAL),
-        ("held", "variables"): (-np.inf, np.inf),
+        ("channels", "fall", "modes"): (-MOST_SIGNAL, MOST_SIGNAL),
+        ("held", "variables", "sensors"): (-np.inf, np.inf),
         ("value", "steady", "steady_before"): (0.0, score),
         ("seen", "late", "duplicates", "alert"): (0.0, MOST_COUNTED),
         ("sequence", "beyond", "within", "bridged", "window_tag"): (0.0, 65_535.0),
-        ("behind", "parts", "log_tag"): (0.0, 255.0),
+        ("behind", "parts", "log_tag", "sensor_counts", "doubted"): (0.0, 255.0),
         ("knows_variables", "is_filtered", "is_active"): (0.0, 1.0),
     }
     return own | {name: bounds for names, bounds in shared.items() for name in names}

@@ -2,11 +2,12 @@
 
 saved bytes ─► layout number of then ─► dtype of then ─► migrate ─► row of today
 
-The dtype is frozen: it must not follow `models.maintenance.rows`.
+The dtypes are frozen: they must not follow `models.maintenance.rows`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +16,7 @@ import numpy as np
 from models.maintenance.rows import RowShape, row_dtype
 from models.maintenance.windows import END
 
-_IDS, _LOG, _LOG_PLAIN, _LEVELS, _CHANNEL_STATE = 16, 24, 8, 3, 19
+_IDS, _LOG, _LOG_PLAIN, _LEVELS, _CHANNEL_STATE, _BYTES = 16, 24, 8, 3, 19, 1024
 _SAME = (
     "newest", "deviating", "life_first", "renewed_at", "applied_at", "raised_at", "channels", "fall", "value",
     "steady", "seen", "late", "duplicates", "alert", "sequence", "beyond", "within", "is_filtered", "is_active",
@@ -99,15 +100,90 @@ def _migrate_window(old: np.ndarray, rows: np.ndarray) -> None:
     rows["window_past"] = np.where(is_over, end, 0.0)
 
 
+def dtype_2(shape: RowShape) -> np.dtype[np.void]:
+    """Rows of the second layout: as today's, without what is known of the sensors."""
+    log = _LOG_PLAIN if shape.codes == 1 else _LOG
+    if shape.codes > 1 and _dtype_2(shape, 24, log).itemsize > _BYTES:
+        log = 14
+    room = (_BYTES - _dtype_2(shape, 24, log).itemsize) // 2
+    return _dtype_2(shape, min(max(24 + room, 24), 128), log)
+
+
+def _dtype_2(shape: RowShape, recent: int, log: int) -> np.dtype[np.void]:
+    targets, marks = (shape.targets,), (8 if shape.codes > 1 else 12,)
+    held = shape.values if shape.values <= 48 else 0
+    eight: list[tuple[Any, ...]] = [
+        *((name, "f8") for name in ("newest", "stepped_at", "arrived", "behind_at", "behind_lag")),
+        ("deviating", "u8"),
+        *((name, "f8") for name in ("life_first", "renewed_at", "service_at", "window_past")),
+        ("ids", "u8", (4,)),
+        ("log_time", "f8", (log,)),
+        ("log_settled", "f8", (shape.codes,)),
+        ("applied_at", "f8", targets),
+        ("raised_at", "f8", targets),
+        ("judged_at", "f8"),
+    ]
+    four: list[tuple[Any, ...]] = [
+        ("log_ids", "u4", (4,)),
+        ("window_time", "u4", marks),
+        ("behind_span", "f4"),
+        ("channels", "f4", (shape.channels, _CHANNEL_STATE)),
+        ("fall", "f4", (3,)),
+        ("held", "f4", (max(held, 1),)),
+        ("variables", "f4", (max(shape.variables, 1),)),
+        *((name, "f4", targets) for name in ("value", "steady", "steady_before", "waiting")),
+        ("waiting_step", "f4"),
+        *((name, "u4") for name in ("seen", "late", "duplicates")),
+        ("alert", "u4", targets),
+    ]
+    few: list[tuple[Any, ...]] = [
+        ("sequence", "u2", targets),
+        ("beyond", "u2", (shape.targets, _LEVELS)),
+        ("within", "u2", (shape.targets, _LEVELS)),
+        ("bridged", "u2"),
+        ("window_tag", "u2", marks),
+        ("recent", "u2", (recent,)),
+        *((name, "u1") for name in ("id_place", "recent_place", "log_id_place", "behind", "parts", "comes_in_parts")),
+        ("knows_variables", "u1"),
+        ("service", "u1"),
+        ("log_tag", "u1", (log,)),
+        ("log_code", "u1", (log,)),
+        ("is_filtered", "u1", targets),
+        ("is_active", "u1", (shape.targets, _LEVELS)),
+        ("severity", "u1", targets),
+    ]
+    return np.dtype([*eight, *four, *few], align=True)
+
+
+def migrate_2(old: np.ndarray, shape: RowShape) -> np.ndarray:
+    """Rows (n,) of `dtype_2` as rows of today; rings and the log may have a few places more or fewer."""
+    rows = np.zeros(len(old), row_dtype(shape))
+    for name in set(old.dtype.names or ()) - {"recent", "recent_place", "log_time", "log_code", "log_tag"}:
+        rows[name] = old[name]
+    ring, size = old["recent"].shape[1], rows["recent"].shape[1]
+    newest_first = (old["recent_place"][:, None].astype(np.int64) - 1 - np.arange(ring)) % ring
+    kept = min(ring, size)
+    rows["recent"][:, :kept] = np.take_along_axis(old["recent"], newest_first, 1)[:, :kept][:, ::-1]
+    rows["recent_place"] = kept % size
+    places = min(old["log_time"].shape[1], rows["log_time"].shape[1])
+    order = np.argsort(-np.where(old["log_code"] > 0, old["log_time"], -1.0), axis=1, kind="stable")[:, :places]
+    for name in ("log_time", "log_code", "log_tag"):
+        rows[name][:, :places] = np.take_along_axis(old[name], order, 1)
+    return rows
+
+
 @dataclass(frozen=True)
 class Earlier:
     """Converts rows (n,) of an earlier layout: `earlier(np.frombuffer(saved, earlier.dtype))`."""
 
     shape: RowShape
-
-    @property
-    def dtype(self) -> np.dtype[np.void]:
-        return dtype_1(self.shape)
+    dtype: np.dtype[np.void]
+    migrate: Callable[[np.ndarray, RowShape], np.ndarray]
 
     def __call__(self, rows: np.ndarray) -> np.ndarray:
-        return migrate_1(rows, self.shape)
+        return self.migrate(rows, self.shape)
+
+
+def earlier_rows(shape: RowShape) -> list[Earlier]:
+    """All layouts that were, the newest first."""
+    return [Earlier(shape, dtype_2(shape), migrate_2), Earlier(shape, dtype_1(shape), migrate_1)]

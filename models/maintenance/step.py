@@ -17,9 +17,14 @@ from models.maintenance.channels import (
     remember_regime,
     stand_in,
 )
+from models.maintenance.faults import check_sensors, forget
 from models.maintenance.log_memory import WINDOWS, read_log
 from models.maintenance.recursions import decays, update_channel
+from models.maintenance.sensors import IS_OUT, Memory, Z
 
+GOOD, DEGRADED, POOR = range(3)
+QUALITIES = ("good", "degraded", "poor")
+BRIDGED_WELL = 24  # readings in a row whose regime is concluded; of more the score is poor
 NEVER = 10_000.0  # units: a kind of log entry that never came, or so long ago
 
 
@@ -29,6 +34,7 @@ def begin_life(row, time):
     row.seen = 0
     row.deviating = 0
     row.life_first = time
+    forget(Memory(row.modes, row.sensors, row.sensor_counts))
 
 
 @njit(cache=True, inline="always")
@@ -68,10 +74,41 @@ def _write_features(row, time, prep, work, out):
 
 
 @njit(cache=True, inline="always")
-def _advance_channels(row, time, prep, work, out):
-    """Returns the time step, in units."""
+def _believe(row, regime, step, present, prep, work):
+    """What the sensors said, or what stands in for it, is in `work.z` then; false of `is_present` stands in.
+
+    Returns whether a sensor is in doubt of which no fault is told (yet).
+    """
+    if prep.check.sensor.shape[1] == 0:
+        refuse_spikes(row, prep, regime, present, work)
+        stand_in(prep, regime, row.channels, work)
+        return False
+    for s in range(len(work.said)):
+        work.said[s] = work.readings[prep.sensors[s]]
+    memory = Memory(row.modes, row.sensors, row.sensor_counts)
+    is_doubtful = check_sensors(regime, row.seen, step, work.said, prep.check, memory, work.check)
+    for s in range(len(work.said)):
+        work.z[s] = work.check.of[Z, s]
+        work.is_present[s] = not work.check.flag[IS_OUT, s]
+    return is_doubtful
+
+
+@njit(cache=True, inline="always")
+def _grade(row, regime, prep, work):
+    """How good the input of the score is: place in `QUALITIES`."""
+    telling, out = 0, 0
+    for s in range(len(work.is_present)):
+        if prep.sd[regime, s] >= 1e-9:
+            telling += 1
+            out += not work.is_present[s]
+    if 2 * out > telling or row.bridged > BRIDGED_WELL:
+        return POOR
+    return DEGRADED if out > 0 or row.bridged > 0 else GOOD
+
+
+@njit(cache=True, inline="always")
+def _advance_channels(row, step, time, prep, work, out):
     seen = row.seen
-    step = (time - row.stepped_at) / prep.unit_s if seen > 0 else 1.0
     row.seen = seen + 1
     if seen == 0:
         row.life_first = time
@@ -81,7 +118,6 @@ def _advance_channels(row, time, prep, work, out):
         update_channel(row.channels[k], seen + 1, age, work.keep, work.index[k], work.trust[k], work.found)
         for j in range(len(prep.chosen)):
             out[k * len(prep.chosen) + j] = work.found[prep.chosen[j]]
-    return step
 
 
 @njit(cache=True, inline="always")
@@ -105,15 +141,17 @@ def take_step(row, time, prep, work, out, is_renewed):
     remember_regime(row, len(prep.centroids), work.variables)
     whole = read_log(row, time, prep, work)
     _renew_by_log(row, time, whole, prep, work, is_renewed)
-    refuse_spikes(row, prep, regime, present, work)
-    stand_in(prep, regime, row.channels, work)
+    step = (time - row.stepped_at) / prep.unit_s if row.seen > 0 else 1.0
+    work.is_doubtful[0] = _believe(row, regime, step, present, prep, work)
+    work.quality[0] = _grade(row, regime, prep, work)
     project_reading(prep, regime, work)
     k = prep.fall_channel
     if k >= 0 and has_fallen(row.fall, work.index[k], work.trust[k], prep.fall_limit):
         row.renewed_at = time
         begin_life(row, time)
         is_renewed[:] = 1
-    step = _advance_channels(row, time, prep, work, out)
+        step = 1.0
+    _advance_channels(row, step, time, prep, work, out)
     _write_features(row, time, prep, work, out)
     row.stepped_at = time
     return step, regime

@@ -63,7 +63,21 @@ def test_a_life_becomes_scores_that_fall_and_one_alert_that_escalates(maintain: 
     assert first[0].evidence.contributions
     assert first[0].event_time < failed.event_time
     assert len(state.tables["pump"]) == 2
-    assert state.tables["pump"].array.dtype.itemsize <= 1024
+    assert state.tables["pump"].array.dtype.itemsize <= 1300  # of it 27 bytes a sensor to tell which one is broken
+
+
+def test_scores_tell_of_a_broken_sensor_and_of_the_quality_of_their_input(maintain: Maintain) -> None:
+    events = [event for event in plant_events(cycles=60, pumps=1, seed=21) if isinstance(event, Telemetry)]
+    lost = [
+        event.model_copy(update={"readings": event.readings | {"bearing_temperature": None}}) for event in events[40:]
+    ]
+    outputs, dead, _ = run(maintain, records_of([*events[:40], *lost]), size=13)
+    assert not dead
+    scores: list[Score] = checked(outputs, SCORES)
+    assert [score.quality for score in scores[:40]].count("good") > 35
+    assert [len(score.sensors) for score in scores[40:]] == [0, 0, *[1] * (len(scores) - 42)]
+    assert scores[-1].quality == "degraded"
+    assert (scores[-1].sensors[0].sensor, scores[-1].sensors[0].fault) == ("bearing_temperature", "missing")
 
 
 def test_decisions_do_not_depend_on_how_records_are_cut(maintain: Maintain) -> None:

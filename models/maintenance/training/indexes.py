@@ -87,7 +87,7 @@ def _relative(information: Floats, shares: Floats) -> Floats:
     return np.asarray(np.clip(information / np.maximum((information * shares).sum(0), 1e-12), *TRUST_RANGE))
 
 
-def _first_direction(lives: Lives, z: Floats) -> Floats:
+def _first_direction(lives: Lives, z: Floats, count: int) -> Floats:
     """Generalised eigenvectors of the second moment of late minus early against the noise, (S, directions)."""
     sensors = z.shape[1]
     noise = z - lives.smoothed(z)
@@ -95,12 +95,12 @@ def _first_direction(lives: Lives, z: Floats) -> Floats:
     moved = lives.movement(z)
     whiten = np.linalg.inv(np.linalg.cholesky(covariance))
     _, vectors = np.linalg.eigh(whiten @ (moved.T @ moved / len(moved)) @ whiten.T)
-    found = whiten.T @ vectors[:, ::-1][:, : min(DIRECTIONS, sensors)]
+    found = whiten.T @ vectors[:, ::-1][:, : min(count, sensors)]
     return np.asarray(found * np.sign((moved @ found).mean(0)))
 
 
 @dataclass
-class _Structure:
+class Structure:
     """z = offset[r] + load[r] h + noise, and its precision-weighted least squares solution."""
 
     offset: Floats  # (R, S)
@@ -110,14 +110,14 @@ class _Structure:
     noise: Floats  # (R, S)
 
 
-def _fit_structure(z: Floats, regimes: Ints, count: int, course: Floats) -> _Structure:
+def _fit_structure(z: Floats, regimes: Ints, count: int, course: Floats, least_noise: float) -> Structure:
     """Loads of each regime on a given course (n, M), drawn to the loads of all regimes together."""
     sensors, size = z.shape[1], course.shape[1]
     design = np.c_[course, np.ones(len(z))]
     pooled = np.linalg.lstsq(design, z, rcond=None)[0]
     prior = np.vstack([pooled[:size], np.zeros(sensors)])
     penalty = np.diag([1.0] * size + [0.0])
-    found = _Structure(
+    found = Structure(
         np.zeros((count, sensors)),
         np.zeros((count, sensors, size)),
         np.zeros((count, size, sensors)),
@@ -130,7 +130,7 @@ def _fit_structure(z: Floats, regimes: Ints, count: int, course: Floats) -> _Str
         normal = design[rows].T @ design[rows] + strength * penalty
         coefficients = np.linalg.solve(normal, design[rows].T @ z[rows] + strength * prior)
         residual = z[rows] - design[rows] @ coefficients
-        found.noise[regime] = np.maximum(residual.std(0), LEAST_NOISE)
+        found.noise[regime] = np.maximum(residual.std(0), least_noise)
         covariance = residual.T @ residual / rows.sum()
         covariance = 0.8 * covariance + 0.2 * np.diag(np.diag(covariance)) + 1e-3 * np.eye(sensors)
         precision = np.linalg.inv(covariance)
@@ -142,15 +142,23 @@ def _fit_structure(z: Floats, regimes: Ints, count: int, course: Floats) -> _Str
     return found
 
 
-def fit_directions(lives: Lives, z: Floats, regimes: Ints, count: int) -> Indexes:
-    """Unsupervised indexes: the directions in which assets move over their lives, re-solved in each regime."""
+def fit_modes(
+    lives: Lives, z: Floats, regimes: Ints, count: int, modes: int, least_noise: float
+) -> tuple[Structure, Floats, Floats]:
+    """The structure about some modes, its bias (R, M), and the values (n, M) of the modes."""
     z = np.clip(z, -CLIP_FOR_FIT, CLIP_FOR_FIT)
-    values = z @ _first_direction(lives, z)
+    values = z @ _first_direction(lives, z, modes)
     for _ in range(3):
         course = lives.smoothed(values)
-        structure = _fit_structure(z, regimes, count, course / course.std(0))
+        structure = _fit_structure(z, regimes, count, course / course.std(0), least_noise)
         bias = -np.einsum("rms,rs->rm", structure.solve, structure.offset)
         values = project(structure.solve, bias, z, regimes)
+    return structure, bias, values
+
+
+def fit_directions(lives: Lives, z: Floats, regimes: Ints, count: int) -> Indexes:
+    """Unsupervised indexes: the directions in which assets move over their lives, re-solved in each regime."""
+    structure, bias, values = fit_modes(lives, z, regimes, count, DIRECTIONS, LEAST_NOISE)
     scale = values.std(0)
     return Indexes(
         weights=structure.solve / scale[:, None],

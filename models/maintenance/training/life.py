@@ -14,6 +14,7 @@ import numpy.typing as npt
 from models.arrays import Floats, Ints
 from models.held_out import LABEL, HeldOut
 from models.maintenance import (
+    CHECKED,
     RAISED,
     SCORED,
     Decided,
@@ -32,11 +33,20 @@ from models.maintenance.training.forests import FOLDS, HELD_OUT, NOTHING, Traine
 from models.maintenance.training.indexes import project
 from models.maintenance.training.interval import Residuals, train_intervals
 from models.maintenance.training.log import AssetLog
-from models.maintenance.training.preparation import LEAST_MOVEMENT, TrainingError, learn_lives, learn_regimes, movement
+from models.maintenance.training.preparation import (
+    LEAST_MOVEMENT,
+    History,
+    TrainingError,
+    learn_lives,
+    learn_regimes,
+    movement,
+)
+from models.maintenance.training.sensors import learn_sensors
 from models.progress import ShareProgress
 from schemas import RulTarget
 
 LEAST_LIVES = 10
+LEAST_CHECKED = 2  # sensors
 LEAST_FALL = 3.0  # limit of the renewal rule: at least this, and twice the largest fall of a typical life
 BEYOND_CAP_WEIGHT = 0.5
 BEYOND_CAP = 1.16  # times the cap: lives are judged from there on
@@ -138,10 +148,21 @@ def _prepare(fleets: Sequence[Fleet], chosen: Sequence[np.ndarray]) -> list[Prep
             "Name sensors that tell of wear, and what the readings depend on besides as `regime`.",
         )
     prepared = [
-        learn_lives(history, found, sensors, fleet.cap)
+        _with_check(history, learn_lives(history, found, sensors, fleet.cap))
         for fleet, history, found in zip(fleets, histories, regimes, strict=True)
     ]
     return [_with_fall(*given) for given in zip(fleets, prepared, chosen, strict=True)]
+
+
+def _with_check(history: History, preparation: Preparation) -> Preparation:
+    """With what tells of faults of the sensors, unless they are too few to tell on each other, or too many."""
+    if not LEAST_CHECKED <= len(preparation.sensors) <= CHECKED:
+        return preparation
+    is_first = np.r_[True, np.diff(history.life) != 0]
+    step = np.where(is_first, 1.0, -np.diff(history.remaining, prepend=0.0))
+    readings, regime = history.readings[:, preparation.sensors], preparation.regimes.of(history.variables)
+    check = learn_sensors(history.life, step, readings, regime, preparation.mean, preparation.sd)
+    return replace(preparation, check=check)
 
 
 def _with_fall(fleet: Fleet, preparation: Preparation, chosen: np.ndarray) -> Preparation:

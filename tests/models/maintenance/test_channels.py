@@ -29,6 +29,7 @@ from models.maintenance.preparation import Preparation
 from models.maintenance.recursions import FEATURES, SPEEDS
 from models.maintenance.regimes import Regimes
 from models.maintenance.rows import RowShape, row_dtype
+from models.maintenance.sensors import doing
 
 NAN = float("nan")
 SHAPE = RowShape(channels=2, errors=0, components=0, targets=1, values=6, variables=1)
@@ -58,7 +59,8 @@ def work() -> Work:
         keep=np.zeros(SPEEDS), found=np.zeros(len(FEATURES)), last=np.zeros(1), counts=np.zeros((1, 3)),
         readings=np.zeros(5), variables=np.zeros(1), constants=np.zeros(0), known=np.zeros(1),
         features=np.zeros(1, np.float32), is_renewed=np.zeros(1, np.uint8), draft=np.zeros(1, row_dtype(SHAPE)),
-        can_hold=np.array([True]),
+        can_hold=np.array([True]), said=np.zeros(sensors), check=doing(0, 0), is_doubtful=np.zeros(1, np.bool_),
+        quality=np.zeros(1, np.int8),
     )  # fmt: skip
 
 

@@ -337,7 +337,7 @@ def test_rows_of_the_layout_before_keep_their_state_and_open_alerts(pump: AssetM
     asset = Asset(pump)
     asset.rows["renewed_at"] = 1.704e9
     asset.take([*life(), entry("a", 99, "window_start")])
-    (number, earlier), *_ = pump.earlier.items()
+    *_, (number, earlier) = pump.earlier.items()
     assert number != pump.layout
     old = np.zeros(1, earlier.dtype)
     for name in set(earlier.dtype.names) & set(pump.dtype.names or ()) - {"ids", "log_time", "log_code"}:

@@ -1,0 +1,111 @@
+"""What an asset class learns about its sensors, so that their faults are told from wear.
+
+past readings ─► modes, loads, noise ─► the check along past lives ─► spreads ─► limits that past lives hardly reach
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from models.arrays import Floats, Ints
+from models.maintenance import Checked, Course, course_of_sensors, doing, memory
+from models.maintenance.sensors import BORN, LIMIT, LUCK, MODES, SAME, SMALL, SPIKE, SPREAD, SPREAD_PAST, STILL
+from models.maintenance.training.indexes import Lives, fit_modes
+
+LEAST_NOISE = 0.05  # sd
+LEAST_BORN = 0.05
+NEVER = 1e9
+# nats from which a run is no luck. A sensor that often repeats itself (the share is COARSE) would be told late: its
+# limit is what past lives reach. Of one that mostly does (STEADY), nothing can be told so.
+LUCK_NATS, LEAST_NATS, MOST_NATS, COARSE, STEADY = 12.5, 7.0, 15.5, 0.15, 0.6
+MARGIN = 1.25  # limits lie above what past lives reach
+LEAST_SPIKE, LEAST_LIMIT = 6.0, 8.0
+MOST_RUN, WELL_KNOWN = 30, 300  # readings of a run; runs
+STILL_SHARE = 0.1  # of the usual change of a reading: counts as none
+RARE = 1e-4  # share of the readings of past lives that may be faults
+SETTLED, FIRST = 40, 5  # readings of a life: own offsets are found; residuals are judged
+Given = tuple[np.ndarray, Floats, Ints, Floats]  # first of a life, step, regime, readings
+
+
+def learn_sensors(life: Ints, step: Floats, readings: Floats, regime: Ints, mean: Floats, sd: Floats) -> Checked:
+    """Args:
+    life: (n,) the same number for readings of one life, in their order.
+    step: (n,) units of time since the reading before.
+    readings: (n, S) of the sensors that are kept.
+    """
+    count, sensors = mean.shape
+    z = np.where(sd[regime] < 1e-9, 0.0, (readings - mean[regime]) / np.where(sd < 1e-9, 1.0, sd)[regime])
+    modes = min(MODES, max(1, (sensors - 1) // 2))
+    found, _, _ = fit_modes(Lives.of(life), z, regime, count, modes, LEAST_NOISE)
+    one = np.ones((count, sensors))
+    by_sensor = np.full((7, sensors), NEVER)
+    by_sensor[[BORN, STILL, SAME]], by_sensor[SMALL] = 1.0, 0.0
+    learned = Checked(np.stack([mean, sd, found.offset, found.noise, one, one], 1), by_sensor, found.load)
+    given = np.diff(life, prepend=life[0] - 1) != 0, step, regime, np.ascontiguousarray(readings)
+    _learn_spreads(learned, given)
+    _learn_stillness(learned, given)
+    _learn_limits(learned, given)
+    return learned
+
+
+def course(learned: Checked, given: Given) -> Course:
+    """The check along past lives."""
+    is_first, step, regime, readings = given
+    found = Course(**{name: np.zeros(readings.shape, np.uint8 if name == "fault" else None) for name in Course._fields})
+    sizes = readings.shape[1], learned.load.shape[2]
+    course_of_sensors(is_first, step, regime, readings, learned, memory(*sizes), doing(*sizes), found)
+    return found
+
+
+def _learn_spreads(learned: Checked, given: Given) -> None:
+    """Sd of the residuals as they are, and of the own offsets."""
+    is_first, _, regime, _ = given
+    place = np.arange(len(is_first))
+    age = place - np.maximum.accumulate(np.where(is_first, place, 0))
+    settled = age == SETTLED
+    for _ in range(4):
+        found = course(learned, given)
+        if settled.sum() > 10:
+            learned.sensor[BORN] = np.maximum(found.own[settled].std(0), LEAST_BORN)
+        for name, values in ((SPREAD, found.apart), (SPREAD_PAST, found.past)):
+            for one in range(len(learned.regime)):
+                inside = np.abs(values[(regime == one) & (age >= FIRST)])
+                if len(inside):
+                    normal, tail = np.quantile(inside, [0.8, 0.995], axis=0)
+                    learned.regime[one, name] *= np.clip(np.maximum(normal / 1.2816, tail / 3.2), 0.3, 4.0)
+
+
+def _learn_stillness(learned: Checked, given: Given) -> None:
+    """How likely readings are that do not move."""
+    is_first, _, regime, readings = given
+    moved = np.abs(np.diff(readings, axis=0, prepend=readings[:1]))
+    moved[is_first] = np.inf
+    is_alike = ~is_first & (np.diff(regime, prepend=-1) == 0)
+    small = STILL_SHARE * np.median(moved[is_alike], axis=0) if is_alike.sum() >= WELL_KNOWN else np.zeros(len(moved.T))
+    learned.sensor[SMALL] = small
+    learned.sensor[STILL] = [_chance(column <= least) for column, least in zip(moved.T, small, strict=True)]
+    learned.sensor[SAME] = same = np.array([_chance(column == 0) for column in moved.T])
+    reached = MARGIN * np.quantile(course(learned, given).run, 1 - RARE, axis=0)
+    least = np.where(same > COARSE, LEAST_NATS, LUCK_NATS)
+    learned.sensor[LUCK] = np.where(same > STEADY, NEVER, np.clip(reached, least, MOST_NATS))
+
+
+def _chance(is_still: np.ndarray) -> float:
+    """The greatest chance of one more, after runs of any length that is known well."""
+    place = np.arange(len(is_still))
+    run = place - np.maximum.accumulate(np.where(~is_still, place, -1))
+    found = (is_still.sum() + 1) / (len(is_still) + 2)
+    for length in range(1, MOST_RUN):
+        reached, more = (run == length).sum(), (run[1:][run[:-1] == length] > length).sum()
+        if reached < WELL_KNOWN:
+            break
+        found = max(found, more / reached)
+    return float(found)
+
+
+def _learn_limits(learned: Checked, given: Given) -> None:
+    found = course(learned, given)
+    learned.sensor[SPIKE] = np.maximum(MARGIN * np.quantile(np.abs(found.residual), 1 - RARE, axis=0), LEAST_SPIKE)
+    for _ in range(2):
+        reached = MARGIN * np.quantile(course(learned, given).cusum, 1 - RARE, axis=0)
+        learned.sensor[LIMIT] = np.maximum(reached, LEAST_LIMIT)
