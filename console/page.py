@@ -5,6 +5,7 @@ values ─► template (autoescape) ─► HTML;  a problem ─► a page of it,
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +17,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from fastapi.routing import APIRoute
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 from pydantic import ValidationError
 
 from api import ProblemError, ProblemType, Scope, id_part, needs
@@ -95,6 +96,11 @@ def span(seconds: float) -> str:
     return one if seconds == size else f"{seconds / size:.0f} {unit}"
 
 
+def coded(text: str) -> Markup:
+    """A message in which what is to be typed stands between backticks."""
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704 - it is escaped
+
+
 def last_line(text: str) -> str:
     """Of a traceback what happened; of a line itself."""
     lines = text.strip().splitlines()
@@ -128,6 +134,7 @@ _templates.filters |= {
     "part": part,
     "last_line": last_line,
     "exact": exact,
+    "coded": coded,
     "word": word,
     "hint": lambda name: word_of(name).hint,
     "local": local,

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from api import make_key
 from console import install, read_lock
 from console.charts import chart_of
-from console.page import ago, number, part
+from console.page import ago, coded, number, part
 from schemas import Point, Series, Settings
 from storage import Store
 from tests.api.conftest import serving
@@ -333,6 +333,11 @@ def test_the_first_page_is_light(console: httpx2.Client) -> None:
 def test_numbers_keep_their_size(value: float, digits: int) -> None:
     read = float(number(value, digits).replace(",", ""))
     assert abs(read - value) <= max(abs(value) * 10 ** (1 - digits), 0.5 if abs(value) >= 1 else 0)
+
+
+def test_what_is_to_be_typed_is_code_and_all_else_is_text() -> None:
+    assert coded("Run `millrace db upgrade` <b>`</b>") == "Run <code>millrace db upgrade</code> &lt;b&gt;`&lt;/b&gt;"
+    assert coded("`<i>`") == "<code>&lt;i&gt;</code>"
 
 
 def test_times_are_told_as_people_tell_them() -> None:
