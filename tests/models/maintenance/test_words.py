@@ -34,8 +34,8 @@ def served(model: AssetModel, events: Sequence[AssetEvent]) -> np.ndarray:
 
 
 def quiet(learned: Preparation, sensors: Sequence[str], regime: int, random: np.random.Generator) -> dict[str, float]:
-    """Readings within a sd of what is usual in the regime; sensors that the class does not use read 5."""
-    usual = learned.mean[regime] + learned.sd[regime] * random.uniform(-1, 1, len(learned.sensors))
+    """Readings so near to what is usual that none is refused; sensors that the class does not use read 5."""
+    usual = learned.mean[regime] + learned.sd[regime] * random.uniform(-0.3, 0.3, len(learned.sensors))
     own = {sensors[place]: value for place, value in zip(learned.sensors, usual.tolist(), strict=True)}
     return dict.fromkeys(sensors, 5.0) | own
 
