@@ -11,17 +11,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
 import structlog
 
 from models.maintenance import (
-    CLEARED,
-    FAULTS,
     LATE,
-    QUALITIES,
-    SEVERITIES,
     STATUSES,
     AssetChallenger,
     AssetEvent,
@@ -30,7 +25,7 @@ from models.maintenance import (
     EventBatch,
 )
 from models.stages import enter
-from schemas import ALERTS, MAINTAIN_STATE, MAINTENANCE, SCORES, TELEMETRY, Settings, Telemetry
+from schemas import ALERTS, MAINTAIN_STATE, MAINTENANCE, SCORES, TELEMETRY, Settings
 from streams.agent import (
     TAKEN,
     TAKEN_LAYOUT,
@@ -39,19 +34,15 @@ from streams.agent import (
     Outcome,
     Output,
     PartitionState,
-    caused_by,
-    decision,
     decode_topics,
-    output_id,
     placed,
     record_time_s,
 )
+from streams.asset_outputs import Decoded, alerts_of, scores_of, undecided_of
 from streams.kafka import ConsumerRecord
 from streams.metrics import BESIDE, SKIPPED, begin_class, begin_reasons
-from streams.undecided import asks_why, undecided, what_lacks
 
 log = structlog.get_logger(__name__)
-Decoded = tuple[ConsumerRecord, AssetEvent]
 
 
 @dataclass(frozen=True)
@@ -153,9 +144,9 @@ class Maintain:
         for place in np.flatnonzero(decisions.is_set_back).tolist():
             _tell_clock(asset_class, decoded[place][1])
         enter("emit")
-        yield from _scores(model, decoded, decisions, state)
-        yield from _alerts(model, decoded, decisions, state)
-        yield from _undecided(model, decoded, decisions)
+        yield from scores_of(model, decoded, decisions, state)
+        yield from alerts_of(model, decoded, decisions, state)
+        yield from undecided_of(model, decoded, decisions)
 
     def _count(self, asset_class: str, decisions: Decisions) -> None:
         """What has no score, by reason; what has one though it is late."""
@@ -212,104 +203,3 @@ def _tell_clock(asset_class: str, event: AssetEvent) -> None:
 def challenger_table(name: str) -> str:
     """Table of a challenger that has rows of its own; no asset class has such a name."""
     return f"{name}~challenger"
-
-
-def _scores(
-    model: AssetModel, decoded: Sequence[Decoded], decisions: Decisions, state: PartitionState
-) -> Iterator[Output]:
-    """One score for each reading and target; of late ones too, where the row allows it."""
-    reference, kind, unit = model.reference.model_dump(), model.kind, model.unit
-    values, lows, highs = decisions.value.tolist(), decisions.low.tolist(), decisions.high.tolist()
-    broken = _broken(model, decisions)
-    for place in np.flatnonzero(decisions.regime >= 0).tolist():
-        record, event = decoded[place]
-        head = _head(record, event, reference)
-        origin = state.origin(head["caused_by"]["topic"])
-        for number, target in enumerate(model.targets):
-            score_id = output_id(origin, record.partition, record.offset, f"score/{target.failure_mode}")
-            score = {
-                "score_id": score_id,
-                **head,
-                "kind": kind,
-                "component": target.component,
-                "value": values[place][number],
-                "low": lows[place][number],  # NaN becomes null
-                "high": highs[place][number],
-                "unit": unit,
-                "quality": QUALITIES[decisions.quality[place]],
-                "sensors": broken.get(place, []),
-            }
-            if decisions.status[place] == LATE:
-                score["late"] = True
-            yield decision(SCORES, "millrace.score.v1", score_id, score, record)
-
-
-def _broken(model: AssetModel, decisions: Decisions) -> dict[int, list[dict[str, str]]]:
-    """Of each event whose asset has broken sensors: which, and what is wrong with them."""
-    found: dict[int, list[dict[str, str]]] = defaultdict(list)
-    for place, sensor in np.argwhere(decisions.faults > 0).tolist():
-        found[place].append(
-            {"sensor": model.asset_class.sensors[sensor], "fault": FAULTS[decisions.faults[place, sensor]]}
-        )
-    return found
-
-
-def _alerts(
-    model: AssetModel, decoded: Sequence[Decoded], decisions: Decisions, state: PartitionState
-) -> Iterator[Output]:
-    """One record for each transition of an alert."""
-    reference = model.reference.model_dump()
-    for transition in decisions.transitions:
-        place, number = int(transition["event"]), int(transition["target"])
-        record, event = decoded[place]
-        mode = model.targets[number].failure_mode
-        raised_ms = int(transition["raised_at"] * 1000)  # not the alert's number: that starts anew with a new layout
-        kind = f"{event.asset_class}/{event.asset_id}/{mode}"
-        alert_id = output_id(state.origin(ALERTS), record.partition, raised_ms, kind)
-        alert = {
-            "alert_id": alert_id,
-            "sequence": int(transition["sequence"]),
-            **_head(record, event, reference),
-            "failure_mode": mode,
-            "state": "cleared" if transition["state"] == CLEARED else "raised",
-            "severity": SEVERITIES[transition["severity"]],
-            "score": float(transition["value"]),
-            "evidence": _evidence(model, decisions, transition),
-        }
-        yield decision(ALERTS, "millrace.alert.v1", f"{alert_id}/{alert['sequence']}", alert, record)
-
-
-def _undecided(model: AssetModel, decoded: Sequence[Decoded], decisions: Decisions) -> Iterator[Output]:
-    """For readings without a score whose senders want to know why."""
-    for place in np.flatnonzero(decisions.regime < 0).tolist():
-        record, event = decoded[place]
-        if isinstance(event, Telemetry) and asks_why(record):
-            reason = STATUSES[decisions.status[place]]
-            detail = what_lacks(model.asset_class, event) if reason == "blank" else ""
-            yield undecided(record, TELEMETRY, reason, detail)
-
-
-def _evidence(model: AssetModel, decisions: Decisions, transition: np.void) -> dict[str, Any]:
-    place, number = int(transition["event"]), int(transition["target"])
-    regime = int(decisions.regime[place])
-    return {
-        "reason": model.reason(transition),
-        "value": float(transition["value"]),
-        "threshold": float(transition["threshold"]),
-        "low": float(decisions.low[place, number]),
-        "high": float(decisions.high[place, number]),
-        "regime": None if regime < 0 else regime,
-        "contributions": model.explain(decisions, transition),
-    }
-
-
-def _head(record: ConsumerRecord, event: AssetEvent, reference: dict[str, Any]) -> dict[str, Any]:
-    """What scores and alerts have in common."""
-    topic = TELEMETRY if isinstance(event, Telemetry) else MAINTENANCE
-    return {
-        "event_time": event.event_time,
-        "asset_id": event.asset_id,
-        "asset_class": event.asset_class,
-        "caused_by": caused_by(record, topic, event.event_id),
-        "model": reference,
-    }

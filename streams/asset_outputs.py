@@ -1,0 +1,131 @@
+"""Asset outputs: what leaves of the decisions about assets, as the events of their topics.
+
+Decisions of one asset class ─► scores.v1 (for each reading and target), alerts.v1 (for each transition), why there is none
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from models.maintenance import (
+    CLEARED,
+    FAULTS,
+    LATE,
+    QUALITIES,
+    SEVERITIES,
+    STATUSES,
+    AssetEvent,
+    AssetModel,
+    Decisions,
+)
+from schemas import ALERTS, MAINTENANCE, SCORES, TELEMETRY, Telemetry
+from streams.agent import Output, PartitionState, caused_by, decision, output_id
+from streams.kafka import ConsumerRecord
+from streams.undecided import asks_why, undecided, what_lacks
+
+Decoded = tuple[ConsumerRecord, AssetEvent]
+
+
+def scores_of(
+    model: AssetModel, decoded: Sequence[Decoded], decisions: Decisions, state: PartitionState
+) -> Iterator[Output]:
+    """One score for each reading and target; of late ones too, where the row allows it."""
+    reference, kind, unit = model.reference.model_dump(), model.kind, model.unit
+    values, lows, highs = decisions.value.tolist(), decisions.low.tolist(), decisions.high.tolist()
+    broken = _broken(model, decisions)
+    for place in np.flatnonzero(decisions.regime >= 0).tolist():
+        record, event = decoded[place]
+        head = _head(record, event, reference)
+        origin = state.origin(head["caused_by"]["topic"])
+        for number, target in enumerate(model.targets):
+            score_id = output_id(origin, record.partition, record.offset, f"score/{target.failure_mode}")
+            score = {
+                "score_id": score_id,
+                **head,
+                "kind": kind,
+                "component": target.component,
+                "value": values[place][number],
+                "low": lows[place][number],  # NaN becomes null
+                "high": highs[place][number],
+                "unit": unit,
+                "quality": QUALITIES[decisions.quality[place]],
+                "sensors": broken.get(place, []),
+            }
+            if decisions.status[place] == LATE:
+                score["late"] = True
+            yield decision(SCORES, "millrace.score.v1", score_id, score, record)
+
+
+def _broken(model: AssetModel, decisions: Decisions) -> dict[int, list[dict[str, str]]]:
+    """Of each event whose asset has broken sensors: which, and what is wrong with them."""
+    found: dict[int, list[dict[str, str]]] = defaultdict(list)
+    for place, sensor in np.argwhere(decisions.faults > 0).tolist():
+        found[place].append(
+            {"sensor": model.asset_class.sensors[sensor], "fault": FAULTS[decisions.faults[place, sensor]]}
+        )
+    return found
+
+
+def alerts_of(
+    model: AssetModel, decoded: Sequence[Decoded], decisions: Decisions, state: PartitionState
+) -> Iterator[Output]:
+    """One record for each transition of an alert."""
+    reference = model.reference.model_dump()
+    for transition in decisions.transitions:
+        place, number = int(transition["event"]), int(transition["target"])
+        record, event = decoded[place]
+        mode = model.targets[number].failure_mode
+        raised_ms = int(transition["raised_at"] * 1000)  # not the alert's number: that starts anew with a new layout
+        kind = f"{event.asset_class}/{event.asset_id}/{mode}"
+        alert_id = output_id(state.origin(ALERTS), record.partition, raised_ms, kind)
+        alert = {
+            "alert_id": alert_id,
+            "sequence": int(transition["sequence"]),
+            **_head(record, event, reference),
+            "failure_mode": mode,
+            "state": "cleared" if transition["state"] == CLEARED else "raised",
+            "severity": SEVERITIES[transition["severity"]],
+            "score": float(transition["value"]),
+            "evidence": _evidence(model, decisions, transition),
+        }
+        yield decision(ALERTS, "millrace.alert.v1", f"{alert_id}/{alert['sequence']}", alert, record)
+
+
+def undecided_of(model: AssetModel, decoded: Sequence[Decoded], decisions: Decisions) -> Iterator[Output]:
+    """For readings without a score whose senders want to know why."""
+    for place in np.flatnonzero(decisions.regime < 0).tolist():
+        record, event = decoded[place]
+        if isinstance(event, Telemetry) and asks_why(record):
+            reason = STATUSES[decisions.status[place]]
+            detail = what_lacks(model.asset_class, event) if reason == "blank" else ""
+            yield undecided(record, TELEMETRY, reason, detail)
+
+
+def _evidence(model: AssetModel, decisions: Decisions, transition: np.void) -> dict[str, Any]:
+    place, number = int(transition["event"]), int(transition["target"])
+    regime = int(decisions.regime[place])
+    return {
+        "reason": model.reason(transition),
+        "value": float(transition["value"]),
+        "threshold": float(transition["threshold"]),
+        "low": float(decisions.low[place, number]),
+        "high": float(decisions.high[place, number]),
+        "regime": None if regime < 0 else regime,
+        "contributions": model.explain(decisions, transition),
+    }
+
+
+def _head(record: ConsumerRecord, event: AssetEvent, reference: dict[str, Any]) -> dict[str, Any]:
+    """What scores and alerts have in common."""
+    topic = TELEMETRY if isinstance(event, Telemetry) else MAINTENANCE
+    return {
+        "event_time": event.event_time,
+        "asset_id": event.asset_id,
+        "asset_class": event.asset_class,
+        "caused_by": caused_by(record, topic, event.event_id),
+        "model": reference,
+    }
