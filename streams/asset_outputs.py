@@ -1,6 +1,6 @@
 """Asset outputs: what leaves of the decisions about assets, as the events of their topics.
 
-Decisions of one asset class ─► scores.v1 (for each reading and target), alerts.v1 (for each transition), why there is none
+Decisions of one asset class ─► scores.v1 (one a reading and target), alerts.v1 (one a transition), why there is none
 """
 
 from __future__ import annotations
