@@ -11,6 +11,6 @@ May import: models, storage, schemas.
 | `serving/` | which models a worker runs |
 | `sink/` | decisions into the database |
 
-In no room: the two pages, `repeats` (which clicks came before), `asset_outputs` (what leaves of decisions about assets),
+In no room: the two pages, `repeats` (which clicks came before), `asset_outputs` (what leaves of decisions),
 `worker` and `app` (a process), `history` (events for training), `quarantine` (dead letters for people), `metrics`.
 """
