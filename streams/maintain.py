@@ -18,9 +18,7 @@ import structlog
 
 from models.maintenance import (
     CLEARED,
-    FAULTS,
     LATE,
-    QUALITIES,
     SEVERITIES,
     STATUSES,
     AssetChallenger,
@@ -28,6 +26,7 @@ from models.maintenance import (
     AssetModel,
     Decisions,
     EventBatch,
+    inputs_told,
 )
 from models.stages import enter
 from schemas import ALERTS, MAINTAIN_STATE, MAINTENANCE, SCORES, TELEMETRY, Settings, Telemetry
@@ -218,40 +217,28 @@ def _scores(
     model: AssetModel, decoded: Sequence[Decoded], decisions: Decisions, state: PartitionState
 ) -> Iterator[Output]:
     """One score for each reading and target; of late ones too, where the row allows it."""
-    reference, kind, unit = model.reference.model_dump(), model.kind, model.unit
+    reference = model.reference.model_dump()
     values, lows, highs = decisions.value.tolist(), decisions.low.tolist(), decisions.high.tolist()
-    broken = _broken(model, decisions)
+    inputs = inputs_told(model.asset_class.sensors, decisions.quality, decisions.faults)
     for place in np.flatnonzero(decisions.regime >= 0).tolist():
         record, event = decoded[place]
         head = _head(record, event, reference)
-        origin = state.origin(head["caused_by"]["topic"])
         for number, target in enumerate(model.targets):
+            origin = state.origin(head["caused_by"]["topic"])
             score_id = output_id(origin, record.partition, record.offset, f"score/{target.failure_mode}")
             score = {
                 "score_id": score_id,
                 **head,
-                "kind": kind,
+                "kind": model.kind,
                 "component": target.component,
                 "value": values[place][number],
                 "low": lows[place][number],  # NaN becomes null
                 "high": highs[place][number],
-                "unit": unit,
-                "quality": QUALITIES[decisions.quality[place]],
-                "sensors": broken.get(place, []),
+                "unit": model.unit,
+                **inputs[place],
+                **({"late": True} if decisions.status[place] == LATE else {}),
             }
-            if decisions.status[place] == LATE:
-                score["late"] = True
             yield decision(SCORES, "millrace.score.v1", score_id, score, record)
-
-
-def _broken(model: AssetModel, decisions: Decisions) -> dict[int, list[dict[str, str]]]:
-    """Of each event whose asset has broken sensors: which, and what is wrong with them."""
-    found: dict[int, list[dict[str, str]]] = defaultdict(list)
-    for place, sensor in np.argwhere(decisions.faults > 0).tolist():
-        found[place].append(
-            {"sensor": model.asset_class.sensors[sensor], "fault": FAULTS[decisions.faults[place, sensor]]}
-        )
-    return found
 
 
 def _alerts(
@@ -285,8 +272,9 @@ def _undecided(model: AssetModel, decoded: Sequence[Decoded], decisions: Decisio
         record, event = decoded[place]
         if isinstance(event, Telemetry) and asks_why(record):
             reason = STATUSES[decisions.status[place]]
-            detail = what_lacks(model.asset_class, event) if reason == "blank" else ""
-            yield undecided(record, TELEMETRY, reason, detail)
+            yield undecided(
+                record, TELEMETRY, reason, what_lacks(model.asset_class, event) if reason == "blank" else ""
+            )
 
 
 def _evidence(model: AssetModel, decisions: Decisions, transition: np.void) -> dict[str, Any]:
@@ -305,11 +293,10 @@ def _evidence(model: AssetModel, decisions: Decisions, transition: np.void) -> d
 
 def _head(record: ConsumerRecord, event: AssetEvent, reference: dict[str, Any]) -> dict[str, Any]:
     """What scores and alerts have in common."""
-    topic = TELEMETRY if isinstance(event, Telemetry) else MAINTENANCE
     return {
         "event_time": event.event_time,
         "asset_id": event.asset_id,
         "asset_class": event.asset_class,
-        "caused_by": caused_by(record, topic, event.event_id),
+        "caused_by": caused_by(record, TELEMETRY if isinstance(event, Telemetry) else MAINTENANCE, event.event_id),
         "model": reference,
     }

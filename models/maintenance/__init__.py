@@ -24,13 +24,31 @@ from models.maintenance.model import (
 from models.maintenance.observe import LATE, LOGGED, SCORED, STATUSES, EventBatch, Seen
 from models.maintenance.policy import SEVERITIES, life_levels
 from models.maintenance.preparation import CLIP, DIRECTIONS, Preparation, unprepared
+from models.maintenance.quality import inputs_told
 from models.maintenance.regimes import Regimes, nearest
 from models.maintenance.rows import row_dtype
-from models.maintenance.sensors import CHECKED, FAULTS, Checked, doing, memory
+from models.maintenance.sensors import (
+    BORN,
+    CHECKED,
+    FAULTS,
+    LIMIT,
+    LUCK,
+    MODES,
+    SAME,
+    SMALL,
+    SPIKE,
+    SPREAD,
+    SPREAD_PAST,
+    STILL,
+    Checked,
+    doing,
+    memory,
+)
 from models.maintenance.step import QUALITIES
 from models.maintenance.transitions import CLEARED, RAISED
 
 __all__ = [
+    "BORN",
     "CHECKED",
     "CLEARED",
     "CLIP",
@@ -39,15 +57,24 @@ __all__ = [
     "FAILURE",
     "FAULTS",
     "LATE",
+    "LIMIT",
     "LOGGED",
+    "LUCK",
+    "MODES",
     "QUALITIES",
     "RAISED",
     "READING",
     "REPLACEMENT",
     "ROLES",
+    "SAME",
     "SCORED",
     "SEVERITIES",
+    "SMALL",
+    "SPIKE",
+    "SPREAD",
+    "SPREAD_PAST",
     "STATUSES",
+    "STILL",
     "AssetChallenger",
     "AssetEvent",
     "AssetModel",
@@ -68,6 +95,7 @@ __all__ = [
     "doing",
     "fall_course",
     "feature_names_of",
+    "inputs_told",
     "life_levels",
     "likely_channels",
     "memory",

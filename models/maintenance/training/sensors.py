@@ -8,8 +8,23 @@ from __future__ import annotations
 import numpy as np
 
 from models.arrays import Floats, Ints
-from models.maintenance import Checked, Course, course_of_sensors, doing, memory
-from models.maintenance.sensors import BORN, LIMIT, LUCK, MODES, SAME, SMALL, SPIKE, SPREAD, SPREAD_PAST, STILL
+from models.maintenance import (
+    BORN,
+    LIMIT,
+    LUCK,
+    MODES,
+    SAME,
+    SMALL,
+    SPIKE,
+    SPREAD,
+    SPREAD_PAST,
+    STILL,
+    Checked,
+    Course,
+    course_of_sensors,
+    doing,
+    memory,
+)
 from models.maintenance.training.indexes import Lives, fit_modes
 
 LEAST_NOISE = 0.05  # sd
