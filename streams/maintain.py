@@ -272,21 +272,19 @@ def _undecided(model: AssetModel, decoded: Sequence[Decoded], decisions: Decisio
         record, event = decoded[place]
         if isinstance(event, Telemetry) and asks_why(record):
             reason = STATUSES[decisions.status[place]]
-            yield undecided(
-                record, TELEMETRY, reason, what_lacks(model.asset_class, event) if reason == "blank" else ""
-            )
+            detail = what_lacks(model.asset_class, event) if reason == "blank" else ""
+            yield undecided(record, TELEMETRY, reason, detail)
 
 
 def _evidence(model: AssetModel, decisions: Decisions, transition: np.void) -> dict[str, Any]:
     place, number = int(transition["event"]), int(transition["target"])
-    regime = int(decisions.regime[place])
     return {
         "reason": model.reason(transition),
         "value": float(transition["value"]),
         "threshold": float(transition["threshold"]),
         "low": float(decisions.low[place, number]),
         "high": float(decisions.high[place, number]),
-        "regime": None if regime < 0 else regime,
+        "regime": int(decisions.regime[place]) if decisions.regime[place] >= 0 else None,
         "contributions": model.explain(decisions, transition),
     }
 
