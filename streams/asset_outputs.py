@@ -5,7 +5,6 @@ Decisions of one asset class ─► scores.v1 (one a reading and target), alerts
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -13,14 +12,13 @@ import numpy as np
 
 from models.maintenance import (
     CLEARED,
-    FAULTS,
     LATE,
-    QUALITIES,
     SEVERITIES,
     STATUSES,
     AssetEvent,
     AssetModel,
     Decisions,
+    inputs_told,
 )
 from schemas import ALERTS, MAINTENANCE, SCORES, TELEMETRY, Telemetry
 from streams.agent import Output, PartitionState, caused_by, decision, output_id
@@ -36,7 +34,7 @@ def scores_of(
     """One score for each reading and target; of late ones too, where the row allows it."""
     reference, kind, unit = model.reference.model_dump(), model.kind, model.unit
     values, lows, highs = decisions.value.tolist(), decisions.low.tolist(), decisions.high.tolist()
-    broken = _broken(model, decisions)
+    inputs = inputs_told(model.asset_class.sensors, decisions.quality, decisions.faults)
     for place in np.flatnonzero(decisions.regime >= 0).tolist():
         record, event = decoded[place]
         head = _head(record, event, reference)
@@ -52,22 +50,11 @@ def scores_of(
                 "low": lows[place][number],  # NaN becomes null
                 "high": highs[place][number],
                 "unit": unit,
-                "quality": QUALITIES[decisions.quality[place]],
-                "sensors": broken.get(place, []),
+                **inputs[place],
             }
             if decisions.status[place] == LATE:
                 score["late"] = True
             yield decision(SCORES, "millrace.score.v1", score_id, score, record)
-
-
-def _broken(model: AssetModel, decisions: Decisions) -> dict[int, list[dict[str, str]]]:
-    """Of each event whose asset has broken sensors: which, and what is wrong with them."""
-    found: dict[int, list[dict[str, str]]] = defaultdict(list)
-    for place, sensor in np.argwhere(decisions.faults > 0).tolist():
-        found[place].append(
-            {"sensor": model.asset_class.sensors[sensor], "fault": FAULTS[decisions.faults[place, sensor]]}
-        )
-    return found
 
 
 def alerts_of(

@@ -24,6 +24,7 @@ from models.maintenance.model import (
 from models.maintenance.observe import LATE, LOGGED, SCORED, STATUSES, EventBatch, Seen
 from models.maintenance.policy import SEVERITIES, life_levels
 from models.maintenance.preparation import CLIP, DIRECTIONS, Preparation, unprepared
+from models.maintenance.quality import inputs_told
 from models.maintenance.regimes import Regimes, nearest
 from models.maintenance.rows import row_dtype
 from models.maintenance.sensors import (
@@ -94,6 +95,7 @@ __all__ = [
     "doing",
     "fall_course",
     "feature_names_of",
+    "inputs_told",
     "life_levels",
     "likely_channels",
     "memory",
