@@ -122,6 +122,16 @@ def test_any_time_of_an_asset_is_a_bookmark(console: httpx2.Client) -> None:
     assert console.get(next(a for a in Reader(whole).addresses if "/scores" in a)).text.count("\n") == 61
 
 
+def test_how_good_the_data_of_an_asset_is_can_be_seen(console: httpx2.Client, store: Store) -> None:
+    broken = [{"sensor": "vibration", "fault": "stuck"}]
+    store.write([score(900, "p-b", quality="degraded", sensors=broken), score(901, "p-g", quality="good")], [])
+    for path in ("/assets?query=p-b", "/assets/pump/p-b"):
+        words = Reader(console.get(path).text).words
+        assert "data degraded" in words, path
+        assert "vibration stuck" in words, path
+    assert "data degraded" not in console.get("/assets/pump/p-g").text
+
+
 def test_the_performance_of_the_alarms_is_on_a_page(console: httpx2.Client, store: Store) -> None:
     store.write([alert(f"n-{n}", 0, asset_id="noisy", event_time=datetime.now(UTC)) for n in range(12)], [])
     words = Reader(console.get("/alerts/performance?span=day").text).words
