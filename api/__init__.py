@@ -6,7 +6,7 @@ May import: storage, schemas.
 
 from api.access import Caller, is_own_origin, needs
 from api.addresses import id_part
-from api.alert_actions import Acting
+from api.alert_actions import Acting, act_on
 from api.alerts import AlertId
 from api.app import build_api
 from api.cursors import from_cursor, to_cursor
@@ -47,6 +47,7 @@ __all__ = [
     "ProblemType",
     "Publisher",
     "Scope",
+    "act_on",
     "build_api",
     "from_cursor",
     "get_user",

@@ -8,6 +8,7 @@ is known even where somebody else acted in between.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, TypeVar
 
@@ -20,6 +21,7 @@ from api.publisher import ActionTeller
 from api.shared import Database, build_router, shown
 from schemas import (
     BODY_EXAMPLES,
+    SHELF_ENDED,
     AcknowledgeBody,
     ActionBody,
     ActionKind,
@@ -34,7 +36,7 @@ from schemas import (
     UnavailableError,
     UnshelveBody,
 )
-from storage import ActionRequest, NotOpenError, Store
+from storage import ActionRequest, KeyReusedError, NotOpenError, Store
 
 LONGEST_SHELF = timedelta(days=30)
 NAMES: dict[ActionKind, str] = {
@@ -44,7 +46,7 @@ NAMES: dict[ActionKind, str] = {
 }  # fmt: skip
 router = build_router("alerts")
 MAY_ACT = [Depends(needs("operate"))]
-SHOWN = shown("AlertDetail", "unknown-alert", "too-large")
+SHOWN = shown("AlertDetail", "unknown-alert", "too-large", "key-reused")
 SHOWN_OPEN = {**SHOWN, **responses("not-open")}
 Said = TypeVar("Said", bound=ActionBody)
 
@@ -69,11 +71,15 @@ class Actor:
         by = self._caller or body.by
         if by is None:
             raise _is_wrong("body.by", "is needed where the API has no keys: say who it is")
-        asked = ActionRequest(kind, by, (note or "").strip() or None, request_key=self._request_key, **what)
+        if by.casefold() == SHELF_ENDED:
+            raise _is_wrong("body.by", f"may not be {by}: that is the service itself")
+        asked = ActionRequest(kind, by, note or None, request_key=self._request_key, **what)
         try:
             alert = self._store.act(alert_id, asked)
         except NotOpenError as error:
             raise ProblemError("not-open", str(error)) from error
+        except KeyReusedError as error:
+            raise ProblemError("key-reused", str(error)) from error
         except UnavailableError as error:
             raise not_kept(NAMES[kind], error) from error
         if alert is None:
@@ -170,3 +176,37 @@ def say_outcome(
     """
     outcome = Outcome(verdict=body.verdict, found=body.found or None, replaced=body.replaced or None)
     return actor.act(alert_id, "outcome", body, outcome=outcome)
+
+
+Route = Callable[[str, Any, Actor], AlertDetail]
+_ROUTES: dict[ActionKind, tuple[type[ActionBody], Route]] = {
+    "acknowledged": (AcknowledgeBody, acknowledge_alert),
+    "commented": (CommentBody, comment_alert),
+    "assigned": (AssignBody, assign_alert),
+    "shelved": (ShelveBody, shelve_alert),
+    "unshelved": (UnshelveBody, unshelve_alert),
+    "closed": (CloseBody, close_alert),
+    "outcome": (SayOutcomeBody, say_outcome),
+}
+
+
+def act_on(alert_ids: Iterable[str], kind: ActionKind, fields: Mapping[str, Any], actor: Actor) -> int:
+    """What the routes do, on several alerts; those that are gone or cleared are left as they are. Returns how many.
+
+    Args:
+        fields: of the body of the action.
+
+    Raises:
+        ValidationError: the fields cannot be used; nothing was done.
+        ProblemError: as of `Actor.act`; of a single alert for any reason.
+    """
+    body_type, route = _ROUTES[kind]
+    body, chosen, done = body_type.model_validate(fields), list(dict.fromkeys(alert_ids)), 0
+    for alert_id in chosen:
+        try:
+            route(alert_id, body, actor)
+            done += 1
+        except ProblemError as error:
+            if error.kind.slug not in ("not-open", "unknown-alert") or len(chosen) == 1:
+                raise
+    return done

@@ -148,7 +148,8 @@ def get_performance(
     And how good its alarms were: precision by outcome, failures found and missed. By default of the last seven days;
     366 days at most.
     """
-    end = end or datetime.now(UTC)
+    now = datetime.now(UTC)
+    end = min(end or now, now)
     start = start or end - timedelta(days=7)
     if not timedelta(0) < end - start <= LONGEST_PERFORMANCE:
         fault = FieldError(field="query.from", message="must be before `to`, by 366 days at most")

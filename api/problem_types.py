@@ -69,6 +69,12 @@ PROBLEM_TYPES: dict[str, ProblemType] = {
             "Nothing needs to be done. A comment, an assignee or an outcome can still be said.",
         ),
         ProblemType(
+            "key-reused", 422, "The key of the request was used before",
+            "The header `Idempotency-Key` is that of an action on this alert which says something else, or is of "
+            "somebody else.",
+            "Nothing was done. Use a new key for a new request, and the same one only to send a request again.",
+        ),
+        ProblemType(
             "unknown-dead-letter", 404, "There is no such dead letter",
             "The database has no quarantined record of this place, or not any more.",
             "`GET /v1/dead-letters` lists those that it has; `millrace deadletters list TOPIC` asks Kafka itself.",

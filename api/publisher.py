@@ -111,13 +111,15 @@ class ActionTeller:
         while True:
             self._news.clear()
             try:
-                while await in_thread(self._store.end_shelvings):
-                    pass
+                await in_thread(self._store.end_shelvings)
                 while await self._tell():
                     pass
                 pause_s = EVERY_S
             except MillraceError as error:
                 log.warning("actions are told later", error=str(error))
+                pause_s = AGAIN_S
+            except Exception as error:  # whatever it is, what people do must be told
+                log.exception("actions are told later", error=repr(error))
                 pause_s = AGAIN_S
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._news.wait(), pause_s)

@@ -10,30 +10,28 @@ from typing import Annotated, NamedTuple
 
 from fastapi import Depends, Form
 from fastapi.responses import RedirectResponse, Response
+from pydantic import ValidationError
 
-from api import Acting, AlertId, ProblemError, needs
+from api import Acting, AlertId, ProblemError, act_on, needs
 from console.page import build_pages
-from schemas import ActionBody, ActionKind, Outcome, Verdict
+from schemas import ActionKind
 
 router = build_pages()
 MAY_ACT = [Depends(needs("operate"))]
 SHELVED_H = {"1": "one hour", "8": "8 hours", "24": "a day", "168": "a week", "720": "30 days"}
-NEEDS_NOTE: dict[str, str] = {
-    "commented": "Write the comment first.",
-    "shelved": "Say why it is shelved.",
-    "closed": "Say why it is closed.",
+NEEDED: dict[str, str] = {
+    "comment": "Write the comment first.",
+    "reason": "Say why: it was left out.",
+    "verdict": "Say whether the alarm was true.",
+    "by": "Say who you are: your name was left out.",
 }
 
 
 class _Said(NamedTuple):
-    """What the form says besides which alerts."""
+    """What the form says besides which alerts: the action and the fields of its body."""
 
     kind: ActionKind
-    by: str
-    note: str
-    hours: float
-    assignee: str
-    outcome: Outcome | None
+    fields: dict[str, object]
 
 
 async def _said(
@@ -42,16 +40,26 @@ async def _said(
     note: Annotated[str, Form(max_length=2000)] = "",
     hours: Annotated[float, Form(gt=0, le=720)] = 8.0,
     assignee: Annotated[str, Form(max_length=200)] = "",
-    verdict: Annotated[Verdict | None, Form()] = None,
+    verdict: Annotated[str, Form(max_length=20)] = "",
     found: Annotated[str, Form(max_length=2000)] = "",
     replaced: Annotated[str, Form(max_length=2000)] = "",
 ) -> _Said:
-    if kind in NEEDS_NOTE and not note.strip():
-        raise ProblemError("invalid-request", NEEDS_NOTE[kind])
-    if kind == "outcome" and verdict is None:
-        raise ProblemError("invalid-request", "Say whether the alarm was true.")
-    outcome = verdict and Outcome(verdict=verdict, found=found.strip() or None, replaced=replaced.strip() or None)
-    return _Said(kind, by.strip(), note, hours, assignee.strip(), outcome)
+    now = datetime.now(UTC)
+    fields: dict[ActionKind, dict[str, object]] = {
+        "acknowledged": {"comment": note},
+        "commented": {"comment": note},
+        "assigned": {"assignee": assignee.strip() or None},
+        # to the minute: the same form sent twice says the same
+        "shelved": {"reason": note, "until": _until(now, hours)},
+        "unshelved": {"reason": note},
+        "closed": {"reason": note},
+        "outcome": {"verdict": verdict, "found": found, "replaced": replaced},
+    }
+    return _Said(kind, fields[kind] | {"by": by.strip() or None})
+
+
+def _until(now: datetime, hours: float) -> datetime:
+    return min(now.replace(second=0, microsecond=0) + timedelta(hours=hours, minutes=1), now + timedelta(days=30))
 
 
 @router.post("/alerts/act", dependencies=MAY_ACT)
@@ -59,35 +67,21 @@ def act(
     actor: Acting,
     said: Annotated[_Said, Depends(_said)],
     alert: Annotated[list[AlertId] | None, Form(max_length=200)] = None,
-    back: Annotated[str, Form(max_length=1000)] = "/alerts",
+    back: Annotated[str, Form(max_length=8000)] = "/alerts",
 ) -> Response:
-    """Who it was says the key, or the form where there are no keys. Of several, those that are cleared already are left
+    """Who it was says the key, or the form where there are no keys. Of several, those that are cleared or gone are left
     as they are, and told."""
     if not alert:
         raise ProblemError("invalid-request", "No alert was chosen: tick those that are meant.")
-    done = 0
-    for one in alert:
-        try:
-            _act(actor, one, said)
-            done += 1
-        except ProblemError as error:
-            if error.kind.slug != "not-open" or len(alert) == 1:
-                raise
-    target = back if back.startswith("/alerts") else "/alerts"
-    joint = "&" if "?" in target else "?"
-    return RedirectResponse(f"{target}{joint}done={done}&kind={said.kind}&left={len(alert) - done}", 303)
+    try:
+        done = act_on(alert, said.kind, said.fields, actor)
+    except ValidationError as error:
+        missing = next((NEEDED[name] for name in NEEDED if any(name in one["loc"] for one in error.errors())), None)
+        raise (ProblemError("invalid-request", missing) if missing and _is_left_out(error) else error) from error
+    target = back if back == "/alerts" or back.startswith(("/alerts?", "/alerts/")) else "/alerts"
+    joint, chosen = "&" if "?" in target else "?", len(dict.fromkeys(alert))
+    return RedirectResponse(f"{target}{joint}done={done}&kind={said.kind}&left={chosen - done}", 303)
 
 
-def _act(actor: Acting, alert_id: str, said: _Said) -> None:
-    body = ActionBody(by=said.by or None)
-    match said.kind:
-        case "shelved":
-            # to the minute: the same form sent twice says the same
-            until = datetime.now(UTC).replace(second=0, microsecond=0) + timedelta(hours=said.hours, minutes=1)
-            actor.act(alert_id, said.kind, body, said.note, until=min(until, datetime.now(UTC) + timedelta(days=30)))
-        case "assigned":
-            actor.act(alert_id, said.kind, body, assignee=said.assignee or None)
-        case "outcome":
-            actor.act(alert_id, said.kind, body, outcome=said.outcome)
-        case _:
-            actor.act(alert_id, said.kind, body, said.note)
+def _is_left_out(error: ValidationError) -> bool:
+    return all(one["type"] in ("string_too_short", "literal_error", "missing") for one in error.errors())

@@ -16,16 +16,17 @@ from console.alert_actions import SHELVED_H
 from console.charts import chart_of, marks_of
 from console.page import build_pages, link, show
 from schemas import Action, ActionKind, Alert, AlertBody, AlertDetail, AlertState, Id, Name, Severity
-from storage import AlertFilter, Reader, parse_words
+from storage import SEVERITIES, AlertFilter, Reader, parse_words
 
 router = build_pages()
 PAGE = 50
+NO_NULL = r"^[^\x00]*$"
 SPANS = {"hour": timedelta(hours=1), "day": timedelta(days=1), "week": timedelta(weeks=1)}
 LEAST_AROUND = timedelta(minutes=10)
 MOST_BARS = 12
 DONE: dict[ActionKind, str] = {
     "acknowledged": "acknowledged", "commented": "commented", "assigned": "assigned", "shelved": "shelved",
-    "unshelved": "back in sight", "closed": "closed", "outcome": "with an outcome",
+    "unshelved": "back in sight", "closed": "closed", "outcome": "judged",
 }  # fmt: skip
 
 
@@ -67,7 +68,7 @@ class _Of(NamedTuple):
 async def _of(
     asset_class: Annotated[Name | None, Query()] = None,
     failure_mode: Annotated[Id | None, Query()] = None,
-    query: Annotated[str, Query(max_length=100)] = "",
+    query: Annotated[str, Query(max_length=100, pattern=NO_NULL)] = "",
 ) -> _Of:
     return _Of(asset_class, failure_mode, query)
 
@@ -87,13 +88,13 @@ async def _chosen(
 async def _said(
     done: Annotated[int | None, Query(ge=0, description="how many were just acted on")] = None,
     kind: Annotated[ActionKind, Query()] = "acknowledged",
-    left: Annotated[int, Query(ge=0, description="how many were not, as they were cleared")] = 0,
+    left: Annotated[int, Query(ge=0, description="how many were not, as they were cleared or gone")] = 0,
 ) -> str | None:
     """What was just done, in words."""
     if done is None:
         return None
     text = f"{done} alert{'' if done == 1 else 's'} {DONE[kind]}."
-    return f"{text} {left} of those chosen {'is' if left == 1 else 'are'} cleared already." if left else text
+    return f"{text} {left} of those chosen {'is' if left == 1 else 'are'} cleared already, or gone." if left else text
 
 
 @router.get("/alerts")
@@ -110,6 +111,9 @@ def list_alerts(
         found = reader.alerts(wanted, key, PAGE + 1) if wanted else []
         counts, classes = reader.count_open_alerts(), reader.class_names()
     shown: list[AlertBody] = found[:PAGE]
+    next_after = to_cursor("alerts", shown[-1].raised_at, shown[-1].alert_id) if len(found) > PAGE else None
+    if which.state == "raised":  # the worst of a page first
+        shown.sort(key=lambda one: -SEVERITIES.index(one.severity))
     values: dict[str, Any] = {
         "alerts": shown,
         "counts": counts,
@@ -118,9 +122,7 @@ def list_alerts(
         "said": said,
         "spans": SHELVED_H,
         "here": link("/alerts", **chosen, after=after),
-        "next": link("/alerts", **chosen, after=to_cursor("alerts", shown[-1].raised_at, shown[-1].alert_id))
-        if len(found) > PAGE
-        else None,
+        "next": link("/alerts", **chosen, after=next_after) if next_after else None,
     }
     return show(request, "alerts.html", **values)
 

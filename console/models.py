@@ -93,6 +93,8 @@ def _models(request: Request, store: Store) -> list[ModelBody]:
 
 def _bars(comparison: Comparison) -> list[tuple[str, float]]:
     """The histogram of differences: between which edges, and which share of the decisions."""
+    if not comparison.edges:
+        return []  # nothing was compared yet
     edges = [f"{edge:.3g}" for edge in comparison.edges]
     names = [
         f"below {edges[0]}",

@@ -96,7 +96,7 @@ def read_moment(reader: Reader, settings: Settings) -> Moment:
         recommendations,
         reader.items_of([item.item_id for one in recommendations for item in one.items[:3]]),
         reader.assets(AssetFilter(), None, NEWEST, "last_seen"),
-        reader.alerts(AlertFilter(state="raised"), None, 5),
+        reader.alerts(AlertFilter(state="raised", shelved=False), None, 5),
         reader.last_transition_id(),
         settings.core_hour_price,
     )

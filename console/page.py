@@ -199,9 +199,17 @@ def is_part(request: Request) -> bool:
 def explain(request: Request, kind: ProblemType, detail: str) -> Response:
     """A problem as a page; inside a page as a line above its content."""
     if not is_part(request):
-        return show(request, "problem.html", kind.status, kind=kind, detail=detail)
+        return show(request, "problem.html", kind.status, kind=kind, detail=detail, back=_page_before(request))
     headers = {"HX-Retarget": "#notice", "HX-Reswap": "innerHTML"}
     return HTMLResponse(fragment("parts/notice.html", kind=kind, detail=detail), kind.status, headers)
+
+
+def _page_before(request: Request) -> str | None:
+    """The page of this server that the person came from."""
+    before = urlsplit(request.headers.get("referer", ""))
+    if before.netloc != request.headers.get("host") or not before.path.startswith("/"):
+        return None
+    return f"{before.path}?{before.query}" if before.query else before.path
 
 
 def _explain(request: Request, error: ProblemError) -> Response:

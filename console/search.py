@@ -33,7 +33,7 @@ class Hit(NamedTuple):
 @router.get("/search")
 def find(request: Request, store: Database, q: Annotated[str, Query(max_length=300)] = "") -> Response:
     """To the page where one thing fits; else what fits, those with this very id first."""
-    text = q.strip()
+    text = q.replace("\0", "").strip()
     if (place := _place(text)) is not None:
         return RedirectResponse(place, 303)
     with store.reading() as reader:

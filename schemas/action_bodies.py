@@ -7,14 +7,15 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
 from schemas.base import NO_CONTROL, EventTime, Frozen
 from schemas.outputs import Verdict
 
-Person = Annotated[str, Field(min_length=1, max_length=200, pattern=NO_CONTROL)]
-Note = Annotated[str, Field(max_length=2000, pattern=r"^[^\x00]*$")]
-Reason = Annotated[str, Field(min_length=1, max_length=2000, pattern=r"^[^\x00]*\S[^\x00]*$")]
+_STRIPPED = StringConstraints(strip_whitespace=True)
+Person = Annotated[str, _STRIPPED, Field(min_length=1, max_length=200, pattern=NO_CONTROL)]
+Note = Annotated[str, _STRIPPED, Field(max_length=2000, pattern=r"^[^\x00]*$")]
+Reason = Annotated[str, _STRIPPED, Field(min_length=1, max_length=2000, pattern=r"^[^\x00]*$")]
 
 
 class ActionBody(Frozen):

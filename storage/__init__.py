@@ -6,7 +6,7 @@ May import: schemas.
 
 from storage.errors import RefusedError, StorageError
 from storage.forget import Ages
-from storage.handling import ActionRequest, NotOpenError
+from storage.handling import ActionRequest, KeyReusedError, NotOpenError
 from storage.read import Reader
 from storage.read_alerts import AlertFilter, Told
 from storage.read_assets import SEVERITIES, AssetFilter
@@ -29,6 +29,7 @@ __all__ = [
     "AssetFilter",
     "ItemFilter",
     "Keeping",
+    "KeyReusedError",
     "NotOpenError",
     "Placed",
     "PositionError",

@@ -25,17 +25,22 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from schemas import SHELF_ENDED, Action, ActionKind, MillraceError, Outcome, rfc3339
 from storage.standing import set_severity
-from storage.tables import AcknowledgementRow, ActionRow, AlertRow, ShelvingRow, TransitionRow
+from storage.tables import AcknowledgementRow, ActionRow, AlertRow, AssetRow, ShelvingRow, TransitionRow
 from storage.write import lock_transitions
 
 ACTIONS = uuid.UUID("6e1f0a52-3c1b-5c8e-9a44-2f0f3f5d7b10")  # namespace of the ids of actions
-ENDED_AT_ONCE = 200
 
 
 class NotOpenError(MillraceError):
     """Only an open alert can be shelved or closed, and this one is cleared."""
 
     title = "The alert is not open"
+
+
+class KeyReusedError(MillraceError):
+    """A key of a request that was done names another request."""
+
+    title = "The key of the request was used before"
 
 
 class ActionRequest(NamedTuple):
@@ -59,12 +64,17 @@ def act(connection: Connection, alert_id: str, asked: ActionRequest) -> bool | N
 
     Raises:
         NotOpenError: it is cleared, and the action is of an open one.
+        KeyReusedError: its key is that of an action which says something else.
     """
-    alert = connection.execute(select(AlertRow.__table__).where(AlertRow.alert_id == alert_id).with_for_update())
-    row = alert.one_or_none()
+    row = _locked(connection, alert_id)
     if row is None:
         return None
-    if _is_sent_again(connection, alert_id, asked.request_key):
+    if (before := _sent_before(connection, alert_id, asked.request_key)) is not None:
+        if not _says(before, asked):
+            raise KeyReusedError(
+                f"The alert {alert_id} has an action under the key {asked.request_key!r} that says something else.",
+                "Nothing was done. Use a new key for a new request.",
+            )
         return False
     now = datetime.now(UTC)
     if not _WAYS[asked.kind](connection, row, asked, now):
@@ -73,21 +83,44 @@ def act(connection: Connection, alert_id: str, asked: ActionRequest) -> bool | N
     return True
 
 
-def end_shelvings(connection: Connection, now: datetime) -> int:
-    """Let those alerts come back whose time on the shelf is over. Returns how many there were, `ENDED_AT_ONCE` at most.
+def end_shelving(connection: Connection, now: datetime) -> bool:
+    """Let one alert come back whose time on the shelf is over, in the caller's transaction; false: there is none.
 
     It is told of the open alert of the failure mode, or where there is none, of the one that was shelved.
     """
-    over = select(ShelvingRow.__table__).where(ShelvingRow.until <= now).order_by(ShelvingRow.until)
-    rows = connection.execute(over.limit(ENDED_AT_ONCE).with_for_update(skip_locked=True)).all()
-    for row in rows:
-        connection.execute(delete(ShelvingRow).where(*_is_of(ShelvingRow, row)))
-        latest = select(AlertRow.__table__).where(*_is_of(AlertRow, row))
-        order = (AlertRow.state.desc(), AlertRow.raised_at.desc())  # `raised` before `cleared`
-        alert = connection.execute(latest.order_by(*order).limit(1)).one_or_none()
-        if alert is not None:
-            _note(connection, alert, ActionRequest("unshelved", SHELF_ENDED, "its time on the shelf is over"), now)
-    return len(rows)
+    over = select(ShelvingRow.__table__).where(ShelvingRow.until <= now).order_by(ShelvingRow.until).limit(1)
+    row = connection.execute(over).one_or_none()
+    if row is None:
+        return False
+    order = (AlertRow.state.desc(), AlertRow.raised_at.desc())  # `raised` before `cleared`
+    latest = select(AlertRow.alert_id).where(*_is_of(AlertRow, row)).order_by(*order).limit(1)
+    alert_id = connection.scalar(latest)
+    alert = None if alert_id is None else _locked(connection, alert_id)
+    _end_shelf(connection, row, alert, now)
+    return True
+
+
+def _end_shelf(connection: Connection, shelving: Row[Any], alert: Row[Any] | None, now: datetime) -> None:
+    """Whoever is the first to take it from the shelf tells it."""
+    is_over = (*_is_of(ShelvingRow, shelving), ShelvingRow.until <= now)
+    gone = delete(ShelvingRow).where(*is_over).execution_options(preserve_rowcount=True)
+    if connection.execute(gone).rowcount and alert is not None:
+        _note(connection, alert, ActionRequest("unshelved", SHELF_ENDED, "its time on the shelf is over"), now)
+
+
+def _locked(connection: Connection, alert_id: str) -> Row[Any] | None:
+    """The alert, which nobody else changes until the end of the transaction. None: there is none.
+
+    In the order in which the sink locks: the asset, the alert, the order of transitions. Not their keys, which rows of
+    other tables refer to.
+    """
+    found = connection.execute(select(AlertRow.__table__).where(AlertRow.alert_id == alert_id)).one_or_none()
+    if found is None:
+        return None
+    asset = (AssetRow.asset_class == found.asset_class, AssetRow.asset_id == found.asset_id)
+    connection.execute(select(AssetRow.asset_id).where(*asset).with_for_update(key_share=True))
+    alert = select(AlertRow.__table__).where(AlertRow.alert_id == alert_id).with_for_update(key_share=True)
+    return connection.execute(alert).one_or_none()
 
 
 def _is_of(table: Any, row: Row[Any]) -> tuple[Any, ...]:
@@ -95,11 +128,23 @@ def _is_of(table: Any, row: Row[Any]) -> tuple[Any, ...]:
     return tuple(getattr(table, name) == getattr(row, name) for name in names)
 
 
-def _is_sent_again(connection: Connection, alert_id: str, request_key: str | None) -> bool:
+def _sent_before(connection: Connection, alert_id: str, request_key: str | None) -> Action | None:
+    """The action that was done under this key."""
     if request_key is None:
-        return False
-    known = select(ActionRow.sequence).where(ActionRow.alert_id == alert_id, ActionRow.request_key == request_key)
-    return connection.scalar(known) is not None
+        return None
+    event = connection.scalar(
+        select(TransitionRow.event)
+        .join(
+            ActionRow, (ActionRow.alert_id == TransitionRow.alert_id) & (ActionRow.sequence == TransitionRow.sequence)
+        )
+        .where(ActionRow.alert_id == alert_id, ActionRow.request_key == request_key)
+    )
+    return None if event is None else Action.model_validate(event)
+
+
+def _says(action: Action, asked: ActionRequest) -> bool:
+    said = (action.kind, action.by, action.comment or action.reason, action.until, action.assignee, action.outcome)
+    return said == (asked.kind, asked.by, asked.note, asked.until, asked.assignee, asked.outcome)
 
 
 def _acknowledge(connection: Connection, alert: Row[Any], asked: ActionRequest, now: datetime) -> bool:
@@ -131,6 +176,8 @@ def _shelve(connection: Connection, alert: Row[Any], asked: ActionRequest, now: 
     if before is not None and before.until > now and all(getattr(before, name) == said[name] for name in said):
         return False
     _must_be_open(alert, "shelved")
+    if before is not None and before.until <= now:
+        _end_shelf(connection, before, alert, now)
     key = {name: getattr(alert, name) for name in ("asset_class", "asset_id", "failure_mode")}
     values = {**said, "alert_id": alert.alert_id, "shelved_at": now, "shelved_by": asked.by}
     put = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
@@ -196,7 +243,7 @@ def _note(connection: Connection, alert: Row[Any], asked: ActionRequest, now: da
     of_alert = (TransitionRow.alert_id == alert.alert_id, TransitionRow.sequence < 0)
     sequence = (connection.scalar(select(func.min(TransitionRow.sequence)).where(*of_alert)) or 0) - 1
     is_comment = asked.kind in ("acknowledged", "commented")
-    name = alert.alert_id if asked.kind == "acknowledged" else f"{alert.alert_id}/{sequence}"
+    name = alert.alert_id if asked.kind == "acknowledged" else f"{alert.alert_id}\n{sequence}"  # no id has a line end
     action = Action(
         action_id=str(uuid.uuid5(ACTIONS, name)), event_time=now, alert_id=alert.alert_id, asset_id=alert.asset_id,
         asset_class=alert.asset_class, failure_mode=alert.failure_mode, kind=asked.kind, by=asked.by,

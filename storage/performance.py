@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from statistics import median, quantiles
 from typing import NamedTuple, get_args
 
 from schemas import BadActor, FailureCounts, OutcomeCounts, PerformanceBody, Severity
 
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 SLOT = timedelta(minutes=10)
 FLOOD = 10  # more alerts in one slot are a flood
 CHATTER = 3  # so many of one failure mode within a slot's time
@@ -62,8 +63,9 @@ class Observed(NamedTuple):
 def performance(start: datetime, end: datetime, seen: Observed) -> PerformanceBody:
     """Count. `start <= raised_at < end`."""
     alerts = seen.alerts
-    slots = Counter((alert.raised_at - start) // SLOT for alert in alerts)
-    slot_count = max(1, -((start - end) // SLOT))
+    since = start if seen.is_whole or not alerts else min(alert.raised_at for alert in alerts)
+    slots = Counter((alert.raised_at - EPOCH) // SLOT for alert in alerts)  # on a fixed clock: the same whenever asked
+    slot_count = max(1, (end - EPOCH) // SLOT - (since - EPOCH) // SLOT)
     severities = Counter(alert.severity for alert in alerts)
     waits = sorted(
         max(0.0, (alert.acknowledged_at - alert.raised_at).total_seconds())
@@ -73,13 +75,23 @@ def performance(start: datetime, end: datetime, seen: Observed) -> PerformanceBo
     return PerformanceBody(
         start=start, end=end, is_whole=seen.is_whole, raised=len(alerts),
         by_severity={name: severities[name] for name in get_args(Severity)},
-        per_hour=len(alerts) / max((end - start).total_seconds() / 3600, 1e-9),
-        most_in_ten_minutes=max(slots.values(), default=0),
+        per_hour=len(alerts) / max((end - since).total_seconds() / 3600, 1e-9),
+        most_in_ten_minutes=_most_within_a_slot(sorted(alert.raised_at for alert in alerts)),
         flood_share=sum(count > FLOOD for count in slots.values()) / slot_count,
         stale=seen.stale, acknowledged=len(waits), median_acknowledge_s=median(waits) if waits else None,
         p90_acknowledge_s=_p90(waits), worst=_worst(alerts), outcomes=_outcomes(alerts),
         failures=_failures(seen),
     )  # fmt: skip
+
+
+def _most_within_a_slot(times: Sequence[datetime]) -> int:
+    """Of any ten minutes, wherever they begin."""
+    first = most = 0
+    for last, time in enumerate(times):
+        while time - times[first] >= SLOT:
+            first += 1
+        most = max(most, last - first + 1)
+    return most
 
 
 def _p90(values: Sequence[float]) -> float | None:
@@ -122,7 +134,8 @@ def _failures(seen: Observed) -> FailureCounts:
     for alert in sorted((*seen.earlier, *seen.alerts), key=lambda alert: alert.raised_at):
         by_asset.setdefault((alert.asset_class, alert.asset_id), []).append(alert)
     leads: list[float] = []
-    for failure in sorted(seen.failures, key=lambda failure: failure.time):
+    # those of a component first: an alert of another one cannot find them, while any finds one of the asset
+    for failure in sorted(seen.failures, key=lambda failure: (failure.component is None, failure.time)):
         open_then = by_asset.get((failure.asset_class, failure.asset_id), [])
         found = next((alert for alert in open_then if _finds(alert, failure)), None)
         if found is not None:

@@ -13,9 +13,10 @@ from storage.keys import any_of
 from storage.rows import RowsToWrite
 from storage.tables import AssetRow
 
+# `|| ''`: by the index of the asset, of which there are few alerts, and not by that of all open ones of its class
 _WORST_OPEN = text(
     "update assets set severity = coalesce((select max(case severity when 'critical' then 3 when 'warning' then 2 "
-    "else 1 end) from alerts where asset_id = :of_id and asset_class = :of_class and state = 'raised'), 0) "
+    "else 1 end) from alerts where asset_id = :of_id and asset_class || '' = :of_class and state || '' = 'raised'), 0) "
     "where asset_id = :of_id and asset_class = :of_class"
 )
 

@@ -16,7 +16,7 @@ from schemas import AlertDetail, Letters, UnavailableError
 from storage.database import build_engine, transaction
 from storage.errors import translate
 from storage.forget import Ages, forget
-from storage.handling import ActionRequest, act, end_shelvings
+from storage.handling import ActionRequest, act, end_shelving
 from storage.letters import ALL_LETTERS, mark_letters
 from storage.read import Reader
 from storage.read_alerts import Told
@@ -128,17 +128,23 @@ class Store:
 
         Raises:
             NotOpenError: the alert is cleared, and the action is of an open one.
+            KeyReusedError: its key is that of an action which says something else.
         """
         with transaction(self._writing) as connection:
             return None if act(connection, alert_id, asked) is None else Reader(connection).alert(alert_id)
 
     def end_shelvings(self) -> int:
-        """Let alerts come back whose time on the shelf is over, a few hundred at once. Returns how many there were."""
-        with transaction(self._reading) as connection:  # which is far cheaper, and mostly there is nothing
-            if not Reader(connection).has_ended_shelvings(now := datetime.now(UTC)):
-                return 0
-        with transaction(self._writing) as connection:
-            return end_shelvings(connection, now)
+        """Let alerts come back whose time on the shelf is over, each in its own transaction. Returns how many."""
+        now, count = datetime.now(UTC), 0
+        while self._has_ended_shelvings(now):
+            with transaction(self._writing) as connection:
+                count += end_shelving(connection, now)
+        return count
+
+    def _has_ended_shelvings(self, now: datetime) -> bool:
+        """Read, which is far cheaper than to write, and mostly there are none."""
+        with transaction(self._reading) as connection:
+            return Reader(connection).has_ended_shelvings(now)
 
     def mark_told(self, actions: Sequence[Told]) -> None:
         """Note that these actions are on actions.v1."""

@@ -143,9 +143,13 @@ def _is_later_score(new: Any, old: Any) -> ColumnElement[bool]:
     return or_(new.event_time > old.event_time, is_tie, is_after)
 
 
-def _is_closed_or_new(new: Any, old: Any) -> ColumnElement[str]:
+def _closed_or_new(new: Any, old: Any) -> ColumnElement[str]:
     """What a person closed stays so."""
     return case((old.closing.is_not(null()), literal("cleared")), else_=new.state)
+
+
+def _last_change(new: Any, old: Any) -> ColumnElement[Any]:
+    return case((old.closing.is_not(null()), old.updated_at), else_=new.updated_at)
 
 
 _RULES: dict[type[Table], _Rule] = {
@@ -170,8 +174,8 @@ _RULES: dict[type[Table], _Rule] = {
     AlertRow: _Rule(
         ("alert_id",),
         lambda new, old: new.sequence > old.sequence,
-        ("sequence", "severity", "score", "updated_at"),
-        (("state", _is_closed_or_new),),
+        ("sequence", "severity", "score"),
+        (("state", _closed_or_new), ("updated_at", _last_change)),
     ),
     TransitionRow: _Rule(("alert_id", "sequence")),
 }

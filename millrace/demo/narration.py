@@ -63,5 +63,6 @@ def _of_alert(alert: Alert) -> Told:
 
 
 def _of_action(action: Action) -> str:
-    comment = f": {action.comment}" if action.comment else ""
-    return f"An alert of {action.asset_id} was {action.kind} by {action.by}{comment}"
+    said = action.comment or action.reason
+    kind = "judged" if action.kind == "outcome" else action.kind
+    return f"An alert of {action.asset_id} was {kind} by {action.by}{f': {said}' if said else ''}"

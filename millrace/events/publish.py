@@ -101,12 +101,13 @@ class KafkaPublisher:
     async def tell(self, actions: Sequence[Told]) -> None:
         producer = await self._producer()
         with answering(self._settings):
-            for action, _, updated_at in actions:
-                if action.kind == "closed":  # first: an action that is told is done
-                    await (await producer.push(MAINTENANCE, _closing(action, updated_at)))
-                headers = cloud_event_headers(action.action_id, "millrace.action.v1", "millrace", action.event_time)
-                value = action.model_dump_json(exclude_none=True).encode()
-                await (await producer.push_bytes(ACTIONS, action.alert_id.encode(), value, headers))
+            async with asyncio.timeout(ACKNOWLEDGED_S):
+                for action, _, updated_at in actions:
+                    if action.kind == "closed":  # first: an action that is told is done
+                        await (await producer.push(MAINTENANCE, _closing(action, updated_at)))
+                    headers = cloud_event_headers(action.action_id, "millrace.action.v1", "millrace", action.event_time)
+                    value = action.model_dump_json(exclude_none=True).encode()
+                    await (await producer.push_bytes(ACTIONS, action.alert_id.encode(), value, headers))
 
     async def forget(self, user_id: str) -> SentEvent:
         producer = await self._producer()

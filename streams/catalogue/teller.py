@@ -104,6 +104,7 @@ class CatalogueTeller(Service):
         owned = self._runtime.parts.get(0)
         if owned is None or not owned.is_ready:
             self._told.clear()
+            self._turn = Turns()
             return
         sent: list[tuple[str, list[str], asyncio.Future[object]]] = []
         for key, items in self._lists():

@@ -153,6 +153,25 @@ def test_a_shelf_has_an_end_that_is_near(client: httpx2.Client, store: Store, da
     assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "body.until")
 
 
+@pytest.mark.parametrize(
+    ("action", "body", "field"),
+    [
+        ("comment", {"comment": "a\0b"}, "body.comment"), ("comment", {"comment": " "}, "body.comment"),
+        ("close", {"reason": "\0"}, "body.reason"), ("assign", {"assignee": "  "}, "body.assignee"),
+        ("assign", {"assignee": "a\nb"}, "body.assignee"), ("assign", {}, "body.assignee"),
+        ("comment", {"by": "  ", "comment": "x"}, "body.by"), ("comment", {"by": "Millrace", "comment": "x"}, "body.by"),
+        ("outcome", {"verdict": "maybe"}, "body.verdict"), ("shelve", {"reason": "x"}, "body.until"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_said_of_an_alert_is_refused(
+    client: httpx2.Client, store: Store, action: str, body: dict[str, Any], field: str
+) -> None:
+    store.write([alert("a", 0, 1)], [])
+    answer = client.post(f"/v1/alerts/a/{action}", json={"by": "jo", **body})
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, field)
+    assert client.get("/v1/alerts/a").json()["actions"] == []
+
+
 def test_a_request_with_an_idempotency_key_is_one(client: httpx2.Client, store: Store) -> None:
     store.write([alert("a", 0, 1)], [])
     key = {"Idempotency-Key": "k-1"}
@@ -160,6 +179,8 @@ def test_a_request_with_an_idempotency_key_is_one(client: httpx2.Client, store: 
     client.post("/v1/alerts/a/assign", json={"by": "jo", "assignee": "bo"})
     again = client.post("/v1/alerts/a/assign", json={"by": "jo", "assignee": "al"}, headers=key)
     assert again.json()["assignee"] == "bo"
+    other = client.post("/v1/alerts/a/close", json={"by": "jo", "reason": "x"}, headers=key)
+    assert (other.status_code, other.json()["type"]) == (422, "/problems/key-reused")
     assert len(again.json()["actions"]) == 2
 
 

@@ -132,6 +132,17 @@ def test_how_good_the_data_of_an_asset_is_can_be_seen(console: httpx2.Client, st
     assert "data degraded" not in console.get("/assets/pump/p-g").text
 
 
+def test_the_filters_of_a_search_are_kept_as_they_are(console: httpx2.Client) -> None:
+    page = console.get("/alerts?failure_mode=TWF&asset_class=CNC&assignee=Night%20Shift&acknowledged=false").text
+    for kept in (
+        'name="failure_mode" value="TWF"',
+        'name="assignee" value="Night Shift"',
+        'name="acknowledged" value="false"',
+    ):
+        assert kept in page, kept
+    assert console.get("/search", params={"q": "a\0b"}).status_code in (200, 303, 422)
+
+
 def test_the_performance_of_the_alarms_is_on_a_page(console: httpx2.Client, store: Store) -> None:
     store.write([alert(f"n-{n}", 0, asset_id="noisy", event_time=datetime.now(UTC)) for n in range(12)], [])
     words = Reader(console.get("/alerts/performance?span=day").text).words
@@ -254,11 +265,17 @@ def test_what_people_do_is_on_the_page(console: httpx2.Client, store: Store) -> 
         return console.post("/alerts/act", data={"alert": "a-1", "by": "jo", **form}, headers=own)
 
     for form, missing in (
-        ({"kind": "shelved"}, "Say why it is shelved"), ({"kind": "closed", "note": " "}, "Say why it is closed"),
+        ({"kind": "shelved"}, "Say why"), ({"kind": "closed", "note": " "}, "Say why"),
         ({"kind": "commented"}, "Write the comment"), ({"kind": "outcome"}, "whether the alarm was true"),
     ):  # fmt: skip
         answer = act(**form)
         assert (answer.status_code, missing in answer.text) == (422, True), form
+    for form in ({"kind": "commented", "note": "a\0b"}, {"kind": "assigned", "assignee": "a\nb"},
+                 {"kind": "outcome", "verdict": "true_alarm", "found": "\0"}):  # fmt: skip
+        assert act(**form).status_code == 422, form
+    mistaken = console.post("/alerts/act", data={"alert": "a-1", "by": "jo", "kind": "shelved"},
+                            headers={**own, "Referer": f"{own['Origin']}/alerts/a-1"})  # fmt: skip
+    assert "/alerts/a-1" in Reader(mistaken.text).addresses, "there is a way back"
     assert act(kind="assigned", assignee="night shift").status_code == 303
     assert act(kind="shelved", note="part on Monday", hours="8").status_code == 303
     assert "a-1" not in console.get("/alerts").text
@@ -275,7 +292,7 @@ def test_what_people_do_is_on_the_page(console: httpx2.Client, store: Store) -> 
     left = act(alert=["a-1", "a-2"], kind="shelved", note="again")
     assert left.headers["location"] == "/alerts?done=0&kind=shelved&left=2"
     told = Reader(console.get(left.headers["location"]).text).words
-    assert "0 alerts shelved. 2 of those chosen are cleared already." in told
+    assert "0 alerts shelved. 2 of those chosen are cleared already, or gone." in told
     assert act(kind="shelved", note="again").status_code == 409
     words = Reader(console.get("/alerts/a-1").text).words
     for said in ("Closed by jo", "scrapped", "found: inner race", "Back in sight", "Assigned to night shift by jo"):

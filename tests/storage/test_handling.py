@@ -23,7 +23,7 @@ from hypothesis.stateful import (
 from sqlalchemy import text
 
 from schemas import Action, AlertDetail, Outcome
-from storage import ActionRequest, Ages, AlertFilter, NotOpenError, Store
+from storage import ActionRequest, Ages, AlertFilter, KeyReusedError, NotOpenError, Store
 from storage.database import transaction
 from tests.support.decisions import alert, at, score
 
@@ -135,6 +135,10 @@ def test_a_request_with_a_key_is_one_whatever_came_between(store: Store) -> None
     again = store.act("a", first)
     assert again is not None
     assert again.assignee == "bo"
+    with pytest.raises(KeyReusedError, match="k1"):
+        store.act("a", _asked("closed", request_key="k1"))
+    with pytest.raises(KeyReusedError):
+        store.act("a", _asked("assigned", "al", assignee="al", request_key="k1"))
     other = store.act("b", first)
     assert other is not None
     assert other.assignee == "al", "a key is of one alert"
@@ -162,6 +166,64 @@ def test_two_servers_at_once_keep_every_action(database_url: str) -> None:
     assert sorted(said) == sorted((f"p{n}", f"{turn}") for n in range(2) for turn in range(15))
     for store in stores:
         store.close()
+
+
+def _together(*works: Callable[[], object]) -> list[BaseException]:
+    """Run them at once; what failed."""
+    barrier, failures = threading.Barrier(len(works), timeout=20), list[BaseException]()
+
+    def run(work: Callable[[], object]) -> None:
+        barrier.wait()
+        try:
+            work()
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=run, args=(work,)) for work in works]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return failures
+
+
+def test_closing_and_ending_shelves_go_beside_the_sink(database_url: str) -> None:
+    """No two of them wait for each other for good: nothing is refused, and nothing is lost."""
+    sink, closer, talker, ender = stores = [Store(database_url) for _ in range(4)]
+    names = [f"a{n}" for n in range(30)]
+
+    def transitions(sequence: int) -> list[Any]:
+        return [
+            alert(name, sequence, sequence, asset_id=f"p{n % 5}", failure_mode=name) for n, name in enumerate(names)
+        ]
+
+    sink.write(transitions(0), [])
+    for name in names[::2]:
+        sink.act(name, _asked("shelved", until=datetime.now(UTC) + timedelta(milliseconds=50)))
+    failures = _together(
+        lambda: [sink.write([*transitions(n), *(score(n, f"p{m}") for m in range(5))], []) for n in range(1, 16)],
+        lambda: [closer.act(name, _asked("closed")) for name in names],
+        lambda: [talker.act(name, _asked("commented")) for name in reversed(names)],
+        lambda: [ender.end_shelvings() for _ in range(30)],
+    )
+    assert failures == []
+    ender.end_shelvings()
+    for n, name in enumerate(names):
+        kinds = {one.kind for one in _alert(sink, name).actions}
+        assert kinds == {"closed", "commented", *(["shelved", "unshelved"] if n % 2 == 0 else [])}, name
+        assert (len(_alert(sink, name).actions), _alert(sink, name).state) == (len(kinds), "cleared")
+    for store in stores:
+        store.close()
+
+
+def test_a_shelf_that_ended_untold_is_told_before_it_is_shelved_anew(store: Store) -> None:
+    store.write([alert("a", 0)], [])
+    until = datetime.now(UTC) + timedelta(milliseconds=50)
+    _shelve(store, until)
+    while datetime.now(UTC) <= until:
+        threading.Event().wait(0.01)
+    assert [one.kind for one in _shelve(store).actions] == ["shelved", "unshelved", "shelved"]
+    assert store.end_shelvings() == 0
 
 
 def test_retention_takes_what_people_did_with_its_alert(store: Store) -> None:

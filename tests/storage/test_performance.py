@@ -28,6 +28,14 @@ def counted(alerts: list[RaisedAlert], failures: list[Failure] | None = None) ->
 def test_floods_are_slots_with_more_than_ten() -> None:
     found = counted([raised(seconds, asset=f"p{seconds}") for seconds in (*range(600, 611), *range(1200, 1210))])
     assert (found.most_in_ten_minutes, found.flood_share, found.per_hour) == (11, 1 / 12, 10.5)
+    across = counted([raised(seconds, asset=f"p{seconds}") for seconds in range(900, 1500, 50)])
+    assert (across.most_in_ten_minutes, across.flood_share) == (12, 0.0), "any ten minutes, not those of a clock"
+
+
+def test_a_failure_of_the_asset_leaves_an_alert_to_the_component_that_needs_it() -> None:
+    alerts = [raised(1, mode="wheel"), raised(2, mode="belt")]
+    failures = [Failure("pump", "p", at(10), None), Failure("pump", "p", at(20), "wheel")]
+    assert counted(alerts, failures).failures.found == 2
 
 
 def test_what_is_raised_three_times_within_ten_minutes_chatters() -> None:
