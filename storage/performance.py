@@ -58,12 +58,15 @@ class Observed(NamedTuple):
     stale: int
     asset_s: float  # seconds that all assets together were seen within the time
     is_whole: bool
+    first: datetime | None = None  # when the first asset was seen
 
 
 def performance(start: datetime, end: datetime, seen: Observed) -> PerformanceBody:
     """Count. `start <= raised_at < end`."""
     alerts = seen.alerts
-    since = start if seen.is_whole or not alerts else min(alert.raised_at for alert in alerts)
+    since = start if seen.first is None else max(start, min(seen.first, end))  # a young service has no quiet past
+    if alerts and not seen.is_whole:
+        since = min(alert.raised_at for alert in alerts)
     slots = Counter((alert.raised_at - EPOCH) // SLOT for alert in alerts)  # on a fixed clock: the same whenever asked
     slot_count = max(1, (end - EPOCH) // SLOT - (since - EPOCH) // SLOT)
     severities = Counter(alert.severity for alert in alerts)

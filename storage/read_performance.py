@@ -33,9 +33,10 @@ class PerformanceReading:
         newest = raised.order_by(AlertRow.raised_at.desc()).limit(MOST_ALERTS + 1)
         alerts = self._raised(newest)
         failures = self._failures(start, end, asset_class)
+        asset_s, first = self._seen(start, end, asset_class)
         seen = Observed(
             alerts[:MOST_ALERTS], self._earlier(start, failures), failures[:MOST_ALERTS], self._stale(asset_class),
-            self._asset_seconds(start, end, asset_class), max(len(alerts), len(failures)) <= MOST_ALERTS,
+            asset_s, max(len(alerts), len(failures)) <= MOST_ALERTS, first,
         )  # fmt: skip
         return performance(start, end, seen)
 
@@ -87,13 +88,15 @@ class PerformanceReading:
             statement = statement.where(AlertRow.asset_class == asset_class)
         return self._connection.scalar(statement) or 0
 
-    def _asset_seconds(self, start: datetime, end: datetime, asset_class: str | None) -> float:
-        """How long all assets together were seen within the time."""
+    def _seen(self, start: datetime, end: datetime, asset_class: str | None) -> tuple[float, datetime | None]:
+        """How many seconds all assets together were seen within the time, and when the first of them was."""
         statement = select(AssetRow.first_seen, AssetRow.last_seen).where(AssetRow.last_seen >= start)
         if asset_class is not None:
             statement = statement.where(AssetRow.asset_class == asset_class)
-        spans = ((max(first, start), min(last, end)) for first, last in self._connection.execute(statement))
-        return sum(max(0.0, (last - first).total_seconds()) for first, last in spans)
+        seen = self._connection.execute(statement).all()
+        spans = ((max(first, start), min(last, end)) for first, last in seen)
+        seconds = sum(max(0.0, (last - first).total_seconds()) for first, last in spans)
+        return seconds, min((first for first, _ in seen), default=None)
 
 
 def _alerts(asset_class: str | None) -> Select[Any]:

@@ -38,6 +38,11 @@ def test_a_failure_of_the_asset_leaves_an_alert_to_the_component_that_needs_it()
     assert counted(alerts, failures).failures.found == 2
 
 
+def test_a_young_service_is_not_told_to_be_quiet() -> None:
+    seen = Observed([raised(seconds) for seconds in range(7100, 7106)], [], [], 0, 0.0, is_whole=True, first=at(6840))
+    assert performance(START, END, seen).per_hour == 60
+
+
 def test_what_is_raised_three_times_within_ten_minutes_chatters() -> None:
     quick, slow = [raised(s) for s in (0, 300, 600)], [raised(s, asset="q") for s in (0, 301, 602, 1200)]
     found = {one.asset_id: (one.raised, one.chatters) for one in counted([*quick, *slow]).worst}
