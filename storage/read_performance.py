@@ -33,7 +33,7 @@ class PerformanceReading:
         newest = raised.order_by(AlertRow.raised_at.desc()).limit(MOST_ALERTS + 1)
         alerts = self._raised(newest)
         failures = self._failures(start, end, asset_class)
-        asset_s, first = self._seen(start, end, asset_class)
+        asset_s, first = self._observed_time(start, end, asset_class)
         seen = Observed(
             alerts[:MOST_ALERTS], self._earlier(start, failures), failures[:MOST_ALERTS], self._stale(asset_class),
             asset_s, max(len(alerts), len(failures)) <= MOST_ALERTS, first,
@@ -88,7 +88,7 @@ class PerformanceReading:
             statement = statement.where(AlertRow.asset_class == asset_class)
         return self._connection.scalar(statement) or 0
 
-    def _seen(self, start: datetime, end: datetime, asset_class: str | None) -> tuple[float, datetime | None]:
+    def _observed_time(self, start: datetime, end: datetime, asset_class: str | None) -> tuple[float, datetime | None]:
         """How many seconds all assets together were seen within the time, and when the first of them was."""
         statement = select(AssetRow.first_seen, AssetRow.last_seen).where(AssetRow.last_seen >= start)
         if asset_class is not None:
