@@ -17,7 +17,7 @@ from api import make_key
 from console import install, read_lock
 from console.charts import chart_of
 from console.page import ago, coded, number, part
-from schemas import Point, Series, Settings
+from schemas import Comparison, Point, Series, Settings
 from storage import Store
 from tests.api.conftest import serving
 from tests.console.conftest import fill
@@ -120,6 +120,16 @@ def test_any_time_of_an_asset_is_a_bookmark(console: httpx2.Client) -> None:
     assert f'value="{start:%Y-%m-%dT%H:%M}"' in page
     whole = console.get("/assets/pump/p1?range=all").text
     assert console.get(next(a for a in Reader(whole).addresses if "/scores" in a)).text.count("\n") == 61
+
+
+def test_a_challenger_that_was_not_compared_yet_is_shown(console: httpx2.Client, store: Store) -> None:
+    now = datetime.now(UTC)
+    begun = Comparison(
+        name="pump", champion="1", challenger="2", since=now, decisions=0, difference_mean=0.0,
+        difference_deviation=0.0, histogram=[], edges=[], calibration=[], cpu_us=0.0,
+    )  # fmt: skip
+    store.write([worker_status("w", now).model_copy(update={"comparisons": [begun]})], [])
+    assert "No decision was compared yet" in console.get("/models/pump").text
 
 
 def test_how_good_the_data_of_an_asset_is_can_be_seen(console: httpx2.Client, store: Store) -> None:
