@@ -19,7 +19,7 @@ from models.maintenance.alerts import (
     decide,
 )
 from models.maintenance.log_memory import ALERT_CLOSED, READING, REPLACEMENT
-from models.maintenance.observe import LOGGED, SCORED, EventBatch, Seen
+from models.maintenance.observe import DOUBTFUL, LOGGED, SCORED, EventBatch, Seen
 from models.maintenance.policy import Policy, life_levels, life_policy, probability_policy
 from models.maintenance.rows import RowShape, row_dtype
 from schemas import PolicyLevel
@@ -45,8 +45,10 @@ class Asset:
         self.rows = np.zeros(1, row_dtype(shape))
         self.time = 1e9
 
+    hold = 0
+
     def score(self, *raw: float, step: float = 1.0, renewed: Sequence[int] = ()) -> tuple[np.ndarray, np.ndarray]:
-        """Transitions and filtered values of scores that come one unit after the other."""
+        """Transitions and filtered values of scores that come one unit after the other, under `hold`."""
         count = len(raw)
         is_renewed = np.zeros((count, self.shape.targets), np.uint8)
         is_renewed[list(renewed)] = 1
@@ -68,7 +70,8 @@ class Asset:
         batch = EventBatch(times, np.array(kinds, np.int8), np.array(codes, np.int16), identities, empty, empty, empty)
         seen = Seen(
             np.full(count, status, np.int8), np.zeros(count, np.int16), np.full(count, step), is_renewed,
-            np.zeros((count, 1), np.float32),
+            np.zeros((count, 1), np.float32), np.zeros(count, np.int8),
+            np.full((count, self.shape.targets), self.hold, np.uint8), np.zeros(count, np.bool_),
         )  # fmt: skip
         made = decide(self.rows, np.zeros(count, np.int64), batch, seen, raw, self.policy)
         return made.transitions, made.value
@@ -166,6 +169,17 @@ def test_a_person_closes_the_alert_of_one_component_and_its_delay_begins_anew() 
     again, _ = asset.score(0.6, 0.6)
     assert (again["target"].tolist(), again["event"].tolist(), again["alert"].tolist()) == ([1], [1], [2])
     assert asset.log(ALERT_CLOSED, 4)["target"].tolist() == [0, 1], "without a component: all of the asset"
+
+
+def test_while_a_sensor_is_in_doubt_nothing_is_raised_or_escalated_and_what_holds_is_afterwards() -> None:
+    asset = Asset(unfiltered(level("warning", 30, 50), level("critical", 12, 25)))
+    asset.hold = DOUBTFUL
+    assert told(asset.score(5, 5)[0]) == []
+    asset.hold = 0
+    assert told(asset.score(20)[0]) == [(0, RAISED, "critical")], "levels were counted all the while"
+    assert told(asset.score(60, 28)[0]) == [(0, CLEARED, "critical"), (1, RAISED, "warning")]
+    asset.hold = DOUBTFUL
+    assert told(asset.score(5, 60)[0]) == [(1, CLEARED, "warning")], "what is over is told"
 
 
 def test_a_replacement_of_long_ago_does_not_clear_a_newer_alert() -> None:
