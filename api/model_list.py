@@ -35,6 +35,7 @@ def read_models(folder: Path, workers: Sequence[WorkerStatus] = ()) -> list[Mode
         ModelBody(
             name=name,
             aliases=aliases.models.get(name, {}),
+            previous={alias: before[0] for alias, before in aliases.history.get(name, {}).items() if before},
             versions=sorted(found, key=lambda version: (version.created_at, version.version), reverse=True),
             refused=_refused(name, workers),
             comparisons=[c for status in workers for c in status.comparisons if c.name == name],

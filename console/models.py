@@ -57,6 +57,7 @@ def ask(
     name: Annotated[Name, Path()],
     version: Annotated[Name, Query(description="that is to serve, or to be tried")],
     alias: Annotated[Alias, Query()] = "champion",
+    back: Annotated[bool, Query(description="whether to go back to it, as it served before")] = False,
 ) -> Response:
     """What would change: the measures of both versions side by side, and how they differed on the same events."""
     found = next((model for model in _models(request, store) if model.name == name), None)
@@ -68,7 +69,7 @@ def ask(
     measures = dict.fromkeys([*(present.metrics if present else {}), *versions[version].metrics])
     return show(
         request, "change.html", model=found, alias=alias, wanted=versions[version], present=present,
-        measures=list(measures), compared=compared,
+        measures=list(measures), compared=compared, is_back=back and found.previous.get("champion") == version,
     )  # fmt: skip
 
 

@@ -165,6 +165,7 @@ class ModelBody(Frozen):
 
     name: str
     aliases: dict[Alias, str] = Field(description="which version serves (`champion`), which is tried (`challenger`)")
+    previous: dict[Alias, str] = Field(default_factory=dict, description="which it was before: where a rollback goes")
     versions: list[VersionBody]
     refused: list[RefusalBody] = Field(default_factory=list, description="versions that workers did not take, and why")
     comparisons: list[Comparison] = Field(default_factory=list, description="challengers beside champions, by worker")

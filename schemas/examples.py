@@ -104,6 +104,7 @@ BODY_EXAMPLES: dict[str, Json] = {
             {
                 "name": "pump",
                 "aliases": {"champion": "20260501-120000", "challenger": "20260601-120000"},
+                "previous": {"champion": "20260401-120000"},
                 "versions": [
                     {
                         "version": "20260501-120000",

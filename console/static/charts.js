@@ -37,7 +37,7 @@
     note.textContent = "\u00a0";
     place.textContent = "";
     const chart = new uPlot({
-      width: place.clientWidth, height, legend: { show: false },
+      width: place.clientWidth, height, legend: { show: false }, tzDate: axes.utc,
       cursor: { sync: { key: place.closest("[data-sync]") ? "page" : one.name }, drag: { x: true, y: false } },
       scales: { x: { range } },
       axes: [axes.time, axes.value({ space: 26 })],
@@ -51,7 +51,7 @@
           const at = u.cursor.idx;
           if (at == null) { note.textContent = "\u00a0"; return; }
           const span = (u.scales.x.max - u.scales.x.min) / 60, value = u.data[3][at];
-          note.textContent = [new Date(u.data[0][at] * 1000).toLocaleString(), value == null ? "silent" : `${value.toPrecision(4)} ${one.unit}`,
+          note.textContent = [axes.text(u.data[0][at]), value == null ? "silent" : `${value.toPrecision(4)} ${one.unit}`,
             nearest(one.marks, u.data[0][at], span)].filter(Boolean).join(" · ");
         }],
       },

@@ -11,9 +11,9 @@
   const charts = [...box.querySelectorAll(".chart")].map((place) => {
     const names = place.dataset.chart.split(" "), unit = place.dataset.unit;
     const chart = new uPlot({
-      width: place.clientWidth, height: 170, legend: { show: false }, cursor: { drag: { x: false, y: false }, y: false },
+      width: place.clientWidth, height: 170, legend: { show: false }, tzDate: axes.utc, cursor: { drag: { x: false, y: false }, y: false },
       scales: { y: { range: (u, least, most) => [0, Math.max(most * 1.15, 1)] } },
-      axes: [axes.time, axes.value({ size: 68, values: (u, ticks) => ticks.map((tick) => `${tick}${unit}`) })],
+      axes: [axes.time, axes.value({ size: 68, values: (u, ticks) => ticks.map((tick) => `${tick >= 10000 ? `${tick / 1000}k` : tick}${unit}`) })],
       series: [{}, ...names.map((name, n) => ({ label: name, stroke: strokes[n], width: 1.6, spanGaps: true, points: { show: false } }))],
     }, dataOf(names), place);
     return { chart, names, place };

@@ -77,6 +77,8 @@ def test_people_see_both_before_they_change_it(client: httpx2.Client, home: Mode
     origin = {"Origin": str(client.base_url).rstrip("/")}
     page = client.get("/models/pump")
     assert "let it serve" in page.text
+    assert "Go back to" not in page.text, "there is nothing to go back to"
+    first = home.aliases().models["pump"]["champion"]
     asked = client.get("/models/pump/change?version=2")
     assert "cv_rmse" in asked.text
     assert client.get("/models/pump/change?version=nope").status_code == 404
@@ -84,6 +86,10 @@ def test_people_see_both_before_they_change_it(client: httpx2.Client, home: Mode
     assert foreign.status_code == 403
     done = client.post("/models/pump/change", data={"version": "2"}, headers=origin)
     assert (done.status_code, home.aliases().models["pump"]["champion"]) == (303, "2")
+    assert f"Go back to {first}" in client.get("/models/pump").text
+    back = client.get(f"/models/pump/change?version={first}&back=true").text
+    assert f"Let pump {first} serve again?" in back
+    assert 'name="version"' not in back
     assert client.post("/models/pump/change", headers=origin).status_code == 303
     assert home.aliases().models["pump"]["champion"] != "2"
     refused = client.post("/models/pump/change", data={"version": "3"}, headers=origin)

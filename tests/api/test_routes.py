@@ -358,9 +358,10 @@ def test_models_are_listed_from_their_folders(sqlite_client: httpx2.Client, tmp_
         write_manifest(tmp_path, version, created)
     (tmp_path / "models" / "pump" / "3").mkdir()
     (tmp_path / "models" / "pump" / "3" / "manifest.json").write_text("{")
-    (tmp_path / "models" / "aliases.json").write_text(json.dumps({"models": {"pump": {"champion": "1"}}}))
+    aliases = {"models": {"pump": {"champion": "1"}}, "history": {"pump": {"champion": ["2", "0"]}}}
+    (tmp_path / "models" / "aliases.json").write_text(json.dumps(aliases))
     [model] = sqlite_client.get("/v1/models").json()["items"]
-    assert (model["name"], model["aliases"]) == ("pump", {"champion": "1"})
+    assert (model["name"], model["aliases"], model["previous"]) == ("pump", {"champion": "1"}, {"champion": "2"})
     assert [(v["version"], v["card"]) for v in model["versions"]] == [("2", "# pump 2\n"), ("1", "# pump 1\n")]
 
 

@@ -246,6 +246,18 @@ def test_an_asset_is_watched_without_reloading(page: Page, store: Store) -> None
     assert drawn.locator("canvas").count() == 1
 
 
+def test_charts_tell_the_time_of_the_form_beside_them_wherever_the_browser_is(
+    browser: Browser, console: httpx2.Client
+) -> None:
+    context = browser.new_context(base_url=str(console.base_url), timezone_id="Asia/Tokyo")
+    page = context.new_page()
+    page.goto("/assets/pump/p1?range=all")
+    page.locator(".chart[data-series] .u-over").first.hover(position={"x": 5, "y": 40})
+    expect(page.locator(".chart[data-series] + .more").first).to_contain_text("2026-05-01 12:00:0")
+    expect(page.locator(".chart[data-series] + .more").first).to_contain_text("UTC")
+    context.close()
+
+
 def test_problems_are_told_inside_the_page(page: Page) -> None:
     page.goto("/shop/users/ann")
     with page.expect_response("**/shop/click"):
