@@ -140,12 +140,13 @@ def get_alert(
         asset = reader.asset(alert.asset_id, alert.asset_class)
     scores = asset.latest_scores if asset else []
     is_life = any(score.kind == "rul" for score in scores)
+    is_share = any(score.kind == "failure_probability" for score in scores)
     unit = next((score.unit for score in scores if score.kind == "rul"), "")
     raised = [t for t in alert.transitions if t.state == "raised"]
     why = raised[-1] if raised else alert.transitions[-1]
     return show(
         request, "alert.html", alert=alert, why=why, unit=unit, bars=_bars(alert, is_life), charts=charts,
-        entries=entries, history=_history(alert), spans=SHELVED_H, said=said,
+        entries=entries, history=_history(alert), is_share=is_share, spans=SHELVED_H, said=said,
     )  # fmt: skip
 
 

@@ -17,7 +17,7 @@ from api import make_key
 from console import install, read_lock
 from console.charts import chart_of
 from console.page import ago, coded, number, part
-from schemas import Comparison, Point, Series, Settings
+from schemas import Comparison, Evidence, Point, Series, Settings
 from storage import Store
 from tests.api.conftest import serving
 from tests.console.conftest import fill
@@ -130,6 +130,17 @@ def test_a_challenger_that_was_not_compared_yet_is_shown(console: httpx2.Client,
     )  # fmt: skip
     store.write([worker_status("w", now).model_copy(update={"comparisons": [begun]})], [])
     assert "No decision was compared yet" in console.get("/models/pump").text
+
+
+def test_an_alert_says_what_was_compared_with_what(console: httpx2.Client, store: Store) -> None:
+    words = " ".join(Reader(console.get("/alerts/a-1").text).words.split())
+    assert "remaining life was 12 hour (8 to 17 with 90 %), the limit is 20 hour." in words
+    reached = Evidence(reason="reached the critical level", value=0.643, threshold=0.4)
+    share = {"asset_id": "press-1", "asset_class": "press", "failure_mode": "seal"}
+    store.write([score(9, "press-1", asset_class="press", kind="failure_probability", component="seal", value=0.6)], [])
+    store.write([alert("s", 0, 9, evidence=reached, **share)], [])
+    words = " ".join(Reader(console.get("/alerts/s").text).words.split())
+    assert "the probability of failure was 64.3 %, the limit is 40.0 %." in words
 
 
 def test_how_good_the_data_of_an_asset_is_can_be_seen(console: httpx2.Client, store: Store) -> None:
