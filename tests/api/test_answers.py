@@ -222,7 +222,7 @@ def test_how_the_service_is(client: httpx2.Client, store: Store) -> None:
     )
     overview = client.get("/v1/overview").json()
     assert overview["assets"] == {"total": 1, "critical": 0, "warning": 1, "advisory": 0}
-    assert overview["alerts"] == {"critical": 0, "warning": 1, "advisory": 0, "unacknowledged": 1}
+    assert overview["alerts"] == {"critical": 0, "warning": 1, "advisory": 0, "unacknowledged": 1, "shelved": 0}
     assert overview["workers"] == {"edge": 2, "sink": 1}
     assert overview["agents"]["recommend"] == {"lag": 12, "events_per_s": 2.0, "outputs_per_s": 0.0}
     assert overview["dead_letters_24h"] == {"clicks.v1": 1, "items.v1": 1}

@@ -53,7 +53,7 @@ def test_head_is_answered_as_get_without_a_body(shared_client: httpx2.Client) ->
         ("/v1/alerts?state=raised&severty=critical", "severity"),
         ("/v1/alerts?Asset_Id=p", "asset_id"),
         ("/v1/alerts/x?state=raised", "it takes none"),
-        ("/v1/assets/p/scores?form=2026-05-01T00:00:00Z", "from"),
+        ("/v1/assets/p/scores?frm=2026-05-01T00:00:00Z", "from"),
         ("/livez?x=1", "it takes none"),
         ("/v1/models?after=1&zzz=2", "it takes none"),
     ],
