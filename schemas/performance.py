@@ -60,8 +60,3 @@ class PerformanceBody(Frozen):
     worst: list[BadActor] = Field(description="up to ten that raised most alerts, the first one most")
     outcomes: OutcomeCounts
     failures: FailureCounts
-
-    @property
-    def chattering(self) -> int:
-        """How many of the worst chatter."""
-        return sum(one.chatters for one in self.worst)

@@ -136,7 +136,13 @@ def _dtype_2(shape: RowShape, recent: int, log: int) -> np.dtype[np.void]:
         *((name, "u4") for name in ("seen", "late", "duplicates")),
         ("alert", "u4", targets),
     ]
-    few: list[tuple[Any, ...]] = [
+    return np.dtype([*eight, *four, *_small_fields_2(shape, recent, log, marks)], align=True)
+
+
+def _small_fields_2(shape: RowShape, recent: int, log: int, marks: tuple[int]) -> list[tuple[Any, ...]]:
+    """Those of one or two bytes, behind the others."""
+    targets = (shape.targets,)
+    return [
         ("sequence", "u2", targets),
         ("beyond", "u2", (shape.targets, _LEVELS)),
         ("within", "u2", (shape.targets, _LEVELS)),
@@ -152,7 +158,6 @@ def _dtype_2(shape: RowShape, recent: int, log: int) -> np.dtype[np.void]:
         ("is_active", "u1", (shape.targets, _LEVELS)),
         ("severity", "u1", targets),
     ]
-    return np.dtype([*eight, *four, *few], align=True)
 
 
 def migrate_2(old: np.ndarray, shape: RowShape) -> np.ndarray:
