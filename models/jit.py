@@ -1,4 +1,4 @@
-"""Compiled kernels: `njit` as every module here uses it, with symbol names that follow from the layout of rows.
+"""Compiled kernels: `njit` and `borrowing` as every module uses them, with symbol names that follow from row layouts.
 
 kernel, types of its arguments ─► symbol name ─► machine code on disk ─► linked into another process
 
@@ -15,7 +15,20 @@ from typing import Any
 from numba import njit
 from numba.core.types import Record
 
-__all__ = ["njit"]
+__all__ = ["borrowing", "njit"]
+
+
+def borrowing(**options: Any) -> Any:
+    """Decorator of a kernel that makes no array and keeps none: it works on those it is handed.
+
+    numba counts a reference, atomically, for each array of a named tuple that a loop touches: two thirds of what a
+    question to the catalogue view cost, and more. Without its runtime (`_nrt`, an option that numba's own code uses)
+    nothing is counted, and a kernel that makes an array does not compile.
+
+    Args:
+        options: of `njit`.
+    """
+    return njit(cache=True, _nrt=False, **options)
 
 
 def _mangling_args(record: Any) -> tuple[str, tuple[str]]:

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from models.jit import njit
+from models.jit import borrowing
 from models.recommender.hashing import find, insert, remove
 from schemas import ActionWeights, RecommenderProfile
 
@@ -141,13 +141,13 @@ def action_weights(profile: RecommenderProfile) -> npt.NDArray[np.float32]:
     return np.array([getattr(profile.action_weights, action) for action in ACTIONS], np.float32)
 
 
-@njit(cache=True)
+@borrowing()
 def elapsed(now, since):
     """Never negative: a clock that is ahead must not turn a decay into growth."""
     return max(now - since, 0.0)
 
 
-@njit(cache=True)
+@borrowing()
 def first_seen(view, item, time):
     view.items[item].first = time
     if view.items[item].clicks == 0:  # decays go on from the last click
@@ -156,7 +156,7 @@ def first_seen(view, item, time):
     view.counters[NEW] += 1
 
 
-@njit(cache=True)
+@borrowing()
 def open_session(view, key):
     """The slot of the session to append to, and whether this click continues a session."""
     slot = find(view.session_table, view.sessions, key)
@@ -178,7 +178,7 @@ def open_session(view, key):
     return slot, continues
 
 
-@njit(cache=True)
+@borrowing()
 def append(view, slot, item, action, time):
     """Item at the end of the session and of the log. Returns how often the list of the session had it."""
     session = view.sessions[slot]
@@ -200,7 +200,7 @@ def append(view, slot, item, action, time):
     return times_before
 
 
-@njit(cache=True)
+@borrowing()
 def count_context(view, item, time, passed, codes, weight):
     """Decayed clicks per context value, of the item and of all."""
     rate = view.rates[CONTEXT_HALF_LIFE]
@@ -217,7 +217,7 @@ def count_context(view, item, time, passed, codes, weight):
             view.context_total[codes[column]] += weight
 
 
-@njit(cache=True)
+@borrowing()
 def apply_click(view, clock, session_key, item, event_time, codes, who, action):
     """One click.
 
@@ -243,7 +243,7 @@ def apply_click(view, clock, session_key, item, event_time, codes, who, action):
     return time
 
 
-@njit(cache=True)
+@borrowing()
 def clicks_in_a_row(record, user, now):
     """Of this user on the item of late, with this one."""
     if record.clicks == 0 or record.clicker != user or now - record.row_since > COUNTED_FOR_S:
@@ -254,7 +254,7 @@ def clicks_in_a_row(record, user, now):
     return record.in_a_row
 
 
-@njit(cache=True)
+@borrowing()
 def count_click(view, item, time, continues, codes, weight):
     """The click as popularity of its item. `weight`: f4, of the action."""
     record = view.items[item]

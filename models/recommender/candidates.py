@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from models.jit import njit
+from models.jit import borrowing
 from models.recommender.arrays import HOT_LENGTH, HOT_LISTS
 from models.recommender.evidence import (
     AFTER,
@@ -66,7 +66,7 @@ def candidate_settings(profile: RecommenderProfile) -> CandidateSettings:
     return CandidateSettings._make([*(getattr(profile, name) for name in CandidateSettings._fields[:-1]), quotas])
 
 
-@njit(cache=True, inline="always")
+@borrowing(inline="always")
 def may_be_recommended(view, item, query):
     """May be shown, and to this user."""
     if not may_be_shown(view, item, query.now):
@@ -80,7 +80,7 @@ def may_be_recommended(view, item, query):
     return True
 
 
-@njit(cache=True, inline="always")
+@borrowing(inline="always")
 def take(view, scratch, item, query, chosen, count):
     """Add the item to the chosen ones, if it may be and is not yet. Returns the new count."""
     row = row_of(scratch.place, scratch.evidence, scratch.touched, scratch.state, item)
@@ -91,7 +91,7 @@ def take(view, scratch, item, query, chosen, count):
     return count + 1
 
 
-@njit(cache=True)
+@borrowing()
 def settle_own_items(view, settings, scratch, query, chosen):
     """The session's own items are the first candidates, newest first, or none at all."""
     count = 0
@@ -106,11 +106,10 @@ def settle_own_items(view, settings, scratch, query, chosen):
     return count
 
 
-@njit(cache=True)
+@borrowing()
 def choose_by_evidence(view, settings, scratch, query, chosen, count):
     """The best of each generator that no earlier one chose."""
-    best = np.empty(settings.max_candidates, np.float32)
-    rows = np.empty(settings.max_candidates, np.int32)
+    best, rows = scratch.top_scores, scratch.top_rows
     for generator in range(len(settings.quotas)):
         quota = min(settings.quotas[generator], settings.max_candidates - count)
         if quota <= 0:
@@ -125,7 +124,7 @@ def choose_by_evidence(view, settings, scratch, query, chosen, count):
     return count
 
 
-@njit(cache=True)
+@borrowing()
 def choose_hot(view, scratch, kind, query, goal, is_unclicked_wanted, chosen, count):
     """Further items of a hot list, until there are `goal` candidates."""
     for place in range(view.hot_length[kind]):
@@ -137,7 +136,7 @@ def choose_hot(view, scratch, kind, query, goal, is_unclicked_wanted, chosen, co
     return count
 
 
-@njit(cache=True)
+@borrowing()
 def fill_up(view, settings, scratch, query, chosen, count):
     """From the new ones down to the popular ones. Where the profile wants no new items, those that nobody has clicked
     only fill a list that would be too short: a ranker, which learns from clicks, may well put them first."""
@@ -147,7 +146,7 @@ def fill_up(view, settings, scratch, query, chosen, count):
     return choose_hot(view, scratch, 3, query, min(goal, LIST_LENGTH), True, chosen, count)
 
 
-@njit(cache=True)
+@borrowing()
 def choose(view, settings, scratch, query, chosen):
     """Write the candidates (rows in the catalogue, at most `maximum`) to `chosen`; returns how many."""
     scratch.chosen[: scratch.state[ROWS] + FURTHER_ROWS] = 0  # not all of it: that would sweep the cache
@@ -162,7 +161,7 @@ def choose(view, settings, scratch, query, chosen):
     return fill_up(view, settings, scratch, query, chosen, count)
 
 
-@njit(cache=True)
+@borrowing()
 def choose_given(view, scratch, query, given, chosen, count):
     """Add the items that somebody asked for, also those of the session, if they may be shown and are not chosen yet."""
     for item in given:

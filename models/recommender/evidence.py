@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from models.jit import njit
+from models.jit import borrowing
 from models.recommender.arrays import CLICKS, SESSIONS, action_weights, elapsed
 from schemas import RecommenderProfile
 
@@ -91,7 +91,7 @@ def evidence_settings(profile: RecommenderProfile) -> EvidenceSettings:
     return EvidenceSettings._make([*own, action_weights(profile)])
 
 
-@njit(cache=True, inline="always")
+@borrowing(inline="always")
 def row_of(place, evidence, touched, state, item):
     """The item's row of accumulators, zeroed at first touch; without room the last row, which nobody reads."""
     known = place[item]
@@ -107,17 +107,17 @@ def row_of(place, evidence, touched, state, item):
     return row
 
 
-@njit(cache=True)
+@borrowing()
 def decay(passed, constant):
     return np.exp(np.float32(-passed / constant))
 
 
-@njit(cache=True)
+@borrowing()
 def rarity(clicks):
     return np.float32(1.0 / np.sqrt(clicks + SMOOTHING))
 
 
-@njit(cache=True, inline="always")
+@borrowing(inline="always")
 def count_pair(evidence, row, distance, age, weight, slow, fast, directed):
     """One co-occurrence of a candidate with the prefix item of this age.
 
@@ -150,7 +150,7 @@ def count_pair(evidence, row, distance, age, weight, slow, fast, directed):
         evidence[row, NEAR_SECOND] += near
 
 
-@njit(cache=True, inline="always")
+@borrowing(inline="always")
 def count_cosine(evidence, row, age, part):
     if evidence[row, AGE_COUNTED] != age + 1:
         close_part(evidence, row)
@@ -160,7 +160,7 @@ def count_cosine(evidence, row, age, part):
     evidence[row, COSINE_PART] += part
 
 
-@njit(cache=True, inline="always")
+@borrowing(inline="always")
 def close_part(evidence, row):
     """The cosine with one prefix item is complete: take it into maximum and sum of roots."""
     part = evidence[row, COSINE_PART]
@@ -170,7 +170,7 @@ def close_part(evidence, row):
         evidence[row, COSINE_PART] = np.float32(0.0)
 
 
-@njit(cache=True, inline="always")
+@borrowing(inline="always")
 def meet_session(similarity, near, state, slot, position, age, long, short):
     """The session shares the prefix item of this age: add to its similarities, once an item."""
     if similarity[slot, LONG] == 0.0:
@@ -185,7 +185,7 @@ def meet_session(similarity, near, state, slot, position, age, long, short):
         similarity[slot, SHORT] += short
 
 
-@njit(cache=True)
+@borrowing()
 def read_item(view, settings, scratch, item, age, own_session, time, most):
     """One pass over the newest occurrences of an item of the prefix; returns how many, `most` at most."""
     weight = np.float32(settings.age_decay**age)
@@ -221,7 +221,7 @@ def read_item(view, settings, scratch, item, age, own_session, time, most):
     return count
 
 
-@njit(cache=True)
+@borrowing()
 def read_prefix(view, settings, scratch, query):
     """The occurrences of the newest distinct items of the prefix.
 

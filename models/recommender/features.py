@@ -11,7 +11,7 @@ from itertools import count
 
 import numpy as np
 
-from models.jit import njit
+from models.jit import borrowing
 from models.recommender import evidence as e
 from models.recommender.arrays import CONTEXT_HALF_LIFE, CONTEXT_TOTAL, CONTINUED, elapsed
 from models.recommender.hot_lists import decayed
@@ -109,7 +109,7 @@ def feature_names(profile: RecommenderProfile) -> list[str]:
     return [*BASE, *lifts, *products, *(f"context_{name}" for name in profile.context), *hour]
 
 
-@njit(cache=True, inline="always")
+@borrowing(inline="always")
 def evidence_features(row, accumulators, best):
     for place in range(len(RELATIVE)):
         top = best[RELATIVE[place]]
@@ -118,7 +118,7 @@ def evidence_features(row, accumulators, best):
         row[FIRST_ABSOLUTE + place] = accumulators[ABSOLUTE[place]]
 
 
-@njit(cache=True, inline="always")
+@borrowing(inline="always")
 def item_features(view, row, item, time):
     record = view.items[item]
     for half_life in range(4):
@@ -134,7 +134,7 @@ def item_features(view, row, item, time):
     row[ITEM_REPEAT_RATE] = (record.repeats + 1.0) / (record.clicks + 10.0)
 
 
-@njit(cache=True, inline="always")
+@borrowing(inline="always")
 def session_features(row, item, query, distinct):
     prefix, length = query.prefix, query.length
     times, since = 0, NOT_IN_SESSION
@@ -149,7 +149,7 @@ def session_features(row, item, query, distinct):
     row[SESSION_VARIETY] = distinct / max(length, 1)
 
 
-@njit(cache=True, inline="always")
+@borrowing(inline="always")
 def confidence_features(view, row, accumulators, best, item, query, met):
     clicks = view.items[item].clicks
     last = query.prefix[query.length - 1]
@@ -168,7 +168,7 @@ def confidence_features(view, row, accumulators, best, item, query, met):
     row[ITEMS_MET] = met
 
 
-@njit(cache=True, inline="always")
+@borrowing(inline="always")
 def context_features(view, row, item, query):
     """How much more the item is clicked under each value of the context than other items are, then the context."""
     at, product, codes = FIRST_CONTEXT, 1.0, query.codes
@@ -191,18 +191,18 @@ def context_features(view, row, item, query):
         row[at + column] = query.context[column]
 
 
-@njit(cache=True)
+@borrowing()
 def best_evidence(scratch, chosen, count):
-    """Largest value of each accumulator among the candidates."""
-    best = np.zeros(e.WIDTH, np.float32)
+    """Largest value of each accumulator among the candidates, into `scratch.best`: what the features take as 1."""
+    best = scratch.best
+    best[:] = np.float32(0.0)
     for place in range(count):
         row = scratch.evidence[scratch.place[chosen[place]] & 0xFFFF]
         for column in range(e.WIDTH):
             best[column] = max(best[column], row[column])
-    return best
 
 
-@njit(cache=True)
+@borrowing()
 def distinct_items(query):
     distinct = 0
     for place in range(query.length):
@@ -213,20 +213,19 @@ def distinct_items(query):
     return distinct
 
 
-@njit(cache=True)
-def write_features(view, scratch, chosen, best, query, met, rows):
+@borrowing()
+def write_features(view, scratch, chosen, query, met, rows):
     """Feature rows of the chosen candidates of a query into `rows`.
 
     Args:
-        best: (24,) evidence that is taken as 1, see `best_evidence`.
         met: items met while reading.
     """
     distinct = distinct_items(query)
     for place in range(len(chosen)):
         item, row = chosen[place], rows[place]
         accumulators = scratch.evidence[scratch.place[item] & 0xFFFF]
-        evidence_features(row, accumulators, best)
+        evidence_features(row, accumulators, scratch.best)
         item_features(view, row, item, query.time)
         session_features(row, item, query, distinct)
-        confidence_features(view, row, accumulators, best, item, query, met)
+        confidence_features(view, row, accumulators, scratch.best, item, query, met)
         context_features(view, row, item, query)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from models.jit import njit
+from models.jit import borrowing
 from models.recommender.arrays import CLICKS, SESSION_ITEMS, SESSIONS, elapsed
 from models.recommender.evidence import (
     COSINE,
@@ -38,12 +38,18 @@ from models.recommender.hot_lists import push_top
 SECOND_ORDER_WINDOW = 4
 
 
-@njit(cache=True)
-def threshold(scores, count):
-    """The `count`-th largest score, 0 if there are not more (Hoare's quickselect; np.partition compiles for 6 s)."""
+@borrowing()
+def threshold(scores, count, values):
+    """The `count`-th largest score, 0 if there are not more (Hoare's quickselect; np.partition compiles for 6 s).
+
+    Args:
+        values: as long as `scores` at least; overwritten.
+    """
     if len(scores) <= count:
         return np.float32(0.0)
-    values, goal = scores.copy(), len(scores) - count
+    goal = len(scores) - count
+    for place in range(len(scores)):
+        values[place] = scores[place]
     low, high = 0, len(scores) - 1
     while low < high:
         pivot = values[(low + high) >> 1]
@@ -66,7 +72,7 @@ def threshold(scores, count):
     return values[goal]
 
 
-@njit(cache=True, inline="always")
+@borrowing(inline="always")
 def vote(view, scratch, slot, shared_at, long, short, fall, fall_short):
     """One near session speaks for its items; a similarity of 0 is not near enough in that memory."""
     for position in range(view.sessions[slot].length):
@@ -86,11 +92,11 @@ def vote(view, scratch, slot, shared_at, long, short, fall, fall_short):
             scratch.evidence[row, NEIGHBOURS_RECENT] += short * fall_short[abs(distance)]
 
 
-@njit(cache=True)
+@borrowing()
 def nearest_sessions(view, settings, scratch, query):
     """Similarities of the sessions met, by recency and length; the nearest ones vote. Resets the similarities."""
     met = scratch.state[MET]
-    long, short = np.empty(met, np.float32), np.empty(met, np.float32)
+    long, short = scratch.long[:met], scratch.short[:met]
     for place in range(met):
         slot = scratch.near[place]
         session = view.sessions[slot]
@@ -99,9 +105,9 @@ def nearest_sessions(view, settings, scratch, query):
         long[place] = scratch.similarity[slot, LONG] * scale * decay(passed, settings.neighbour_recency)
         short[place] = scratch.similarity[slot, SHORT] * scale * decay(passed, settings.neighbour_recency_short)
         scratch.similarity[slot, LONG] = np.float32(0.0)
-    least = threshold(long, settings.neighbours)
-    least_short = threshold(short, max(settings.neighbours // 5, 1))
-    fall, fall_short = np.empty(SESSION_ITEMS, np.float32), np.empty(SESSION_ITEMS, np.float32)
+    least = threshold(long, settings.neighbours, scratch.values)
+    least_short = threshold(short, max(settings.neighbours // 5, 1), scratch.values)
+    fall, fall_short = scratch.fall, scratch.fall_short
     for distance in range(SESSION_ITEMS):
         fall[distance] = np.exp(-distance / settings.distance_decay)
         fall_short[distance] = np.exp(-distance / settings.distance_decay_short)
@@ -115,7 +121,7 @@ def nearest_sessions(view, settings, scratch, query):
             )
 
 
-@njit(cache=True)
+@borrowing()
 def complete(view, scratch):
     """Divide by how often each item is clicked anyway."""
     all_clicks = np.float32(np.log(view.counters[CLICKS] + 1.0))
@@ -134,7 +140,7 @@ def complete(view, scratch):
         row[NEIGHBOURS_RARE] = (row[NEIGHBOURS] * np.float32(0.5) + row[NEIGHBOURS_AFTER]) * rare
 
 
-@njit(cache=True)
+@borrowing()
 def read_second_order(view, settings, scratch, item, weight):
     """Items seen close to one of the best first-order items."""
     oldest = view.counters[CLICKS] - len(view.log)
@@ -156,19 +162,17 @@ def read_second_order(view, settings, scratch, item, weight):
                 scratch.evidence[row, SECOND_ORDER] += weight / np.float32(abs(other - position))
 
 
-@njit(cache=True)
+@borrowing()
 def second_order(view, settings, scratch, query):
     """The same reading once more, from the items with most DIRECTED that are not in the prefix."""
-    best = np.empty(settings.second_order_items, np.float32)
-    items = np.empty(settings.second_order_items, np.int32)
-    count = 0
+    best, items, count = scratch.top_scores, scratch.top_rows, 0
     for place in range(scratch.state[ROWS]):
         item = scratch.touched[place]
         is_own = False
         for age in range(min(query.length, settings.prefix_items)):
             is_own |= query.prefix[query.length - 1 - age] == item
         if not is_own and scratch.evidence[place, DIRECTED] > 0:
-            count = push_top(best, items, count, len(best), scratch.evidence[place, DIRECTED], item)
+            count = push_top(best, items, count, settings.second_order_items, scratch.evidence[place, DIRECTED], item)
     for place in range(count):
         weight = np.float32(best[place] * rarity(view.items[items[place]].clicks))
         read_second_order(view, settings, scratch, items[place], weight)
@@ -177,7 +181,7 @@ def second_order(view, settings, scratch, query):
             scratch.evidence[place, SECOND_ORDER] *= rarity(view.items[scratch.touched[place]].clicks)
 
 
-@njit(cache=True)
+@borrowing()
 def gather(view, settings, scratch, query):
     """All evidence for a query, into the scratch."""
     scratch.state[QUERY] += 1

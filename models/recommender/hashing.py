@@ -15,7 +15,7 @@ from hashlib import blake2b
 import numpy as np
 import numpy.typing as npt
 
-from models.jit import njit
+from models.jit import borrowing, njit
 
 
 @lru_cache(maxsize=1 << 16)
@@ -29,7 +29,7 @@ def halves(hashes: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint32]:
     return (hashes >> np.uint64(32)).astype(np.uint32)
 
 
-@njit(cache=True)
+@borrowing()
 def mixed(a, b):
     """One u64 from two, never 0 (finaliser of splitmix64)."""
     x = np.uint64(a) ^ (np.uint64(b) * np.uint64(0x9E3779B97F4A7C15))
@@ -39,7 +39,7 @@ def mixed(a, b):
     return x if x != 0 else np.uint64(1)
 
 
-@njit(cache=True)
+@borrowing()
 def find(table, records, key):
     """Row of the record with this key, or -1."""
     mask = len(table) - 1
@@ -52,7 +52,7 @@ def find(table, records, key):
     return np.int64(-1)
 
 
-@njit(cache=True)
+@borrowing()
 def insert(table, key, row):
     """Let the table point to `row`, whose key is not yet in it. The table must have room."""
     mask = len(table) - 1
@@ -62,7 +62,7 @@ def insert(table, key, row):
     table[place] = row + 1
 
 
-@njit(cache=True)
+@borrowing()
 def remove(table, records, row):
     """Take `row` out of the table, closing the gap (Knuth 6.4, algorithm R). It must be in it, with its key."""
     mask = len(table) - 1

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from models.jit import njit
+from models.jit import borrowing, njit
 from models.recommender.arrays import (
     CLICKS,
     CONTINUED,
@@ -29,7 +29,7 @@ from models.recommender.item_life import change_item, may_be_hot, release
 LATE_CLICKS = 100  # after so many the lists are computed if clicks lie far before them: one was from the future
 
 
-@njit(cache=True)
+@borrowing()
 def push_top(scores, items, count, capacity, score, item):
     """Keep the `capacity` largest scores in a min-heap; of equal ones the earlier stays. Returns the new count."""
     if count < capacity:
@@ -57,7 +57,7 @@ def push_top(scores, items, count, capacity, score, item):
     return count
 
 
-@njit(cache=True)
+@borrowing()
 def sort_best_first(scores, items, count):
     """Insertion sort, stable; the lists are short."""
     for place in range(1, count):
@@ -69,14 +69,14 @@ def sort_best_first(scores, items, count):
         scores[hole], items[hole] = score, item
 
 
-@njit(cache=True, inline="always")
+@borrowing(inline="always")
 def decayed(view, item, column, time):
     """Popularity (columns 0-3) or continued clicks (4, 5) of an item at `time`."""
     rate = view.rates[column if column < CONTINUED else column - CONTINUED]
     return view.popularity[item, column] * np.float32(np.exp(-rate * elapsed(time, view.items[item].last)))
 
 
-@njit(cache=True, inline="always")
+@borrowing(inline="always")
 def push_item(view, clock, scores, items, counts, item, time):
     now = decayed(view, item, 0, time)
     continued = decayed(view, item, CONTINUED, time)
@@ -117,7 +117,7 @@ def refresh_hot(view, clock, time):
     view.counters[HOT_CLICKS] = view.counters[CLICKS]
 
 
-@njit(cache=True)
+@borrowing()
 def are_hot_lists_due(clocks, counters, refresh, time):
     """The clock of the view decides, which a click from the past does not move."""
     late = clocks[HOT_AT] - time > refresh and counters[CLICKS] - counters[HOT_CLICKS] >= LATE_CLICKS
@@ -149,7 +149,7 @@ def apply_clicks(view, clock, beyond, clicks):
     return applied
 
 
-@njit(cache=True)
+@borrowing()
 def apply_items(view, clock, beyond, changes):
     """Apply, in order, the item changes with an input offset above `beyond`; returns how many.
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from models.jit import njit
+from models.jit import borrowing
 from models.recommender.arrays import (
     CLICKS,
     EVENTS,
@@ -29,7 +29,7 @@ from models.recommender.arrays import (
 KEPT = 2  # in a change: nothing was said of this
 
 
-@njit(cache=True)
+@borrowing()
 def may_be_shown(view, item, now):
     """Available and published at `now`, epoch seconds; and told of, unless that is not asked for."""
     record = view.items[item]
@@ -37,7 +37,7 @@ def may_be_shown(view, item, now):
     return record.is_available != 0 and record.published <= now and is_known
 
 
-@njit(cache=True)
+@borrowing()
 def may_be_hot(view, item, now):
     """May be shown to people who have nothing to do with it: not what one visitor alone clicks again and again."""
     record = view.items[item]
@@ -45,7 +45,7 @@ def may_be_hot(view, item, now):
     return may_be_shown(view, item, now) and not is_of_one
 
 
-@njit(cache=True)
+@borrowing()
 def change_item(view, clock, item, time, published, is_available, is_removed):
     """What the shop said of an item; of each thing the word with the newest event time counts, whenever it came.
 
@@ -73,7 +73,7 @@ def change_item(view, clock, item, time, published, is_available, is_removed):
         view.clocks[NEXT] = min(view.clocks[NEXT], record.published)
 
 
-@njit(cache=True)
+@borrowing()
 def take_words(record, time, published, is_available):
     """Those that are newer than what is known."""
     if is_available != KEPT and time >= record.available_at:
@@ -82,7 +82,7 @@ def take_words(record, time, published, is_available):
         record.published, record.published_at = 0.0 if np.isnan(published) else published, time
 
 
-@njit(cache=True)
+@borrowing()
 def announce(view, clock, item, time):
     """New from now on, or as soon as it is published."""
     record = view.items[item]
@@ -96,7 +96,7 @@ def announce(view, clock, item, time):
     record.is_announced = 1
 
 
-@njit(cache=True)
+@borrowing()
 def begin_anew(view, clock, item, is_available):
     """Removed, or back after that: what was known of the id was known of another item."""
     record = view.items[item]
@@ -105,12 +105,12 @@ def begin_anew(view, clock, item, is_available):
     record.published = record.available_at = record.published_at = 0.0
 
 
-@njit(cache=True)
+@borrowing()
 def profile_time(view, clock, event_time):
     return np.float64(view.counters[SESSIONS]) if clock.counts_sessions else event_time
 
 
-@njit(cache=True)
+@borrowing()
 def wait(view, clock, item):
     record = view.items[item]
     if record.clicks == 0 and record.is_announced == 0:  # or it would be the first to be forgotten
@@ -121,7 +121,7 @@ def wait(view, clock, item):
         view.counters[WAITING] += 1
 
 
-@njit(cache=True)
+@borrowing()
 def release(view, clock):
     """Waiting items whose time has come, NEXT being it, are new from now on. One pass over those that wait."""
     now = view.clocks[EVENTS]
@@ -143,7 +143,7 @@ def release(view, clock):
     view.clocks[HOT_AT] = -1e18  # the next click computes the lists
 
 
-@njit(cache=True)
+@borrowing()
 def forget_item(view, clock, item):
     """As if nobody had ever clicked it. The row stays: who clicks what is removed must not bring it back."""
     record = view.items[item]

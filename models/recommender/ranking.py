@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from models.jit import njit
+from models.jit import borrowing
 from models.recommender.candidates import CandidateSettings, choose, choose_given
 from models.recommender.evidence import ROWS, EvidenceSettings, Query
 from models.recommender.features import (
@@ -24,7 +24,6 @@ from models.recommender.features import (
 )
 from models.recommender.gathering import gather
 from models.recommender.hashing import find
-from models.recommender.users import PREFIX
 
 OWN_DECAY = 3.0  # clicks until the weight of an own item falls by e
 
@@ -34,7 +33,7 @@ class RankingSettings(NamedTuple):
     candidates: CandidateSettings
 
 
-@njit(cache=True)
+@borrowing()
 def build_rows(view, settings, scratch, queries, given, items, rows, facts):
     """Candidates and feature rows of all queries, one after another; returns how many in all.
 
@@ -48,7 +47,8 @@ def build_rows(view, settings, scratch, queries, given, items, rows, facts):
     prefixes, lengths, sessions, times, codes, context, turned_down, now = queries
     total = 0
     for place in range(len(lengths)):
-        prefix = np.full(PREFIX, -1, np.int64)
+        prefix = scratch.prefix
+        prefix[:] = -1
         for n in range(lengths[place]):
             prefix[n] = find(view.item_table, view.items, prefixes[place, n])
         slot = find(view.session_table, view.sessions, sessions[place])
@@ -59,16 +59,16 @@ def build_rows(view, settings, scratch, queries, given, items, rows, facts):
         met = scratch.state[ROWS]
         chosen = items[total : total + settings.candidates.max_candidates + len(given)]
         count = choose(view, settings.candidates, scratch, query, chosen)
-        best = best_evidence(scratch, chosen, count)  # not of the given: one does not change the score of another
+        best_evidence(scratch, chosen, count)  # not of the given: one does not change the score of another
         facts[1][place], facts[2][place] = count, met
         count = choose_given(view, scratch, query, given, chosen, count)
-        write_features(view, scratch, chosen[:count], best, query, met, rows[total : total + count])
+        write_features(view, scratch, chosen[:count], query, met, rows[total : total + count])
         facts[0][place] = count
         total += count
     return total
 
 
-@njit(cache=True)
+@borrowing()
 def hand_weighted(rows, counts, chosen, weights, scores):
     """Scores by weights of (evidence, recent, popularity, own); each part is relative to the best of its query.
 
@@ -88,7 +88,7 @@ def hand_weighted(rows, counts, chosen, weights, scores):
             scores[n] += own * np.exp(-rows[n, CLICKS_SINCE] / OWN_DECAY)
 
 
-@njit(cache=True)
+@borrowing()
 def choose_best(found, scores, fresh, out):
     """The best of each query by score plus bonus for the fresh, then by key; insertion into short sorted lists.
 

@@ -113,5 +113,5 @@ def test_nobody_knows_anything(profile: str) -> None:
 def test_the_threshold_is_the_nth_largest(scores: list[float], count: int) -> None:
     array = np.array(scores, np.float32)
     expected = sorted(scores, reverse=True)[count - 1] if len(scores) > count else 0.0
-    assert threshold(array, count) == np.float32(expected)
+    assert threshold(array, count, np.empty_like(array)) == np.float32(expected)
     assert array.tolist() == np.array(scores, np.float32).tolist()  # not sorted in place
