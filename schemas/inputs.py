@@ -135,6 +135,7 @@ MaintenanceKind = Literal[
     "in_service",
     "decommissioned",
     "alert_closed",
+    "silent",
 ]
 
 
@@ -142,6 +143,7 @@ class Maintenance(InputEvent):
     """One entry of an asset's log: what it reported, what was done to it, when it failed.
 
     `alert_closed` is the API's, where a person ends an alert by hand: it ends the open alert of that failure mode.
+    `silent` is the worker's, which missed readings: at its time the asset was still silent.
     """
 
     event_id: EventId

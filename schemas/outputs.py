@@ -116,6 +116,7 @@ class Score(OutputEvent):
 
 Severity = Literal["advisory", "warning", "critical"]
 AlertState = Literal["raised", "cleared"]
+AlertKind = Literal["machine", "data"]
 
 
 class Evidence(OutputEvent):
@@ -128,6 +129,7 @@ class Evidence(OutputEvent):
     high: float | None = None
     regime: int | None = None
     contributions: list[dict[str, str | float]] = Field(default_factory=list)
+    sensors: list[SensorFault] = Field(default_factory=list, description="of a data alert: those it is about")
 
 
 class Alert(OutputEvent):
@@ -138,7 +140,8 @@ class Alert(OutputEvent):
     event_time: Time
     asset_id: str
     asset_class: str
-    failure_mode: str
+    failure_mode: str = Field(description="`wear`, the component that is to fail, or `data`")
+    kind: AlertKind = Field("machine", description="`data`: not the machine is in doubt but what it sends")
     state: AlertState
     severity: Severity
     score: float | None

@@ -86,6 +86,10 @@ class Settings(BaseSettings):
     # storage
     database_url: str = Field("", description="SQLAlchemy URL; empty: SQLite in `home`")
     retention_scores_days: float = Field(30, gt=0, description="older scores are deleted from the database")
+    silent_intervals: float = Field(
+        5, ge=2, description="an asset that sent no reading for so many of its usual intervals raises a data alert"
+    )
+    silent_least_s: float = Field(60, gt=0, description="and for so long at least")
     silent_after_s: float = Field(
         3600, gt=0, description="an asset that was scored within a day and not for so long counts as silent"
     )

@@ -44,6 +44,7 @@ def build_edge(settings: Settings) -> faust.App:
     from streams.catalogue import CatalogueTeller
     from streams.rank_port import RankPort
     from streams.serving import AssetSeat, ModelReader, RankerSeat, Serving, ServingTeller
+    from streams.silence import Silence
 
     app = build_app("edge", settings)
     assets = AssetSeat(settings)
@@ -67,7 +68,8 @@ def build_edge(settings: Settings) -> faust.App:
     teller = CatalogueTeller(settings, ranker.now, ranker.reader.caught_up, recommend)
     port = RankPort(settings, ranker.handler, recommend, ranker.reader.caught_up)
     status = ServingTeller(settings, serving, [assets, ranker], port.place)
-    for service in (ranker.reader, models, teller, port, status, Readiness([maintain, recommend])):
+    silence = Silence(settings, assets.handler, maintain)
+    for service in (ranker.reader, models, teller, port, silence, status, Readiness([maintain, recommend])):
         app.service(service)
     return app
 

@@ -6,19 +6,26 @@ Decisions of one asset class ─► scores.v1 (one a reading and target), alerts
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
 
 from models.maintenance import (
     CLEARED,
+    DATA,
     LATE,
     SEVERITIES,
+    SILENCE,
     STATUSES,
     AssetEvent,
     AssetModel,
     Decisions,
+    Patience,
+    broken_sensors,
+    data_reason,
     inputs_told,
+    silence_after,
 )
 from schemas import ALERTS, MAINTENANCE, SCORES, TELEMETRY, Telemetry
 from streams.agent import Output, PartitionState, caused_by, decision, output_id
@@ -63,23 +70,63 @@ def alerts_of(
     """One record for each transition of an alert."""
     reference = model.reference.model_dump()
     for transition in decisions.transitions:
-        place, number = int(transition["event"]), int(transition["target"])
-        record, event = decoded[place]
-        mode = model.targets[number].failure_mode
-        raised_ms = int(transition["raised_at"] * 1000)  # not the alert's number: that starts anew with a new layout
-        kind = f"{event.asset_class}/{event.asset_id}/{mode}"
-        alert_id = output_id(state.origin(ALERTS), record.partition, raised_ms, kind)
-        alert = {
-            "alert_id": alert_id,
-            "sequence": int(transition["sequence"]),
-            **_head(record, event, reference),
-            "failure_mode": mode,
-            "state": "cleared" if transition["state"] == CLEARED else "raised",
-            "severity": SEVERITIES[transition["severity"]],
+        record, event = decoded[int(transition["event"])]
+        said = {
+            "failure_mode": model.targets[int(transition["target"])].failure_mode,
+            "kind": "machine",
             "score": float(transition["value"]),
             "evidence": _evidence(model, decisions, transition),
         }
-        yield decision(ALERTS, "millrace.alert.v1", f"{alert_id}/{alert['sequence']}", alert, record)
+        yield _alert(record, _head(record, event, reference), transition, said, state)
+
+
+def data_alerts_of(
+    model: AssetModel,
+    decoded: Sequence[Decoded],
+    decisions: Decisions,
+    transitions: np.ndarray,
+    patience: Patience,
+    state: PartitionState,
+) -> Iterator[Output]:
+    """One record for each transition (DATA_TRANSITION) of a data alert."""
+    reference, asset_class = model.reference.model_dump(), model.asset_class
+    for transition in transitions:
+        place = int(transition["event"])
+        record, event = decoded[place]
+        broken = broken_sensors(asset_class.sensors, transition, decisions.faults[place])
+        is_silent = transition["causes"] & SILENCE and transition["silent_s"] > 0
+        limit = silence_after(float(transition["usual_s"]), *patience) if is_silent else None
+        said = {
+            "failure_mode": DATA,
+            "kind": "data",
+            "score": None,
+            "evidence": {
+                "reason": data_reason(transition, broken, asset_class.regime),
+                "value": float(transition["silent_s"]) if is_silent else None,
+                "threshold": limit,
+                "sensors": broken,
+            },
+        }
+        at = datetime.fromtimestamp(float(transition["time"]), UTC)
+        head = {**_head(record, event, reference), "event_time": at}
+        yield _alert(record, head, transition, said, state)
+
+
+def _alert(
+    record: ConsumerRecord, head: dict[str, Any], transition: np.void, said: dict[str, Any], state: PartitionState
+) -> Output:
+    raised_ms = int(transition["raised_at"] * 1000)  # not the alert's number: that starts anew with a new layout
+    kind = f"{head['asset_class']}/{head['asset_id']}/{said['failure_mode']}"
+    alert_id = output_id(state.origin(ALERTS), record.partition, raised_ms, kind)
+    alert = {
+        "alert_id": alert_id,
+        "sequence": int(transition["sequence"]),
+        **head,
+        "state": "cleared" if transition["state"] == CLEARED else "raised",
+        "severity": SEVERITIES[transition["severity"]],
+        **said,
+    }
+    return decision(ALERTS, "millrace.alert.v1", f"{alert_id}/{alert['sequence']}", alert, record)
 
 
 def undecided_of(model: AssetModel, decoded: Sequence[Decoded], decisions: Decisions) -> Iterator[Output]:

@@ -18,11 +18,15 @@ import structlog
 from models.maintenance import (
     LATE,
     STATUSES,
+    WATCH,
+    WATCH_BOUNDS,
+    WATCH_LAYOUT,
     AssetChallenger,
     AssetEvent,
     AssetModel,
     Decisions,
     EventBatch,
+    Patience,
 )
 from models.stages import enter
 from schemas import ALERTS, MAINTAIN_STATE, MAINTENANCE, SCORES, TELEMETRY, Settings
@@ -38,7 +42,7 @@ from streams.agent import (
     placed,
     record_time_s,
 )
-from streams.asset_outputs import Decoded, alerts_of, scores_of, undecided_of
+from streams.asset_outputs import Decoded, alerts_of, data_alerts_of, scores_of, undecided_of
 from streams.kafka import ConsumerRecord
 from streams.metrics import BESIDE, SKIPPED, begin_class, begin_reasons
 
@@ -87,6 +91,7 @@ class Maintain:
 
     def __init__(self, settings: Settings, models: Mapping[str, AssetModel]) -> None:
         self._settings, self.served = settings, ServedAssets(models)
+        self._patience = Patience(settings.silent_intervals, settings.silent_least_s)
         begin_reasons(self.name, STATUSES[1:])
 
     @property
@@ -101,6 +106,7 @@ class Maintain:
 
     def layouts(self) -> Mapping[str, Layout]:
         tables = {name: Layout(m.dtype, m.layout, m.bounds, m.earlier) for name, m in self.served.models.items()}
+        tables |= {watch_table(name): Layout(WATCH, WATCH_LAYOUT, WATCH_BOUNDS) for name in self.served.models}
         for name, challenger in self.served.challengers.items():
             if challenger.has_own_rows:
                 own = challenger.model
@@ -135,9 +141,14 @@ class Maintain:
         enter("state")
         model, assets = self.served.models[asset_class], state.tables[asset_class]
         decoded, batch = _encoded(model, decoded, dead)
-        slots = assets.slots([record.key for record, _ in decoded])
+        keys = [record.key for record, _ in decoded]
+        slots = assets.slots(keys)
         decisions = model.step(assets.array, slots, batch)
         assets.touch(slots)
+        watched = state.tables[watch_table(asset_class)]
+        slots = watched.slots(keys)
+        transitions = model.watch(watched.array, slots, batch, decisions, self._patience)
+        watched.touch(slots)
         if asset_class in self.served.challengers:
             self._compare(self.served.challengers[asset_class], decisions, decoded, state)
         self._count(asset_class, decisions)
@@ -146,6 +157,7 @@ class Maintain:
         enter("emit")
         yield from scores_of(model, decoded, decisions, state)
         yield from alerts_of(model, decoded, decisions, state)
+        yield from data_alerts_of(model, decoded, decisions, transitions, self._patience, state)
         yield from undecided_of(model, decoded, decisions)
 
     def _count(self, asset_class: str, decisions: Decisions) -> None:
@@ -198,6 +210,11 @@ def _tell_clock(asset_class: str, event: AssetEvent) -> None:
         event_time=event.event_time.isoformat(),
         event_id=event.event_id,
     )
+
+
+def watch_table(name: str) -> str:
+    """Table of the watch over what the assets of a class send; no asset class has such a name."""
+    return f"{name}~watch"
 
 
 def challenger_table(name: str) -> str:

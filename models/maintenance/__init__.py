@@ -10,10 +10,7 @@ from models.maintenance.channels import fall_course
 from models.maintenance.events import AssetEvent, Encoder
 from models.maintenance.faults import Course, course_of_sensors
 from models.maintenance.intervals import COVERAGE, ROLES, Interval, conformal, tabled, with_value
-from models.maintenance.log_memory import FAILURE, READING, REPLACEMENT
-from models.maintenance.model import (
-    AssetModel,
-    Decisions,
+from models.maintenance.learned import (
     Learned,
     feature_names_of,
     likely_channels,
@@ -21,6 +18,8 @@ from models.maintenance.model import (
     policy_of,
     shape_of,
 )
+from models.maintenance.log_memory import FAILURE, READING, REPLACEMENT
+from models.maintenance.model import AssetModel, Decisions
 from models.maintenance.observe import LATE, LOGGED, SCORED, STATUSES, EventBatch, Seen
 from models.maintenance.policy import SEVERITIES, life_levels
 from models.maintenance.preparation import CLIP, DIRECTIONS, Preparation, unprepared
@@ -46,6 +45,17 @@ from models.maintenance.sensors import (
 )
 from models.maintenance.step import QUALITIES
 from models.maintenance.transitions import CLEARED, RAISED
+from models.maintenance.watch_rows import (
+    DATA,
+    SILENCE,
+    WATCH,
+    WATCH_BOUNDS,
+    WATCH_LAYOUT,
+    Patience,
+    silence_after,
+    silent_now,
+)
+from models.maintenance.watch_words import broken_sensors, data_reason
 
 __all__ = [
     "BORN",
@@ -53,6 +63,7 @@ __all__ = [
     "CLEARED",
     "CLIP",
     "COVERAGE",
+    "DATA",
     "DIRECTIONS",
     "FAILURE",
     "FAULTS",
@@ -69,12 +80,16 @@ __all__ = [
     "SAME",
     "SCORED",
     "SEVERITIES",
+    "SILENCE",
     "SMALL",
     "SPIKE",
     "SPREAD",
     "SPREAD_PAST",
     "STATUSES",
     "STILL",
+    "WATCH",
+    "WATCH_BOUNDS",
+    "WATCH_LAYOUT",
     "AssetChallenger",
     "AssetEvent",
     "AssetModel",
@@ -86,11 +101,14 @@ __all__ = [
     "EventBatch",
     "Interval",
     "Learned",
+    "Patience",
     "Preparation",
     "Regimes",
     "Seen",
+    "broken_sensors",
     "conformal",
     "course_of_sensors",
+    "data_reason",
     "decide",
     "doing",
     "fall_course",
@@ -104,6 +122,8 @@ __all__ = [
     "policy_of",
     "row_dtype",
     "shape_of",
+    "silence_after",
+    "silent_now",
     "tabled",
     "unprepared",
     "with_value",

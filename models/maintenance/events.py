@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from models.maintenance.log_memory import ALERT_CLOSED, ERROR, KINDS, NO_CODE, READING, WINDOW_END, WINDOW_START
 from models.maintenance.observe import EventBatch
+from models.maintenance.watch_rows import DATA
 from schemas import AssetClass, FailureTarget, Maintenance, Telemetry
 
 AssetEvent = Telemetry | Maintenance
@@ -141,7 +142,10 @@ class Encoder:
             return int(_hashes([event.code])[0] % np.uint64(TAGS - 1)) + 1 if event.code else 0
         if KINDS.index(event.kind) == ERROR:
             return self._error_code.get(event.code or "", NO_CODE)
-        if KINDS.index(event.kind) == ALERT_CLOSED and len(self._component_code) == 1:
+        is_closing = KINDS.index(event.kind) == ALERT_CLOSED
+        if is_closing and event.component == DATA and DATA not in self._component_code:
+            return self._component_code[None] + 1
+        if is_closing and len(self._component_code) == 1:
             return self._component_code[None]  # of a class with one failure mode, which is no component
         return self._component_code.get(event.component, NO_CODE)
 

@@ -19,11 +19,11 @@ from models.maintenance.windows import mark_window
 
 READING, ERROR, MAINTENANCE, REPLACEMENT, FAILURE, WINDOW_START, WINDOW_END = range(7)
 OUT_OF_SERVICE, IN_SERVICE, DECOMMISSIONED = range(7, 10)
-ALERT_CLOSED = 10
+ALERT_CLOSED, SILENT = 10, 11
 SERVICE = (1, 0, 2)  # what these three make of it
 KINDS = (
     "reading", "error", "maintenance", "replacement", "failure", "window_start", "window_end", "out_of_service",
-    "in_service", "decommissioned", "alert_closed",
+    "in_service", "decommissioned", "alert_closed", "silent",
 )  # fmt: skip
 NO_CODE = -1
 WINDOWS = np.array([24.0, 72.0, 168.0])  # units of the class, of the counts of errors

@@ -21,62 +21,18 @@ import numpy.typing as npt
 
 from models.maintenance.alerts import CLEARED, DECIDED_BY_SCORE, REASONS, SEVERITIES, decide
 from models.maintenance.events import AssetEvent, Encoder, components_of
-from models.maintenance.intervals import Interval
-from models.maintenance.observe import EventBatch, Observer, build_observer
-from models.maintenance.policy import Policy, life_policy, probability_policy
-from models.maintenance.preparation import DIRECTIONS, Preparation
-from models.maintenance.recursions import FEATURES, STATIONARY
-from models.maintenance.rows import RowShape, affordable_channels, row_bounds, row_dtype
+from models.maintenance.learned import Learned, Target, feature_names_of, learned_of, observer_of, policy_of, targets_of
+from models.maintenance.observe import HELD, EventBatch
+from models.maintenance.rows import row_bounds, row_dtype
 from models.maintenance.rows_before import Earlier, earlier_rows
-from models.maintenance.sensors import CHECKED, MODES
-from models.maintenance.words import REGRESSIONS, Contribution, feature_names, feature_words
+from models.maintenance.watch import Input, watch
+from models.maintenance.watch_rows import WATCH, Patience
+from models.maintenance.words import Contribution, feature_words
 from models.registry import Model
 from models.stages import enter
-from schemas import AssetClass, ModelError, ModelRef, PolicyLevel, RulTarget
+from schemas import ModelError, ModelRef, RulTarget
 
-LIFE_FEATURES = FEATURES
-WEAR = "wear"  # the failure mode of a class whose assets fail as a whole
 CONTRIBUTIONS = 5
-
-
-@dataclass(frozen=True)
-class Target:
-    """What one score of the model is about."""
-
-    failure_mode: str
-    component: str | None
-    role: str  # of its forest
-
-
-@dataclass(frozen=True)
-class Learned:
-    """What a manifest keeps in `learned` of an asset class: everything but the forests."""
-
-    preparation: Preparation
-    levels: list[list[PolicyLevel]]  # of each target
-    pull: float
-    steady_pull: float
-    interval: Interval | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "preparation": self.preparation.to_json(),
-            "levels": [[level.model_dump() for level in levels] for levels in self.levels],
-            "pull": self.pull,
-            "steady_pull": self.steady_pull,
-            "interval": self.interval.to_json() if self.interval else None,
-        }
-
-    @classmethod
-    def from_json(cls, given: dict[str, Any]) -> Learned:
-        interval = given["interval"]
-        return cls(
-            Preparation.from_json(given["preparation"]),
-            [[PolicyLevel.model_validate(level) for level in levels] for levels in given["levels"]],
-            float(given["pull"]),
-            float(given["steady_pull"]),
-            Interval.from_json(interval) if interval else None,
-        )
 
 
 @dataclass(frozen=True)
@@ -95,59 +51,9 @@ class Decisions:
     is_set_back: npt.NDArray[np.bool_]  # (n,) the asset's clock was set back, and is followed from here on
     quality: npt.NDArray[np.int8]  # (n,) place in QUALITIES: how good the input of the score was
     faults: npt.NDArray[np.int8]  # (n, sensors of the class) place in FAULTS
-
-
-def targets_of(asset_class: AssetClass) -> list[Target]:
-    if isinstance(asset_class.target, RulTarget):
-        return [Target(WEAR, None, "score")]
-    return [Target(component, component, f"score-{component}") for component in asset_class.target.components]
-
-
-def likely_channels(asset_class: AssetClass) -> int:
-    """Health indexes of a class that fails as a whole; otherwise as many sensors as a row has room for."""
-    if isinstance(asset_class.target, RulTarget):
-        return min(DIRECTIONS, len(asset_class.sensors)) + len(REGRESSIONS)
-    return affordable_channels(_shape(asset_class, 0), len(asset_class.sensors))
-
-
-def shape_of(asset_class: AssetClass, preparation: Preparation) -> RowShape:
-    return _shape(asset_class, preparation.channels)
-
-
-def _shape(asset_class: AssetClass, channels: int) -> RowShape:
-    values = len(asset_class.sensors) + len(asset_class.regime) + len(asset_class.constants)
-    checked = min(len(asset_class.sensors), CHECKED) if isinstance(asset_class.target, RulTarget) else 0
-    return RowShape(
-        channels=channels,
-        errors=len(asset_class.errors),
-        components=len(components_of(asset_class)),
-        targets=len(targets_of(asset_class)),
-        values=values,
-        variables=len(asset_class.regime),
-        checked=checked,
-        modes=MODES if checked else 0,
-    )
-
-
-def observer_of(asset_class: AssetClass, preparation: Preparation) -> Observer:
-    """The pass that serving and training share."""
-    tells_life = isinstance(asset_class.target, RulTarget)
-    chosen = LIFE_FEATURES if tells_life else STATIONARY
-    shape = shape_of(asset_class, preparation)
-    return build_observer(preparation, shape, asset_class.unit_seconds, chosen, tells_life, len(asset_class.constants))
-
-
-def feature_names_of(asset_class: AssetClass, preparation: Preparation) -> list[str]:
-    tells_life = isinstance(asset_class.target, RulTarget)
-    chosen = LIFE_FEATURES if tells_life else STATIONARY
-    return feature_names(asset_class, preparation, components_of(asset_class), chosen, tells_life)
-
-
-def policy_of(asset_class: AssetClass, learned: Learned) -> Policy:
-    pulls, errors = (learned.pull, learned.steady_pull), len(asset_class.errors)
-    if isinstance(asset_class.target, RulTarget):
-        return life_policy(learned.levels[0], asset_class.target.cap, pulls, errors)
-    return probability_policy(learned.levels, pulls, errors)
+    role: npt.NDArray[np.int8]  # (n,) place among the roles of models.maintenance.parts
+    is_held: npt.NDArray[np.bool_]  # (n,) within a maintenance window
+    is_bridged: npt.NDArray[np.bool_]  # (n,) what tells the regime was not there
 
 
 class AssetModel:
@@ -164,7 +70,7 @@ class AssetModel:
         self.kind = self.asset_class.target.kind
         self.targets = targets_of(self.asset_class)
         self.encode = Encoder(self.asset_class)
-        self._learned = _learned_of(model)
+        self._learned = learned_of(model)
         self._observe = observer_of(self.asset_class, self._learned.preparation)
         self._policy = policy_of(self.asset_class, self._learned)
         self._scorers = model.scorers
@@ -231,7 +137,32 @@ class AssetModel:
             seen.is_set_back,
             seen.quality,
             seen.faults,
+            seen.role,
+            seen.hold[:, 0] == HELD,
+            seen.is_bridged,
         )
+
+    def watch(
+        self,
+        rows: npt.NDArray[np.void],
+        slots: npt.NDArray[np.int64],
+        batch: EventBatch,
+        decisions: Decisions,
+        patience: Patience,
+    ) -> npt.NDArray[np.void]:
+        """Watch what the assets send: transitions of their data alerts, DATA_TRANSITION, in the order of events.
+
+        Args:
+            rows: WATCH; changed in place. Zeros are an asset that was never seen.
+            slots: (n,) the row of each event.
+            decisions: of the same batch.
+        """
+        enter("state")
+        given = Input(
+            batch.time_s, batch.arrived_s, batch.kind, batch.code, decisions.status, decisions.role, decisions.quality,
+            decisions.is_held, decisions.is_bridged, decisions.is_set_back, decisions.faults,
+        )  # fmt: skip
+        return watch(rows, slots, given, len(self.asset_class.errors) + len(components_of(self.asset_class)), patience)
 
     def raw_scores(self, features: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
         """What the forests say of feature rows (n, F), for each target: (n, T)."""
@@ -260,11 +191,9 @@ class AssetModel:
         rows, slots = np.zeros(1, self.dtype), np.zeros(1, np.int64)
         width = len(self.asset_class.sensors), len(self.asset_class.regime), len(self.asset_class.constants)
         columns = [np.zeros((1, size)) for size in width]
-        self.step(
-            rows,
-            slots,
-            EventBatch(np.ones(1), np.zeros(1, np.int8), np.zeros(1, np.int16), np.ones(1, np.uint64), *columns),
-        )
+        batch = EventBatch(np.ones(1), np.zeros(1, np.int8), np.zeros(1, np.int16), np.ones(1, np.uint64), *columns)
+        batch = batch._replace(arrived_s=np.full(1, np.nan))
+        self.watch(np.zeros(1, WATCH), slots, batch, self.step(rows, slots, batch), Patience(1.0, 1.0))
 
     @cached_property
     def _words(self) -> list[Any]:
@@ -281,15 +210,6 @@ class AssetModel:
                 f"{model.folder}: the forests take {found} features by role, the asset class needs {expected}.",
                 "Train the model again.",
             )
-
-
-def _learned_of(model: Model) -> Learned:
-    try:
-        return Learned.from_json(model.manifest.learned)
-    except (KeyError, TypeError, ValueError) as error:
-        raise ModelError(
-            f"{model.folder}: `learned` of the manifest cannot be read: {error!r}.", "Train the model again."
-        ) from error
 
 
 __all__ = ["AssetEvent", "AssetModel", "Decisions", "EventBatch", "Learned", "Sequence", "Target"]

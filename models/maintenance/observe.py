@@ -21,7 +21,7 @@ import numpy.typing as npt
 from models.jit import njit
 from models.maintenance.channels import Prepared, Work
 from models.maintenance.clocks import is_set_back
-from models.maintenance.log_memory import READING, WINDOWS, is_repeated, write_log
+from models.maintenance.log_memory import READING, SILENT, WINDOWS, is_repeated, write_log
 from models.maintenance.parts import ANOTHER, IS_SCORED, add_part, end_parts, is_complete, is_empty, load_event
 from models.maintenance.preparation import Preparation
 from models.maintenance.recursions import FEATURES, SPEEDS
@@ -69,6 +69,7 @@ class Seen(NamedTuple):
     is_set_back: Any = None  # (n,) bool: from here on the asset's clock is an earlier one, and is followed
     quality: Any = None  # (n,) i1: place in models.maintenance.step.QUALITIES, of what has a score
     faults: Any = None  # (n, sensors of the class) i1: place in models.maintenance.sensors.FAULTS
+    is_bridged: Any = None  # (n,) bool: what tells the regime was not there; it is concluded
 
 
 @njit(cache=True)
@@ -159,7 +160,7 @@ def _take(row, time, i, prep, events, work, seen):
                 if way == ASIDE:
                     target.stepped_at = time
         seen.step[i], seen.regime[i] = take_step(target, at, prep, work, features, is_renewed)
-        seen.quality[i] = work.quality[0]
+        seen.quality[i], seen.is_bridged[i] = work.quality[0], target.bridged > 0
         note_faults(seen.regime[i], target.sensor_counts, prep.sensors[: prep.check.sensor.shape[1]], seen.faults[i])
     if way == ASIDE:
         seen.role[i] = ANOTHER
@@ -212,6 +213,12 @@ def _observe(rows, slots, prep, events, work, seen):
             if seen.status[i] == SCORED:
                 _note_holds(row, time, events.arrived_s[i], prep.errors, prep.components, seen.hold[i])
                 _note_doubt(row, work.is_doubtful[0], seen.hold[i])
+            elif seen.status[i] == BLANK and is_in_window(row, time):
+                seen.hold[i, :] = HELD
+        elif kind == SILENT:  # says what time it is: nothing for the row to remember
+            seen.status[i] = LOGGED
+            if is_in_window(row, time):
+                seen.hold[i, :] = HELD
         elif write_log(row, time, kind, events.code[i], events.event_id[i], whole):
             seen.status[i] = LOGGED
             if _is_planned(row, time, events.arrived_s[i]):
@@ -243,6 +250,7 @@ class Observer:
             is_set_back=np.zeros(count, np.bool_),
             quality=np.zeros(count, np.int8),
             faults=np.zeros(events.readings.shape, np.int8),
+            is_bridged=np.zeros(count, np.bool_),
         )
         if events.arrived_s is None:
             events = events._replace(arrived_s=np.full(count, np.nan))

@@ -78,6 +78,10 @@ class Rows:
     def keys(self) -> list[bytes]:
         return list(self._slot_of)
 
+    def key_at(self, slot: int) -> bytes | None:
+        """None where the slot is nobody's (any more)."""
+        return self._keys[slot] if slot < len(self._keys) else None
+
     def find(self, key: bytes) -> int:
         """Slot of a key, -1 when it has none."""
         return self._slot_of.get(key, -1)

@@ -1,0 +1,266 @@
+"""The watch over what an asset sends: whether it is monitored, and by what. One data alert an asset, after ISA-18.2.
+
+events of a batch, what the model saw of them ─► causes (sensors, regime, clock, silence) ─► raised, changed, cleared
+
+A cause counts after `ON_DELAY` readings in a row and is over after `OFF_DELAY` without any. Silence is time that
+passes, and time passes as input: an asset is silent once an entry `silent` of its log, or its own next reading, says
+that more than `silence_after` has gone by since its newest reading. Either way the alert was raised at the same
+time, so a replay gives the same one. Nothing is raised within a maintenance window, or of an asset out of service.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from models.jit import njit
+from models.maintenance.log_memory import (
+    ALERT_CLOSED,
+    DECOMMISSIONED,
+    IN_SERVICE,
+    OUT_OF_SERVICE,
+    READING,
+    REPLACEMENT,
+    SILENT,
+)
+from models.maintenance.observe import BLANK, LOGGED, SCORED, UNMONITORED
+from models.maintenance.parts import LAST, WHOLE
+from models.maintenance.sensors import SPIKING
+from models.maintenance.step import POOR
+from models.maintenance.transitions import CHANGED, CLEARED, RAISED
+from models.maintenance.watch_rows import (
+    ADVISORY,
+    CLOCK,
+    DATA_TRANSITION,
+    HAS_SPIKE,
+    IS_BLANK,
+    IS_HERE,
+    IS_POOR,
+    IS_RETIRED,
+    IS_WELL,
+    REGIME,
+    SENSORS,
+    SILENCE,
+    WAITS,
+    WARNING,
+    WAS_CLOSED,
+    WATCHED,
+    Patience,
+    silence_after,
+)
+
+ON_DELAY, OFF_DELAY = 2, 10  # readings in a row
+BLANKS, BRIDGES = 5, 5  # readings in a row without a score, and whose regime is concluded from what else is known
+SPIKY, SPIKE_IS = 24, 8  # a spike adds, a reading takes off one: three spikes within some ten readings
+CLOCK_READINGS = 10  # that a clock which was set back, or is ahead, is told of
+CLOCK_AHEAD_S = 300.0
+USUAL_FALLS = 1.0 / 64.0  # of the usual interval, the longest of late, with each reading
+MOST_STRETCH = 8.0  # of it by one gap
+MOST_TRANSITIONS = 4  # by one event: silent and here again, a reading that waited, the event's own
+
+
+class Input(NamedTuple):
+    """n events of a batch, and what the model saw of them."""
+
+    time_s: Any  # (n,) f8
+    arrived_s: Any  # (n,) f8, NaN: not known
+    kind: Any  # (n,) i1
+    code: Any  # (n,) i2
+    status: Any  # (n,) i1
+    role: Any  # (n,) i1
+    quality: Any  # (n,) i1
+    is_held: Any  # (n,) bool: within a maintenance window
+    is_bridged: Any  # (n,) bool: the regime was not told
+    is_set_back: Any  # (n,) bool: the asset's clock
+    faults: Any  # (n, sensors) i1
+
+
+class _Journal(NamedTuple):
+    written: Any  # DATA_TRANSITION
+    count: Any  # (1,) i8
+
+
+@njit(cache=True)
+def _emit(row, i, time, state, end, silent_s, journal):
+    one = journal.written[journal.count[0]]
+    one.event, one.time, one.state, one.end = i, time, state, end
+    one.severity, one.causes, one.named = row.severity, row.causes, row.named
+    one.sequence, one.raised_at = row.sequence, row.raised_at
+    one.silent_s, one.usual_s = silent_s, row.usual_s
+    row.sequence += 1
+    journal.count[0] += 1
+
+
+@njit(cache=True)
+def _end(row, i, time, end, silent_s, journal):
+    _emit(row, i, time, CLEARED, end, silent_s, journal)
+    row.severity, row.causes, row.named = 0, 0, np.uint64(0)
+    row.bad = row.good = row.spikes = row.clock = 0
+
+
+@njit(cache=True)
+def _tell(row, i, time, causes, named, severity, silent_s, journal):
+    """Open the alert, or say what is new of it: a cause, a sensor, a higher severity."""
+    is_new = row.severity == 0
+    if not is_new and (causes & ~row.causes) == 0 and (named & ~row.named) == 0 and severity <= row.severity:
+        return
+    row.causes |= causes
+    row.named |= named
+    row.severity = max(row.severity, severity)
+    if is_new:
+        row.sequence = 0
+        row.raised_at = time
+    _emit(row, i, time, RAISED if is_new else CHANGED, 0, silent_s, journal)
+
+
+@njit(cache=True)
+def _note_silence(row, i, time, is_held, patience, journal):
+    """Raise what is due since the newest reading, now that it is `time`."""
+    after = silence_after(np.float64(row.usual_s), patience.intervals, patience.least_s)
+    is_due = row.newest > 0 and row.usual_s > 0 and time > row.newest + after
+    if is_due and row.service == 0 and row.causes & SILENCE == 0 and not is_held:
+        _tell(row, i, row.newest + after, SILENCE, np.uint64(0), WARNING, time - row.newest, journal)
+
+
+@njit(cache=True)
+def _arrive(row, i, given, patience, journal):
+    """A reading is there: it ends the silence, and its distance to the one before is an interval."""
+    time = given.time_s[i]
+    gap = max(time - row.newest, 0.0) if row.newest > 0 else 0.0
+    if gap > 0:
+        _note_silence(row, i, time, given.is_held[i], patience, journal)
+    if row.causes & SILENCE != 0:
+        at = max(time, row.raised_at)
+        if row.causes == SILENCE:
+            _end(row, i, at, IS_HERE, gap, journal)
+        else:
+            row.causes &= ~np.uint8(SILENCE)
+            _emit(row, i, at, CHANGED, 0, 0.0, journal)
+    if gap > 0:
+        usual = np.float64(row.usual_s)
+        interval = gap if usual == 0.0 else min(gap, MOST_STRETCH * usual)
+        row.usual_s = max(interval, usual * (1.0 - USUAL_FALLS))
+    row.newest = time if given.is_set_back[i] else max(row.newest, time)
+    if not np.isnan(given.arrived_s[i]):
+        row.arrived = max(row.arrived, given.arrived_s[i])
+
+
+@njit(cache=True)
+def _judge(row, i, time, out, bits, is_held, journal):
+    """One reading, complete: its causes, and what they come to.
+
+    Args:
+        out: sensors with a fault that lasts, a bit each.
+        bits: IS_POOR, HAS_SPIKE, IS_BLANK.
+    """
+    row.judged_at, row.waits = time, 0
+    row.blanks = min(row.blanks + 1, 255) if bits & IS_BLANK != 0 else 0
+    row.spikes = min(row.spikes + SPIKE_IS, 255) if bits & HAS_SPIKE != 0 else max(row.spikes, 1) - 1
+    causes = SENSORS if out != 0 or row.spikes >= SPIKY else 0
+    if row.blanks >= BLANKS or row.bridges >= BRIDGES:
+        causes |= REGIME
+    if row.clock > 0:
+        causes |= CLOCK
+        row.clock -= 1
+    is_grave = row.blanks >= BLANKS or bits & IS_POOR != 0
+    row.bad = min(row.bad + 1, 255) if causes != 0 else 0
+    row.good = min(row.good + 1, 255) if causes == 0 else 0
+    if row.bad >= ON_DELAY and not is_held:
+        _tell(row, i, time, causes, out, WARNING if is_grave else ADVISORY, 0.0, journal)
+    elif row.severity > 0 and row.good >= OFF_DELAY and row.causes & SILENCE == 0:
+        _end(row, i, time, IS_WELL, 0.0, journal)
+
+
+@njit(cache=True)
+def _sensors_out(spikes, faults):
+    """Sensors with a fault that lasts, a bit each; one that spikes again and again is one of them. Is there a spike?"""
+    out, has_spike = np.uint64(0), False
+    for s in range(min(len(faults), WATCHED)):
+        has_spike |= faults[s] == SPIKING
+        if faults[s] > 0 and (faults[s] != SPIKING or spikes + SPIKE_IS >= SPIKY):
+            out |= np.uint64(1) << np.uint64(s)
+    return out, has_spike
+
+
+@njit(cache=True)
+def _score(row, i, given, journal):
+    """A reading with a score, or a part of one: that waits until it is complete, or the next one comes."""
+    time, is_complete = given.time_s[i], given.role[i] in (WHOLE, LAST)
+    if given.is_set_back[i]:
+        row.judged_at, row.waits = 0.0, 0
+    if time < row.judged_at or (time == row.judged_at and row.waits == 0):
+        return
+    if time > row.judged_at or row.waits & IS_BLANK != 0:
+        is_ahead = time - given.arrived_s[i] > CLOCK_AHEAD_S  # not where it is NaN
+        row.clock = CLOCK_READINGS if given.is_set_back[i] or is_ahead else row.clock
+        row.bridges = min(row.bridges + 1, 255) if given.is_bridged[i] else 0
+    out, has_spike = _sensors_out(row.spikes, given.faults[i])
+    bits = (IS_POOR if given.quality[i] == POOR else 0) + (HAS_SPIKE if has_spike else 0)
+    if is_complete:
+        _judge(row, i, time, out, bits, given.is_held[i], journal)
+    else:
+        row.judged_at, row.out, row.waits = time, out, WAITS + bits
+
+
+@njit(cache=True)
+def _read(row, i, given, patience, journal):
+    """A reading or a part of it."""
+    time, status = given.time_s[i], given.status[i]
+    _arrive(row, i, given, patience, journal)
+    if row.waits > 0 and time > row.judged_at and status in (BLANK, SCORED):
+        _judge(row, i, row.judged_at, row.out, row.waits, given.is_held[i], journal)
+    if status == SCORED:
+        _score(row, i, given, journal)
+    elif status == BLANK and time > row.judged_at:  # one more part may tell more
+        row.judged_at, row.out, row.waits = time, np.uint64(0), WAITS + IS_BLANK
+
+
+@njit(cache=True)
+def _log(row, i, given, whole, patience, journal):
+    """An entry of the log that was news."""
+    time, kind, code = given.time_s[i], given.kind[i], given.code[i]
+    if kind == SILENT:
+        row.claimed = max(row.claimed, time)
+        _note_silence(row, i, time, given.is_held[i], patience, journal)
+    elif kind == ALERT_CLOSED and code == whole + 1:
+        if row.severity > 0 and row.raised_at <= time:
+            row.claimed = max(row.claimed, time)
+            _end(row, i, time, WAS_CLOSED, 0.0, journal)
+    elif kind in (OUT_OF_SERVICE, DECOMMISSIONED) and time >= row.service_at:
+        row.service, row.service_at = 1, time
+        if row.severity > 0:
+            _end(row, i, max(time, row.raised_at), IS_RETIRED, 0.0, journal)
+    elif (kind == IN_SERVICE or (kind == REPLACEMENT and code == whole)) and time >= row.service_at:
+        if row.service != 0:
+            row.newest = max(row.newest, time)  # until then it was silent for good reason
+        row.service, row.service_at = 0, time
+
+
+@njit(cache=True)
+def _watch(rows, slots, given, whole, patience, journal):
+    for i in range(len(slots)):
+        row = rows[slots[i]]
+        if given.kind[i] != READING:
+            if given.status[i] == LOGGED:
+                _log(row, i, given, whole, patience, journal)
+        elif given.status[i] != UNMONITORED:
+            _read(row, i, given, patience, journal)
+
+
+def watch(
+    rows: npt.NDArray[np.void], slots: npt.NDArray[np.int64], given: Input, whole: int, patience: Patience
+) -> npt.NDArray[np.void]:
+    """Apply the events to the rows (WATCH), in their order; `slots` (n,) says whose each event is.
+
+    Args:
+        whole: code of the asset as a whole; the next one is that of its data.
+
+    Returns:
+        (m,) DATA_TRANSITION, in the order of events.
+    """
+    journal = _Journal(np.zeros(MOST_TRANSITIONS * len(slots), DATA_TRANSITION), np.zeros(1, np.int64))
+    _watch(rows, slots, given, whole, patience, journal)
+    written: npt.NDArray[np.void] = journal.written[: journal.count[0]]
+    return written

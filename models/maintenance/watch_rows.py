@@ -1,0 +1,107 @@
+"""What the watch over an asset's data keeps of it: its row, the transitions of its data alert, and when it is silent.
+
+WATCH: one row an asset; DATA_TRANSITION: one a transition; silent_now: whose silence is to be told
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from models.jit import njit
+from models.maintenance.rows import LATEST_S
+
+DATA = "data"  # failure mode of a data alert
+SENSORS, REGIME, CLOCK, SILENCE = 1, 2, 4, 8  # causes, one bit each
+IS_HERE, IS_WELL, IS_RETIRED, WAS_CLOSED = range(4)  # why it ends: sends again, has good data, out of service, by hand
+ADVISORY, WARNING = 1, 2  # places in `policy.SEVERITIES`
+WATCHED = 64  # sensors that are told by name
+WAITS, IS_POOR, HAS_SPIKE, IS_BLANK = 1, 2, 4, 8  # bits of `waits`
+WATCH_LAYOUT = 1
+_TIMES = ("newest", "arrived", "claimed", "raised_at", "service_at", "judged_at")
+WATCH = np.dtype(
+    [
+        ("newest", "f8"),  # event time of the newest reading; times are epoch seconds, 0: never
+        ("arrived", "f8"),  # newest record time of a reading
+        ("claimed", "f8"),  # newest entry `silent`
+        ("raised_at", "f8"),  # of the open alert
+        ("service_at", "f8"),  # newest entry that took it out of service or into it
+        ("judged_at", "f8"),  # newest reading that was judged, or waits for that
+        ("named", "u8"),  # sensors that the open alert names, a bit each
+        ("out", "u8"),  # sensors at fault in the reading that waits
+        ("usual_s", "f4"),  # usual time between two readings: the longest of late
+        ("sequence", "u2"),  # transitions of the open alert so far
+        ("bad", "u1"),  # readings in a row with a cause
+        ("good", "u1"),  # and without
+        ("blanks", "u1"),  # readings in a row without a score
+        ("bridges", "u1"),  # and of those whose regime was not told
+        ("spikes", "u1"),  # of late, see SPIKY
+        ("clock", "u1"),  # readings for which it is still told of
+        ("causes", "u1"),  # of the open alert, all so far
+        ("severity", "u1"),  # of the open alert, 0: none
+        ("service", "u1"),  # 0 in service, 1 out of it
+        ("waits", "u1"),  # bits: a reading waits for its other parts, is poor, has a spike, has no score (yet)
+    ],
+    align=True,
+)
+WATCH_BOUNDS = {
+    **dict.fromkeys(_TIMES, (0.0, LATEST_S)),
+    **dict.fromkeys(("named", "out"), (0.0, 2.0**64)),
+    "usual_s": (0.0, LATEST_S),
+    "causes": (0.0, 15.0),
+    "severity": (0.0, float(WARNING)),
+    "service": (0.0, 1.0),
+    "waits": (0.0, 15.0),
+}
+DATA_TRANSITION = np.dtype(
+    [
+        ("event", "i8"),  # place in the batch
+        ("time", "f8"),  # of the event, or the time at which silence began to count
+        ("state", "u1"),  # RAISED, CHANGED or CLEARED
+        ("severity", "u1"),  # place in SEVERITIES; of a cleared alert, the one it had
+        ("causes", "u1"),  # of a cleared one, those it had
+        ("end", "u1"),  # why it was cleared
+        ("sequence", "u2"),
+        ("named", "u8"),  # sensors, a bit each
+        ("raised_at", "f8"),
+        ("silent_s", "f8"),  # how long it has been silent, or was; 0: it was not
+        ("usual_s", "f8"),
+    ],
+    align=True,
+)
+
+
+class Patience(NamedTuple):
+    """When an asset is silent."""
+
+    intervals: float  # of its usual ones
+    least_s: float
+
+
+@njit(cache=True)
+def silence_after(usual_s, intervals, least_s):
+    """Seconds without a reading after which an asset is silent."""
+    return max(intervals * usual_s, least_s)
+
+
+def silent_now(
+    rows: npt.NDArray[np.void], now_s: float, live_s: float, patience: Patience
+) -> list[tuple[int, float, float]]:
+    """Assets that send readings of now, and whose silence is long enough to be told.
+
+    Args:
+        rows: WATCH.
+        live_s: what event times and record times of readings of now may differ by; history that was replayed differs
+            by more, and its end is no silence.
+
+    Returns:
+        Place in `rows`, time of the silence in the asset's own clock, time of its newest reading; epoch seconds.
+    """
+    after = np.maximum(patience.intervals * rows["usual_s"].astype(np.float64), patience.least_s)
+    newest, lag = rows["newest"], rows["arrived"] - rows["newest"]
+    is_watched = (rows["arrived"] > 0) & (rows["usual_s"] > 0) & (rows["service"] == 0) & (np.abs(lag) <= live_s)
+    is_told = (rows["causes"] & SILENCE != 0) | (now_s - lag - rows["claimed"] <= after)
+    found = np.flatnonzero(is_watched & ~is_told & (now_s - lag - newest > after))
+    return [(place, now_s - float(lag[place]), float(newest[place])) for place in found.tolist()]
