@@ -23,7 +23,17 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.cmapss import CAP, SENSORS, asset_class_text, events, read_table
-from models.maintenance import RAISED, AssetEvent, AssetModel, Decisions, EventBatch, Preparation
+from models.maintenance import (
+    CLEARED,
+    RAISED,
+    WATCH,
+    AssetEvent,
+    AssetModel,
+    Decisions,
+    EventBatch,
+    Patience,
+    Preparation,
+)
 from models.maintenance.training import train
 from models.registry import ModelStore
 from schemas import Maintenance, Telemetry, parse_asset_class
@@ -36,6 +46,7 @@ SETTLED, LEAST_LEFT = 30, 90  # readings before a fault of a healthy engine, and
 SOON = 10  # readings within which a fault is to be told
 SPIKE_SD, DRIFT_SD, RANGE_SD = 8.0, 0.5, 30.0  # of the class, in the regime; drift by reading
 CHUNK = 5000
+PATIENCE = Patience(5.0, 60.0)
 
 
 @dataclass(frozen=True)
@@ -55,15 +66,17 @@ class HeldOut:
 class Figures:
     """Sums over the folds; of a sensor broken in one way, or of whole engines."""
 
-    told: list[bool]  # within SOON readings
+    told: list[bool]  # within SOON readings, with the scores
+    alerted: list[bool]  # within SOON readings, by a data alert that names the sensor
     error: list[np.ndarray]  # one array a fault: of its readings
     is_covered: list[np.ndarray]
     alerts: int = 0  # of machines, raised by the fault; without a fault, of sensors
+    begun: int = 0  # faults told with the scores, without a fault
     readings: int = 0
 
     @classmethod
     def none(cls) -> Figures:
-        return cls([], [], [])
+        return cls([], [], [], [])
 
 
 def folds(table: np.ndarray, seed: int) -> np.ndarray:
@@ -137,16 +150,16 @@ def broken(kind: str, given: HeldOut, place: int, spans: Sequence[tuple[int, int
     return column
 
 
-def step(given: HeldOut, columns: Sequence[np.ndarray], sensor: int) -> Decisions:
-    """The engines once for each column that stands in for the one of the sensor."""
+def step(given: HeldOut, columns: Sequence[np.ndarray], sensor: int) -> tuple[Decisions, np.ndarray]:
+    """The engines once for each column that stands in for the one of the sensor; transitions of data alerts beside."""
     count, engines = len(columns), int(given.unit.max()) + 1
     readings = np.tile(given.batch.readings, (count, 1))
     readings[:, sensor] = np.concatenate(columns)
     whole = {name: np.concatenate([value] * count) for name, value in given.batch._asdict().items()}
     slots = np.concatenate([given.unit + copy * engines for copy in range(count)])
-    return given.model.step(
-        np.zeros(count * engines, given.model.dtype), slots, EventBatch(**whole | {"readings": readings})
-    )
+    batch = EventBatch(**whole | {"readings": readings})
+    made = given.model.step(np.zeros(count * engines, given.model.dtype), slots, batch)
+    return made, given.model.watch(np.zeros(count * engines, WATCH), slots, batch, made, PATIENCE)
 
 
 def raised(decisions: Decisions, offset: int, spans: Sequence[tuple[int, int]]) -> np.ndarray:
@@ -161,7 +174,14 @@ def is_told(decisions: Decisions, sensor: int, offset: int, spans: Sequence[tupl
     return [bool((fault[offset + begin : offset + begin + SOON] > 0).any()) for begin, _ in spans]
 
 
-def false_alerts(decisions: Decisions, unit: np.ndarray) -> int:
+def is_alerted(data: np.ndarray, sensor: int, offset: int, spans: Sequence[tuple[int, int]]) -> list[bool]:
+    """The same by a data alert that names the sensor."""
+    named = data[(data["named"] >> np.uint64(sensor) & np.uint64(1) == 1) & (data["state"] != CLEARED)]
+    at = named["event"] - offset
+    return [bool(((begin <= at) & (at < begin + SOON)).any()) for begin, _ in spans]
+
+
+def begun_faults(decisions: Decisions, unit: np.ndarray) -> int:
     """Faults of sensors that begin to be told where there are none."""
     told = decisions.faults > 0
     before = np.vstack([np.zeros((1, told.shape[1]), np.bool_), told[:-1]])
@@ -182,22 +202,27 @@ def note(found: Figures, given: HeldOut, decisions: Decisions, offset: int) -> N
 def measure(given: HeldOut, figures: dict[tuple[str, int], Figures]) -> None:
     """Add one fold. Key of the figures: kind and sensor; of engines without faults: "" and -1."""
     size = len(given.unit)
-    clean = step(given, [given.batch.readings[:, given.preparation.sensors[0]]], int(given.preparation.sensors[0]))
+    clean, data = step(
+        given, [given.batch.readings[:, given.preparation.sensors[0]]], int(given.preparation.sensors[0])
+    )
     note(figures["", -1], given, clean, 0)
-    figures["", -1].alerts += false_alerts(clean, given.unit)
+    figures["", -1].alerts += int((data["state"] == RAISED).sum())
+    figures["", -1].begun += begun_faults(clean, given.unit)
     figures["", -1].readings += size
     usual = raised(clean, 0, given.healthy)
     for place, sensor in enumerate(given.preparation.sensors.tolist()):
         if (given.preparation.sd[:, place] == 0).all():
             continue  # constant: its value tells nothing, and has no scale by which to break it
         columns = [broken(kind, given, place, given.worn) for kind in KINDS]
-        made = step(given, columns, sensor)
-        early = step(given, [broken(kind, given, place, given.healthy) for kind in KINDS], sensor)
+        made, told = step(given, columns, sensor)
+        early, told_early = step(given, [broken(kind, given, place, given.healthy) for kind in KINDS], sensor)
         for copy, kind in enumerate(KINDS):
             found = figures[kind, sensor]
             note(found, given, made, copy * size)
             found.told += is_told(made, sensor, copy * size, given.worn)
             found.told += is_told(early, sensor, copy * size, given.healthy)
+            found.alerted += is_alerted(told, sensor, copy * size, given.worn)
+            found.alerted += is_alerted(told_early, sensor, copy * size, given.healthy)
             found.alerts += int(np.maximum(raised(early, copy * size, given.healthy) - usual, 0).sum())
 
 
@@ -210,21 +235,24 @@ def table(name: str, figures: dict[tuple[str, int], Figures]) -> Iterator[str]:
     whole, last, false = rmse(base), rmse(base, end), 1000 * base.alerts / base.readings
     yield (
         f"{name}: {len(base.error)} engines, no fault: rmse {whole:.2f}, coverage {np.mean(base.is_covered):.3f}, "
-        f"{base.alerts} false data alerts in {base.readings:,} readings ({false:.3f} a 1,000)"
+        f"{base.alerts} false data alerts in {base.readings:,} readings ({false:.3f} a 1,000), "
+        f"{base.begun} faults told with scores"
     )
     yield (
-        f"kind     told in {SOON}: all  worst       rmse while faulty: mean worst        at its end: mean worst"
+        f"kind     told in {SOON}: all  worst  by alert       rmse while faulty: mean worst"
+        "        at its end: mean worst"
         "        coverage: mean worst  machine alerts"
     )
     for kind in KINDS:
         mine = {sensor: one for (of, sensor), one in figures.items() if of == kind}
         names = [SENSORS[sensor] for sensor in mine]
         told = np.array([np.mean(one.told) for one in mine.values()])
+        alerted = np.mean([np.mean(one.alerted) for one in mine.values()])
         during = np.array([rmse(one) / whole - 1 for one in mine.values()]) * 100
         late = np.array([rmse(one, end) / last - 1 for one in mine.values()]) * 100
         covered = np.array([np.mean(one.is_covered) for one in mine.values()])
         yield (
-            f"{kind:8} {told.mean():15.3f} {told.min():.3f} {names[told.argmin()]:4}"
+            f"{kind:8} {told.mean():15.3f} {told.min():.3f} {names[told.argmin()]:4} {alerted:.3f}"
             f" {during.mean():+18.1f} % {during.max():+6.1f} % {names[during.argmax()]:4}"
             f" {late.mean():+12.1f} % {late.max():+6.1f} % {names[late.argmax()]:4}"
             f" {covered.mean():13.3f} {covered.min():.3f} {sum(one.alerts for one in mine.values()):7}"
