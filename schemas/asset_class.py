@@ -38,6 +38,13 @@ class PolicyLevel(Frozen):
     off_delay: int = Field(1, ge=1)
 
 
+class SensorLabel(Frozen):
+    """What people call a reading."""
+
+    label: str = Field("", max_length=100, description="empty: its name, with spaces for underscores")
+    unit: str = Field("", max_length=20, description="such as `mm/s`")
+
+
 class AssetClass(Frozen):
     """A kind of machine with its sensors, target and alert policy."""
 
@@ -53,6 +60,9 @@ class AssetClass(Frozen):
     unit: str = Field("hour", description="unit of time of this class, such as `cycle` or `hour`")
     unit_seconds: float = Field(3600.0, gt=0, description="length of that unit in event time")
     target: Annotated[RulTarget | FailureTarget, Field(discriminator="kind")]
+    labels: dict[SensorName, SensorLabel] = Field(
+        default_factory=dict, description="for people: label and unit of readings, by their names"
+    )
     policy: list[PolicyLevel] = Field(default_factory=list, max_length=3, description="empty: learned with the model")
 
     @model_validator(mode="after")
@@ -64,6 +74,14 @@ class AssetClass(Frozen):
         return self
 
     @model_validator(mode="after")
+    def _labels_are_of_readings(self) -> Self:
+        names = [*self.sensors, *self.regime, *self.constants]
+        for name in self.labels:
+            if name not in names:
+                raise ValueError(f"labels.{name}: no such reading; there are {', '.join(names)}")
+        return self
+
+    @model_validator(mode="after")
     def _deadbands_are_open(self) -> Self:
         for level in self.policy:
             falling = self.target.kind == "rul"
@@ -71,6 +89,11 @@ class AssetClass(Frozen):
                 side = "above" if falling else "below"
                 raise ValueError(f"policy {level.severity}: clear = {level.clear} must be {side} on = {level.on}")
         return self
+
+    def words_of(self, reading: str) -> tuple[str, str]:
+        """Label and unit of a reading."""
+        said = self.labels.get(reading)
+        return (said.label if said and said.label else reading.replace("_", " ")), (said.unit if said else "")
 
 
 def parse_asset_class(text: str, source: PurePath | str = "asset class") -> AssetClass:

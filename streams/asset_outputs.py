@@ -24,7 +24,9 @@ from models.maintenance import (
     Patience,
     broken_sensors,
     data_reason,
+    data_sentence,
     inputs_told,
+    sentence_of,
     silence_after,
 )
 from schemas import ALERTS, MAINTENANCE, SCORES, TELEMETRY, Telemetry
@@ -75,7 +77,7 @@ def alerts_of(
             "failure_mode": model.targets[int(transition["target"])].failure_mode,
             "kind": "machine",
             "score": float(transition["value"]),
-            "evidence": _evidence(model, decisions, transition),
+            "evidence": _evidence(model, decisions, transition, event),
         }
         yield _alert(record, _head(record, event, reference), transition, said, state)
 
@@ -95,13 +97,15 @@ def data_alerts_of(
         record, event = decoded[place]
         broken = broken_sensors(asset_class.sensors, transition, decisions.faults[place])
         is_silent = transition["causes"] & SILENCE and transition["silent_s"] > 0
+        reason = data_reason(transition, broken, asset_class.regime)
         limit = silence_after(float(transition["usual_s"]), *patience) if is_silent else None
         said = {
             "failure_mode": DATA,
             "kind": "data",
             "score": None,
             "evidence": {
-                "reason": data_reason(transition, broken, asset_class.regime),
+                "reason": reason,
+                "sentence": data_sentence(event.asset_id, reason),
                 "value": float(transition["silent_s"]) if is_silent else None,
                 "threshold": limit,
                 "sensors": broken,
@@ -139,17 +143,22 @@ def undecided_of(model: AssetModel, decoded: Sequence[Decoded], decisions: Decis
             yield undecided(record, TELEMETRY, reason, detail)
 
 
-def _evidence(model: AssetModel, decisions: Decisions, transition: np.void) -> dict[str, Any]:
+def _evidence(model: AssetModel, decisions: Decisions, transition: np.void, event: AssetEvent) -> dict[str, Any]:
     place, number = int(transition["event"]), int(transition["target"])
     regime = int(decisions.regime[place])
+    found = model.explain(decisions, transition, event.readings if isinstance(event, Telemetry) else {})
+    interval = float(decisions.low[place, number]), float(decisions.high[place, number])
+    component = model.targets[number].component
     return {
         "reason": model.reason(transition),
+        "sentence": sentence_of(model.asset_class, event.asset_id, component, transition, interval, found),
         "value": float(transition["value"]),
         "threshold": float(transition["threshold"]),
-        "low": float(decisions.low[place, number]),
-        "high": float(decisions.high[place, number]),
+        "low": interval[0],
+        "high": interval[1],
         "regime": None if regime < 0 else regime,
-        "contributions": model.explain(decisions, transition),
+        "contributions": found.lines,
+        "base": found.base if found.lines else None,
     }
 
 

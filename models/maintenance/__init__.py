@@ -43,6 +43,7 @@ from models.maintenance.sensors import (
     doing,
     memory,
 )
+from models.maintenance.sentences import data_sentence, sentence_of
 from models.maintenance.step import QUALITIES
 from models.maintenance.transitions import CLEARED, RAISED
 from models.maintenance.watch_rows import (
@@ -109,6 +110,7 @@ __all__ = [
     "conformal",
     "course_of_sensors",
     "data_reason",
+    "data_sentence",
     "decide",
     "doing",
     "fall_course",
@@ -121,6 +123,7 @@ __all__ = [
     "observer_of",
     "policy_of",
     "row_dtype",
+    "sentence_of",
     "shape_of",
     "silence_after",
     "silent_now",

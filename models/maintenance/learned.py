@@ -16,7 +16,7 @@ from models.maintenance.preparation import DIRECTIONS, Preparation
 from models.maintenance.recursions import FEATURES, STATIONARY
 from models.maintenance.rows import RowShape, affordable_channels
 from models.maintenance.sensors import CHECKED, MODES
-from models.maintenance.words import REGRESSIONS, feature_names
+from models.maintenance.words import REGRESSIONS, Origin, feature_names, feature_origins
 from models.registry import Model
 from schemas import AssetClass, ModelError, PolicyLevel, RulTarget
 
@@ -104,10 +104,15 @@ def observer_of(asset_class: AssetClass, preparation: Preparation) -> Observer:
     return build_observer(preparation, shape, asset_class.unit_seconds, chosen, tells_life, len(asset_class.constants))
 
 
-def feature_names_of(asset_class: AssetClass, preparation: Preparation) -> list[str]:
+def origins_of(asset_class: AssetClass, preparation: Preparation) -> list[Origin]:
+    """Of each feature."""
     tells_life = isinstance(asset_class.target, RulTarget)
     chosen = LIFE_FEATURES if tells_life else STATIONARY
-    return feature_names(asset_class, preparation, components_of(asset_class), chosen, tells_life)
+    return feature_origins(asset_class, preparation, components_of(asset_class), chosen, tells_life)
+
+
+def feature_names_of(asset_class: AssetClass, preparation: Preparation) -> list[str]:
+    return feature_names(origins_of(asset_class, preparation))
 
 
 def policy_of(asset_class: AssetClass, learned: Learned) -> Policy:

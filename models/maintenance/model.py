@@ -10,7 +10,7 @@ is late (older than the asset's newest) gets one that moves nothing. `observe` h
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -21,18 +21,16 @@ import numpy.typing as npt
 
 from models.maintenance.alerts import CLEARED, DECIDED_BY_SCORE, REASONS, SEVERITIES, decide
 from models.maintenance.events import AssetEvent, Encoder, components_of
-from models.maintenance.learned import Learned, Target, feature_names_of, learned_of, observer_of, policy_of, targets_of
+from models.maintenance.evidence import Evidence, Explainer
+from models.maintenance.learned import Learned, Target, learned_of, observer_of, origins_of, policy_of, targets_of
 from models.maintenance.observe import HELD, EventBatch
 from models.maintenance.rows import row_bounds, row_dtype
 from models.maintenance.rows_before import Earlier, earlier_rows
 from models.maintenance.watch import Input, watch
 from models.maintenance.watch_rows import WATCH, Patience
-from models.maintenance.words import Contribution, feature_words
 from models.registry import Model
 from models.stages import enter
 from schemas import ModelError, ModelRef, RulTarget
-
-CONTRIBUTIONS = 5
 
 
 @dataclass(frozen=True)
@@ -93,7 +91,8 @@ class AssetModel:
         return {self._layout_of(before.dtype): before for before in earlier_rows(self._observe.shape)}
 
     def _layout_of(self, dtype: np.dtype[np.void]) -> int:
-        meaning = [repr(dtype.descr), self._learned.preparation.to_json(), self.asset_class.model_dump_json()]
+        asset_class = self.asset_class.model_dump_json(exclude={"labels"})  # those change no row
+        meaning = [repr(dtype.descr), self._learned.preparation.to_json(), asset_class]
         return crc32(json.dumps(meaning, sort_keys=True).encode())
 
     @cached_property
@@ -168,17 +167,19 @@ class AssetModel:
         """What the forests say of feature rows (n, F), for each target: (n, T)."""
         return np.column_stack([self._scorers[target.role].score(features) for target in self.targets])
 
-    def explain(self, decisions: Decisions, transition: np.void) -> list[Contribution]:
-        """What moved the score of a transition most, largest first, in words. Empty where no score decided.
+    def explain(self, decisions: Decisions, transition: np.void, readings: Mapping[str, Any]) -> Evidence:
+        """What moved the score of a transition most, strongest first, in words. No lines where no score decided.
 
         Takes milliseconds: for transitions, not for every event.
+
+        Args:
+            readings: of the record, by sensor.
         """
         if transition["reason"] not in DECIDED_BY_SCORE:
-            return []
-        row = decisions.features[transition["event"]]
-        parts = self._scorers[self.targets[transition["target"]].role].explain(row)[:-1]
-        order = np.argsort(-np.abs(parts), kind="stable")[:CONTRIBUTIONS]
-        return [self._words[place].told(float(row[place]), float(parts[place])) for place in order.tolist()]
+            return Evidence([], 0.0, None)
+        place = transition["event"]
+        parts = self._scorers[self.targets[transition["target"]].role].explain(decisions.features[place])
+        return self._explainer(parts, decisions.features[place], readings, int(decisions.regime[place]))
 
     def reason(self, transition: np.void) -> str:
         """What happened, as a clause that continues the name of the failure mode."""
@@ -196,9 +197,9 @@ class AssetModel:
         self.watch(np.zeros(1, WATCH), slots, batch, self.step(rows, slots, batch), Patience(1.0, 1.0))
 
     @cached_property
-    def _words(self) -> list[Any]:
-        names = feature_names_of(self.asset_class, self._learned.preparation)
-        return feature_words(self.asset_class, self._learned.preparation, names)
+    def _explainer(self) -> Explainer:
+        preparation = self._learned.preparation
+        return Explainer(self.asset_class, preparation, origins_of(self.asset_class, preparation))
 
     def _check(self, model: Model) -> None:
         expected = {target.role: self._observe.feature_count for target in self.targets}

@@ -282,7 +282,7 @@ def build_observer(
     assert shape.channels == preparation.channels
     places = np.array([FEATURES.index(name) for name in chosen], np.int64)
     count = shape.channels * len(places) + has_age + shape.errors * len(WINDOWS) + shape.codes - 1 + constants
-    learned = {item.name: getattr(preparation, item.name) for item in fields(preparation)}
+    learned = {item.name: getattr(preparation, item.name) for item in fields(preparation) if item.name != "normal"}
     learned["check"] = preparation.check or unchecked()
     prepared = Prepared(
         **learned, unit_s=float(unit_s), chosen=places, has_age=has_age, errors=shape.errors,

@@ -15,6 +15,7 @@ from models.maintenance.regimes import Regimes
 from models.maintenance.sensors import Checked
 
 DIRECTIONS = 3  # health indexes of wear; two more aim at the remaining life
+NORMAL_SD = 1.64  # either side, where a model of before does not say what is normal
 CLIP = 8.0  # sd; a wilder reading counts as this much
 
 
@@ -41,6 +42,7 @@ class Preparation:
     fall_channel: int = -1
     fall_limit: float = np.inf
     check: Checked | None = None  # of the sensors; models of a version before have none
+    normal: Floats | None = None  # (2, R, S) what is normal of a reading: from, to; models of before have none
 
     @property
     def channels(self) -> int:
@@ -55,15 +57,16 @@ class Preparation:
         found = {k: v.tolist() if isinstance(v, np.ndarray) else v for k, v in asdict(self).items()}
         found["fall_limit"] = self.fall_limit if np.isfinite(self.fall_limit) else None
         found["check"] = {name: part.tolist() for name, part in self.check._asdict().items()} if self.check else None
-        if self.check is None:
-            del found["check"]  # as the version before wrote it: rows are known by what was learned
+        for name in ("check", "normal"):
+            if found[name] is None:
+                del found[name]  # as the version before wrote it: rows are known by what was learned
         return found
 
     @classmethod
     def from_json(cls, given: dict[str, Any]) -> Preparation:
         values: dict[str, Any] = {}
         for item in fields(cls):
-            if item.name == "check":
+            if item.name == "check" or (item.name == "normal" and item.name not in given):
                 continue
             value = given[item.name]
             if isinstance(value, list):
@@ -77,6 +80,12 @@ class Preparation:
         found = cls(**values | {"fall_limit": np.inf if limit is None else float(limit)})
         assert found.weights.shape[2] == sensors
         return found
+
+    def normal_range(self, regime: int) -> tuple[Floats, Floats]:
+        """What is normal of the readings in a regime: from and to, (S,) each."""
+        if self.normal is not None:
+            return self.normal[0, regime], self.normal[1, regime]
+        return self.mean[regime] - NORMAL_SD * self.sd[regime], self.mean[regime] + NORMAL_SD * self.sd[regime]
 
     def normalised(self, readings: Floats, regimes: Ints) -> Floats:
         """(n, S) from the readings (n, sensors of the class), clipped; for fitting."""

@@ -32,26 +32,6 @@ FEATURES = (
 STATIONARY = tuple(
     name for name in FEATURES if name not in ("rise", "cusum", "since_change", "cusum_rate", "life_slope")
 )
-WORDS = {
-    "level_fast": "level over about 3 {unit}s",
-    "level": "level over about 8 {unit}s",
-    "level_slow": "level over about 20 {unit}s",
-    "level_slowest": "level over about 50 {unit}s",
-    "trend_fast": "trend over about 3 {unit}s",
-    "trend": "trend over about 8 {unit}s",
-    "trend_slow": "trend over about 20 {unit}s",
-    "trend_slowest": "trend over about 50 {unit}s",
-    "curvature": "acceleration of the trend",
-    "curvature_slow": "slow acceleration of the trend",
-    "spread": "scatter of the readings",
-    "rise": "rise above its own baseline",
-    "reading": "latest reading",
-    "cusum": "accumulated rise above its own baseline",
-    "since_change": "{unit}s since it began to rise",
-    "cusum_rate": "mean rise since it began to rise",
-    "lag": "fast level against slowest level",
-    "life_slope": "mean slope over the life",
-}
 
 
 @njit(cache=True)

@@ -1,43 +1,29 @@
-"""Names of the features of an asset class, and the words in which a decision is explained to a person.
+"""Names of the features of an asset class, and where each comes from: a channel, the age, the log, a constant.
 
-place in the feature row ─► name (`wear_1.trend`) ─► words ("trend over about 8 cycles of health index 1 (mainly s11)")
+asset class, preparation ─► names in the order of the feature row (`wear_1.trend`), Origin of each
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypedDict
-
-import numpy as np
+from typing import Literal
 
 from models.maintenance.log_memory import WINDOWS
 from models.maintenance.preparation import Preparation
-from models.maintenance.recursions import WORDS
 from schemas import AssetClass, RulTarget
 
 REGRESSIONS = ("life", "life_end")
-MAIN_SENSORS = 3
-
-
-class Contribution(TypedDict):
-    """One line of evidence: what a feature was, and by how much it moved the score."""
-
-    feature: str
-    words: str
-    value: float
-    contribution: float
 
 
 @dataclass(frozen=True)
-class FeatureWords:
-    name: str
-    words: str
+class Origin:
+    """What a feature is about: `name` of a sensor's channel, an error, a component, a constant, or the age."""
 
-    def told(self, value: float, contribution: float) -> Contribution:
-        effect = "raised" if contribution > 0 else "lowered"
-        words = f"{self.words} ({value:.3g}) {effect} the score by {abs(contribution):.3g}"
-        return {"feature": self.name, "words": words, "value": value, "contribution": contribution}
+    kind: Literal["channel", "age", "error", "renewal", "constant"]
+    name: str
+    what: str = ""  # of a channel: place in `recursions.FEATURES`; of an error: `count_24`, ..., `since`
+    place: int = 0  # of the channel
 
 
 def channel_names(asset_class: AssetClass, preparation: Preparation) -> list[str]:
@@ -47,45 +33,18 @@ def channel_names(asset_class: AssetClass, preparation: Preparation) -> list[str
     return [*(f"wear_{place + 1}" for place in range(directions)), *REGRESSIONS]
 
 
-def feature_names(
+def feature_origins(
     asset_class: AssetClass, preparation: Preparation, components: Sequence[str], chosen: Sequence[str], has_age: bool
-) -> list[str]:
+) -> list[Origin]:
     """In the order in which `models.maintenance.observe` writes a feature row."""
-    names = [f"{channel}.{name}" for channel in channel_names(asset_class, preparation) for name in chosen]
-    names += ["age"] if has_age else []
-    names += [f"{code}.count_{window:.0f}" for code in asset_class.errors for window in WINDOWS]
-    names += [f"{code}.since" for code in asset_class.errors]
-    names += [f"{component}.since_renewal" for component in components]
-    return names + list(asset_class.constants)
+    channels = list(enumerate(channel_names(asset_class, preparation)))
+    found = [Origin("channel", channel, name, place) for place, channel in channels for name in chosen]
+    found += [Origin("age", "age")] if has_age else []
+    found += [Origin("error", code, f"count_{window:.0f}") for code in asset_class.errors for window in WINDOWS]
+    found += [Origin("error", code, "since") for code in asset_class.errors]
+    found += [Origin("renewal", component, "since_renewal") for component in components]
+    return found + [Origin("constant", name) for name in asset_class.constants]
 
 
-def feature_words(asset_class: AssetClass, preparation: Preparation, names: Sequence[str]) -> list[FeatureWords]:
-    """For each feature name its words."""
-    channels = {
-        name: _channel_words(asset_class, preparation, place)
-        for place, name in enumerate(channel_names(asset_class, preparation))
-    }
-    return [FeatureWords(name, _words(name, asset_class.unit, channels)) for name in names]
-
-
-def _channel_words(asset_class: AssetClass, preparation: Preparation, place: int) -> str:
-    if not isinstance(asset_class.target, RulTarget):
-        return str(asset_class.sensors[preparation.sensors[place]])
-    weight = np.abs(preparation.weights[:, place, :]).mean(0)
-    main = np.argsort(-weight, kind="stable")[:MAIN_SENSORS]
-    return f"health index {place + 1} (mainly {', '.join(asset_class.sensors[preparation.sensors[s]] for s in main)})"
-
-
-def _words(name: str, unit: str, channels: dict[str, str]) -> str:
-    subject, _, what = name.rpartition(".")
-    if what in WORDS and subject in channels:
-        return f"{WORDS[what].format(unit=unit)} of {channels[subject]}"
-    if name == "age":
-        return f"{unit}s since the life began"
-    if what.startswith("count_"):
-        return f"number of {subject} within {what.removeprefix('count_')} {unit}s"
-    if what == "since" and subject:
-        return f"{unit}s since {subject}"
-    if what == "since_renewal":
-        return f"{unit}s since {subject} was renewed"
-    return name
+def feature_names(origins: Sequence[Origin]) -> list[str]:
+    return [f"{origin.name}.{origin.what}" if origin.what else origin.name for origin in origins]

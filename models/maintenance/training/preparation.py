@@ -15,6 +15,8 @@ from models.maintenance.training.indexes import Indexes, Lives, fit_directions, 
 from models.maintenance.training.regimes import fit_regimes, moments
 from schemas import MillraceError
 
+NORMAL = (0.05, 0.95)  # quantiles of the readings of assets that are well
+LEAST_WELL = 20  # readings in a regime, of assets that are well; of fewer, all tell what is normal
 LEAST_MOVEMENT = 1.0  # sd over a life, of a sensor that tells of wear
 
 
@@ -90,7 +92,9 @@ def learn_lives(history: History, regimes: Regimes, sensors: Ints, cap: float) -
     targets = wear_targets(history.remaining, cap)
     found = joined(directions, fit_regressions(lives, z, regime, len(regimes), targets))
     prepared = _prepared(regimes, sensors, mean, sd, found)
-    return replace(prepared, fall_channel=directions.weights.shape[1])
+    is_well = history.remaining >= min(cap, float(np.median(history.remaining)))
+    normal = _normal(history.readings[:, sensors], regime, len(regimes), is_well)
+    return replace(prepared, fall_channel=directions.weights.shape[1], normal=normal)
 
 
 def learn_components(history: History, regimes: Regimes, is_due: np.ndarray, channels: int) -> Preparation:
@@ -112,7 +116,19 @@ def learn_components(history: History, regimes: Regimes, is_due: np.ndarray, cha
     identity = np.broadcast_to(np.eye(size), (count, size, size)).copy()
     zero, one = np.zeros((count, size)), np.ones((count, size))
     found = Indexes(identity, zero, one, zero, identity, one)
-    return _prepared(regimes, sensors, mean, sd, found)
+    normal = _normal(history.readings[:, sensors], regime, len(regimes), ~np.asarray(is_due.any(1)))
+    return replace(_prepared(regimes, sensors, mean, sd, found), normal=normal)
+
+
+def _normal(readings: Floats, regime: Ints, count: int, is_well: np.ndarray) -> Floats:
+    """(2, R, S) the range of nine tenths of the readings (n, S) of assets that are well, in each regime."""
+    found = np.zeros((2, count, readings.shape[1]))
+    for one in range(count):
+        mine = regime == one
+        well = mine & is_well
+        some = well if well.sum() >= LEAST_WELL else mine
+        found[:, one] = np.quantile(readings[some] if some.any() else readings, NORMAL, axis=0)
+    return found
 
 
 def _prepared(regimes: Regimes, sensors: Ints, mean: Floats, sd: Floats, found: Indexes) -> Preparation:

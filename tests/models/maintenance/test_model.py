@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.maintenance import AssetModel, Decisions, Learned
+from models.maintenance import AssetModel, Decisions, Learned, sentence_of
 from models.maintenance.alerts import CHANGED, CLEARED, RAISED, REPLACED
 from models.maintenance.observe import BLANK, DUPLICATE, LATE, LOGGED, SCORED
 from models.maintenance.rows import ROW_BYTES
@@ -227,14 +227,30 @@ def test_a_maintenance_window_holds_alerts_back_until_it_ends(pump: AssetModel) 
 
 
 def test_evidence_names_what_moved_the_score(pump: AssetModel) -> None:
-    made = Plant(pump).take(life("a", 100))
-    told = pump.explain(made, made.transitions[0])
-    assert len(told) == 5
-    assert all(set(line) == {"feature", "words", "value", "contribution"} for line in told)
-    sizes = [abs(line["contribution"]) for line in told]
+    events = life("a", 100)
+    made = Plant(pump).take(events)
+    first = made.transitions[0]
+    readings = events[first["event"]].readings
+    told = pump.explain(made, first, readings)
+    raw = float(made.raw[first["event"], 0])
+    assert told.base + sum(line["contribution"] for line in told.lines) == pytest.approx(raw)
+    sizes = [abs(line["contribution"]) for line in told.lines if line["feature"] != "all else"]
     assert sizes == sorted(sizes, reverse=True)
-    assert any(name in line["words"] for line in told for name in ("heat", "shake", "flow"))
-    assert pump.reason(made.transitions[0]) == "reached the advisory level"
+    worn = [line for line in told.lines if line["feature"] in ("heat", "shake", "flow")]
+    assert worn
+    for line in worn:
+        assert line["value"] == readings[line["feature"]]
+        assert line["normal_low"] < line["normal_high"]
+        assert f"{line['feature']} " in line["words"]
+        assert "at this load)" in line["words"]
+    assert pump.reason(first) == "reached the advisory level"
+    shake = next(line for line in worn if line["feature"] == "shake")
+    assert shake["value"] > shake["normal_high"], "the pump shakes more than one that is well"
+    sentence = sentence_of(pump.asset_class, "a", None, first, (1.0, 9.0), told)
+    assert sentence.startswith("Remaining life of a is about ")
+    assert "cycles (1.00 to 9.00), advisory, which begins at" in sentence
+    assert "shake" in sentence
+    assert sentence.endswith(".")
 
 
 @pytest.mark.long
