@@ -45,6 +45,7 @@ class Evidence(NamedTuple):
     lines: list[Line]  # the strongest first; the last one is of all else
     base: float
     worse_for: float | None  # units of the class since the index that moved the score most began to rise
+    has_loads: bool  # what is normal depends on how the asset is run
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ class Explainer:
         lines = found[:LINES]
         if len(found) > LINES:
             lines.append({"feature": ALL_ELSE, "words": ALL_ELSE, "contribution": rest})
-        return Evidence(lines, float(parts[-1]), since)
+        return Evidence(lines, float(parts[-1]), since, len(self.preparation.centroids) > 1)
 
     def _shared(
         self, parts: Floats, row: Floats, readings: Mapping[str, Any], regime: int
@@ -120,8 +121,7 @@ class Explainer:
         if np.isnan(value):
             return line
         line |= {"value": value, "unit": unit, "normal_low": low, "normal_high": high}
-        load = " at this load" if len(self.preparation.centroids) > 1 else ""
-        line["words"] = f"{label} {amount(value, unit)} (normally {figure(low)} to {figure(high)}{load})"
+        line["words"] = f"{label} {amount(value, unit)} (normally {figure(low)} to {figure(high)})"
         return line
 
     def _other(self, origin: tuple[str, str], moved: float, row: Floats) -> Line:
@@ -148,8 +148,10 @@ def _words(kind: str, name: str, values: Mapping[str, float], unit: str, asset_c
 
 def figure(value: float) -> str:
     """Three digits that tell; no exponent where people write none."""
-    if value == 0 or not np.isfinite(value):
-        return "0" if value == 0 else str(value)
+    if not np.isfinite(value):
+        return str(value)
+    if abs(value - round(value)) < 1e-9 and abs(value) < 1e7:
+        return f"{value:,.0f}"
     digits = max(0, 2 - int(np.floor(np.log10(abs(value)))))
     return f"{value:.3g}" if abs(value) >= 1e7 or digits > 6 else f"{value:,.{digits}f}"
 

@@ -176,7 +176,7 @@ class AssetModel:
             readings: of the record, by sensor.
         """
         if transition["reason"] not in DECIDED_BY_SCORE:
-            return Evidence([], 0.0, None)
+            return Evidence([], 0.0, None, False)
         place = transition["event"]
         parts = self._scorers[self.targets[transition["target"]].role].explain(decisions.features[place])
         return self._explainer(parts, decisions.features[place], readings, int(decisions.regime[place]))

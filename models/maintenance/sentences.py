@@ -24,7 +24,7 @@ from schemas import AssetClass, RulTarget
 MOST_TOLD = 3  # lines of evidence in a sentence
 ENDS = {
     RECOVERED: "it recovered",
-    REPLACED: "the part was replaced",
+    REPLACED: "it was replaced",
     RENEWED: "it looks repaired, though nobody logged that",
     RETIRED: "it was decommissioned",
     CLOSED: "it was closed by hand",
@@ -47,7 +47,8 @@ def sentence_of(
     """
     subject = asset_id if component is None else f"{component} of {asset_id}"
     if transition["state"] == CLEARED:
-        return f"{subject} is no longer {SEVERITIES[transition['severity']]}: {ENDS[int(transition['reason'])]}."
+        severity, end = SEVERITIES[transition["severity"]].capitalize(), ENDS[int(transition["reason"])]
+        return f"{severity} of {subject} is over: {end}."
     target = asset_class.target
     if not isinstance(target, RulTarget):
         return _with(_probability(asset_class, subject, target.horizon, transition), evidence) + "."
@@ -82,7 +83,11 @@ def _with(said: str, evidence: Evidence) -> str:
     """And what moved the score most."""
     lines = [line for line in evidence.lines if line["feature"] != ALL_ELSE]
     most = max((abs(line["contribution"]) for line in lines), default=0.0)
-    strong = [line["words"] for line in lines[:MOST_TOLD] if abs(line["contribution"]) >= LEAST_SHARE * most]
+    told = [line for line in lines[:MOST_TOLD] if abs(line["contribution"]) >= LEAST_SHARE * most]
+    strong = [line["words"] for line in told]
+    first = next((n for n, line in enumerate(told) if "normal_low" in line), None)
+    if evidence.has_loads and first is not None:
+        strong[first] = f"{strong[first][:-1]} at this load)"
     return f"{said}: {', '.join(strong)}" if strong else said
 
 
