@@ -5,6 +5,7 @@ filters ─► Store.reading ─► list;  alert ─► what happened, what move
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal, NamedTuple
 
@@ -14,7 +15,7 @@ from fastapi.responses import Response
 from api import AlertId, Database, ProblemError, from_cursor, to_cursor
 from console.alert_actions import SHELVED_H
 from console.charts import chart_of, marks_of
-from console.page import build_pages, link, show
+from console.page import build_pages, link, number, show
 from schemas import Action, ActionKind, Alert, AlertBody, AlertDetail, AlertState, Id, Name, Severity
 from storage import SEVERITIES, AlertFilter, Reader, parse_words
 
@@ -24,6 +25,7 @@ NO_NULL = r"^[^\x00]*$"
 SPANS = {"hour": timedelta(hours=1), "day": timedelta(days=1), "week": timedelta(weeks=1)}
 LEAST_AROUND = timedelta(minutes=10)
 MOST_BARS = 12
+MOST_CHARTS = 4  # of sensors
 DONE: dict[ActionKind, str] = {
     "acknowledged": "acknowledged", "commented": "commented", "assigned": "assigned", "shelved": "shelved",
     "unshelved": "back in sight", "closed": "closed", "outcome": "judged",
@@ -165,10 +167,30 @@ def _around(reader: Reader, alert: AlertDetail) -> tuple[list[dict[str, Any]], l
     readings = reader.reading_series(key, start, end, 300, [])
     entries = [entry for _, entry in reader.log(key, None, end, None, 10)]
     parts = [part for transition in alert.transitions for part in transition.evidence.contributions]
-    named = " ".join(f"{part.get('feature', '')} {part.get('words', '')}" for part in parts)
-    sensors = [one for one in readings.series if one.name in named][:4]
+    parts += [{"feature": one.sensor} for transition in alert.transitions for one in transition.evidence.sensors]
+    named = {one.name: part for one in readings.series if (part := _about(one.name, parts)) is not None}
+    sensors = [one for one in readings.series if one.name in named][:MOST_CHARTS]
     marks = marks_of(alert.transitions, entries)
-    return [chart_of(one, marks) for one in (*scores.series, *sensors)], entries
+    charts = [chart_of(one, marks) for one in scores.series]
+    return charts + [chart_of(one, marks) | _labelled(one.name, named[one.name]) for one in sensors], entries
+
+
+def _about(sensor: str, parts: Sequence[dict[str, str | float]]) -> dict[str, str | float] | None:
+    """The first line of evidence that is about a sensor; versions before told of features (`heat.level`), and of health
+    indexes that named their sensors in words."""
+    for part in parts:
+        feature, words = str(part.get("feature", "")), str(part.get("words", ""))
+        if sensor in (feature, feature.partition(".")[0]) or f"(mainly {sensor}" in words or f", {sensor}" in words:
+            return part
+    return None
+
+
+def _labelled(sensor: str, part: Mapping[str, str | float]) -> dict[str, Any]:
+    """Label and unit of a sensor's chart, with what is normal of it."""
+    label, unit = part.get("label") or sensor, part.get("unit") or ""
+    if part.get("normal_low") is not None:
+        unit = f"{unit} (normally {number(float(part['normal_low']))} to {number(float(part['normal_high']))})".strip()
+    return {"title": label, "unit": unit}
 
 
 def _bars(alert: AlertDetail, is_life: bool) -> list[dict[str, Any]]:

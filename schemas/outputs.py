@@ -131,8 +131,8 @@ class Evidence(OutputEvent):
     sentence: str = Field("", description="all of it for people; empty: told by a version that had none")
     contributions: list[dict[str, str | float]] = Field(
         default_factory=list,
-        description="by sensor, error or part, the strongest first: `words`, `contribution`; of a sensor its `value` "
-        "in `unit` and what is normal at this load, `normal_low` to `normal_high`; the last one is of all else",
+        description="by sensor, error or part, the strongest first, at last all else: `words`, `contribution`; of a "
+        "sensor its `label`, its `value` in `unit`, and what is normal at this load: `normal_low` to `normal_high`",
     )
     base: float | None = Field(None, description="with the contributions it sums to what the model said")
     sensors: list[SensorFault] = Field(default_factory=list, description="of a data alert: those it is about")

@@ -49,6 +49,9 @@ def told(kind: str, data: str) -> Told:
 
 
 def _of_alert(alert: Alert) -> Told:
+    if alert.kind == "data":
+        name = f"data of {alert.asset_id}"
+        return Told(f"Alert {alert.state}: {name} {alert.evidence.reason}", name if alert.state == "raised" else "")
     is_pump = alert.asset_class == "pump"
     name = alert.asset_id if is_pump else f"{alert.asset_id} {alert.failure_mode}"
     value = alert.evidence.value

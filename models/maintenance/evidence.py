@@ -33,6 +33,7 @@ class Line(TypedDict, total=False):
     feature: str
     words: str
     contribution: float
+    label: str
     value: float  # of a sensor: its reading, in `unit`
     unit: str
     normal_low: float  # 5th and 95th percentile at this load, while the assets of the history were well
@@ -120,7 +121,7 @@ class Explainer:
         line: Line = {"feature": name, "words": label, "contribution": moved}
         if np.isnan(value):
             return line
-        line |= {"value": value, "unit": unit, "normal_low": low, "normal_high": high}
+        line |= {"label": label, "value": value, "unit": unit, "normal_low": low, "normal_high": high}
         line["words"] = f"{label} {amount(value, unit)} (normally {figure(low)} to {figure(high)})"
         return line
 
