@@ -70,7 +70,8 @@ def _of_assets(say: _Dialect, share: float) -> tuple[Rows, ...]:
     busy_class = f"case when ({busy}) % 2 = 0 then 'pump' else 'fan' end"
     return (
         ("assets", assets, {"asset_class": of_class, "asset_id": asset, "first_seen": say.time("0"),
-                            "last_seen": say.time("i"), "severity": "case when i % 50 = 0 then i % 4 else 0 end"}),
+                            "last_seen": say.time("i"), "severity": "case when i % 50 = 0 then i % 4 else 0 end",
+                            "health": "(i * 7919 % 1000) / 1000.0"}),
         ("latest_scores", assets, {"asset_class": of_class, "asset_id": asset, "kind": "'rul'", "component": "''",
                                    "event_time": say.time("i"), "score_id": say.name("s", "i"), "event": score}),
         ("scores", scores, {"asset_class": busy_class, "asset_id": say.name("asset", busy),

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field, JsonValue
 
 from schemas.base import EventTime, Frozen, GivenId, Name, Time
-from schemas.bodies import RecommendationBody
+from schemas.bodies import AssetBody, Page, RecommendationBody
 from schemas.manifest import Alias
 from schemas.outputs import ModelRef, Strategy
 from schemas.worker_status import Figures
@@ -119,6 +119,20 @@ class OverviewAssets(Frozen):
     critical: int
     warning: int
     advisory: int
+
+
+class AssetCountsBody(OverviewAssets):
+    """Of the class that is asked for by severity, of the severity that is asked for by class. Of a large fleet as they
+    were some seconds ago.
+    """
+
+    classes: dict[str, int] = Field(description="the largest 50, the largest first")
+
+
+class AssetPage(Page[AssetBody]):
+    """One page of assets, with the counts beside it if they were asked for."""
+
+    counts: AssetCountsBody | None = None
 
 
 class OverviewAlerts(Frozen):

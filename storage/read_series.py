@@ -12,8 +12,7 @@ from sqlalchemy import (
     BigInteger,
     ColumnElement,
     Connection,
-    Float,
-    String,
+    Double,
     cast,
     column,
     func,
@@ -76,7 +75,7 @@ class SeriesReading:
         pairs = each.table_valued(column("key"), column("value"), joins_implicitly=True).alias("pairs")
         value: ColumnElement[Any] = pairs.c.value
         if is_postgres:
-            value = cast(cast(value, String), Float)
+            value = cast(value, Double)
         bucket = self._bucket(ReadingRow.slot, window).label("bucket")
         statement = select(bucket, pairs.c.key, func.min(value), func.avg(value), func.max(value), func.count())
         statement = statement.where(*_of(ReadingRow, ReadingRow.slot, asset, window))
@@ -115,10 +114,12 @@ class SeriesReading:
     def _bucket(self, time: InstrumentedAttribute[datetime], window: Window) -> ColumnElement[Any]:
         start = (window.start - EPOCH) // MICROSECOND
         if self._connection.dialect.name == "postgresql":
-            micros: ColumnElement[Any] = cast(func.extract("epoch", time) * 1_000_000, BigInteger)
+            # in double precision, which is exact to a microsecond for 200 years, and quicker than with decimals
+            since: ColumnElement[Any] = func.date_part("epoch", time - literal(window.start, time.type))
+            micros: ColumnElement[Any] = cast(since * literal(1e6, Double), BigInteger)  # rounds
         else:
-            micros = type_coerce(time, BigInteger)  # times are that there
-        return (micros - literal(start, BigInteger)) // literal(window.width_us, BigInteger)
+            micros = type_coerce(time, BigInteger) - literal(start, BigInteger)  # times are that there
+        return micros // literal(window.width_us, BigInteger)
 
 
 def _of(

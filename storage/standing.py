@@ -1,17 +1,19 @@
 """Standing: what a batch changes about assets besides their own columns: the words that find them, their worst alert.
 
-rows of a batch ─► words of new assets; severities of those with alerts
+rows of a batch ─► words of new assets; the worst of their latest scores; severities of those with alerts
 """
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, select, text
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, case, func, literal, literal_column, or_, select, text
 
 from storage.kept_rows import words_of
 from storage.kept_write import ASSET, put_words
 from storage.keys import any_of
 from storage.rows import RowsToWrite
-from storage.tables import AssetRow
+from storage.tables import AssetRow, LatestScoreRow
 
 # `|| ''`: by the index of the asset, of which there are few alerts, and not by that of all open ones of its class
 _WORST_OPEN = text(
@@ -32,6 +34,22 @@ def find_by_words(connection: Connection, rows: RowsToWrite) -> None:
         }
     if new := {key: words_of(f"{key[1]} {key[0]}") for key in keys if key not in known}:
         put_words(connection, ASSET, new)
+
+
+def least_health(_new: Any = None, _old: Any = None) -> ColumnElement[float]:
+    """Of the latest scores of the asset that is written, which are written before it."""
+    known = LatestScoreRow.__table__.columns
+    is_of_asset = (known[name] == literal_column(f"excluded.{name}") for name in ("asset_class", "asset_id"))
+    return func.coalesce(select(func.min(known["health"])).where(*is_of_asset).scalar_subquery(), literal(1.0))
+
+
+def has_news(new: Any, old: Any) -> ColumnElement[bool]:
+    """Seen later, or a score that counts now although it is older: the asset's clock was set back."""
+    return or_(new.last_seen > old.last_seen, old.health != least_health())
+
+
+def last_seen(new: Any, old: Any) -> ColumnElement[Any]:
+    return case((new.last_seen > old.last_seen, new.last_seen), else_=old.last_seen)
 
 
 def set_severities(connection: Connection, rows: RowsToWrite) -> None:
