@@ -5,6 +5,7 @@ select ─► rows ─► bodies
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from datetime import datetime
 from typing import Any, Literal, NamedTuple
@@ -61,11 +62,10 @@ class AssetReading(AlertReading):
 
     def silent_assets(self, since: datetime, until: datetime) -> dict[str, int]:
         """By asset class, how many assets were last seen in that time; 0 for classes that have others."""
-        is_silent = (AssetRow.last_seen >= since) & (AssetRow.last_seen < until)
-        statement = select(AssetRow.asset_class, func.count().filter(is_silent).label("silent")).group_by(
-            AssetRow.asset_class
-        )
-        return {row.asset_class: row.silent for row in self._connection.execute(statement)}
+        statement = select(AssetRow.asset_class, func.count()).group_by(AssetRow.asset_class)
+        found = self._connection.execute(statement.where(*within(AssetRow.last_seen, since, until)))
+        silent = {row[0]: row[1] for row in found}
+        return {name: silent.get(name, 0) for name in self.class_names(sys.maxsize)}
 
     def assets(
         self,

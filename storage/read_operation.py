@@ -6,13 +6,12 @@ select ─► rows ─► bodies
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import ColumnElement, Connection, and_, func, select
 
 from schemas import Figures, FiguresBody, OverviewAlerts, WorkerStatus
 from storage.kept_tables import FiguresRow
-from storage.read_alerts import is_shelved
 from storage.tables import AlertRow, OffsetRow, ShelvingRow, WorkerRow
 
 
@@ -34,9 +33,9 @@ class OperationReading:
 
     def count_open_alerts(self) -> OverviewAlerts:
         """All of them out of an index alone; then those on the shelf, which are few, are taken from them."""
-        columns = (AlertRow.severity, AlertRow.is_acknowledged)
+        columns, now = (AlertRow.severity, AlertRow.is_acknowledged), datetime.now(UTC)
         counted = select(*columns, func.count()).group_by(*columns)
-        on_shelf = counted.select_from(ShelvingRow).join(AlertRow, is_shelved())
+        on_shelf = counted.select_from(ShelvingRow).join(AlertRow, _is_of_shelved()).where(ShelvingRow.until > now)
         counts = {"advisory": 0, "warning": 0, "critical": 0, "unacknowledged": 0, "shelved": 0}
         for statement, sign in ((counted.where(AlertRow.state == "raised"), 1), (on_shelf, -1)):
             for severity, is_acknowledged, count in self._connection.execute(statement):
@@ -56,3 +55,13 @@ class OperationReading:
         statement = select(OffsetRow.topic, OffsetRow.partition, OffsetRow.topic_id)
         rows = self._connection.execute(statement.where(OffsetRow.topic.in_(topics)))
         return {(topic, partition): topic_id for topic, partition, topic_id in rows}
+
+
+def _is_of_shelved() -> ColumnElement[bool]:
+    """Texts put together with nothing: from the shelf by the index of the asset, and not from all that is open."""
+    return and_(
+        AlertRow.asset_id == ShelvingRow.asset_id,
+        AlertRow.asset_class.concat("") == ShelvingRow.asset_class.concat(""),
+        AlertRow.failure_mode == ShelvingRow.failure_mode,
+        AlertRow.state.concat("") == "raised",
+    )

@@ -27,6 +27,7 @@ from storage.kept_tables import ReadingRow
 from storage.tables import EPOCH, MICROSECOND, ScoreRow
 
 AssetKey = tuple[str, str]  # asset_class, asset_id
+Found = dict[tuple[str, str | None], list[Point]]  # by name and unit
 MOST_SERIES = 64  # sensors shown at once
 
 
@@ -54,7 +55,7 @@ class SeriesReading:
             func.max(ScoreRow.high),
         )  # fmt: skip
         statement = statement.where(*_of(ScoreRow, ScoreRow.event_time, asset, window)).group_by(bucket, *named)
-        found: dict[tuple[str, str | None], list[Point]] = {}
+        found: Found = {}
         for number, kind, component, unit, low, mean, high, count, lower, upper in self._connection.execute(
             statement.order_by(bucket)
         ):
@@ -81,13 +82,13 @@ class SeriesReading:
         statement = statement.where(*_of(ReadingRow, ReadingRow.slot, asset, window))
         if sensors:
             statement = statement.where(pairs.c.key.in_(sensors))
-        found: dict[tuple[str, str | None], list[Point]] = {}
+        found: Found = {}
         for number, name, low, mean, high, count in self._connection.execute(
             statement.group_by(bucket, pairs.c.key).order_by(bucket)
         ):
             point = Point(time=_time(window, number), min=low, mean=mean, max=high, count=count)
             found.setdefault((name, None), []).append(point)
-        shown = dict(sorted(found.items(), key=lambda pair: pair[0][0])[:MOST_SERIES])
+        shown = dict(_by_name(found)[:MOST_SERIES])
         return _body(asset, window.start, window.end, window.width_us / 1e6, shown)
 
     def last_reading(self, asset: AssetKey) -> dict[str, float]:
@@ -135,7 +136,11 @@ def _time(window: Window, bucket: int) -> datetime:
 
 def _body(
     asset: AssetKey, since: datetime | None, until: datetime | None, bucket_s: float,
-    found: dict[tuple[str, str | None], list[Point]],
+    found: Found,
 ) -> SeriesBody:  # fmt: skip
-    series = [Series(name=name, unit=unit, points=points) for (name, unit), points in sorted(found.items(), key=str)]
+    series = [Series(name=name, unit=unit, points=points) for (name, unit), points in _by_name(found)]
     return SeriesBody(asset_class=asset[0], asset_id=asset[1], start=since, end=until, bucket_s=bucket_s, series=series)
+
+
+def _by_name(found: Found) -> list[tuple[tuple[str, str | None], list[Point]]]:
+    return sorted(found.items(), key=lambda pair: (pair[0][0], pair[0][1] or ""))

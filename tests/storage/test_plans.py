@@ -28,6 +28,7 @@ QUESTIONS: dict[str, Callable[[Reader], Any]] = {
     "assets of a class last seen": lambda r: r.assets(AssetFilter("pump"), (at(9), "pump", "p1"), 50, "last_seen"),
     "assets last seen": lambda r: r.assets(AssetFilter(), (at(9), "pump", "p1"), 50, "last_seen"),
     "assets with words": lambda r: r.assets(AssetFilter(words=("pump", "p1")), None, 50),
+    "silent assets": lambda r: r.silent_assets(at(10), at(20)),
     "one asset": lambda r: r.asset("p1", "pump"),
     "classes of an id": lambda r: r.classes_of("p1"),
     "scores": lambda r: r.scores("p1", at(1), at(9), (at(5), "x"), 50, "pump"),
