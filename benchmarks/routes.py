@@ -251,9 +251,7 @@ def main() -> None:
         with engine.begin() as connection:
             fill(connection, given.share)
         print(f"filled in {time.perf_counter() - began:.0f} s")
-    if (
-        is_empty and engine.dialect.name == "postgresql"
-    ):  # as its own vacuum does in time
+    if is_empty and engine.dialect.name == "postgresql":  # as its own vacuum does in time
         with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             connection.execute(text("vacuum"))
     engine.dispose()
