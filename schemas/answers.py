@@ -122,9 +122,7 @@ class OverviewAssets(Frozen):
 
 
 class AssetCountsBody(OverviewAssets):
-    """Of the class that is asked for by severity, of the severity that is asked for by class. Of a large fleet as they
-    were some seconds ago.
-    """
+    """By severity of the class asked for, by class of the severity asked for; of a large fleet some seconds old."""
 
     classes: dict[str, int] = Field(description="the largest 50, the largest first")
 

@@ -11,7 +11,6 @@ from sqlalchemy import ColumnElement, Connection, case, func, literal, literal_c
 
 from storage.kept_rows import words_of
 from storage.kept_write import ASSET, put_words
-from storage.keys import any_of
 from storage.rows import RowsToWrite
 from storage.tables import AssetRow, LatestScoreRow
 
@@ -26,12 +25,13 @@ _WORST_OPEN = text(
 def find_by_words(connection: Connection, rows: RowsToWrite) -> None:
     """An asset that is new is found by the words of its id and class, from now on."""
     keys = [(row["asset_class"], row["asset_id"]) for row in rows.assets]
+    ids = sorted({asset_id for _, asset_id in keys})
     known: set[tuple[str, str]] = set()
-    for start in range(0, len(keys), 500):
-        some = any_of(AssetRow.asset_class, AssetRow.asset_id, keys[start : start + 500])
-        known |= {
-            (row[0], row[1]) for row in connection.execute(select(AssetRow.asset_class, AssetRow.asset_id).where(some))
-        }
+    for start in range(0, len(ids), 500):
+        # by the id alone: PostgreSQL, where it does not know the table yet, reads all of a class if that is named
+        statement = select(AssetRow.asset_class, AssetRow.asset_id)
+        found = connection.execute(statement.where(AssetRow.asset_id.in_(ids[start : start + 500])))
+        known |= {(row[0], row[1]) for row in found}
     if new := {key: words_of(f"{key[1]} {key[0]}") for key in keys if key not in known}:
         put_words(connection, ASSET, new)
 
