@@ -58,7 +58,7 @@ class SeriesReading:
         found: Found = {}
         for number, kind, component, unit, low, mean, high, count, lower, upper in self._connection.execute(
             statement.order_by(bucket)
-        ):
+        ).all():  # at once, which is quicker than row by row
             name = kind if component is None else f"{kind}/{component}"
             point = Point(time=_time(window, number), min=low, mean=mean, max=high, count=count, low=lower, high=upper)
             found.setdefault((name, unit), []).append(point)
@@ -85,7 +85,7 @@ class SeriesReading:
         found: Found = {}
         for number, name, low, mean, high, count in self._connection.execute(
             statement.group_by(bucket, pairs.c.key).order_by(bucket)
-        ):
+        ).all():
             point = Point(time=_time(window, number), min=low, mean=mean, max=high, count=count)
             found.setdefault((name, None), []).append(point)
         shown = dict(_by_name(found)[:MOST_SERIES])
@@ -105,8 +105,11 @@ class SeriesReading:
     ) -> Window | None:  # fmt: skip
         """The time asked for, or what there is of it; none: there is nothing."""
         is_of_asset = (table.asset_class == asset[0], table.asset_id == asset[1])
-        first = since or self._connection.scalar(select(func.min(time)).where(*is_of_asset))
-        last = self._connection.scalar(select(func.max(time)).where(*is_of_asset)) if until is None else None
+        ends = [select(most(time)).where(*is_of_asset).scalar_subquery() for most in (func.min, func.max)]
+        first, last = since, None
+        if since is None or until is None:
+            kept = self._connection.execute(select(*ends)).one()
+            first, last = since or kept[0], kept[1]
         end = until or (last and last + MICROSECOND)
         if first is None or end is None or end <= first:
             return None
