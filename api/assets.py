@@ -16,8 +16,8 @@ from api.cursors import List, from_cursor, page_of, to_cursor
 from api.problems import ProblemError
 from api.shared import After, AssetClass, AssetId, Database, From, Limit, SearchText, To, build_router, shown
 from schemas import (
-    AssetBody,
     AssetDetail,
+    AssetPage,
     EventTime,
     FieldError,
     LogEntryBody,
@@ -27,7 +27,7 @@ from schemas import (
     SeriesBody,
     Severity,
 )
-from storage import SEVERITIES, AssetFilter, Reader, parse_words
+from storage import AssetFilter, Reader, parse_words, place_of
 
 router = build_router("assets")
 OF_AN_ASSET = ("unknown-asset", "ambiguous-asset")
@@ -67,7 +67,7 @@ async def _form_of_scores(is_csv: Annotated[bool, Depends(wants_csv)], points: P
 InPeriod = Annotated[Period, Depends(_period)]
 
 
-@router.get("/assets", responses=shown("Page[AssetBody]"))
+@router.get("/assets", responses=shown("AssetPage"))
 def list_assets(
     store: Database,
     asset_class: Annotated[Name | None, Query()] = None,
@@ -75,12 +75,16 @@ def list_assets(
     query: SearchText = None,
     sort: Annotated[
         Literal["id", "worst", "last_seen"],
-        Query(description="by class and id; the worst open alert first, then by class and id; or the last seen first"),
+        Query(
+            description="by class and id; the worst open alert first, and of those alike the one with the least "
+            "`health`; or the last seen first"
+        ),
     ] = "id",
     after: After = None,
     limit: Limit = 50,
-) -> Page[AssetBody]:
-    """Assets with their latest scores and the severity of their worst open alert; `/v1/overview` counts them.
+    counts: Annotated[bool, Query(description="how many there are by severity and by class, whatever `query`")] = False,
+) -> AssetPage:
+    """Assets with their latest scores and the severity of their worst open alert.
 
     One that was never scored, as no model serves its class, is not listed; what is kept of it is at its own address.
     """
@@ -88,18 +92,13 @@ def list_assets(
     key = from_cursor(name, after)
     which = AssetFilter(asset_class, severity, parse_words(query))
     if query is not None and not which.words:
-        return Page(items=[])
+        return AssetPage(items=[])
     with store.reading() as reader:
         assets = reader.assets(which, key, limit + 1, sort)
+        counted = reader.count_assets(which) if counts else None
 
-    def cursor(asset: AssetBody) -> str:
-        first: dict[str, list[int | datetime]] = {
-            "worst": [SEVERITIES.index(asset.severity)], "last_seen": [asset.last_seen]
-        }  # fmt: skip
-        before = first.get(sort, [])
-        return to_cursor(name, *before, asset.asset_class, asset.asset_id)
-
-    return page_of(assets, limit, cursor)
+    page = page_of(assets, limit, lambda asset: to_cursor(name, *place_of(asset, sort)))
+    return AssetPage(items=page.items, next=page.next, counts=counted)
 
 
 def _the_class(reader: Reader, asset_id: str, asked: str | None) -> str:

@@ -26,11 +26,12 @@ _Time = Annotated[
     AfterValidator(lambda microseconds: EPOCH + timedelta(microseconds=microseconds)),
 ]
 _Count = Annotated[int, Field(ge=0, lt=2**63, strict=True)]
+_Share = Annotated[float, Field(ge=0, le=1)]
 _KEYS: dict[List, TypeAdapter[Any]] = {
     "scores": TypeAdapter(tuple[_Time, Id]),
     "alerts": TypeAdapter(tuple[_Time, Id]),
     "assets": TypeAdapter(tuple[Name, Id]),
-    "assets/worst": TypeAdapter(tuple[_Count, Name, Id]),
+    "assets/worst": TypeAdapter(tuple[_Count, _Share, Name, Id]),
     "assets/last_seen": TypeAdapter(tuple[_Time, Name, Id]),
     "items": TypeAdapter(tuple[Id]),
     "log": TypeAdapter(tuple[_Time, _Count, _Count]),
@@ -39,7 +40,7 @@ _KEYS: dict[List, TypeAdapter[Any]] = {
 
 
 def to_cursor(name: List, *key: Any) -> str:
-    """The text for a key of texts, whole numbers and times."""
+    """The text for a key of texts, numbers and times."""
     parts = [(part - EPOCH) // timedelta(microseconds=1) if isinstance(part, datetime) else part for part in key]
     return base64.urlsafe_b64encode(orjson.dumps([name, *parts])).decode().rstrip("=")
 

@@ -138,6 +138,9 @@ def _outgoing(index: int, event: Raw, topic: str | None) -> Outgoing:
         if "value" not in fields:
             raise ValueError("names a topic, but has no `value`: send `{topic, value}`")
         topic, key, text = fields["topic"], fields.get("key"), members(text)["value"].text
+    if topic is None and isinstance(fields.get("topic"), str):
+        others = ", ".join(f"`{name}`" for name in sorted(fields.keys() - {"topic", "value", "key"})[:3])
+        raise ValueError(f"has {others} beside `topic`: send `{{topic, value}}`, or `?topic=` for all of the request")
     if topic is None:
         raise ValueError("names no topic: send `{topic, value}`, or `?topic=` for all of the request")
     if topic not in INPUTS:

@@ -22,6 +22,7 @@ from schemas import (
     ModelBody,
     Overview,
     OverviewAgent,
+    OverviewAssets,
     Page,
     Settings,
     Topic,
@@ -49,7 +50,7 @@ def overview_of(reader: Reader, workers: Sequence[WorkerStatus], now: datetime) 
     """How things are, as these workers told and the database has it."""
     return Overview(
         time=now,
-        assets=reader.count_assets(),
+        assets=OverviewAssets.model_validate(reader.count_assets(), from_attributes=True),
         alerts=reader.count_open_alerts(),
         workers={
             role: sum(1 for status in workers if status.figures and status.figures.role == role)

@@ -126,9 +126,10 @@ async def _on_problem(request: Request, error: Exception) -> Response:
 async def _on_invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     known = _body_fields(request)
+    strangers = {".".join(map(str, one["loc"])): _of_a_stranger(one, known) for one in error.errors()}
     errors = [
-        FieldError(field=fault.path, message=_of_a_stranger(one, known) or f"{fault.message}{_plus(fault)}")
-        for fault, one in zip(faults_of(error), error.errors(), strict=True)
+        FieldError(field=fault.path, message=strangers.get(fault.path) or f"{fault.message}{_plus(fault)}")
+        for fault in faults_of(error)
     ]
     return _answer(request, PROBLEM_TYPES["invalid-request"], told(errors), errors)
 

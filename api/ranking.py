@@ -10,9 +10,10 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from http import HTTPStatus
 from typing import Annotated
 
-import httpx2
+import aiohttp
 from fastapi import Body, Depends, Request
 from fastapi.responses import Response
 
@@ -33,9 +34,9 @@ class Rankers:
 
     def __init__(self, settings: Settings, store: Store, publisher: Publisher | None) -> None:
         token = settings.rank_token.get_secret_value()
-        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        self._headers = {"Authorization": f"Bearer {token}"} if token else {}
         self._store, self._publisher = store, publisher
-        self._client = httpx2.AsyncClient(timeout=PATIENCE_S, headers=headers, trust_env=False)
+        self._client: aiohttp.ClientSession | None = None
         self._places: list[RankPlace] = []
         self._read_at = -KNOWN_FOR_S
 
@@ -48,20 +49,36 @@ class Rankers:
         content, failures = body.model_dump_json(exclude_none=True).encode(), []
         for address in await self._addresses(body.user_id):
             try:
-                response = await self._client.post(address, content=content)
-            except httpx2.HTTPError as error:
+                status, answer = await self._ask(address, content)
+            except (aiohttp.ClientError, TimeoutError) as error:
                 failures.append(f"{address} does not answer ({type(error).__name__})")
                 self._read_at = -KNOWN_FOR_S
                 continue
-            if response.status_code == httpx2.codes.OK:
-                return response.content
-            failures.append(f"{address} answers {response.status_code}: {response.text[:100]}")
+            if status == HTTPStatus.OK:
+                return answer
+            failures.append(f"{address} answers {status}: {answer[:100].decode(errors='replace')}")
         why = "; ".join(failures) or "no edge worker has told where it ranks"
         headers = {"Retry-After": str(RETRY_AFTER_S)}
         raise ProblemError("no-worker", f"The items were not ranked: {why}.", (), headers)
 
+    async def _ask(self, address: str, content: bytes) -> tuple[int, bytes]:
+        """By aiohttp, which takes a quarter of the time of httpx for it, 0.1 ms; once more where the worker had ended
+        an idle connection at this moment."""
+        if self._client is None:
+            patience, no_cookies = aiohttp.ClientTimeout(total=PATIENCE_S), aiohttp.DummyCookieJar()
+            self._client = aiohttp.ClientSession(headers=self._headers, timeout=patience, cookie_jar=no_cookies)
+        for is_last in (False, True):
+            try:
+                async with self._client.post(address, data=content, allow_redirects=False) as response:
+                    return response.status, await response.read()
+            except aiohttp.ServerDisconnectedError:
+                if is_last:
+                    raise
+        raise AssertionError("the last of them returns or raises")
+
     async def close(self) -> None:
-        await self._client.aclose()
+        if self._client is not None:
+            await self._client.close()
 
     async def _addresses(self, user_id: str | None) -> Sequence[str]:
         """Of the workers, first the one that should have the user's partition."""

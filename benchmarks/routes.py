@@ -22,7 +22,7 @@ from pathlib import Path
 import httpx2
 from sqlalchemy import Connection, create_engine, text
 
-from api import ApiServer
+from api import ApiServer, to_cursor
 from schemas import Settings
 from storage import upgrade
 
@@ -70,7 +70,8 @@ def _of_assets(say: _Dialect, share: float) -> tuple[Rows, ...]:
     busy_class = f"case when ({busy}) % 2 = 0 then 'pump' else 'fan' end"
     return (
         ("assets", assets, {"asset_class": of_class, "asset_id": asset, "first_seen": say.time("0"),
-                            "last_seen": say.time("i"), "severity": "case when i % 50 = 0 then i % 4 else 0 end"}),
+                            "last_seen": say.time("i"), "severity": "case when i % 50 = 0 then i / 50 % 4 else 0 end",
+                            "health": "(i * 7919 % 1000) / 1000.0"}),
         ("latest_scores", assets, {"asset_class": of_class, "asset_id": asset, "kind": "'rul'", "component": "''",
                                    "event_time": say.time("i"), "score_id": say.name("s", "i"), "event": score}),
         ("scores", scores, {"asset_class": busy_class, "asset_id": say.name("asset", busy),
@@ -165,6 +166,12 @@ def paths(share: float) -> dict[str, Callable[[random.Random], str]]:
         "assets": lambda _: "/v1/assets",
         "assets, worst first": lambda _: "/v1/assets?sort=worst",
         "assets, last seen first": lambda _: "/v1/assets?sort=last_seen",
+        "assets, the worst of a class": lambda _: "/v1/assets?sort=worst&asset_class=fan",
+        "assets, deep in the worst": lambda c: f"/v1/assets?sort=worst&after={_deep('worst', c, assets)}",
+        "assets of a class, last seen first": lambda _: "/v1/assets?sort=last_seen&asset_class=fan",
+        "assets with counts": lambda _: "/v1/assets?sort=worst&counts=true",
+        "assets of a severity by name": lambda _: "/v1/assets?severity=critical",
+        "assets of a severity, last seen first": lambda _: "/v1/assets?severity=advisory&sort=last_seen",
         "assets of a severity": lambda _: "/v1/assets?severity=critical&sort=worst",
         "assets, one found": lambda c: f"/v1/assets?query={c.randrange(assets):06}",
         "assets, all found": lambda _: "/v1/assets?query=asset",
@@ -183,12 +190,19 @@ def paths(share: float) -> dict[str, Callable[[random.Random], str]]:
         "alerts, asset found by a word": lambda c: f"/v1/alerts?query={c.randrange(assets):06}",
         "recommendations": lambda c: f"/v1/users/user-{c.randrange(users):06}/recommendations",
         "a user": lambda c: f"/v1/users/user-{c.randrange(users):06}",
+        "items liked by those who like one": lambda c: f"/v1/items/item-{c.randrange(items):06}/similar",
         "items": lambda _: "/v1/items",
         "items of a category": lambda c: f"/v1/items?category=c{c.randrange(40)}",
         "items, some found": lambda c: f"/v1/items?query=shoe+{c.randrange(items)}",
         "dead letters of a topic": lambda _: "/v1/dead-letters?topic=clicks.v1",
+        "topics": lambda _: "/v1/topics",
         "overview": lambda _: "/v1/overview",
     }
+
+
+def _deep(sort: str, chance: random.Random, assets: int) -> str:
+    """A cursor somewhere in the order."""
+    return to_cursor(f"assets/{sort}", 0, chance.randrange(1000) / 1000, "pump", f"asset-{chance.randrange(assets):06}")
 
 
 def measure(url: str, share: float) -> None:
@@ -237,6 +251,9 @@ def main() -> None:
         with engine.begin() as connection:
             fill(connection, given.share)
         print(f"filled in {time.perf_counter() - began:.0f} s")
+    if is_empty and engine.dialect.name == "postgresql":  # as its own vacuum does in time
+        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.execute(text("vacuum"))
     engine.dispose()
     measure(given.url, given.share)
 

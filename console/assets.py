@@ -15,7 +15,7 @@ from api import Database, ProblemError, from_cursor, to_cursor
 from console.charts import chart_of, marks_of, spark_of
 from console.page import build_pages, link, show
 from schemas import EARLIEST, LATEST, AssetBody, Id, LogEntryBody, Name, Settings, Severity
-from storage import SEVERITIES, AlertFilter, AssetFilter, Reader, parse_words
+from storage import AlertFilter, AssetFilter, Reader, parse_words, place_of
 
 router = build_pages()
 PAGE = 25
@@ -44,14 +44,18 @@ def list_assets(
         which = AssetFilter(asset_class, severity, words)
         key = from_cursor(kind, after)
         found = reader.assets(which, key, PAGE + 1, sort) if words or not query.strip() else []
-        counts, classes = reader.count_assets(), reader.class_names()
+        counts = reader.count_assets(which)
         sparks = {(one.asset_class, one.asset_id): _spark(reader, one) for one in found[:PAGE]}
     chosen = {"sort": sort, "severity": severity, "asset_class": asset_class, "query": query}
-    more = link("/assets", **chosen, after=_cursor(kind, sort, found[PAGE - 1])) if len(found) > PAGE else None
+    more = (
+        link("/assets", **chosen, after=to_cursor(kind, *place_of(found[PAGE - 1], sort)))
+        if len(found) > PAGE
+        else None
+    )
     settings: Settings = request.app.state.settings
     silent_since = datetime.now(UTC) - timedelta(seconds=settings.silent_after_s)
     return show(
-        request, "assets.html", assets=found[:PAGE], counts=counts, classes=classes, sparks=sparks, chosen=chosen,
+        request, "assets.html", assets=found[:PAGE], counts=counts, sparks=sparks, chosen=chosen,
         next=more, silent_since=silent_since,
     )  # fmt: skip
 
@@ -61,11 +65,6 @@ def _spark(reader: Reader, asset: AssetBody) -> str:
         (asset.asset_class, asset.asset_id), max(asset.first_seen, asset.last_seen - DAY), None, 40
     ).series
     return spark_of(series[0] if series else None)
-
-
-def _cursor(kind: Any, sort: Sort, asset: AssetBody) -> str:
-    first: dict[str, list[Any]] = {"worst": [SEVERITIES.index(asset.severity)], "last_seen": [asset.last_seen]}
-    return to_cursor(kind, *first.get(sort, []), asset.asset_class, asset.asset_id)
 
 
 @router.get("/assets/{asset_class}/{asset_id:id}")

@@ -16,6 +16,8 @@ from schemas.action_bodies import (
 )
 from schemas.answers import (
     AliasBody,
+    AssetCountsBody,
+    AssetPage,
     ClickBody,
     Contribution,
     FiguresBody,
@@ -167,7 +169,8 @@ __all__ = [
     "WHY_HEADER", "WORKERS", "AcknowledgeBody", "Acknowledgement", "Action", "ActionBody", "ActionKind",
     "ActionWeights", "AgentFigures", "Alert", "AlertBody", "AlertDetail", "AlertKind", "AlertState", "Alias",
     "AliasBody",
-    "AliasKey", "AliasRecord", "Aliases", "AssetBody", "AssetClass", "AssetDetail", "AssignBody", "BadActor", "Bin",
+    "AliasKey", "AliasRecord", "Aliases", "AssetBody", "AssetClass", "AssetCountsBody", "AssetDetail",
+    "AssetPage", "AssignBody", "BadActor", "Bin",
     "CatalogueEntry", "Cause", "ChunkKey", "Click", "ClickAction", "ClickBody", "CloseBody", "Closing",
     "CommentBody", "Comparison", "Contribution", "DeadLetterBody", "DeadLetterDetail", "DeadLetterReason",
     "EventTime", "Evidence", "FailureCounts", "FailureTarget", "Fault", "FieldError", "Figures", "FiguresBody",

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field, JsonValue
 
 from schemas.base import EventTime, Frozen, GivenId, Name, Time
-from schemas.bodies import RecommendationBody
+from schemas.bodies import AssetBody, Page, RecommendationBody
 from schemas.manifest import Alias
 from schemas.outputs import ModelRef, Strategy
 from schemas.worker_status import Figures
@@ -119,6 +119,18 @@ class OverviewAssets(Frozen):
     critical: int
     warning: int
     advisory: int
+
+
+class AssetCountsBody(OverviewAssets):
+    """By severity of the class asked for, by class of the severity asked for; of a large fleet some seconds old."""
+
+    classes: dict[str, int] = Field(description="the largest 50, the largest first")
+
+
+class AssetPage(Page[AssetBody]):
+    """One page of assets, with the counts beside it if they were asked for."""
+
+    counts: AssetCountsBody | None = None
 
 
 class OverviewAlerts(Frozen):

@@ -119,6 +119,10 @@ class AssetBody(Frozen):
     first_seen: Time
     last_seen: Time
     severity: Severity | None = Field(None, description="of its worst open alert; null: none is open")
+    health: float | None = Field(
+        None,
+        description="0 to 1: the least of its latest scores, see there; 1 where they do not tell it, null: it has none",
+    )
     latest_scores: list[Score] = Field(default_factory=list, description="the newest of each of its targets")
 
 

@@ -24,8 +24,10 @@ _ASSET: Json = {
     "first_seen": "2026-03-01T00:00:00Z",
     "last_seen": "2026-05-01T12:00:00Z",
     "severity": "warning",
+    "health": 0.1456,
     "latest_scores": [Score.EXAMPLE],
 }
+_ASSET_COUNTS: Json = {"total": 400, "critical": 1, "warning": 4, "advisory": 9, "classes": {"pump": 250, "fan": 150}}
 _ITEM: Json = {
     "item_id": "sku-12",
     "title": "Trail shoe",
@@ -87,7 +89,7 @@ _CURSOR = "WyJhc3NldHMiLDAsInB1bXAtNyJd"
 BODY_EXAMPLES: dict[str, Json] = {
     "RecommendationBody": _RECOMMENDATION,
     "ItemList": {"event_time": "2026-05-01T12:00:00Z", "items": _LISTED},
-    "Page[AssetBody]": {"items": [_ASSET], "next": _CURSOR},
+    "AssetPage": {"items": [_ASSET], "next": _CURSOR, "counts": _ASSET_COUNTS},
     "AssetDetail": {**_ASSET, "open_alerts": [_ALERT]},
     "Page[Score]": {"items": [Score.EXAMPLE], "next": None},
     "Page[AlertBody]": {"items": [_ALERT], "next": None},

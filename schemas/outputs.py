@@ -91,6 +91,13 @@ class Score(OutputEvent):
     low: float | None = Field(None, description="lower end of the 90 % interval")
     high: float | None = None
     unit: str
+    health: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="what is left, to compare targets and asset classes by: of a remaining life its share of the "
+        "longest that the model tells, of a failure probability what it lacks to 1; null: told by a version of before",
+    )
     late: bool = Field(False, description="of a reading older than one before it; it moved neither state nor alerts")
     quality: Quality | None = Field(
         None,
@@ -111,6 +118,7 @@ class Score(OutputEvent):
         "low": 11.0,
         "high": 26.9,
         "unit": "hour",
+        "health": 0.1456,
     }
 
 

@@ -9,7 +9,7 @@ from storage.forget import Ages
 from storage.handling import ActionRequest, KeyReusedError, NotOpenError
 from storage.read import Reader
 from storage.read_alerts import AlertFilter, Told
-from storage.read_assets import SEVERITIES, AssetFilter
+from storage.read_assets import SEVERITIES, AssetFilter, place_of
 from storage.read_items import ItemFilter
 from storage.read_words import parse_words
 from storage.records import Keeping, Placed, Quarantined, Record, Removal
@@ -46,5 +46,6 @@ __all__ = [
     "in_thread",
     "metadata",
     "parse_words",
+    "place_of",
     "upgrade",
 ]

@@ -75,6 +75,7 @@ def _postgres_arguments(limits: Patience, *, writes: bool) -> dict[str, Any]:
         "timezone": "UTC",
         "lock_timeout": int(limits.lock_s * 1000),
         "statement_timeout": int(limits.statement_s * 1000),
+        "jit": "off",  # it would compile for longer than it reads: it takes readings for a hundred times as many
         "idle_in_transaction_session_timeout": int(limits.statement_s * 2000),  # a writer that hung holds no locks
     }
     if not writes:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from sqlalchemy import Connection
 
+from storage.counting import AssetCounts
 from storage.letters import LetterReading
 from storage.read_assets import AssetReading
 from storage.read_items import ItemReading
@@ -29,5 +30,6 @@ class Reader(
 ):
     """One read-only transaction. Lists return at most `limit` entries that come after the key `after`."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, asset_counts: AssetCounts) -> None:
         self._connection = connection
+        self._asset_counts = asset_counts

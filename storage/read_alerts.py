@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, get_args
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, and_, func, literal, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, bindparam, func, literal, select, tuple_
 from sqlalchemy.orm import InstrumentedAttribute
 
 from schemas import Acknowledgement, Action, Alert, AlertBody, AlertDetail, AlertState, Severity, Shelving
@@ -19,6 +19,7 @@ from storage.read_words import with_words
 from storage.tables import AcknowledgementRow, ActionRow, AlertRow, ShelvingRow, TransitionRow
 
 After = tuple[datetime, str]
+STANDING = (AlertRow.state, AlertRow.severity, AlertRow.is_acknowledged)
 
 
 class AlertFilter(NamedTuple):
@@ -57,13 +58,15 @@ class AlertReading:
 
     def alerts(self, which: AlertFilter, after: After | None, limit: int) -> list[AlertBody]:
         """The last raised first; `after` is (raised_at, alert_id)."""
-        found = [
-            AlertBody(**_alert(row))
-            for standing in _standings(which)
-            for row in self._connection.execute(self._statement(which, after, limit).where(*standing))
-        ]
-        found.sort(key=lambda alert: (alert.raised_at, alert.alert_id), reverse=True)
-        return found[:limit]
+        statement = self._statement(which, after, limit)
+        conditions = _conditions(which)
+        if conditions is not None:
+            found = list(self._connection.execute(statement.where(*conditions)))
+        else:  # one statement, which is built once, for all of them
+            each = statement.where(*(column == bindparam(column.key) for column in STANDING))
+            found = [row for standing in _standings(which) for row in self._connection.execute(each, standing)]
+            found.sort(key=lambda row: (row.raised_at, row.alert_id), reverse=True)
+        return [AlertBody(**_alert(row)) for row in found[:limit]]
 
     def _statement(self, which: AlertFilter, after: After | None, limit: int) -> Select[Any]:
         statement = _select_alerts()
@@ -139,28 +142,33 @@ def _is_event_of_action() -> ColumnElement[bool]:
     return and_(TransitionRow.alert_id == ActionRow.alert_id, TransitionRow.sequence == ActionRow.sequence)
 
 
-def _standings(which: AlertFilter) -> Iterator[list[ColumnElement[bool]]]:
-    """Each combination of state, severity and acknowledgement that is asked for; one without limits: all.
-
-    Read one by one, each is a range of the index in the order of the list. Of one asset there are few alerts.
-    """
+def _conditions(which: AlertFilter) -> list[ColumnElement[bool]] | None:
+    """Of state, severity and acknowledgement, where one reading has them all in order. Of one asset there are few."""
     is_any = which.state is None and not which.severities and which.acknowledged is None
-    if is_any or which.asset_id is not None:
-        fits: list[ColumnElement[bool]] = []
-        if which.state is not None:
-            fits.append(AlertRow.state == which.state)
-        if which.severities:
-            fits.append(AlertRow.severity.in_(which.severities))
-        if which.acknowledged is not None:
-            fits.append(AlertRow.is_acknowledged == which.acknowledged)
-        if not (is_any and which.asset_class is not None and which.asset_id is None):
-            yield fits
-            return
+    if is_any and (which.asset_id is not None or which.asset_class is None):
+        return []
+    if which.asset_id is None:
+        return None
+    fits: list[ColumnElement[bool]] = []
+    if which.state is not None:
+        fits.append(AlertRow.state == which.state)
+    if which.severities:
+        fits.append(AlertRow.severity.in_(which.severities))
+    if which.acknowledged is not None:
+        fits.append(AlertRow.is_acknowledged == which.acknowledged)
+    return fits
+
+
+def _standings(which: AlertFilter) -> Iterator[dict[str, Any]]:
+    """Each combination of state, severity and acknowledgement that is asked for.
+
+    Read one by one, each is a range of the index in the order of the list.
+    """
     states = get_args(AlertState) if which.state is None else (which.state,)
     severities = which.severities or get_args(Severity)
     seen = (False, True) if which.acknowledged is None else (which.acknowledged,)
-    for state, severity, acknowledged in itertools.product(states, severities, seen):
-        yield [AlertRow.state == state, AlertRow.severity == severity, AlertRow.is_acknowledged == acknowledged]
+    for standing in itertools.product(states, severities, seen):
+        yield {column.key: value for column, value in zip(STANDING, standing, strict=True)}
 
 
 def precedes(

@@ -5,19 +5,22 @@ select ─► rows ─► bodies
 
 from __future__ import annotations
 
+import sys
+from collections import Counter
 from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, func, literal, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Row, Select, func, literal, literal_column, select, tuple_
 from sqlalchemy.orm import InstrumentedAttribute
 
 from schemas import (
     AssetBody,
+    AssetCountsBody,
     AssetDetail,
     LogEntryBody,
-    OverviewAssets,
     Score,
 )
+from storage.counting import AssetCounts
 from storage.kept_tables import LogRow, ReadingRow
 from storage.kept_write import ASSET
 from storage.keys import any_of
@@ -26,6 +29,7 @@ from storage.read_words import with_words
 from storage.tables import AssetRow, LatestScoreRow, ScoreRow
 
 OPEN_ALERTS_SHOWN = 100
+MOST_CLASSES = 50  # that are counted by name
 SEVERITIES = (None, "advisory", "warning", "critical")
 After = tuple[datetime, str]
 AssetKey = tuple[str, str]  # asset_class, asset_id
@@ -40,16 +44,28 @@ class AssetFilter(NamedTuple):
     words: tuple[str, ...] = ()
 
 
+ANY_ASSET = AssetFilter()
+
+
+def place_of(asset: AssetBody, order: Order) -> tuple[Any, ...]:
+    """Where an asset stands in that order: what `Reader.assets` goes on after."""
+    first: dict[Order, tuple[Any, ...]] = {
+        "worst": (SEVERITIES.index(asset.severity), asset.health),
+        "last_seen": (asset.last_seen,),
+    }
+    return (*first.get(order, ()), asset.asset_class, asset.asset_id)
+
+
 class AssetReading(AlertReading):
     _connection: Connection
+    _asset_counts: AssetCounts
 
     def silent_assets(self, since: datetime, until: datetime) -> dict[str, int]:
         """By asset class, how many assets were last seen in that time; 0 for classes that have others."""
-        is_silent = (AssetRow.last_seen >= since) & (AssetRow.last_seen < until)
-        statement = select(AssetRow.asset_class, func.count().filter(is_silent).label("silent")).group_by(
-            AssetRow.asset_class
-        )
-        return {row.asset_class: row.silent for row in self._connection.execute(statement)}
+        statement = select(AssetRow.asset_class, func.count()).group_by(AssetRow.asset_class)
+        found = self._connection.execute(statement.where(*within(AssetRow.last_seen, since, until)))
+        silent = {row[0]: row[1] for row in found}
+        return {name: silent.get(name, 0) for name in self.class_names(sys.maxsize)}
 
     def assets(
         self,
@@ -62,9 +78,9 @@ class AssetReading(AlertReading):
 
         Args:
             which: a filter, or a class alone.
-            after: the key of the last one before: (asset_class, asset_id), which `worst` has its severity before and
-                `last_seen` its time; an id alone goes on within a class.
-            order: by class and id; the worst first, then by class and id; or the last seen first.
+            after: the key of the last one before: (asset_class, asset_id), which `worst` has its severity and health
+                before and `last_seen` its time; an id alone goes on within a class.
+            order: by class and id; the worst open alert first and then the least health; or the last seen first.
         """
         wanted = which if isinstance(which, AssetFilter) else AssetFilter(which)
         rows = self._worst(wanted, after, limit) if order == "worst" else self._assets(wanted, after, limit, order)
@@ -72,42 +88,54 @@ class AssetReading(AlertReading):
         return [_asset(row, latest.get((row["asset_class"], row["asset_id"]), [])) for row in rows]
 
     def _worst(self, wanted: AssetFilter, after: Any, limit: int) -> list[Any]:
-        """Severity by severity: each of them is a range of the index in the order of the ids."""
-        first, *place = after or (len(SEVERITIES) - 1,)
+        """Severity by severity: each of them is a range of the index in the order of health."""
+        first, *place = after or (len(SEVERITIES) - 1,)  # severity, health, asset_class, asset_id
         rows: list[Any] = []
         for severity in range(first, -1, -1):
             if len(rows) < limit and wanted.severity in (None, SEVERITIES[severity]):
                 key = tuple(place) if place and severity == first else None
                 is_so = AssetRow.severity == severity
-                rows += self._assets(wanted, key, limit - len(rows), "id", is_so)
+                rows += self._assets(wanted, key, limit - len(rows), "worst", is_so)
         return rows
 
     def _assets(
         self, wanted: AssetFilter, after: Any, limit: int, order: Order, *conditions: ColumnElement[bool]
     ) -> list[Any]:
         id_key = (AssetRow.asset_class, AssetRow.asset_id)
-        keys = id_key if order == "id" else (AssetRow.last_seen, *id_key)
+        first: dict[Order, tuple[Any, ...]] = {"worst": (AssetRow.health,), "last_seen": (AssetRow.last_seen,)}
+        keys = (*first.get(order, ()), *id_key)
+        if isinstance(after, str):
+            after = (wanted.asset_class, after)
         statement = select(AssetRow.__table__).where(*conditions).limit(limit)
-        statement = statement.order_by(*(key if order == "id" else key.desc() for key in keys))
-        if wanted.asset_class is not None:
+        if wanted.asset_class is not None:  # then the class is not part of the order, nor of the index after the first
             statement = statement.where(AssetRow.asset_class == wanted.asset_class)
+            keys = tuple(key for key in keys if key is not AssetRow.asset_class)
+            after = after and (*after[:-2], after[-1])
+        statement = statement.order_by(*(key.desc() if order == "last_seen" else key for key in keys))
         if wanted.severity is not None:
-            statement = statement.where(AssetRow.severity == SEVERITIES.index(wanted.severity))
+            # of an index of those with an open alert, which is only taken where the statement says so
+            has_alert = AssetRow.severity > literal_column("0")
+            statement = statement.where(AssetRow.severity == SEVERITIES.index(wanted.severity), has_alert)
         if wanted.words:
             statement = with_words(self._connection, statement, ASSET, wanted.words, id_key)
-        if isinstance(after, str):
-            statement = statement.where(AssetRow.asset_id > after)
-        elif after is not None:
+        if after is not None:
             values = tuple_(*(literal(value, key.type) for value, key in zip(after, keys, strict=True)))
-            statement = statement.where(tuple_(*keys) > values if order == "id" else tuple_(*keys) < values)
+            statement = statement.where(tuple_(*keys) < values if order == "last_seen" else tuple_(*keys) > values)
         return list(self._connection.execute(statement).mappings())
 
-    def count_assets(self) -> OverviewAssets:
-        """How many assets there are, and of which severity is the worst alert of those that have one."""
-        statement = select(AssetRow.severity, func.count()).where(AssetRow.severity > 0).group_by(AssetRow.severity)
-        counts = {SEVERITIES[severity]: count for severity, count in self._connection.execute(statement)}
-        total = self._connection.scalar(select(func.count()).select_from(AssetRow)) or 0
-        return OverviewAssets(total=total, **{str(name): counts.get(name, 0) for name in SEVERITIES[1:]})
+    def count_assets(self, which: AssetFilter = ANY_ASSET) -> AssetCountsBody:
+        """How many there are by the severity of the worst open alert, of the class of the filter; and by class, of its
+        severity. Its words do not count.
+        """
+        total, of_severity, of_class = 0, Counter[str](), Counter[str]()
+        for (asset_class, severity), count in self._asset_counts.get(self._connection).items():
+            if which.asset_class in (None, asset_class):
+                total += count
+                of_severity[SEVERITIES[severity] or ""] += count
+            if which.severity in (None, SEVERITIES[severity]):
+                of_class[asset_class] += count
+        named = {str(name): of_severity[str(name)] for name in SEVERITIES[1:]}
+        return AssetCountsBody(total=total, **named, classes=dict(of_class.most_common(MOST_CLASSES)))
 
     def class_names(self, most: int = 50) -> list[str]:
         """The classes that assets have: one look at the index for each."""

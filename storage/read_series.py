@@ -12,8 +12,7 @@ from sqlalchemy import (
     BigInteger,
     ColumnElement,
     Connection,
-    Float,
-    String,
+    Double,
     cast,
     column,
     func,
@@ -28,6 +27,7 @@ from storage.kept_tables import ReadingRow
 from storage.tables import EPOCH, MICROSECOND, ScoreRow
 
 AssetKey = tuple[str, str]  # asset_class, asset_id
+Found = dict[tuple[str, str | None], list[Point]]  # by name and unit
 MOST_SERIES = 64  # sensors shown at once
 
 
@@ -55,10 +55,10 @@ class SeriesReading:
             func.max(ScoreRow.high),
         )  # fmt: skip
         statement = statement.where(*_of(ScoreRow, ScoreRow.event_time, asset, window)).group_by(bucket, *named)
-        found: dict[tuple[str, str | None], list[Point]] = {}
+        found: Found = {}
         for number, kind, component, unit, low, mean, high, count, lower, upper in self._connection.execute(
             statement.order_by(bucket)
-        ):
+        ).all():  # at once, which is quicker than row by row
             name = kind if component is None else f"{kind}/{component}"
             point = Point(time=_time(window, number), min=low, mean=mean, max=high, count=count, low=lower, high=upper)
             found.setdefault((name, unit), []).append(point)
@@ -76,19 +76,19 @@ class SeriesReading:
         pairs = each.table_valued(column("key"), column("value"), joins_implicitly=True).alias("pairs")
         value: ColumnElement[Any] = pairs.c.value
         if is_postgres:
-            value = cast(cast(value, String), Float)
+            value = cast(value, Double)
         bucket = self._bucket(ReadingRow.slot, window).label("bucket")
         statement = select(bucket, pairs.c.key, func.min(value), func.avg(value), func.max(value), func.count())
         statement = statement.where(*_of(ReadingRow, ReadingRow.slot, asset, window))
         if sensors:
             statement = statement.where(pairs.c.key.in_(sensors))
-        found: dict[tuple[str, str | None], list[Point]] = {}
+        found: Found = {}
         for number, name, low, mean, high, count in self._connection.execute(
             statement.group_by(bucket, pairs.c.key).order_by(bucket)
-        ):
+        ).all():
             point = Point(time=_time(window, number), min=low, mean=mean, max=high, count=count)
             found.setdefault((name, None), []).append(point)
-        shown = dict(sorted(found.items(), key=lambda pair: pair[0][0])[:MOST_SERIES])
+        shown = dict(_by_name(found)[:MOST_SERIES])
         return _body(asset, window.start, window.end, window.width_us / 1e6, shown)
 
     def last_reading(self, asset: AssetKey) -> dict[str, float]:
@@ -105,8 +105,11 @@ class SeriesReading:
     ) -> Window | None:  # fmt: skip
         """The time asked for, or what there is of it; none: there is nothing."""
         is_of_asset = (table.asset_class == asset[0], table.asset_id == asset[1])
-        first = since or self._connection.scalar(select(func.min(time)).where(*is_of_asset))
-        last = self._connection.scalar(select(func.max(time)).where(*is_of_asset)) if until is None else None
+        ends = [select(most(time)).where(*is_of_asset).scalar_subquery() for most in (func.min, func.max)]
+        first, last = since, None
+        if since is None or until is None:
+            kept = self._connection.execute(select(*ends)).one()
+            first, last = since or kept[0], kept[1]
         end = until or (last and last + MICROSECOND)
         if first is None or end is None or end <= first:
             return None
@@ -115,10 +118,12 @@ class SeriesReading:
     def _bucket(self, time: InstrumentedAttribute[datetime], window: Window) -> ColumnElement[Any]:
         start = (window.start - EPOCH) // MICROSECOND
         if self._connection.dialect.name == "postgresql":
-            micros: ColumnElement[Any] = cast(func.extract("epoch", time) * 1_000_000, BigInteger)
+            # in double precision, which is exact to a microsecond for 200 years, and quicker than with decimals
+            since: ColumnElement[Any] = func.date_part("epoch", time - literal(window.start, time.type))
+            micros: ColumnElement[Any] = cast(since * literal(1e6, Double), BigInteger)  # rounds
         else:
-            micros = type_coerce(time, BigInteger)  # times are that there
-        return (micros - literal(start, BigInteger)) // literal(window.width_us, BigInteger)
+            micros = type_coerce(time, BigInteger) - literal(start, BigInteger)  # times are that there
+        return micros // literal(window.width_us, BigInteger)
 
 
 def _of(
@@ -134,7 +139,11 @@ def _time(window: Window, bucket: int) -> datetime:
 
 def _body(
     asset: AssetKey, since: datetime | None, until: datetime | None, bucket_s: float,
-    found: dict[tuple[str, str | None], list[Point]],
+    found: Found,
 ) -> SeriesBody:  # fmt: skip
-    series = [Series(name=name, unit=unit, points=points) for (name, unit), points in sorted(found.items(), key=str)]
+    series = [Series(name=name, unit=unit, points=points) for (name, unit), points in _by_name(found)]
     return SeriesBody(asset_class=asset[0], asset_id=asset[1], start=since, end=until, bucket_s=bucket_s, series=series)
+
+
+def _by_name(found: Found) -> list[tuple[tuple[str, str | None], list[Point]]]:
+    return sorted(found.items(), key=lambda pair: (pair[0][0], pair[0][1] or ""))

@@ -52,6 +52,7 @@ def rows_of(events: Sequence[Record], keeping: Keeping = DEFAULT_KEEPING) -> Row
     """The rows of a batch, sorted by key: writers of the same rows then lock them in the same order."""
     scores = [e for e in events if isinstance(e, Score)]
     alerts = [e for e in events if isinstance(e, Alert)]
+    latest_scores = _latest_scores(scores)
     recommendations, catalogue, workers = _last_by_key(events)
     return RowsToWrite(
         recommendations=[_recommendation(r) for r in recommendations.values() if isinstance(r, Recommendation)],
@@ -60,9 +61,9 @@ def rows_of(events: Sequence[Record], keeping: Keeping = DEFAULT_KEEPING) -> Row
         removed_entries=[key for key, e in catalogue.items() if isinstance(e, Removal)],
         workers=[_worker(w) for w in workers.values() if isinstance(w, WorkerStatus)],
         removed_workers=[key for key, w in workers.items() if isinstance(w, Removal)],
-        assets=_assets([*scores, *alerts]),
+        assets=_assets([*scores, *alerts], latest_scores),
         scores=[_score(s) for s in scores],
-        latest_scores=_latest_scores(scores),
+        latest_scores=latest_scores,
         alerts=_alerts(alerts),
         transitions=[_transition(a) for a in alerts],
         kept=kept_of(events, keeping),
@@ -223,17 +224,31 @@ def _latest(key: TargetKey, event: Score) -> Row:
         "component": component,
         "event_time": event.event_time,
         "score_id": event.score_id,
+        "health": health_of(event),
         "event": _document(event),
     }
 
 
-def _assets(events: Sequence[Score | Alert]) -> list[Row]:
+def health_of(event: Score) -> float | None:
+    """As it is told; those of before did not tell that of a remaining life."""
+    if event.health is not None or event.kind == "rul":
+        return event.health
+    return min(max(1.0 - event.value, 0.0), 1.0)
+
+
+def _assets(events: Sequence[Score | Alert], latest_scores: list[list[Row]]) -> list[Row]:
+    """With the health that an asset has which is new; of one that is there the table finds it."""
     rows: dict[tuple[str, str], Row] = {}
     for event in events:
         key, time = (event.asset_class, event.asset_id), event.event_time
-        row = rows.setdefault(key, {"asset_class": key[0], "asset_id": key[1], "first_seen": time, "last_seen": time})
+        row = rows.setdefault(
+            key, {"asset_class": key[0], "asset_id": key[1], "first_seen": time, "last_seen": time, "health": 1.0}
+        )
         row["last_seen"] = max(row["last_seen"], time)
         row["first_seen"] = min(row["first_seen"], time)
+    for latest in latest_scores[0] if latest_scores else ():
+        row = rows[latest["asset_class"], latest["asset_id"]]
+        row["health"] = min(row["health"], 1.0 if latest["health"] is None else latest["health"])
     return [row for _, row in sorted(rows.items())]
 
 

@@ -9,10 +9,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import delete, exists, false, literal, select, tuple_, update
+from sqlalchemy import Connection, delete, exists, false, literal, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from schemas import AlertDetail, Letters, UnavailableError
+from storage.counting import AssetCounts
 from storage.database import build_engine, transaction
 from storage.errors import translate
 from storage.forget import Ages, forget
@@ -52,8 +53,10 @@ class Store:
         self._keeping = keeping
         self._writing = build_engine(url, writes=True)
         self._reading = build_engine(url, writes=False)
+        self._asset_counts = AssetCounts(self._reading)
 
     def close(self) -> None:
+        self._asset_counts.close()
         self._writing.dispose()
         self._reading.dispose()
 
@@ -94,7 +97,10 @@ class Store:
     def reading(self) -> Iterator[Reader]:
         """A read-only transaction: the database refuses any change in it."""
         with transaction(self._reading) as connection:
-            yield Reader(connection)
+            yield self._reader(connection)
+
+    def _reader(self, connection: Connection) -> Reader:
+        return Reader(connection, self._asset_counts)
 
     def write(self, events: Sequence[Record], spans: Sequence[Span]) -> Written:
         """Write the events of some partitions and the next offset of each of them, all or nothing.
@@ -131,7 +137,7 @@ class Store:
             KeyReusedError: its key is that of an action which says something else.
         """
         with transaction(self._writing) as connection:
-            return None if act(connection, alert_id, asked) is None else Reader(connection).alert(alert_id)
+            return None if act(connection, alert_id, asked) is None else self._reader(connection).alert(alert_id)
 
     def end_shelvings(self) -> int:
         """Let alerts come back whose time on the shelf is over, each in its own transaction. Returns how many."""
@@ -144,7 +150,7 @@ class Store:
     def _has_ended_shelvings(self, now: datetime) -> bool:
         """Read, which is far cheaper than to write, and mostly there are none."""
         with transaction(self._reading) as connection:
-            return Reader(connection).has_ended_shelvings(now)
+            return self._reader(connection).has_ended_shelvings(now)
 
     def mark_told(self, actions: Sequence[Told]) -> None:
         """Note that these actions are on actions.v1."""

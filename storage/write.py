@@ -34,7 +34,7 @@ from schemas import MillraceError
 from storage.kept_write import write_kept
 from storage.records import Keeping
 from storage.rows import DEFAULT_KEEPING, Row, RowsToWrite
-from storage.standing import find_by_words, set_severities
+from storage.standing import find_by_words, has_news, last_seen, least_health, set_severities
 from storage.tables import (
     AlertRow,
     AssetRow,
@@ -166,10 +166,10 @@ _RULES: dict[type[Table], _Rule] = {
         ),
         ("event_time", "event"),
     ),
-    AssetRow: _Rule(("asset_class", "asset_id"), lambda new, old: new.last_seen > old.last_seen, ("last_seen",)),
+    AssetRow: _Rule(("asset_class", "asset_id"), has_news, (), (("last_seen", last_seen), ("health", least_health))),
     ScoreRow: _Rule(("asset_class", "asset_id", "event_time", "score_id")),
     LatestScoreRow: _Rule(
-        ("asset_class", "asset_id", "kind", "component"), _is_later_score, ("event_time", "score_id", "event")
+        ("asset_class", "asset_id", "kind", "component"), _is_later_score, ("event_time", "score_id", "health", "event")
     ),
     AlertRow: _Rule(
         ("alert_id",),
@@ -194,9 +194,9 @@ def write_rows(
     _remove(connection, rows)
     kept = write_kept(connection, rows.kept, keeping.clicks_per_user)
     find_by_words(connection, rows)
-    upsert(connection, AssetRow, rows.assets)
     for turn in rows.latest_scores:  # before the scores, which then tell the repeated ones
         upsert(connection, LatestScoreRow, turn)
+    upsert(connection, AssetRow, rows.assets)
     changed = upsert(connection, ScoreRow, rows.scores)
     changed += upsert(connection, RecommendationRow, rows.recommendations)
     changed += upsert(connection, CatalogueRow, rows.catalogue)

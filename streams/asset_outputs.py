@@ -43,6 +43,7 @@ def scores_of(
     """One score for each reading and target; of late ones too, where the row allows it."""
     reference, kind, unit = model.reference.model_dump(), model.kind, model.unit
     values, lows, highs = decisions.value.tolist(), decisions.low.tolist(), decisions.high.tolist()
+    health = np.round(model.health(decisions.value), 6).tolist()
     inputs = inputs_told(model.asset_class.sensors, decisions.quality, decisions.faults)
     for place in np.flatnonzero(decisions.regime >= 0).tolist():
         record, event = decoded[place]
@@ -59,6 +60,7 @@ def scores_of(
                 "low": lows[place][number],  # NaN becomes null
                 "high": highs[place][number],
                 "unit": unit,
+                "health": health[place][number],
                 **inputs[place],
             }
             if decisions.status[place] == LATE:

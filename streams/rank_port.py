@@ -9,18 +9,18 @@ view is not for several threads; it changes nothing.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import hmac
 import math
 import socket
 import time
-from collections.abc import Awaitable, Callable, Iterator, MutableMapping
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
+from http import HTTPStatus
 from typing import Any
 
 import numpy as np
 import structlog
-import uvicorn
+from aiohttp import web
 from mode import Service
 from pydantic import ValidationError
 
@@ -33,14 +33,7 @@ log = structlog.get_logger(__name__)
 MOST_BYTES = 524_288  # 300 items and a session of 200, ids of 200 characters of four bytes
 AGAIN_S = 5.0
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
-Scope = MutableMapping[str, Any]
-
-
-class _Server(uvicorn.Server):
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Signals are the worker's."""
-        yield
+KEPT_S, SHUTDOWN_S = 60.0, 1.0  # idle connections; answers that are being made when the worker ends
 
 
 class RankPort(Service):
@@ -65,7 +58,6 @@ class RankPort(Service):
             )
         self._settings, self._handler, self._runtime, self._ready = settings, handler, runtime, ready
         self._address = ""
-        self._server: _Server | None = None
 
     def place(self) -> RankPlace | None:
         """For the worker's status: where it is served, and for whose users; None: not yet."""
@@ -97,50 +89,35 @@ class RankPort(Service):
             listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             name = socket.gethostname() if host in ("0.0.0.0", "::") else host  # noqa: S104 - a comparison
             self._address = f"http://{f'[{name}]' if ':' in name else name}:{listening.getsockname()[1]}"
-            config = uvicorn.Config(
-                self._answer, http="h11", loop="none", interface="asgi3", lifespan="off", log_config=None,
-                access_log=False, proxy_headers=False, timeout_graceful_shutdown=1, timeout_keep_alive=60,
-            )  # fmt: skip
-            self._server = _Server(config)
+            runner = web.ServerRunner(
+                web.Server(self._answer, access_log=None, keepalive_timeout=KEPT_S), shutdown_timeout=SHUTDOWN_S
+            )
+            await runner.setup()
             try:
-                await self._server.serve([listening])
+                await web.SockSite(runner, listening).start()
+                await self.wait_for_stopped()
             finally:
                 self._address = ""
+                await runner.cleanup()
 
-    async def on_stop(self) -> None:
-        if self._server is not None:
-            self._server.should_exit = True
-
-    async def _answer(self, scope: Scope, receive: Callable[[], Awaitable[Scope]], send: Any) -> None:
-        """The ASGI application."""
-        if scope["type"] != "http":
-            return
-        status, content = await self._status_and_content(scope, receive)
-        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(content)).encode())]
-        await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": content})
-
-    async def _status_and_content(self, scope: Scope, receive: Callable[[], Awaitable[Scope]]) -> tuple[int, bytes]:
+    async def _answer(self, request: web.BaseRequest) -> web.Response:
         token = self._settings.rank_token.get_secret_value()
-        given = dict(scope["headers"]).get(b"authorization", b"")
+        given = request.headers.get("Authorization", "").encode(errors="surrogateescape")
         if token and not hmac.compare_digest(given, f"Bearer {token}".encode()):
-            return 401, b'"another MILLRACE_RANK_TOKEN"'
-        body = b""
-        while True:
-            part = await receive()
-            body += part.get("body", b"")
+            return _said(HTTPStatus.UNAUTHORIZED, b'"another MILLRACE_RANK_TOKEN"')
+        body = bytearray()
+        async for part in request.content.iter_any():
+            body += part
             if len(body) > MOST_BYTES:
-                return 413, b'"too large"'
-            if not part.get("more_body"):
-                break
+                return _said(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, b'"too large"')
         try:
-            asked = RankBody.model_validate_json(body)
+            asked = RankBody.model_validate_json(bytes(body))
         except ValidationError:
-            return 422, b'"another version of the API"'
+            return _said(HTTPStatus.UNPROCESSABLE_ENTITY, b'"another version of the API"')
         answer = await self._rank(asked)
         if answer is None:
-            return 421, b'"another worker has this user"'
-        return 200, answer.model_dump_json(exclude_none=True).encode()
+            return _said(HTTPStatus.MISDIRECTED_REQUEST, b'"another worker has this user"')
+        return _said(HTTPStatus.OK, answer.model_dump_json(exclude_none=True).encode())
 
     async def _rank(self, asked: RankBody) -> RankAnswer | None:
         """None: the user's partition is not open here."""
@@ -173,6 +150,10 @@ class RankPort(Service):
             ],
             left_out=[LeftOut(item_id=item, reason=reason) for item, reason in found.left_out],
         )
+
+
+def _said(status: HTTPStatus, content: bytes) -> web.Response:
+    return web.Response(status=status, body=content, content_type="application/json")
 
 
 def _ranked(asked: RankBody, recommender: Recommender, view: Any, when: datetime, row: np.void | None) -> GivenRanking:

@@ -78,12 +78,21 @@ def kcat(folder: Path, source: str) -> None:
     run(folder, "sh", "-c", source)
 
 
+def dotnet(folder: Path, source: str) -> None:
+    if not (folder / "folder.csproj").exists():
+        install(folder, "dotnet", "new", "console", "--name", "folder", "--output", ".")
+        install(folder, "dotnet", "add", "package", "Confluent.Kafka")
+    (folder / "Program.cs").write_text(source)
+    run(folder, "dotnet", "run", timeout_s=INSTALL_S)
+
+
 CLIENTS: dict[str, Callable[[Path, str], None]] = {
     "Java": java,
     "Python (aiokafka)": python,
     "Python (confluent-kafka)": python,
     "Node (KafkaJS)": node,
     "Go (franz-go)": go,
+    ".NET (Confluent.Kafka)": dotnet,
     "kcat": kcat,
 }
 
@@ -110,6 +119,10 @@ async def test_the_producers_of_the_page_put_events_where_they_belong(
     assert dead == []
     assert sorted(event.user_id for event in events) == sorted(users)
     assert [record.partition for record in records] == [partition_of(record.key, 7) for record in records]
+
+
+def test_each_client_of_the_page_is_run_where_it_is() -> None:
+    assert set(re.findall(r"^### (.+)$", PAGE.read_text(), re.M)) == set(CLIENTS)
 
 
 def test_the_least_that_a_topic_takes_is_enough() -> None:

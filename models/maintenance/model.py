@@ -80,6 +80,11 @@ class AssetModel:
         """Of the scores."""
         return self.asset_class.unit if isinstance(self.asset_class.target, RulTarget) else "probability"
 
+    def health(self, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """What is left, 0 to 1, of the same shape: the share of the longest life, or what a probability lacks to 1."""
+        share = np.clip(values / self._policy.high, 0.0, 1.0)
+        return np.asarray(share if self.kind == "rul" else 1.0 - share)
+
     @cached_property
     def layout(self) -> int:
         """Changes when the meaning of a row changes: its fields, or what the class learned of its readings."""

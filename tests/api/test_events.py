@@ -98,6 +98,8 @@ async def test_what_is_bad_is_told_and_the_rest_is_sent(settings: Settings, push
     refused = pushing.post("/v1/events", json=[{"topic": CLICKS, "value": {}}])
     assert refused.status_code == 422
     assert refused.json()["errors"][0]["field"] == "body.0"
+    mistaken = pushing.post("/v1/events", json={"topic": CLICKS, "event": CLICK})
+    assert "has `event` beside `topic`: send `{topic, value}`" in mistaken.json()["detail"]
 
 
 @given(st.one_of(st.floats(allow_nan=False, allow_infinity=False), st.integers(-(2**63), 2**63 - 1), st.booleans()))

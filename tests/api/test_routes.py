@@ -264,9 +264,15 @@ def test_a_body_that_is_too_large(shared_client: httpx2.Client) -> None:
         ),
         ("/v1/alerts/a/acknowledge", {"xyz": 1}, "body.xyz: is not a field of this body; it takes `by`, `comment`."),
         ("/v1/rank", {"item": ["a"], "items": ["a"]}, "body.item: is not a field of this body; did you mean `items`?"),
+        (
+            "/v1/rank",
+            {"items": ["a"], "context": {"shop": {"id": 1}}, "item": 1},
+            "body.context.shop: must be a text, not an object, or must be a number, not an object; "
+            "body.item: is not a field of this body; did you mean `items`?",
+        ),
     ],
 )
-def test_a_field_of_a_body_that_is_none_is_told_with_the_nearest(
+def test_a_field_of_a_body_that_cannot_be_used_is_told_with_the_nearest(
     shared_client: httpx2.Client, path: str, body: dict[str, Any], said: str
 ) -> None:
     assert _problem(shared_client.post(path, json=body), "invalid-request")["detail"] == said

@@ -35,6 +35,7 @@ from storage import (
     Removal,
     Store,
     parse_words,
+    place_of,
 )
 from storage.kept_rows import merged, slot_of, words_of
 from storage.read_items import MOST_TURNED_DOWN
@@ -308,7 +309,7 @@ def test_assets_know_their_worst_open_alert(store: Store) -> None:
         for _ in range(5):
             found = reader.assets(AssetFilter(), after, 1, "worst")
             pages += [a.asset_id for a in found]
-            after = (["", "advisory", "warning"].index(found[0].severity or ""), "pump", pages[-1]) if found else after
+            after = place_of(found[0], "worst") if found else after
         assert pages == ["p1", "p2", "p3", "p4"]
         assert [a.asset_id for a in reader.assets(AssetFilter(severity="warning"), None, 9)] == ["p1", "p2"]
         assert [a.asset_id for a in reader.assets(AssetFilter(words=parse_words("P3 pu")), None, 9)] == ["p3"]

@@ -121,6 +121,25 @@ def test_rows_of_a_version_before_survive(empty_url: str, revision: str) -> None
     store.close()
 
 
+def test_assets_of_before_get_their_health(empty_url: str) -> None:
+    with at_revision(empty_url, "0006") as connection:
+        rows = rows_of([
+            score(1, "p1", 40.0), score(2, "p2", 160.0), score(3, "f1", 0.25, **WHEEL), score(4, "f1", 0.5),
+            score(5, "old", 0.0, **FAN), alert("a", 0, 6, asset_id="told"),
+        ])  # fmt: skip
+        for table, of_table in (("latest_scores", rows.latest_scores[0]), ("assets", rows.assets)):
+            _insert(connection, table, of_table)
+    upgrade(empty_url)
+    store = Store(empty_url)
+    with store.reading() as reader:
+        found = {a.asset_id: a.health for a in reader.assets(None, None, 9, "worst")}
+    assert list(found.items()) == [("old", 0.0), ("f1", 0.003125), ("p1", 0.25), ("p2", 1.0), ("told", 1.0)]
+    store.write([score(9, "p2", 20.0, health=0.5)], [])
+    with store.reading() as reader:
+        assert [a.asset_id for a in reader.assets(AssetFilter("pump"), None, 9, "worst")] == ["f1", "p1", "p2", "told"]
+    store.close()
+
+
 def test_the_tables_of_a_fresh_and_an_upgraded_database_are_equal(tmp_path: Path) -> None:
     old, fresh = f"sqlite:///{tmp_path / 'old.db'}", f"sqlite:///{tmp_path / 'fresh.db'}"
     _make_old(old, "0001")

@@ -43,7 +43,7 @@ def maintain(pump: AssetModel) -> Maintain:
     return Maintain(SETTINGS, {"pump": pump})
 
 
-def test_a_life_becomes_scores_that_fall_and_one_alert_that_escalates(maintain: Maintain) -> None:
+def test_a_life_becomes_scores_that_fall_and_one_alert_that_escalates(maintain: Maintain, pump: AssetModel) -> None:
     events = plant_events(cycles=330, pumps=2, seed=21, name="new-")
     outputs, dead, state = run(maintain, records_of(events), size=37)
     assert not dead
@@ -51,6 +51,9 @@ def test_a_life_becomes_scores_that_fall_and_one_alert_that_escalates(maintain: 
     assert len(scores) == sum(topic_of(event) == TELEMETRY for event in events)
     assert len({score.score_id for score in scores}) == len(scores)
     assert all(score.low is not None and score.high is not None and score.low <= score.high for score in scores)
+    cap = pump.asset_class.target.cap
+    assert all(score.health == pytest.approx(score.value / cap, abs=1e-6) for score in scores)
+    assert max(score.health for score in scores) > 0.9, "a new one has nearly all of its life"
     failed = next(event for event in events if getattr(event, "kind", "") == "failure")
     before = [score for score in scores if score.asset_id == failed.asset_id and score.event_time < failed.event_time]
     assert before[40].value > 80

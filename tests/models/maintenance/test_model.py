@@ -80,6 +80,12 @@ def test_scores_follow_the_life_that_is_left(pump: AssetModel) -> None:
     assert (value <= high).all()
 
 
+def test_what_is_left_can_be_compared_between_targets(pump: AssetModel, press: AssetModel) -> None:
+    cap = pump.asset_class.target.cap  # type: ignore[union-attr]
+    assert pump.health(np.array([[0.0], [cap / 4], [cap], [2 * cap]])).tolist() == [[0.0], [0.25], [1.0], [1.0]]
+    assert press.health(np.array([[0.0, 0.25], [1.0, 1.5]])).tolist() == [[1.0, 0.75], [0.0, 0.0]]
+
+
 def test_served_feature_rows_equal_the_trained_ones_bit_for_bit(store: ModelStore, pump: AssetModel) -> None:
     for name, history in (("pump", pump_history(1)), ("press", press_history(1))):
         model = AssetModel(store.load(name))

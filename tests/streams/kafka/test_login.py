@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from confluent_kafka.admin import AdminClient, ScramCredentialInfo, ScramMechanism, UserScramCredentialUpsertion
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -25,6 +26,7 @@ from streams.kafka import answering, cluster
 from streams.kafka.clients import client_options
 from tests.support.kafka import consume, create_topics, produce
 
+ZOE = {"kafka_sasl_username": "zoe", "kafka_sasl_password": "hush, hush"}
 JAAS = "org.apache.kafka.common.security"
 
 
@@ -82,7 +84,9 @@ def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]
             "ssl.keystore.type": "PEM", "ssl.keystore.location": folder / "broker.pem", "ssl.key.password": "open",
             "ssl.truststore.type": "PEM", "ssl.truststore.location": folder / "authority.crt",
             "listener.name.tls.ssl.client.auth": "required",
-            "listener.name.login.sasl.enabled.mechanisms": "PLAIN,OAUTHBEARER",
+            "listener.name.login.sasl.enabled.mechanisms": "PLAIN,OAUTHBEARER,SCRAM-SHA-256,SCRAM-SHA-512",
+            **{f"listener.name.login.scram-sha-{bits}.sasl.jaas.config": f"{JAAS}.scram.ScramLoginModule required;"
+               for bits in (256, 512)},
             "listener.name.login.plain.sasl.jaas.config": f"{JAAS}.plain.PlainLoginModule required {users};",
             "listener.name.login.oauthbearer.sasl.jaas.config":
                 f'{JAAS}.oauthbearer.OAuthBearerLoginModule required unsecuredLoginStringClaim_sub="broker";',
@@ -90,8 +94,18 @@ def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(broker_module, "broker_properties", properties)
-        with Broker(folder / "kafka"):
+        with Broker(folder / "kafka") as broker:
+            _give_passwords(broker.bootstrap)
             yield {"folder": folder, "tls": f"127.0.0.1:{tls}", "login": f"127.0.0.1:{login}"}
+
+
+def _give_passwords(bootstrap: str) -> None:
+    """Those of SCRAM lie in the cluster, salted; aiokafka cannot put them there."""
+    admin = AdminClient({"bootstrap.servers": bootstrap})
+    for mechanism in (ScramMechanism.SCRAM_SHA_256, ScramMechanism.SCRAM_SHA_512):
+        given = UserScramCredentialUpsertion("zoe", ScramCredentialInfo(mechanism, 4096), b"hush, hush")
+        for done in admin.alter_user_scram_credentials([given]).values():
+            done.result(30)
 
 
 @pytest.mark.kafka
@@ -109,6 +123,7 @@ async def test_a_certificate_a_password_and_tokens_open_the_broker(secured: dict
     ways: list[dict[str, Any]] = [
         by_tls,
         by_login | {"kafka_sasl_mechanism": "PLAIN", "kafka_sasl_username": "ann", "kafka_sasl_password": "secret"},
+        *(by_login | ZOE | {"kafka_sasl_mechanism": f"SCRAM-SHA-{bits}"} for bits in (256, 512)),
         oauth | {"kafka_oauth_token_file": tmp_path / "token"},
         oauth | {"kafka_oauth_token_command": print_token},
     ]
@@ -121,7 +136,8 @@ async def test_a_certificate_a_password_and_tokens_open_the_broker(secured: dict
         assert records[-1].value == b"%d" % number
     stranger = Settings(home=tmp_path, **(by_tls | {"kafka_client_cert_file": None}))
     wrong = Settings(home=tmp_path, **(ways[1] | {"kafka_sasl_password": "wrong"}))
-    for refused in (stranger, wrong):
+    hushed = Settings(home=tmp_path, **(ways[3] | {"kafka_sasl_password": "hush"}))
+    for refused in (stranger, wrong, hushed):
         with pytest.raises(UnavailableError), answering(refused):
             await cluster(refused)
 

@@ -1,0 +1,106 @@
+"""Assets in order: by name, worst first, last seen first, page by page, by each filter; and how many there are."""
+
+from __future__ import annotations
+
+import itertools
+import random
+import threading
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+from sqlalchemy import Connection
+
+from schemas import AssetBody
+from storage import SEVERITIES, AssetFilter, Store, place_of
+from storage.counting import AssetCounts, Counts
+from storage.database import transaction
+from storage.read_assets import Order
+from tests.support.decisions import alert, score
+
+ORDERS: dict[Order, Callable[[AssetBody], Any]] = {
+    "id": lambda a: (a.asset_class, a.asset_id),
+    "worst": lambda a: (-SEVERITIES.index(a.severity), a.health, a.asset_class, a.asset_id),
+    "last_seen": lambda a: (-a.last_seen.timestamp(), -int(a.asset_class == "pump"), -int(a.asset_id[1:])),
+}
+
+
+def test_assets_in_each_order_by_each_filter_page_by_page(store: Store) -> None:
+    chance, events = random.Random(7), []
+    units = {"pump": {}, "fan": {"kind": "failure_probability", "unit": "probability", "low": None, "high": None}}
+    for n in range(60):
+        of_class = {"asset_class": chance.choice(["pump", "fan"]), "asset_id": f"p{chance.randrange(9)}"}
+        health = chance.choice([0.0, 0.25, 0.5, 1.0])
+        value = 200 * health if of_class["asset_class"] == "pump" else 1 - health
+        events.append(score(n, value=value, health=health, **of_class, **units[of_class["asset_class"]]))
+        if n % 3 == 0:
+            severity, state = chance.choice(["advisory", "warning", "critical"]), chance.choice(["raised", "cleared"])
+            events.append(alert(f"a{n}", 0, n, severity=severity, state=state, **of_class))
+    for start in range(0, len(events), 17):
+        store.write(events[start : start + 17], [])
+    with store.reading() as reader:
+        known = reader.assets(AssetFilter(), None, 99)
+        assert {a.health for a in known} == {0.0, 0.25, 0.5, 1.0}
+        assert all(a.health == a.latest_scores[0].health for a in known)
+        for order, of_class, severity in itertools.product(ORDERS, (None, "pump"), (None, "advisory", "critical")):
+            which = AssetFilter(of_class, severity)
+            wanted = [a for a in known if of_class in (None, a.asset_class) and severity in (None, a.severity)]
+            pages: list[AssetBody] = []
+            while found := reader.assets(which, place_of(pages[-1], order) if pages else None, 2, order):
+                pages += found
+            assert pages == sorted(wanted, key=ORDERS[order]), (order, which)
+            counts = reader.count_assets(which)
+            assert counts.total == sum(of_class in (None, a.asset_class) for a in known)
+            assert counts.critical == sum(a.severity == "critical" and of_class in (None, a.asset_class) for a in known)
+            assert counts.classes == Counter(a.asset_class for a in known if severity in (None, a.severity))
+
+
+def test_the_health_of_an_asset_is_the_least_of_its_newest_scores(store: Store) -> None:
+    def health() -> float | None:
+        with store.reading() as reader:
+            asset = reader.asset("p1", "pump")
+        return asset and asset.health
+
+    wheel, belt = (
+        {"kind": "failure_probability", "component": name, "unit": "probability"} for name in ("wheel", "belt")
+    )
+    store.write([score(1, "p1", 0.25, **wheel)], [])  # told by a version that did not say how much is left
+    assert health() == 0.75
+    store.write([score(1, "p1", 0.5, health=0.5, score_id="b", **belt)], [])  # of the same reading, in the next batch
+    assert health() == 0.5
+    store.write([alert("a", 0, 9, asset_id="p1")], [])
+    assert health() == 0.5, "an alert says nothing of it"
+    store.write([score(5, "p1", 0.1, health=0.9, **belt)], [])
+    assert health() == 0.75
+    cause = score(9).caused_by
+    store.write([score(2, "p1", 0.9, health=0.1, score_id="back", caused_by=cause, **belt)], [])
+    assert health() == 0.1, "the asset's clock was set back, and is followed"
+    store.write([score(20, "p2", 30.0)], [])
+    with store.reading() as reader:
+        assert reader.assets(AssetFilter(), None, 9)[1].health == 1, "a life of which nobody said how long it can be"
+
+
+def test_counts_of_a_large_fleet_are_taken_anew_beside_those_who_ask(store: Store) -> None:
+    """By hand: each count takes as long as it is let, and the clock says how long that was."""
+    counted, go = [0], threading.Event()
+
+    def count(_: Connection) -> Counts:
+        counted[0] += 1
+        assert go.wait(30)
+        return {("pump", 0): counted[0]}
+
+    counts = AssetCounts(store._reading, count)
+    go.set()
+    with transaction(store._reading) as connection:
+        assert counts.get(connection) == {("pump", 0): 1}
+        counts._took_s, counts._counted_at = 0.5, counts._counted_at - 51
+        go.clear()
+        for _ in range(3):
+            assert counts.get(connection) == {("pump", 0): 1}, "that of a minute ago, at once"
+        go.set()
+        counts.close()
+        assert counted == [2], "one thread counts, however many ask"
+        assert counts.get(connection) == {("pump", 0): 2 + int(counts._took_s <= 0.002)}
+        counts._took_s, counts._counted_at = 0.5, counts._counted_at - 61
+        before = counted[0]
+        assert counts.get(connection) == {("pump", 0): before + 1}, "nobody has asked for long: counted now"
