@@ -87,6 +87,7 @@ from schemas.letters import (
 )
 from schemas.manifest import RECOMMENDER, Alias, Aliases, Golden, Manifest, Optimised, PackFile, Training, Version
 from schemas.outputs import (
+    DATA_MODE,
     ITEM_PREFIX,
     LIST_PREFIX,
     SHELF_ENDED,
@@ -162,7 +163,8 @@ from schemas.worker_status import (
 )
 
 __all__ = [
-    "ACTIONS", "ALERTS", "BODY_EXAMPLES", "CATALOGUE", "CHUNK_BYTES", "CLICKS", "EARLIEST", "FEED", "FORGET_HEADER",
+    "ACTIONS", "ALERTS", "BODY_EXAMPLES", "CATALOGUE", "CHUNK_BYTES", "CLICKS", "DATA_MODE", "EARLIEST", "FEED",
+    "FORGET_HEADER",
     "INPUTS", "ITEMS", "ITEM_PREFIX", "KEY_FIELDS", "LATEST", "LIST_PREFIX", "MAINTAIN_STATE", "MAINTENANCE",
     "MODELS", "MOST_CHUNKS", "NOBODY", "OUTPUTS", "PROFILES", "PUT_BACK", "RECOMMENDATIONS", "RECOMMENDER",
     "RECOMMEND_STATE", "SCORES", "SHELF_ENDED", "TAIL_CHARS", "TELEMETRY", "TOPICS", "TRENDING_KEY", "UNDECIDED",
