@@ -44,7 +44,7 @@ from schemas.answers import (
     TrendPoint,
     UserBody,
 )
-from schemas.asset_class import AssetClass, FailureTarget, PolicyLevel, RulTarget, parse_asset_class
+from schemas.asset_class import AlertCosts, AssetClass, FailureTarget, PolicyLevel, RulTarget, parse_asset_class
 from schemas.asyncapi import asyncapi_document, event_schema
 from schemas.base import EARLIEST, LATEST, EventTime, Frozen, Id, InputEvent, Name, OutputEvent, rfc3339
 from schemas.bodies import (
@@ -169,8 +169,8 @@ __all__ = [
     "MODELS", "MOST_CHUNKS", "NOBODY", "OUTPUTS", "PROFILES", "PUT_BACK", "RECOMMENDATIONS", "RECOMMENDER",
     "RECOMMEND_STATE", "SCORES", "SHELF_ENDED", "TAIL_CHARS", "TELEMETRY", "TOPICS", "TRENDING_KEY", "UNDECIDED",
     "WHY_HEADER", "WORKERS", "AcknowledgeBody", "Acknowledgement", "Action", "ActionBody", "ActionKind",
-    "ActionWeights", "AgentFigures", "Alert", "AlertBody", "AlertDetail", "AlertKind", "AlertState", "Alias",
-    "AliasBody",
+    "ActionWeights", "AgentFigures", "Alert", "AlertBody", "AlertCosts", "AlertDetail", "AlertKind", "AlertState",
+    "Alias", "AliasBody",
     "AliasKey", "AliasRecord", "Aliases", "AssetBody", "AssetClass", "AssetCountsBody", "AssetDetail",
     "AssetPage", "AssignBody", "BadActor", "Bin",
     "CatalogueEntry", "Cause", "ChunkKey", "Click", "ClickAction", "ClickBody", "CloseBody", "Closing",

@@ -45,6 +45,14 @@ class SensorLabel(Frozen):
     unit: str = Field("", max_length=20, description="such as `mm/s`")
 
 
+class AlertCosts(Frozen):
+    """What alerts cost, in any currency: only their ratios count. They choose the thresholds that training finds."""
+
+    miss: float = Field(4.0, gt=0, description="of a failure before which no alert was open")
+    false_alarm: float = Field(1.0, gt=0, description="of an alert after which nothing failed")
+    late: float = Field(0.5, ge=0, description="of a failure that was told with less than half a horizon to go")
+
+
 class AssetClass(Frozen):
     """A kind of machine with its sensors, target and alert policy."""
 
@@ -60,6 +68,7 @@ class AssetClass(Frozen):
     unit: str = Field("hour", description="unit of time of this class, such as `cycle` or `hour`")
     unit_seconds: float = Field(3600.0, gt=0, description="length of that unit in event time")
     target: Annotated[RulTarget | FailureTarget, Field(discriminator="kind")]
+    costs: AlertCosts = Field(default_factory=AlertCosts, description="for a target `failure_probability`")
     labels: dict[SensorName, SensorLabel] = Field(
         default_factory=dict, description="for people: label and unit of readings, by their names"
     )

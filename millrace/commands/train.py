@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from millrace.commands.common import connected_settings, tell
+from millrace.commands.fitness import complaints_of, said_of
 from millrace.commands.models import publish_and_promote, where_kafka_is
 from millrace.commands.progress import Stages
 from millrace.commands.tables import Map, SkipBad, Skipped, TimeFormat, Zone, described, tell_layouts
@@ -42,6 +43,7 @@ Events = Annotated[list[Path] | None, typer.Option(help="Telemetry and maintenan
 Classes = Annotated[list[Path], typer.Argument(help="TOML files of asset classes; several share one forest.")]
 FromTopics = Annotated[bool, typer.Option("--from-topics", help="Learn from what the topics hold.")]
 Promote = Annotated[bool, typer.Option("--promote", help="Make the new version the champion.")]
+Anyway = Annotated[bool, typer.Option("--anyway", help="Promote it even where it was found to be poor.")]
 HeldOut = Annotated[
     Path | None, typer.Option(help="Hold rows out and write them to this Parquet file, for `models optimise`.")
 ]
@@ -55,6 +57,7 @@ def recommender(
     from_topics: FromTopics = False,
     until: Until = None,
     promote: Promote = False,
+    anyway: Anyway = False,
     held_out: HeldOut = None,
     said: Map = None,
     zone: Zone = "",
@@ -73,7 +76,7 @@ def recommender(
         history = HistoryFiles(sources, (CLICKS, ITEMS), from_topics, until, skip_bad)
         events = history.batches()
         manifest = train(events, chosen, _store(), RECOMMENDER, progress=stages.count, held_out=held_out)  # type: ignore[arg-type]
-    _finish([manifest], promote)
+    _finish([manifest], promote, anyway)
 
 
 @app.command()
@@ -83,6 +86,7 @@ def maintenance(
     from_topics: FromTopics = False,
     until: Until = None,
     promote: Promote = False,
+    anyway: Anyway = False,
     held_out: HeldOut = None,
     said: Map = None,
     zone: Zone = "",
@@ -107,7 +111,7 @@ def maintenance(
             check_failures(asset_class, by_class[asset_class.name])
         histories = [(asset_class, _cut(by_class[asset_class.name])) for asset_class in asset_classes]
         manifests = train(histories, _store(), stages.share, held_out)  # type: ignore[arg-type]
-    _finish(manifests, promote)
+    _finish(manifests, promote, anyway)
 
 
 class HistoryError(MillraceError):
@@ -208,15 +212,33 @@ def _store() -> ModelStore:
     return ModelStore(load_settings().home / "models")
 
 
-def _finish(manifests: Sequence[Manifest], promote: bool) -> None:
+class PoorModelError(MillraceError):
+    title = "The model was trained and not promoted"
+
+
+def _finish(manifests: Sequence[Manifest], promote: bool, anyway: bool) -> None:
+    """Raises:
+    PoorModelError: one of them is below the limits; the others serve.
+    """
     from models.registry import metric_text
 
+    poor = []
     for manifest in manifests:
         measures = ", ".join(f"{name} {metric_text(name, value, 4)}" for name, value in manifest.metrics.items())
         learned_from = f"{manifest.training.events:,} events, {manifest.training.seconds:.0f} s"
         tell(f"{manifest.name} {manifest.version}: {learned_from}")
         tell(f"  {measures}")
-        if promote:
+        if said := said_of(manifest):
+            tell(f"  {said}")
+        complaints = complaints_of(manifest)
+        if promote and complaints and not anyway:
+            poor.append(f"{manifest.name} {manifest.version}: {'; '.join(complaints)}")
+        elif promote:
             publish_and_promote(manifest.name, manifest.version, "champion", where_kafka_is())
         else:
             tell(f"  To let it serve: millrace models promote {manifest.name} {manifest.version}")
+    if poor:
+        raise PoorModelError(
+            f"Too poor to serve without a word: {'. '.join(poor)}. What served before goes on.",
+            "Give a longer history or sensors that tell more (docs/train.md), or --anyway.",
+        )

@@ -96,7 +96,7 @@ class AssetModel:
         return {self._layout_of(before.dtype): before for before in earlier_rows(self._observe.shape)}
 
     def _layout_of(self, dtype: np.dtype[np.void]) -> int:
-        asset_class = self.asset_class.model_dump_json(exclude={"labels"})  # those change no row
+        asset_class = self.asset_class.model_dump_json(exclude={"costs", "labels"})  # those change no row
         meaning = [repr(dtype.descr), self._learned.preparation.to_json(), asset_class]
         return crc32(json.dumps(meaning, sort_keys=True).encode())
 

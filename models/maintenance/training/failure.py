@@ -31,7 +31,7 @@ from models.maintenance.training.forests import FOLDS, HELD_OUT, NOTHING, Traine
 from models.maintenance.training.log import AssetLog
 from models.maintenance.training.preparation import TrainingError, learn_components, learn_regimes
 from models.progress import ShareProgress
-from schemas import FailureTarget, PolicyLevel
+from schemas import AlertCosts, FailureTarget, PolicyLevel
 
 LEAST_FAILURES = 3  # of a component; with so few the metrics say little
 FOREST = {
@@ -45,8 +45,8 @@ STEADY_PULL = 0.4
 THRESHOLDS = (0.03, 0.05, 0.08, 0.12, 0.17, 0.23, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
 ON_DELAYS = (1, 2, 3, 4, 6)
 OFF_DELAY = 6
+SHARED_FAILURES = 20.0  # so many of a component weigh as much in its level as what all components say
 WINDOW = 2.0  # horizons within which an alert must come true
-MISS_COST, LATE_COST = 4.0, 0.5  # in false alarms; late: with less than half a horizon to go
 MONTH_S = 30.44 * 86_400
 
 
@@ -71,9 +71,10 @@ class Judgement:
     false: int
     leads: Floats  # (found,) units from the first alert to the failure
 
-    def cost(self, horizon: float) -> float:
+    def cost(self, horizon: float, costs: AlertCosts) -> float:
         late = int((self.leads < horizon / 2).sum())
-        return MISS_COST * (self.failures - self.found) + self.false + LATE_COST * late
+        missed = self.failures - self.found
+        return costs.miss * missed + costs.false_alarm * self.false + costs.late * late
 
 
 def train_failure(log: AssetLog, progress: ShareProgress, holds_out: bool = False) -> Trained:
@@ -179,15 +180,18 @@ def _alerts(log: AssetLog, learned: Learned, seen: Seen, raw: Floats) -> np.ndar
 def judge(slot: Ints, time: Floats, failures: Failures, span: tuple[float, float], horizon_s: float) -> Judgement:
     """Alerts of one component (asset and event time at which each was raised) against its failures.
 
-    An alert is true if the component fails within two horizons after it; alerts so near to the end of the log that
-    this cannot be known are not judged, nor are failures within a horizon of its begin.
+    An alert is true if the next failure of the component comes within two horizons after it, and only that failure is
+    found by it: not one that comes soon after another. Alerts so near to the end of the log that this cannot be known
+    are not judged, nor are failures within a horizon of its begin.
 
     Args:
         span: first and last event time of the log, epoch seconds.
     """
     window = WINDOW * horizon_s
     lead = failures.time[None, :] - time[:, None]
-    is_hit = (slot[:, None] == failures.slot[None, :]) & (lead > 0) & (lead <= window)
+    is_ahead = (slot[:, None] == failures.slot[None, :]) & (lead > 0)
+    is_next = is_ahead & (lead == np.where(is_ahead, lead, np.inf).min(1, initial=np.inf)[:, None])
+    is_hit = is_next & (lead <= window)
     is_judged = (failures.time >= span[0] + horizon_s) & (failures.time <= span[1])
     best = np.where(is_hit, lead, 0.0).max(0, initial=0.0)
     false = ~is_hit.any(1) & (time + window <= span[1])
@@ -218,7 +222,11 @@ def _levels(
     raw: Floats,
     failures: Sequence[Failures],
 ) -> list[list[PolicyLevel]]:
-    """For each component the level with the least cost; the middle one where several have it."""
+    """For each component the level with the least cost; the middle one where several have it.
+
+    The fewer failures a component has, the more the costs of all components decide: the cheapest of sixty levels by a
+    handful of failures is the luckiest one.
+    """
     if log.asset_class.policy:
         return [list(log.asset_class.policy)] * len(failures)
     grid = [_level(threshold, on_delay) for on_delay in ON_DELAYS for threshold in THRESHOLDS]
@@ -226,7 +234,9 @@ def _levels(
     for place, level in enumerate(grid):
         learned = Learned(preparation, [[level]] * len(failures), 1.0, STEADY_PULL)
         judged = _judge_all(log, _alerts(log, learned, seen, raw), failures, target.horizon)
-        costs[place] = [one.cost(target.horizon) for one in judged]
+        costs[place] = [one.cost(target.horizon, log.asset_class.costs) for one in judged]
+    own = np.array([len(one.time) / (len(one.time) + SHARED_FAILURES) for one in failures])
+    costs = own * costs + (1 - own) * costs.mean(1, keepdims=True)
     best = [np.flatnonzero(cost == cost.min()) for cost in costs.T]
     return [[grid[places[len(places) // 2]]] for places in best]
 
@@ -255,12 +265,13 @@ def _metrics(
     owner = log.slots[log.readings]
     months = sum(np.ptp(log.time[owner == slot]) for slot in np.unique(owner)) / MONTH_S
     leads = np.concatenate([one.leads for one in judged])
-    count = sum(one.failures for one in judged)
+    count, found, false = (sum(getattr(one, name) for one in judged) for name in ("failures", "found", "false"))
     f1 = [best_f1(one.due(target.horizon), raw[log.readings, component])[0] for component, one in enumerate(failures)]
     return {
         "cv_failures": float(count),
-        "cv_failures_found": sum(one.found for one in judged) / max(count, 1),
-        "cv_false_alarms_per_asset_month": sum(one.false for one in judged) / max(months, 1e-9),
+        "cv_failures_found": found / max(count, 1),
+        "cv_precision": found / max(found + false, 1),
+        "cv_false_alarms_per_asset_month": false / max(months, 1e-9),
         "cv_median_lead": float(np.median(leads)) if len(leads) else 0.0,
         "cv_reading_f1": float(np.mean(f1)),
     }
