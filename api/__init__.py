@@ -22,7 +22,7 @@ from api.promotion import moved
 from api.publisher import Broker, Keeper, ModelKeeper, Outgoing, Publisher
 from api.readiness import look
 from api.server import ApiServer, ListenError, serve
-from api.shared import Database
+from api.shared import Database, InPlace
 from api.trace import traced
 
 __all__ = [
@@ -37,6 +37,7 @@ __all__ = [
     "Caller",
     "Choice",
     "Database",
+    "InPlace",
     "Keeper",
     "KeyFile",
     "KeysError",

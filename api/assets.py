@@ -14,7 +14,7 @@ from fastapi.responses import Response
 from api.csv_rows import reading_csv, score_csv, wants_csv, with_csv
 from api.cursors import List, from_cursor, page_of, to_cursor
 from api.problems import ProblemError
-from api.shared import After, AssetClass, AssetId, Database, From, Limit, SearchText, To, build_router, shown
+from api.shared import After, AssetClass, AssetId, Database, From, InPlace, Limit, SearchText, To, build_router, shown
 from schemas import (
     AssetBody,
     AssetDetail,
@@ -70,6 +70,7 @@ InPeriod = Annotated[Period, Depends(_period)]
 @router.get("/assets", responses=shown("Page[AssetBody]"))
 def list_assets(
     store: Database,
+    place: InPlace,
     asset_class: Annotated[Name | None, Query()] = None,
     severity: Annotated[Severity | None, Query(description="of the worst open alert")] = None,
     query: SearchText = None,
@@ -86,7 +87,7 @@ def list_assets(
     """
     name: List = "assets" if sort == "id" else f"assets/{sort}"  # type: ignore[assignment]  # mypy knows no such sum
     key = from_cursor(name, after)
-    which = AssetFilter(asset_class, severity, parse_words(query))
+    which = AssetFilter(asset_class, severity, parse_words(query), place)
     if query is not None and not which.words:
         return Page(items=[])
     with store.reading() as reader:

@@ -91,6 +91,9 @@ class AlertBody(Frozen):
     alert_id: str
     asset_id: str
     asset_class: str
+    site: str | None = Field(None, description="where its asset stands, as `assets.v1` told last")
+    line: str | None = None
+    labels: dict[str, str] = Field(default_factory=dict)
     failure_mode: str
     state: AlertState
     severity: Severity
@@ -120,6 +123,10 @@ class AssetBody(Frozen):
     last_seen: Time
     severity: Severity | None = Field(None, description="of its worst open alert; null: none is open")
     latest_scores: list[Score] = Field(default_factory=list, description="the newest of each of its targets")
+    site: str | None = Field(None, description="where it stands, as `assets.v1` told last")
+    line: str | None = None
+    labels: dict[str, str] = Field(default_factory=dict)
+    commissioned_at: Time | None = None
 
 
 class AssetDetail(AssetBody):

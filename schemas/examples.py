@@ -10,6 +10,9 @@ _ALERT: Json = {
     "alert_id": "b0b1c6ce-50ad-5f31-8e0a-9d7f6f7b1a02",
     "asset_id": "pump-7",
     "asset_class": "pump",
+    "site": "north",
+    "line": "line-2",
+    "labels": {"team": "hydraulics"},
     "failure_mode": "wear",
     "state": "raised",
     "severity": "warning",
@@ -25,6 +28,10 @@ _ASSET: Json = {
     "last_seen": "2026-05-01T12:00:00Z",
     "severity": "warning",
     "latest_scores": [Score.EXAMPLE],
+    "site": "north",
+    "line": "line-2",
+    "labels": {"team": "hydraulics"},
+    "commissioned_at": "2021-03-15T00:00:00Z",
 }
 _ITEM: Json = {
     "item_id": "sku-12",

@@ -59,6 +59,7 @@ class Settings(BaseSettings):
     max_future_maintenance_s: float = Field(
         90 * 86_400, ge=0, description="the same for the maintenance log, where plans lie weeks ahead"
     )
+    max_future_assets_s: float = Field(300, ge=0, description="the same for what is told of assets")
     metrics_port: int = Field(0, ge=0, le=65535, description="port of a worker's /metrics on `metrics_host`; 0: none")
     metrics_host: str = Field("127.0.0.1", description="address of a worker's /metrics")
     rank_host: str = Field(

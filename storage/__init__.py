@@ -14,6 +14,7 @@ from storage.read_items import ItemFilter
 from storage.read_words import parse_words
 from storage.records import Keeping, Placed, Quarantined, Record, Removal
 from storage.schema import upgrade
+from storage.sites import Place, PlaceFilter
 from storage.store import Store
 from storage.tables import Table
 from storage.threads import in_thread
@@ -31,6 +32,8 @@ __all__ = [
     "Keeping",
     "KeyReusedError",
     "NotOpenError",
+    "Place",
+    "PlaceFilter",
     "Placed",
     "PositionError",
     "Quarantined",

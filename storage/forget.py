@@ -13,7 +13,17 @@ from sqlalchemy import ColumnElement, Engine, delete, literal, select, tuple_
 
 from schemas import TRENDING_KEY
 from storage.database import transaction
-from storage.kept_tables import ClickRow, DeadLetterRow, FiguresRow, ForgottenRow, ItemRow, LogRow, ReadingRow, WordRow
+from storage.kept_tables import (
+    ClickRow,
+    DeadLetterRow,
+    FiguresRow,
+    ForgottenRow,
+    ItemRow,
+    LogRow,
+    ReadingRow,
+    SiteRow,
+    WordRow,
+)
 from storage.kept_write import ASSET
 from storage.keys import any_of
 from storage.tables import (
@@ -57,6 +67,7 @@ def forget(writing: Engine, reading: Engine, ages: Ages, should_stop: Stop) -> d
         (RecommendationRow, RecommendationRow.event_time < oldest.lists),
         (CatalogueRow, (CatalogueRow.event_time < oldest.lists) & (CatalogueRow.key != TRENDING_KEY)),
         (ItemRow, ItemRow.removed_at < oldest.removed_items),
+        (SiteRow, SiteRow.removed_at < oldest.removed_items),
     )
     counts = {table.__tablename__: _delete_all(writing, table, is_old, should_stop) for table, is_old in rules}
     for by_asset, time, since in ((ReadingRow, "slot", oldest.readings), (LogRow, "event_time", oldest.log)):

@@ -6,7 +6,7 @@ select ─► one reading of an index for each combination ─► merged ─► 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, get_args
 
@@ -15,7 +15,8 @@ from sqlalchemy.orm import InstrumentedAttribute
 
 from schemas import Acknowledgement, Action, Alert, AlertBody, AlertDetail, AlertState, Severity, Shelving
 from storage.kept_write import ASSET
-from storage.read_words import with_words
+from storage.read_words import beginning_with, with_words
+from storage.sites import ANYWHERE, PlaceFilter, SiteReading
 from storage.tables import AcknowledgementRow, ActionRow, AlertRow, ShelvingRow, TransitionRow
 
 After = tuple[datetime, str]
@@ -38,6 +39,7 @@ class AlertFilter(NamedTuple):
     end: datetime | None = None
     words: tuple[str, ...] = ()
     failure_mode: str | None = None
+    place: PlaceFilter = ANYWHERE
 
     @property
     def severities(self) -> tuple[str, ...]:
@@ -52,18 +54,19 @@ class Told(NamedTuple):
     updated_at: datetime
 
 
-class AlertReading:
+class AlertReading(SiteReading):
     _connection: Connection
 
     def alerts(self, which: AlertFilter, after: After | None, limit: int) -> list[AlertBody]:
         """The last raised first; `after` is (raised_at, alert_id)."""
-        found = [
-            AlertBody(**_alert(row))
+        rows = [
+            row
             for standing in _standings(which)
             for row in self._connection.execute(self._statement(which, after, limit).where(*standing))
         ]
-        found.sort(key=lambda alert: (alert.raised_at, alert.alert_id), reverse=True)
-        return found[:limit]
+        rows = sorted(rows, key=lambda row: (row.raised_at, row.alert_id), reverse=True)[:limit]
+        told = self.sites_of((row.asset_class, row.asset_id) for row in rows)
+        return [AlertBody(**_alert(row, told)) for row in rows]
 
     def _statement(self, which: AlertFilter, after: After | None, limit: int) -> Select[Any]:
         statement = _select_alerts()
@@ -83,9 +86,8 @@ class AlertReading:
             statement = statement.where(AlertRow.raised_at >= which.start)
         if which.end is not None:
             statement = statement.where(AlertRow.raised_at < which.end)
-        if which.words:
-            place = (AlertRow.asset_class, AlertRow.asset_id)
-            statement = with_words(self._connection, statement, ASSET, which.words, place)
+        sought = [*beginning_with(ASSET, which.words), *which.place.sought]
+        statement = with_words(self._connection, statement, sought, (AlertRow.asset_class, AlertRow.asset_id))
         if after is not None:
             statement = statement.where(precedes(AlertRow.raised_at, AlertRow.alert_id, after))
         return statement.order_by(AlertRow.raised_at.desc(), AlertRow.alert_id.desc()).limit(limit)
@@ -97,7 +99,7 @@ class AlertReading:
         of_alert = select(TransitionRow.sequence, TransitionRow.event).where(TransitionRow.alert_id == alert_id)
         found = self._connection.execute(of_alert.order_by(TransitionRow.sequence)).all()
         return AlertDetail(
-            **_alert(row),
+            **_alert(row, self.sites_of([(row.asset_class, row.asset_id)])),
             transitions=[Alert.model_validate(event) for sequence, event in found if sequence >= 0],
             actions=[Action.model_validate(event) for sequence, event in reversed(found) if sequence < 0],
         )
@@ -198,14 +200,16 @@ def _select_alerts() -> Select[Any]:
     )
 
 
-def _alert(row: Row[Any]) -> dict[str, Any]:
+def _alert(row: Row[Any], told: Mapping[tuple[str, str], Mapping[str, Any]]) -> dict[str, Any]:
     values = dict(row._mapping)
+    place = told.get((row.asset_class, row.asset_id), {})
     for name in ("sequence", "is_acknowledged"):
         values.pop(name)
     at, by, comment = values.pop("acknowledged_at"), values.pop("acknowledged_by"), values.pop("comment")
     until, shelved_at = values.pop("until"), values.pop("shelved_at")
     shelved_by, reason = values.pop("shelved_by"), values.pop("reason")
     return values | {
+        **{name: place[name] for name in ("site", "line", "labels") if name in place},
         "acknowledgement": None if at is None else Acknowledgement(acknowledged_at=at, by=by, comment=comment),
         "shelving": None
         if until is None

@@ -11,7 +11,8 @@ import httpx2
 import pytest
 
 from api import PROBLEM_TYPES
-from storage import Store
+from schemas import Asset
+from storage import Placed, Store
 from tests.storage.test_kept import letter
 from tests.support.decisions import alert, at, catalogue_entry, recommendation, score, worker_status
 from tests.support.postgres import Postgres
@@ -63,6 +64,29 @@ def test_assets_page_by_page(client: httpx2.Client, store: Store) -> None:
     assert after is None
     pumps = client.get("/v1/assets", params={"asset_class": "pump"}).json()
     assert [a["asset_id"] for a in pumps["items"]] == ["pump-1", "pump-3", "pump-5"]
+
+
+def test_assets_and_alerts_by_where_they_stand(client: httpx2.Client, store: Store) -> None:
+    for n, site in enumerate(("north", "north", "south")):
+        told = {"site": site, "line": f"l{n}", "labels": {"t": "x y"}}
+        place = Asset(asset_id=f"p{n}", asset_class="pump", event_time=at(0), **told)
+        store.write([Placed(0, n, place), score(n, f"p{n}"), alert(f"a{n}", 0, n, asset_id=f"p{n}")], [])
+    store.write([score(9, "p9"), alert("a9", 0, 9, asset_id="p9")], [])
+    for path, names in (("/v1/assets", ["p0", "p1"]), ("/v1/alerts", ["p1", "p0"])):
+        found = client.get(path, params={"site": "north"}).json()["items"]
+        assert [one["asset_id"] for one in found] == names
+        assert found[0]["site"] == "north"
+        assert found[0]["labels"] == {"t": "x y"}
+        first = client.get(path, params={"site": "north", "limit": 1}).json()
+        after = client.get(path, params={"site": "north", "limit": 1, "after": first["next"]}).json()["items"]
+        assert [one["asset_id"] for one in after] == names[1:]
+        assert [one["line"] for one in client.get(path, params={"line": "l2"}).json()["items"]] == ["l2"]
+        assert len(client.get(path, params={"label": ["t:x y"]}).json()["items"]) == 3
+        assert client.get(path, params={"label": ["t:x y", "u:v"]}).json()["items"] == []
+        refused = client.get(path, params={"label": "team"})
+        assert refused.status_code == 422
+        assert refused.json()["errors"][0]["field"] == "query.label.0"
+    assert client.get("/v1/assets/p2").json()["site"] == "south"
 
 
 def test_one_id_in_two_classes(client: httpx2.Client, store: Store) -> None:
