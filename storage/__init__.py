@@ -7,6 +7,7 @@ May import: schemas.
 from storage.errors import RefusedError, StorageError
 from storage.forget import Ages
 from storage.handling import ActionRequest, KeyReusedError, NotOpenError
+from storage.notification_store import Claimed, Decision, JournalPart, NotificationStore
 from storage.read import Reader
 from storage.read_alerts import AlertFilter, Told
 from storage.read_assets import SEVERITIES, AssetFilter
@@ -28,10 +29,14 @@ __all__ = [
     "Ages",
     "AlertFilter",
     "AssetFilter",
+    "Claimed",
+    "Decision",
     "ItemFilter",
+    "JournalPart",
     "Keeping",
     "KeyReusedError",
     "NotOpenError",
+    "NotificationStore",
     "Place",
     "PlaceFilter",
     "Placed",

@@ -1,6 +1,8 @@
-"""Sites: where assets stand, as assets.v1 tells."""
+"""Sites: where assets stand, as assets.v1 tells; and notifications: what is told of alerts, and to whom."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import sqlalchemy as sa
 from alembic import op
@@ -29,6 +31,46 @@ def upgrade() -> None:
         sqlite_with_rowid=False,
     )
     op.create_index("ix_asset_sites_removed_at", "asset_sites", ["removed_at"])
+    _notifications(time, document)
+
+
+def _notifications(time: sa.types.TypeEngine[Any], document: sa.types.TypeEngine[Any]) -> None:
+    op.create_table(
+        "notification_position",
+        sa.Column("journal", sa.String(), nullable=False),
+        *(sa.Column(name, sa.BigInteger(), nullable=False) for name in ("position", "version")),
+        sa.PrimaryKeyConstraint("journal", name="pk_notification_position"),
+    )
+    op.create_table(
+        "notification_items",
+        *(sa.Column(name, sa.String(), nullable=False) for name in ("channel", "alert_id")),
+        sa.Column("item", document, nullable=False),
+        sa.PrimaryKeyConstraint("channel", "alert_id", name="pk_notification_items"),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "notifications",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        *(sa.Column(name, sa.String(), nullable=False) for name in ("notification_id", "channel", "state")),
+        sa.Column("created_at", time, nullable=False),
+        sa.Column("tries", sa.BigInteger(), nullable=False),
+        *(sa.Column(name, time, nullable=False) for name in ("next_try_at", "give_up_at")),
+        sa.Column("sent_at", time, nullable=True),
+        sa.Column("reason", sa.String(), nullable=True),
+        sa.Column("notification", document, nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_notifications"),
+        sa.UniqueConstraint("notification_id", name="uq_notifications_notification_id"),
+        sqlite_autoincrement=True,
+    )
+    for columns in (("channel", "state", "id"), ("state", "id"), ("channel", "sent_at"), ("state", "created_at")):
+        op.create_index(f"ix_notifications_{'_'.join(columns)}", "notifications", list(columns))
+    op.create_table(
+        "notification_channels",
+        sa.Column("channel", sa.String(), nullable=False),
+        sa.Column("seen_at", time, nullable=False),
+        sa.Column("told", document, nullable=False),
+        sa.PrimaryKeyConstraint("channel", name="pk_notification_channels"),
+    )
 
 
 def downgrade() -> None:
