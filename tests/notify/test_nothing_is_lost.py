@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from datetime import timedelta
 from typing import Any
 
@@ -41,7 +42,7 @@ class Alarms(RuleBasedStateMachine):
         self.numbers, self.of_asset = 0, dict[int, int]()
         self.severity, self.is_open = dict[str, str](), dict[str, bool]()
         self.heard = dict[str, Told]()
-        self.was_shelved = set[str]()
+        self.was_shelved, self.names = set[str](), defaultdict[int, set[str]](set)
 
     def _look(self, seconds: float, *, waits: bool = False) -> None:
         plan = self.person.after(seconds, waits=waits)
@@ -72,6 +73,7 @@ class Alarms(RuleBasedStateMachine):
         name = f"a{self.of_asset[asset]}"
         self.person.raised(self.of_asset[asset], SITES[asset % 3], severity, asset_id=f"p{asset}")
         self.severity[name] = severity
+        self.names[asset].add(name)
         self.is_open[name] = True
         if ("pump", f"p{asset}", "wear") in self.person.shelved:
             self.was_shelved.add(name)
@@ -94,7 +96,7 @@ class Alarms(RuleBasedStateMachine):
     @rule(asset=ASSETS, hours=st.integers(1, 5))
     def shelve(self, asset: int, hours: int) -> None:
         self.person.shelved["pump", f"p{asset}", "wear"] = self.person.now + timedelta(hours=hours)
-        self.was_shelved |= {f"a{number}" for one, number in self.of_asset.items() if one == asset}
+        self.was_shelved |= self.names[asset]
 
     @rule(seconds=SECONDS, waits=st.booleans())
     def pass_time(self, seconds: float, waits: bool) -> None:

@@ -172,6 +172,7 @@ def test_what_comes_in_quiet_hours_is_told_after_them_in_one() -> None:
     person.raised("before")
     assert person.told(10) == [["abefore"]]
     assert person.told(1790) == []
+    person.acts("before", "acknowledged")
     person.raised(1)
     person.raised(2, "north")
     person.cleared(2)
