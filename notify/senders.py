@@ -9,9 +9,11 @@ import asyncio
 import logging
 import re
 import threading
+import warnings
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import cache
 from typing import Protocol
 from urllib.parse import quote, urlsplit
 
@@ -86,7 +88,7 @@ class WebhookSender:
         self.service = f"webhook at {urlsplit(self._url).hostname}"
         try:
             self._webhook = Webhook(secret)
-        except (ValueError, RuntimeError) as error:
+        except Exception as error:  # binascii's, and its own of an empty one
             raise SettingsError(
                 f"Channel {channel.name!r}: its secret is not base64, as Standard Webhooks has it.",
                 "Nothing was started. Make one: whsec_$(head -c 32 /dev/urandom | base64)",
@@ -172,6 +174,7 @@ class AppriseSender:
         assert channel.url is not None
         self._url, self._secrets = revealed(channel.url, channel, environment)
         self._running: threading.Thread | None = None
+        _load_plugins()
         built = self._build(self._url)
         if built is None:
             known = without(self._url.partition("://")[0], self._secrets)
@@ -226,6 +229,14 @@ class AppriseSender:
     def _build(url: str) -> apprise.NotifyBase | None:
         found: apprise.NotifyBase | None = apprise.Apprise.instantiate(url, suppress_exceptions=True)
         return found
+
+
+@cache
+def _load_plugins() -> None:
+    """All hundred services, at the first use; one of them imports a module that Python is to drop."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        apprise.Apprise.instantiate("json://localhost", suppress_exceptions=True)
 
 
 _KINDS: Mapping[str, apprise.NotifyType] = {

@@ -35,7 +35,7 @@ class NotifiedAlert(Frozen):
 class SiteCount(Frozen):
     """What is open at a site, of what is told on a channel."""
 
-    site: str | None = Field(description="null: nothing is told of where they stand")
+    site: str | None = Field(None, description="null: nothing is told of where they stand")
     assets: int
     critical: int = 0
     warning: int = 0
