@@ -21,7 +21,7 @@ from schemas import Channel, MillraceError
 from storage import Claimed, NotificationStore
 
 log = structlog.get_logger(__name__)
-CLAIM = timedelta(seconds=SEND_S + 30)
+CLAIM = timedelta(seconds=SEND_S + 10)  # beyond the longest attempt
 FIRST_PAUSE_S, MOST_PAUSE_S = 5.0, 600.0
 LOOK_EVERY_S = 1.0
 AWAY_S = 2.0  # between two attempts to reach the database

@@ -171,7 +171,7 @@ WORDS = {  # what a door may say instead of names, as the modules that are meant
     "the two pages": r"streams\.(recommend|maintain)",
     "the rooms of streams below them": r"streams\.(catalogue|agent|kafka|metrics)",
     "every room of models": r"models\..*",
-    "every room below millrace": r"(schemas|models|storage|streams|api)\b.*",
+    "every room below millrace": r"(schemas|models|storage|notify|streams|api)\b.*",
     "every room": r".*",
     "pydantic": r"",
     "nothing": r"",

@@ -11,8 +11,8 @@ import httpx2
 import pytest
 
 from api import PROBLEM_TYPES
-from schemas import Asset
-from storage import Placed, Store
+from schemas import Asset, Notification
+from storage import Decision, NotificationStore, Placed, Store
 from tests.storage.test_kept import letter
 from tests.support.decisions import alert, at, catalogue_entry, recommendation, score, worker_status
 from tests.support.postgres import Postgres
@@ -429,3 +429,34 @@ def test_a_database_that_is_away_and_back(postgres: Postgres, postgres_client: h
         postgres.start()
     assert postgres_client.get("/readyz").status_code == 200
     assert postgres_client.get("/v1/assets").status_code == 200
+
+
+def test_notifications_are_listed_and_one_that_failed_is_retried(client: httpx2.Client, database_url: str) -> None:
+    notifying, now = NotificationStore(database_url), datetime.now(UTC)
+    notifying.begin()
+    told = [
+        Notification(**Notification.EXAMPLE | {"notification_id": f"n{n}", "channel": f"c{n % 2}", "created_at": now})
+        for n in range(5)
+    ]
+    assert notifying.commit(0, Decision(0, {}, told, now + timedelta(hours=1)))
+    assert not notifying.commit(0, Decision(0, {}, told, now)), "another one was first"
+    notifying.tell_channels({f"c{n}": {"service": "E-Mail", "rules": ["r"], "is_quiet": False} for n in (0, 1)}, now)
+    claimed = notifying.claim("c0", now, now, 10, now)
+    assert claimed is not None
+    notifying.failed(claimed, "answered 404")
+    found = client.get("/v1/notifications", params={"channel": "c0", "limit": 2}).json()
+    assert [one["notification_id"] for one in found["items"]] == ["n4", "n2"]
+    more = client.get("/v1/notifications", params={"channel": "c0", "after": found["next"]}).json()
+    assert [(one["state"], one.get("reason")) for one in more["items"]] == [("failed", "answered 404")]
+    assert [one["notification_id"] for one in client.get("/v1/notifications?state=failed").json()["items"]] == ["n0"]
+    channels = client.get("/v1/notifications/channels").json()["items"]
+    assert [(one["name"], one["waiting"], one["failed"]) for one in channels] == [("c0", 2, 1), ("c1", 2, 0)]
+    retried = client.post("/v1/notifications/n0/retry")
+    assert (retried.status_code, retried.json()["state"]) == (200, "waiting")
+    for path, status, slug in (("n0", 409, "not-failed"), ("none", 404, "unknown-notification")):
+        refused = client.post(f"/v1/notifications/{path}/retry")
+        assert (refused.status_code, refused.json()["type"].rpartition("/")[2]) == (status, slug)
+    one = client.get("/v1/notifications/n0").json()["notification"]
+    assert (one["title"], one["alerts"][0]["reason"]) == ("Warning: pump-7, wear (north)", "reached the warning level")
+    assert client.get("/v1/notifications/none").status_code == 404
+    notifying.close()

@@ -31,13 +31,13 @@ PAGES = [
     "/shop?query=shoe", "/shop/users/ann", "/shop/users/nobody", "/shop/items/sku-1", "/shop/items/none", "/models",
     "/streams", "/streams/dead-letters", "/streams/dead-letters?topic=clicks.v1", "/docs", "/docs/frame",
     "/sign-in", "/alerts?state=all&raised=day", "/alerts?shelved=true", "/alerts/performance",
-    "/alerts/performance?span=year&asset_class=pump",
+    "/alerts/performance?span=year&asset_class=pump", "/notifications", "/notifications?state=failed&channel=c",
     "/search", "/search?q=shoe", "/search?q=nothing%20has%20this",
 ]  # fmt: skip
 
 
 # where forms are sent to; and events, which need a broker
-FORMS = r"/(shop/click|streams/replay|shop/users|alerts/acknowledge|sign-out|try/[a-z]+|events/.*)$"
+FORMS = r"/(shop/click|streams/replay|shop/users|alerts/acknowledge|notifications/retry|sign-out|try/[a-z]+|events/.*)$"
 
 
 class Reader(HTMLParser):

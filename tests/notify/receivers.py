@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 import ssl
 import threading
@@ -15,7 +16,7 @@ from typing import Any, NamedTuple
 
 import orjson
 from aiosmtpd.controller import Controller
-from aiosmtpd.smtp import SMTP
+from aiosmtpd.smtp import SMTP, AuthResult
 
 SECRET = "whsec_c2VjcmV0IG9mIHRoZSB0ZXN0cw=="
 
@@ -163,7 +164,11 @@ def mailing(*answers: str) -> Iterator[tuple[Mails, int]]:
     mails = Mails(*answers)
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    controller = Controller(mails, hostname="127.0.0.1", port=port)
+    logging.getLogger("mail.log").setLevel(logging.WARNING)
+    controller = Controller(
+        mails, hostname="127.0.0.1", port=port, auth_require_tls=False,
+        authenticator=lambda *_: AuthResult(success=True),
+    )  # fmt: skip
     controller.start()
     try:
         yield mails, port
