@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import cache
-from typing import Protocol
+from typing import Protocol, Self
 from urllib.parse import quote, urlsplit
 
 import apprise
@@ -32,6 +32,7 @@ MOST_REASON = 500
 MOST_ANSWER = 2000  # bytes of an answer that are looked at
 PASSING = (408, 425, 429)  # of 4xx: trying again may help
 WITH_HEADERS = ("mailto", "mailtos", "json", "jsons", "form", "forms", "xml", "xmls")  # of apprise: `+Name=value`
+APPRISE_LOG = logging.getLogger("apprise")
 _HTTP_ERROR = re.compile(r"\berror=(\d{3})\b")
 
 
@@ -153,11 +154,21 @@ def _seconds(retry_after: str | None, now: datetime) -> float:
 
 
 class _Heard(logging.Handler):
-    """What apprise says in this thread: it tells its callers no more than true or false."""
+    """What apprise says in this thread: it tells its callers no more than true or false. It names secrets in what it
+    says, so nothing of it goes to the log as it is.
+    """
 
     def __init__(self) -> None:
         super().__init__(logging.DEBUG)
         self._thread, self.lines = threading.get_ident(), list[str]()
+
+    def __enter__(self) -> Self:
+        APPRISE_LOG.propagate = False
+        APPRISE_LOG.addHandler(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        APPRISE_LOG.removeHandler(self)
 
     def emit(self, record: logging.LogRecord) -> None:
         text = record.getMessage()
@@ -175,11 +186,13 @@ class AppriseSender:
         self._url, self._secrets = revealed(channel.url, channel, environment)
         self._running: threading.Thread | None = None
         _load_plugins()
-        built = self._build(self._url)
+        with _Heard() as heard:
+            built = self._build(self._url)
         if built is None:
             known = without(self._url.partition("://")[0], self._secrets)
+            why = without("; ".join(heard.lines), [*self._secrets, self._url]) or "it is of no service"
             raise SettingsError(
-                f"Channel {channel.name!r}: apprise cannot use its url ({known}://...).",
+                f"Channel {channel.name!r}: apprise cannot use its url ({known}://...): {why}.",
                 "Nothing was started. Correct the file; https://appriseit.com/services has the form of each service.",
             )
         self._secrets = [*self._secrets, *filter(None, (built.password, quote(built.password or "", safe="")))]
@@ -198,25 +211,27 @@ class AppriseSender:
             raise answers[0]
 
     def _try(self, notification: Notification) -> Refusal | None:
-        logger, heard = logging.getLogger("apprise"), _Heard()
-        logger.addHandler(heard)
         try:
-            service = self._build(self._with_id(notification.notification_id))
-            is_taken = service is not None and service.notify(
-                title=notification.title,
-                body=notification.text,
-                notify_type=_KINDS["cleared" if notification.status == "cleared" else notification.severity],
-                body_format=apprise.NotifyFormat.TEXT,
-            )
+            with _Heard() as heard:
+                is_taken = self._notify(notification)
         except Exception as error:  # plugins of a hundred services
             return Refusal(without(f"{type(error).__name__}: {error}", self._secrets))
-        finally:
-            logger.removeHandler(heard)
         if is_taken:
             return None
         reason = without("; ".join(heard.lines) or f"{self.service} did not take it", self._secrets)
         status = _HTTP_ERROR.search(reason)
         return refusal_of(int(status[1]), reason) if status else Refusal(reason)
+
+    def _notify(self, notification: Notification) -> bool:
+        service = self._build(self._with_id(notification.notification_id))
+        return service is not None and bool(
+            service.notify(
+                title=notification.title,
+                body=notification.text,
+                notify_type=_KINDS["cleared" if notification.status == "cleared" else notification.severity],
+                body_format=apprise.NotifyFormat.TEXT,
+            )
+        )
 
     def _with_id(self, notification_id: str) -> str:
         """Where the service takes headers, one that makes a second attempt known."""
@@ -236,6 +251,7 @@ def _load_plugins() -> None:
     """All hundred services, at the first use; one of them imports a module that Python is to drop."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
+        APPRISE_LOG.addHandler(logging.NullHandler())  # or Python would print what nobody handles
         apprise.Apprise.instantiate("json://localhost", suppress_exceptions=True)
 
 

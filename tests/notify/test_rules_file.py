@@ -34,6 +34,7 @@ channels = ["mechanics", "hook"]
 site = ["north"]
 severity = "warning"
 """
+SLACK = {"SLACK_TOKEN_A": "T1JJ3T3L2", "SLACK_TOKEN_B": "A1BRTD4JD", "SLACK_TOKEN_C": "TIiajkdnlazkcOXrIdevi7FQ"}
 CHANNEL = '[[channel]]\nname = "c"\nurl = "json://x"\n'
 RULE = '[[rule]]\nname = "r"\nchannels = ["c"]\n'
 
@@ -127,13 +128,13 @@ def test_a_secret_that_is_missing_is_named_and_none_is_shown(
 
 def test_the_examples_of_the_documents_can_be_used() -> None:
     text = (ROOT / "docs" / "notifications.md").read_text()
+    from notify import build_sender
+
     examples = [block for block in re.findall(r"```toml\n(.*?)```", text, re.DOTALL) if "[[channel]]" in block]
     assert len(examples) >= 3
     for example in examples:
         rules = parse_notification_rules(example, Path("docs.toml"))
         assert isinstance(rules, NotificationRules)
-        from notify import build_sender
-
-        environment = dict.fromkeys(re.findall(r"\$\{(\w+)\}", example), SECRET)
+        environment = dict.fromkeys(re.findall(r"\$\{(\w+)\}", example), SECRET) | SLACK
         for channel in rules.channels:
             assert build_sender(channel, rules.console, environment).service

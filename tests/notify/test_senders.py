@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import logging
 import ssl
 import subprocess
 from datetime import UTC, datetime, timedelta
@@ -178,6 +180,7 @@ def test_what_a_service_of_apprise_answers(status: int, is_final: bool) -> None:
     ("fields", "words"),
     [
         ({"url": "nonsense://x"}, r"apprise cannot use its url \(nonsense://...\)"),
+        ({"url": "slack://hush-hush/b/c"}, r"slack://...\): An invalid Slack \(first\) Token"),
         ({"url": "mailto://jo:${MISSING}@x"}, "no environment variable MISSING is set"),
         ({"webhook": "http://", "secret": SECRET}, "no address"),
         ({"webhook": "http://x/", "secret": "${MISSING}"}, "MISSING"),
@@ -192,6 +195,23 @@ def test_a_channel_that_cannot_be_reached_is_refused_at_the_start(fields: dict[s
         return
     with pytest.raises(SettingsError, match=words):
         build_sender(Channel.model_validate({"name": "c", **fields}), None, {})
+
+
+def test_what_a_library_says_of_a_secret_is_in_no_log_and_no_error() -> None:
+    """As a worker logs: pytest's own handlers listen to loggers that pass nothing on, too."""
+    log = io.StringIO()
+    handler = logging.StreamHandler(log)
+    logging.getLogger().addHandler(handler)
+    try:
+        channel = Channel.model_validate({"name": "c", "url": "slack://${TOKEN}/b/c"})
+        with pytest.raises(SettingsError) as error:
+            build_sender(channel, None, {"TOKEN": "hush-hush"})
+        logging.getLogger("other").warning("it listens")
+    finally:
+        logging.getLogger().removeHandler(handler)
+    assert log.getvalue() == "it listens\n"
+    assert "(***)" in str(error.value)
+    assert "hush-hush" not in str(error.value)
 
 
 def test_when_a_channel_asks_to_come_again() -> None:
