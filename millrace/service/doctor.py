@@ -202,8 +202,9 @@ def _notifications(settings: Settings) -> Finding:
     if settings.notifications_file is None:
         return Finding("notifications", "note", "none: MILLRACE_NOTIFICATIONS_FILE names no file of rules")
     rules, senders = senders_of(settings, os.environ)
+    named = ", ".join(rule.name for rule in rules.rules)
     told = ", ".join(f"{name} ({sender.service})" for name, sender in senders.items())
-    return Finding("notifications", "ok", f"{len(rules.rules)} rules; channels: {told}")
+    return Finding("notifications", "ok", f"rules: {named}; channels: {told}")
 
 
 def _existing(path: Path) -> Path:

@@ -10,8 +10,9 @@ import pytest
 from typer.testing import CliRunner
 
 from millrace.cli import app, run
+from millrace.service.doctor import _notifications
 from notify import load_rules
-from schemas import NotificationRules, SettingsError, parse_notification_rules
+from schemas import NotificationRules, Settings, SettingsError, load_settings, parse_notification_rules
 from tests.notify.receivers import SECRET, mailing, receiving, says
 
 ROOT = Path(__file__).parents[2]
@@ -124,6 +125,17 @@ def test_a_secret_that_is_missing_is_named_and_none_is_shown(
     monkeypatch.delenv("MILLRACE_NOTIFICATIONS_FILE")
     assert run(["worker", "--role", "notify"]) == 1
     assert "MILLRACE_NOTIFICATIONS_FILE names no file of rules" in " ".join(capsys.readouterr().err.split())
+
+
+def test_doctor_tells_of_the_channels(told: Path) -> None:
+    told.write_text(GOOD % (25, "http://127.0.0.1/"))
+    finding = _notifications(load_settings())
+    assert finding.state == "ok"
+    assert finding.detail.startswith("rules: all of the north; channels: mechanics (E-Mail), hook (webhook at 127")
+    assert _notifications(Settings(notifications_file=None)).state == "note"
+    told.write_text("x = 1")
+    with pytest.raises(SettingsError, match="x: is not known here"):  # which `examine` turns into a finding
+        _notifications(load_settings())
 
 
 def test_the_examples_of_the_documents_can_be_used() -> None:
