@@ -32,6 +32,7 @@ MOST_REASON = 500
 MOST_ANSWER = 2000  # bytes of an answer that are looked at
 PASSING = (408, 425, 429)  # of 4xx: trying again may help
 WITH_HEADERS = ("mailto", "mailtos", "json", "jsons", "form", "forms", "xml", "xmls")  # of apprise: `+Name=value`
+NAMES_ADDRESSES = ("httpx2", "httpcore2", "urllib3", "requests")  # in their logs, with what is secret in them
 APPRISE_LOG = logging.getLogger("apprise")
 _HTTP_ERROR = re.compile(r"\berror=(\d{3})\b")
 
@@ -66,6 +67,8 @@ def build_sender(channel: Channel, console: str | None, environment: Mapping[str
     """Raises:
     SettingsError: its address or its secret cannot be used.
     """
+    for name in NAMES_ADDRESSES:  # whatever the level of the log
+        logging.getLogger(name).setLevel(logging.WARNING)
     if channel.webhook is not None:
         return WebhookSender(channel, console, environment)
     return AppriseSender(channel, environment)
@@ -80,13 +83,15 @@ class WebhookSender:
         self._channel, self._console = channel, console
         self._url, hidden = revealed(channel.webhook, channel, environment)
         secret, of_secret = revealed(channel.secret, channel, environment)
-        self._secrets = [*hidden, *of_secret, secret]
-        if urlsplit(self._url).scheme not in ("http", "https") or not urlsplit(self._url).hostname:
+        address = urlsplit(self._url)
+        whole = [part for part in (self._url, f"{address.path}?{address.query}", address.path) if len(part) > 1]
+        self._secrets = [*hidden, *of_secret, secret, *whole]
+        if address.scheme not in ("http", "https") or not address.hostname:
             raise SettingsError(
                 f"Channel {channel.name!r}: its webhook is no address such as https://host/path.",
                 "Nothing was started. Correct the file.",
             )
-        self.service = f"webhook at {urlsplit(self._url).hostname}"
+        self.service = f"webhook at {address.hostname}"
         try:
             self._webhook = Webhook(secret)
         except Exception as error:  # binascii's, and its own of an empty one

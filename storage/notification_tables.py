@@ -43,6 +43,7 @@ class NotificationRow(Table):
     __tablename__ = "notifications"
     __table_args__ = (
         Index("ix_notifications_channel_state_id", "channel", "state", "id"),
+        Index("ix_notifications_channel_id", "channel", "id"),
         Index("ix_notifications_state_id", "state", "id"),
         Index("ix_notifications_channel_sent_at", "channel", "sent_at"),
         Index("ix_notifications_state_created_at", "state", "created_at"),

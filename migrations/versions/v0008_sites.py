@@ -62,7 +62,13 @@ def _notifications(time: sa.types.TypeEngine[Any], document: sa.types.TypeEngine
         sa.UniqueConstraint("notification_id", name="uq_notifications_notification_id"),
         sqlite_autoincrement=True,
     )
-    for columns in (("channel", "state", "id"), ("state", "id"), ("channel", "sent_at"), ("state", "created_at")):
+    for columns in (
+        ("channel", "state", "id"),
+        ("channel", "id"),
+        ("state", "id"),
+        ("channel", "sent_at"),
+        ("state", "created_at"),
+    ):
         op.create_index(f"ix_notifications_{'_'.join(columns)}", "notifications", list(columns))
     op.create_table(
         "notification_channels",

@@ -202,14 +202,25 @@ def test_what_a_library_says_of_a_secret_is_in_no_log_and_no_error() -> None:
     log = io.StringIO()
     handler = logging.StreamHandler(log)
     logging.getLogger().addHandler(handler)
+    level = logging.getLogger().level
+    logging.getLogger().setLevel(logging.DEBUG)
     try:
+        with receiving(says(500, body="of /hook?t=hush-hush")) as receiver:
+            with pytest.raises(Refusal) as refusal:
+                hook(receiver.url + "?t=${TOKEN}").send(some())
+            url = f"json://jo:hush-hush@127.0.0.1:{receiver.port}/hush-hush"
+            build_sender(Channel.model_validate({"name": "c", "url": url}), None, {}).send(some())
+            assert "hush-hush" in receiver.posts[1].path
+        assert "hush-hush" not in str(refusal.value)
         channel = Channel.model_validate({"name": "c", "url": "slack://${TOKEN}/b/c"})
         with pytest.raises(SettingsError) as error:
             build_sender(channel, None, {"TOKEN": "hush-hush"})
         logging.getLogger("other").warning("it listens")
     finally:
         logging.getLogger().removeHandler(handler)
-    assert log.getvalue() == "it listens\n"
+        logging.getLogger().setLevel(level)
+    assert log.getvalue().endswith("it listens\n")
+    assert "hush-hush" not in log.getvalue()
     assert "(***)" in str(error.value)
     assert "hush-hush" not in str(error.value)
 
