@@ -179,7 +179,7 @@ async def test_where_assets_stand_is_read_by_the_sink_which_quarantines_what_is_
     sinks, store = Sinks(settings, database_url), Store(database_url)
     await create_topics(settings)
     bad: list[tuple[str | bytes | None, Any]] = [
-        ("p1", b"{"), ("p1", place("p1", 1, site="")), ("p1", place("p2", 1)),
+        ("p1", b"{"), ("p1", place("p1", 1, site=[])), ("p1", place("p2", 1)),
         ("p1", place("p1", 1, labels={"a b": "x"})), ("p1", place("p1", 9000)), (b"\xff", None),
     ]  # fmt: skip
 
@@ -190,7 +190,7 @@ async def test_where_assets_stand_is_read_by_the_sink_which_quarantines_what_is_
         return {asset_id: where.site for (_, asset_id), where in found.items()}, len(letters)
 
     try:
-        good = [("p0", place("p0", 0, site="north")), ("p3", place("p3", 0, site="n"))]
+        good = [("p0", place("p0", 0, site="north")), ("p3", place("p3", 0, site="n", line="", labels=None))]
         await produce(settings, ASSETS, [good[0], *bad[:3], good[1]])
         first = sinks.start()
         await sinks.until(lambda: known() == ({"p0": "north", "p3": "n"}, 3), "what was there")
