@@ -17,7 +17,7 @@ import structlog
 from notify.metrics import ATTEMPTS, FAILED
 from notify.plan import WINDOW
 from notify.senders import SEND_S, Refusal, Sender
-from schemas import Channel, MillraceError
+from schemas import MillraceError, NotificationChannel
 from storage import Claimed, NotificationStore
 
 log = structlog.get_logger(__name__)
@@ -38,7 +38,7 @@ class Delivery(threading.Thread):
     def __init__(
         self,
         store: NotificationStore,
-        channel: Channel,
+        channel: NotificationChannel,
         sender: Sender,
         stopping: threading.Event,
         clock: Clock = lambda: datetime.now(UTC),

@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from notify.times import is_within_any
-from schemas import Action, Alert, AlertKind, AlertState, NotificationRules, Rule, Severity
+from schemas import Action, Alert, AlertKind, AlertState, NotificationRule, NotificationRules, Severity
 from storage import Place
 
 ItemKey = tuple[str, str]  # channel, alert_id
@@ -143,7 +143,7 @@ def channels_of(rules: NotificationRules, alert: Alert, place: Place, now: datet
     return {name for rule in rules.rules if fits(rule, alert, place, now) for name in rule.channels}
 
 
-def fits(rule: Rule, alert: Alert, place: Place, now: datetime) -> bool:
+def fits(rule: NotificationRule, alert: Alert, place: Place, now: datetime) -> bool:
     return (
         RANK[alert.severity] >= RANK[rule.severity]
         and (not rule.asset_class or alert.asset_class in rule.asset_class)

@@ -18,7 +18,7 @@ from typing import Literal
 
 from notify.items import RANK, Item
 from notify.times import is_within_any
-from schemas import Channel
+from schemas import NotificationChannel
 
 WINDOW = timedelta(minutes=10)  # of the rate limit
 Level = Literal["asset", "site", "all"]
@@ -48,7 +48,7 @@ class Plan:
 
 
 def decide(
-    channel: Channel,
+    channel: NotificationChannel,
     items: Mapping[str, Item],
     now: datetime,
     sent: Sequence[datetime],
@@ -84,19 +84,19 @@ def decide(
     return plan
 
 
-def key_of(channel: Channel, item: Item, level: Level) -> str:
+def key_of(channel: NotificationChannel, item: Item, level: Level) -> str:
     if level == "all":
         return "all"
     site = f"/{item.site or ''}" if "site" in channel.group_by else ""
     return f"site{site}" if level == "site" else f"asset{site}/{item.asset_class}/{item.asset_id}"
 
 
-def levels_of(channel: Channel) -> tuple[Level, ...]:
+def levels_of(channel: NotificationChannel) -> tuple[Level, ...]:
     """From the smallest groups that the channel wants to all in one."""
     return tuple(level for level in LEVELS if level == "all" or level in channel.group_by)
 
 
-def _is_done(channel: Channel, item: Item, now: datetime, *, is_shelved: bool) -> bool:
+def _is_done(channel: NotificationChannel, item: Item, now: datetime, *, is_shelved: bool) -> bool:
     if item.is_open:
         return False
     if item.told is None:
@@ -106,7 +106,7 @@ def _is_done(channel: Channel, item: Item, now: datetime, *, is_shelved: bool) -
     return not channel.resolved
 
 
-def _groups(channel: Channel, items: Iterable[Item]) -> list[Group]:
+def _groups(channel: NotificationChannel, items: Iterable[Item]) -> list[Group]:
     """Each asset, unless so many of its site are in trouble that the site is told."""
     levels = levels_of(channel)
     found = _grouped(channel, items, levels[0])
@@ -128,14 +128,14 @@ def _is_in_trouble(group: Group) -> bool:
     return bool(group.news) or any(item.is_open for item in group.members)
 
 
-def _grouped(channel: Channel, items: Iterable[Item], level: Level) -> list[Group]:
+def _grouped(channel: NotificationChannel, items: Iterable[Item], level: Level) -> list[Group]:
     members: dict[str, list[Item]] = {}
     for item in items:
         members.setdefault(key_of(channel, item, level), []).append(item)
     return [Group(level, key, of, [item for item in of if item.news_at]) for key, of in members.items()]
 
 
-def _due(channel: Channel, group: Group, now: datetime) -> Group | None:
+def _due(channel: NotificationChannel, group: Group, now: datetime) -> Group | None:
     """The group with what is to be told of it now; none where it has to wait."""
     if group.news:
         first = min(item.news_at or now for item in group.news)
@@ -156,14 +156,14 @@ def _is_worse(group: Group) -> bool:
     return news > max((RANK[item.told] for item in group.members if item.is_open), default=0)
 
 
-def _interval_is_over(channel: Channel, group: Group, now: datetime) -> bool:
+def _interval_is_over(channel: NotificationChannel, group: Group, now: datetime) -> bool:
     """What a parent was told counts for its assets, and not the other way: a parent is told at once."""
     least = LEVELS.index(group.level)
     told = [item.told_at for item in group.members if item.told_at and item.told_level >= least]
     return not told or max(told) + timedelta(seconds=channel.group_interval_s) <= now
 
 
-def _break_quiet(channel: Channel, due: Iterable[Group], plan: Plan) -> list[Group]:
+def _break_quiet(channel: NotificationChannel, due: Iterable[Group], plan: Plan) -> list[Group]:
     """What is told in quiet hours; the rest is held back, to be told after them."""
     broken = []
     for group in due:
@@ -178,7 +178,7 @@ def _break_quiet(channel: Channel, due: Iterable[Group], plan: Plan) -> list[Gro
     return broken
 
 
-def _within(channel: Channel, due: list[Group], left: int) -> list[Group]:
+def _within(channel: NotificationChannel, due: list[Group], left: int) -> list[Group]:
     """No more groups than half of what is left of the rate limit, and one at least."""
     allowed = max(1, left // 2)
     for level in levels_of(channel):
@@ -188,7 +188,7 @@ def _within(channel: Channel, due: list[Group], left: int) -> list[Group]:
     return _merged(due, "all")
 
 
-def _coarser(channel: Channel, groups: Iterable[Group], level: Level) -> list[Group]:
+def _coarser(channel: NotificationChannel, groups: Iterable[Group], level: Level) -> list[Group]:
     """Groups of this level at least."""
     by_key: dict[str, list[Group]] = {}
     for group in groups:

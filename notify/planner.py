@@ -14,7 +14,7 @@ from notify.items import Item, Known, take
 from notify.metrics import BEHIND, DECIDED
 from notify.plan import WINDOW, decide
 from notify.words import notification_of
-from schemas import Channel, Notification, NotificationRules
+from schemas import Notification, NotificationChannel, NotificationRules
 from storage import Decision, JournalPart, NotificationStore, Place
 
 log = structlog.get_logger(__name__)
@@ -81,7 +81,7 @@ class Planner:
     def _decide(self, part: JournalPart, now: datetime) -> list[Notification]:
         return [one for channel in self._rules.channels for one in self._decide_channel(channel, part, now)]
 
-    def _decide_channel(self, channel: Channel, part: JournalPart, now: datetime) -> list[Notification]:
+    def _decide_channel(self, channel: NotificationChannel, part: JournalPart, now: datetime) -> list[Notification]:
         items = self._known.items.get(channel.name, {})
         is_news = any(key[0] == channel.name for key in self._known.changes)
         if not is_news and now < self._look_at.get(channel.name, now):

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from schemas import REFERENCE, Channel, NotificationRules, SettingsError, parse_notification_rules
+from schemas import REFERENCE, NotificationChannel, NotificationRules, SettingsError, parse_notification_rules
 
 
 def load_rules(file: Path) -> NotificationRules:
@@ -26,7 +26,7 @@ def load_rules(file: Path) -> NotificationRules:
     return parse_notification_rules(text, file)
 
 
-def revealed(text: str, channel: Channel, environment: Mapping[str, str]) -> tuple[str, list[str]]:
+def revealed(text: str, channel: NotificationChannel, environment: Mapping[str, str]) -> tuple[str, list[str]]:
     """The text with its secrets, and the secrets, which must never be shown.
 
     Raises:

@@ -24,7 +24,7 @@ from standardwebhooks import Webhook
 
 from notify.alertmanager import alertmanager_body
 from notify.rules_file import revealed, without
-from schemas import Channel, Notification, SettingsError
+from schemas import Notification, NotificationChannel, SettingsError
 
 SEND_S = 30.0  # for one attempt, answer included
 LONGEST_PAUSE_S = 3600.0  # that an answer may ask for
@@ -63,7 +63,7 @@ class Sender(Protocol):
         """
 
 
-def build_sender(channel: Channel, console: str | None, environment: Mapping[str, str]) -> Sender:
+def build_sender(channel: NotificationChannel, console: str | None, environment: Mapping[str, str]) -> Sender:
     """Raises:
     SettingsError: its address or its secret cannot be used.
     """
@@ -77,7 +77,7 @@ def build_sender(channel: Channel, console: str | None, environment: Mapping[str
 class WebhookSender:
     """A POST, signed as Standard Webhooks says; the body is the same at each attempt, the id too."""
 
-    def __init__(self, channel: Channel, console: str | None, environment: Mapping[str, str]) -> None:
+    def __init__(self, channel: NotificationChannel, console: str | None, environment: Mapping[str, str]) -> None:
         assert channel.webhook is not None
         assert channel.secret is not None
         self._channel, self._console = channel, console
@@ -186,7 +186,7 @@ class AppriseSender:
     it may still be taken.
     """
 
-    def __init__(self, channel: Channel, environment: Mapping[str, str]) -> None:
+    def __init__(self, channel: NotificationChannel, environment: Mapping[str, str]) -> None:
         assert channel.url is not None
         self._url, self._secrets = revealed(channel.url, channel, environment)
         self._running: threading.Thread | None = None

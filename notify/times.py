@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from schemas import DAYS, Window
+from schemas import DAYS, TimeWindow
 
 
-def is_within(window: Window, now: datetime) -> bool:
+def is_within(window: TimeWindow, now: datetime) -> bool:
     """A window over midnight belongs to the day on which it begins. In an hour that clocks repeat both are within, and
     one that they leave out is not missed: what counts is what a clock on the wall shows.
     """
@@ -22,5 +22,5 @@ def is_within(window: Window, now: datetime) -> bool:
     return (DAYS[today] in window.days and clock >= start) or (DAYS[today - 1] in window.days and clock < end)
 
 
-def is_within_any(windows: Iterable[Window], now: datetime) -> bool:
+def is_within_any(windows: Iterable[TimeWindow], now: datetime) -> bool:
     return any(is_within(window, now) for window in windows)

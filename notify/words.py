@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from notify.items import RANK, Item
 from notify.plan import Group
-from schemas import Channel, Notification, NotifiedAlert, Severity, SiteCount
+from schemas import Notification, NotificationChannel, NotifiedAlert, Severity, SiteCount
 
 MOST_ALERTS = 100  # of a webhook
 MOST_LINES = 10  # of a text
@@ -21,7 +21,9 @@ IDS = uuid.UUID("0b7f2d5c-6f0e-5a3b-9d43-6a4f2a1f7c90")  # namespace of the ids 
 SEVERITIES: tuple[Severity, ...] = ("critical", "warning", "advisory")
 
 
-def notification_of(channel: Channel, group: Group, now: datetime, decided: str, console: str | None) -> Notification:
+def notification_of(
+    channel: NotificationChannel, group: Group, now: datetime, decided: str, console: str | None
+) -> Notification:
     """What is sent.
 
     Args:
@@ -41,7 +43,7 @@ def notification_of(channel: Channel, group: Group, now: datetime, decided: str,
     )  # fmt: skip
 
 
-def notification_to_try(channel: Channel, now: datetime, console: str | None) -> Notification:
+def notification_to_try(channel: NotificationChannel, now: datetime, console: str | None) -> Notification:
     """For whoever wants to see whether a channel is reached: no alert is behind it."""
     item = Item(
         alert_id="test", asset_class="test", asset_id="test", failure_mode="test", kind="machine", site=None, line=None,

@@ -49,7 +49,7 @@ Clock = Annotated[str, AfterValidator(_clock)]
 Zone = Annotated[str, AfterValidator(_zone)]
 
 
-class Window(Frozen):
+class TimeWindow(Frozen):
     """A time of day on some days of the week, by the clocks of a place. One that ends before it begins goes over
     midnight, and belongs to the day on which it begins.
     """
@@ -66,7 +66,7 @@ class Window(Frozen):
         return start, end
 
 
-class Channel(Frozen):
+class NotificationChannel(Frozen):
     """Where notifications go: to a service that apprise knows by its URL, or as a signed request to a webhook."""
 
     name: Name
@@ -81,7 +81,7 @@ class Channel(Frozen):
     parent_from: int = Field(5, ge=2, description="so many assets of a site in trouble are told as the site")
     repeat_h: float = Field(4, ge=0, le=720, description="until somebody acknowledges; 0: never")
     resolved: bool = Field(True, description="tell that an alert is cleared")
-    quiet: list[Window] = Field(default_factory=list, description="what comes then is told after it, in one")
+    quiet: list[TimeWindow] = Field(default_factory=list, description="what comes then is told after it, in one")
     critical_breaks_quiet: bool = Field(True, description="critical alerts are told in quiet hours too")
 
     @model_validator(mode="after")
@@ -95,7 +95,7 @@ class Channel(Frozen):
         return self
 
 
-class Rule(Frozen):
+class NotificationRule(Frozen):
     """Which alerts are told where. Of each condition one value must fit; one that is not given always does."""
 
     name: Label
@@ -106,15 +106,15 @@ class Rule(Frozen):
     site: list[Label] = Field(default_factory=list)
     line: list[Label] = Field(default_factory=list)
     labels: dict[Name, Label] = Field(default_factory=dict, description="all of them")
-    when: list[Window] = Field(default_factory=list, description="the time at which it would be told")
+    when: list[TimeWindow] = Field(default_factory=list, description="the time at which it would be told")
 
 
 class NotificationRules(Frozen):
     """The file."""
 
     console: str | None = Field(None, pattern=r"^https?://\S+$", description="public address of the console, for links")
-    channels: list[Channel] = Field(default_factory=list, alias="channel", max_length=100)
-    rules: list[Rule] = Field(default_factory=list, alias="rule", max_length=1000)
+    channels: list[NotificationChannel] = Field(default_factory=list, alias="channel", max_length=100)
+    rules: list[NotificationRule] = Field(default_factory=list, alias="rule", max_length=1000)
 
     @model_validator(mode="after")
     def _names_are_known(self) -> Self:

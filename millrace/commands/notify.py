@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from millrace.commands.common import Json, tell, tell_json, tell_table
-from schemas import Channel, MillraceError, NotificationRules, SettingsError, load_settings
+from schemas import MillraceError, NotificationChannel, NotificationRules, SettingsError, load_settings
 
 app = typer.Typer(name="notify", help="Notifications of alerts.", no_args_is_help=True)
 
@@ -50,7 +50,7 @@ def check(
         _send_test(_channel(rules, send_test), rules)
 
 
-def _channel(rules: NotificationRules, name: str) -> Channel:
+def _channel(rules: NotificationRules, name: str) -> NotificationChannel:
     found = next((channel for channel in rules.channels if channel.name == name), None)
     if found is None:
         names = ", ".join(channel.name for channel in rules.channels)
@@ -58,7 +58,7 @@ def _channel(rules: NotificationRules, name: str) -> Channel:
     return found
 
 
-def _send_test(channel: Channel, rules: NotificationRules) -> None:
+def _send_test(channel: NotificationChannel, rules: NotificationRules) -> None:
     from notify import Refusal, build_sender, notification_to_try
 
     notification = notification_to_try(channel, datetime.now(UTC), rules.console)

@@ -7,15 +7,15 @@ from typing import Any
 
 from notify.items import Item, Known, take
 from notify.plan import Plan, decide
-from schemas import Action, Alert, Channel, NotificationRules
+from schemas import Action, Alert, NotificationChannel, NotificationRules
 from storage import Place
 from tests.support.decisions import NOON, alert
 
 HOOK = {"webhook": "https://example.com/hook", "secret": "whsec_c2VjcmV0"}
 
 
-def channel_of(**fields: Any) -> Channel:
-    return Channel.model_validate({"name": "c", **HOOK, **fields})
+def channel_of(**fields: Any) -> NotificationChannel:
+    return NotificationChannel.model_validate({"name": "c", **HOOK, **fields})
 
 
 def rules_of(*rules: dict[str, Any], **fields: Any) -> NotificationRules:

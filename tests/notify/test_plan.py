@@ -9,7 +9,7 @@ import pytest
 
 from notify.times import is_within
 from notify.words import notification_of
-from schemas import Window
+from schemas import TimeWindow
 from tests.notify.helpers import Person, rules_of
 from tests.support.decisions import NOON, alert
 
@@ -204,7 +204,7 @@ def test_what_comes_in_quiet_hours_is_told_after_them_in_one() -> None:
 def test_a_window_goes_over_midnight_and_over_changes_of_the_clocks(
     local: str, days: list[str], expected: bool
 ) -> None:
-    window = Window.model_validate({**QUIET, **({"days": days} if days else {})})
+    window = TimeWindow.model_validate({**QUIET, **({"days": days} if days else {})})
     for fold in (0, 1):
         moment = datetime.fromisoformat(local).replace(tzinfo=ZoneInfo("Europe/Berlin"), fold=fold).astimezone(UTC)
         assert is_within(window, moment) is expected
@@ -212,7 +212,7 @@ def test_a_window_goes_over_midnight_and_over_changes_of_the_clocks(
 
 def test_a_night_is_as_long_as_its_clocks_say() -> None:
     """Of three nights: the usual one, one with an hour less, one with an hour more."""
-    window = Window.model_validate(QUIET)
+    window = TimeWindow.model_validate(QUIET)
     for day, hours in (("2026-05-01", 8), ("2026-03-28", 7), ("2026-10-24", 9)):
         noon = datetime.fromisoformat(f"{day}T12:00:00").replace(tzinfo=ZoneInfo("Europe/Berlin")).astimezone(UTC)
         minutes = sum(is_within(window, noon + timedelta(minutes=minute)) for minute in range(24 * 60))

@@ -16,7 +16,7 @@ from standardwebhooks import Webhook
 from notify import Refusal, build_sender
 from notify.senders import Sender, _seconds
 from notify.words import notification_to_try
-from schemas import Channel, Notification, SettingsError
+from schemas import Notification, NotificationChannel, SettingsError
 from tests.notify.receivers import (
     SECRET,
     Answer,
@@ -35,17 +35,17 @@ CONSOLE = "https://console.example"
 
 
 def hook(url: str, **fields: object) -> Sender:
-    channel = Channel.model_validate({"name": "c", "webhook": url, "secret": "${SECRET}", **fields})
+    channel = NotificationChannel.model_validate({"name": "c", "webhook": url, "secret": "${SECRET}", **fields})
     return build_sender(channel, CONSOLE, {"SECRET": SECRET, "TOKEN": "hush-hush"})
 
 
 def mail(port: int, more: str = "") -> Sender:
     url = f"mailto://127.0.0.1:{port}?from=millrace@example.com&to=jo@example.com&mode=insecure{more}"
-    return build_sender(Channel.model_validate({"name": "c", "url": url}), CONSOLE, {})
+    return build_sender(NotificationChannel.model_validate({"name": "c", "url": url}), CONSOLE, {})
 
 
 def some() -> Notification:
-    return notification_to_try(Channel.model_validate({"name": "c", "url": "x://"}), NOON, CONSOLE)
+    return notification_to_try(NotificationChannel.model_validate({"name": "c", "url": "x://"}), NOON, CONSOLE)
 
 
 def test_a_webhook_is_signed_and_has_the_same_id_at_each_attempt() -> None:
@@ -166,7 +166,9 @@ def test_a_mail_server_that_hangs_or_is_not_there(monkeypatch: pytest.MonkeyPatc
 def test_what_a_service_of_apprise_answers(status: int, is_final: bool) -> None:
     with receiving(says(status)) as receiver:
         url = f"json://jo:${{TOKEN}}@127.0.0.1:{receiver.port}/hook"
-        sender = build_sender(Channel.model_validate({"name": "c", "url": url}), None, {"TOKEN": "hush-hush"})
+        sender = build_sender(
+            NotificationChannel.model_validate({"name": "c", "url": url}), None, {"TOKEN": "hush-hush"}
+        )
         with pytest.raises(Refusal, match=f"error={status}") as refusal:
             sender.send(some())
         assert refusal.value.is_final is is_final
@@ -191,10 +193,10 @@ def test_what_a_service_of_apprise_answers(status: int, is_final: bool) -> None:
 def test_a_channel_that_cannot_be_reached_is_refused_at_the_start(fields: dict[str, str], words: str) -> None:
     if fields.get("webhook") == "http://":
         with pytest.raises(ValueError, match="webhook"):
-            Channel.model_validate({"name": "c", **fields})
+            NotificationChannel.model_validate({"name": "c", **fields})
         return
     with pytest.raises(SettingsError, match=words):
-        build_sender(Channel.model_validate({"name": "c", **fields}), None, {})
+        build_sender(NotificationChannel.model_validate({"name": "c", **fields}), None, {})
 
 
 def test_what_a_library_says_of_a_secret_is_in_no_log_and_no_error() -> None:
@@ -209,10 +211,10 @@ def test_what_a_library_says_of_a_secret_is_in_no_log_and_no_error() -> None:
             with pytest.raises(Refusal) as refusal:
                 hook(receiver.url + "?t=${TOKEN}").send(some())
             url = f"json://jo:hush-hush@127.0.0.1:{receiver.port}/hush-hush"
-            build_sender(Channel.model_validate({"name": "c", "url": url}), None, {}).send(some())
+            build_sender(NotificationChannel.model_validate({"name": "c", "url": url}), None, {}).send(some())
             assert "hush-hush" in receiver.posts[1].path
         assert "hush-hush" not in str(refusal.value)
-        channel = Channel.model_validate({"name": "c", "url": "slack://${TOKEN}/b/c"})
+        channel = NotificationChannel.model_validate({"name": "c", "url": "slack://${TOKEN}/b/c"})
         with pytest.raises(SettingsError) as error:
             build_sender(channel, None, {"TOKEN": "hush-hush"})
         logging.getLogger("other").warning("it listens")
