@@ -15,6 +15,7 @@ from api.items import get_user
 from api.keys import SCOPES, KeyFile, KeysError, Scope, make_key
 from api.lists import Choice, listed, popular_now
 from api.model_list import read_models
+from api.notifications import retry_notification
 from api.operation import WORKER_SILENCE, list_topics, overview_of
 from api.problem_types import PROBLEM_TYPES, ProblemType
 from api.problems import ProblemError, markdown
@@ -22,7 +23,7 @@ from api.promotion import moved
 from api.publisher import Broker, Keeper, ModelKeeper, Outgoing, Publisher
 from api.readiness import look
 from api.server import ApiServer, ListenError, serve
-from api.shared import Database
+from api.shared import Database, InPlace
 from api.trace import traced
 
 __all__ = [
@@ -37,6 +38,7 @@ __all__ = [
     "Caller",
     "Choice",
     "Database",
+    "InPlace",
     "Keeper",
     "KeyFile",
     "KeysError",
@@ -64,6 +66,7 @@ __all__ = [
     "popular_now",
     "read_models",
     "replay_dead_letters",
+    "retry_notification",
     "serve",
     "to_cursor",
     "traced",

@@ -17,7 +17,7 @@ from api import live
 from api.cursors import from_cursor, page_of, to_cursor
 from api.live import Live
 from api.problems import ProblemError, responses
-from api.shared import After, Database, From, Limit, SearchText, To, build_router, shown
+from api.shared import After, Database, From, InPlace, Limit, SearchText, To, build_router, shown
 from schemas import (
     Alert,
     AlertBody,
@@ -83,6 +83,7 @@ async def _handling(
 async def _filter(
     handling: Annotated[_Handling, Depends(_handling)],
     of: Annotated[_Of, Depends(_of)],
+    place: InPlace,
     state: Annotated[AlertState | None, Query()] = None,
     severity: Annotated[
         list[Severity] | None, Query(max_length=3, description="several times for several of them")
@@ -98,7 +99,7 @@ async def _filter(
     severities = tuple(dict.fromkeys(severity or ()))
     return AlertFilter(
         state, severities, of.asset_id, of.asset_class, *handling, start, end, words, of.failure_mode,
-        of.kind,
+        of.kind, place,
     )  # fmt: skip
 
 

@@ -24,6 +24,7 @@ from api import (
     dead_letters,
     events,
     items,
+    notifications,
     operation,
     problems,
     promotion,
@@ -94,7 +95,7 @@ def build_api(settings: Settings, publisher: Publisher | None = None, keeper: Mo
     problems.install(app)
     _add_middleware(app, settings)
     for resource in (
-        items, ranking, assets, alerts, alert_actions, events, operation, dead_letters, promotion, trace,
+        items, ranking, assets, alerts, alert_actions, notifications, events, operation, dead_letters, promotion, trace,
     ):  # fmt: skip
         app.include_router(resource.router)
     _add_probes(app)

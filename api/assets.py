@@ -14,7 +14,7 @@ from fastapi.responses import Response
 from api.csv_rows import reading_csv, score_csv, wants_csv, with_csv
 from api.cursors import List, from_cursor, page_of, to_cursor
 from api.problems import ProblemError
-from api.shared import After, AssetClass, AssetId, Database, From, Limit, SearchText, To, build_router, shown
+from api.shared import After, AssetClass, AssetId, Database, From, InPlace, Limit, SearchText, To, build_router, shown
 from schemas import (
     AssetDetail,
     AssetPage,
@@ -67,12 +67,21 @@ async def _form_of_scores(is_csv: Annotated[bool, Depends(wants_csv)], points: P
 InPeriod = Annotated[Period, Depends(_period)]
 
 
-@router.get("/assets", responses=shown("AssetPage"))
-def list_assets(
-    store: Database,
+async def _which(
+    place: InPlace,
     asset_class: Annotated[Name | None, Query()] = None,
     severity: Annotated[Severity | None, Query(description="of the worst open alert")] = None,
     query: SearchText = None,
+) -> AssetFilter | None:
+    """None: the text has no word, so nothing is found."""
+    words = parse_words(query)
+    return None if query is not None and not words else AssetFilter(asset_class, severity, words, place)
+
+
+@router.get("/assets", responses=shown("AssetPage"))
+def list_assets(
+    store: Database,
+    which: Annotated[AssetFilter | None, Depends(_which)],
     sort: Annotated[
         Literal["id", "worst", "last_seen"],
         Query(
@@ -90,8 +99,7 @@ def list_assets(
     """
     name: List = "assets" if sort == "id" else f"assets/{sort}"  # type: ignore[assignment]  # mypy knows no such sum
     key = from_cursor(name, after)
-    which = AssetFilter(asset_class, severity, parse_words(query))
-    if query is not None and not which.words:
+    if which is None:
         return AssetPage(items=[])
     with store.reading() as reader:
         assets = reader.assets(which, key, limit + 1, sort)

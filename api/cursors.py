@@ -18,7 +18,9 @@ from api.problems import ProblemError
 from schemas import FieldError, Id, Name, Page
 
 Entry = TypeVar("Entry")
-List = Literal["scores", "alerts", "assets", "assets/worst", "assets/last_seen", "items", "log", "dead-letters"]
+List = Literal[
+    "scores", "alerts", "assets", "assets/worst", "assets/last_seen", "items", "log", "dead-letters", "notifications"
+]  # fmt: skip
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _Time = Annotated[
     int,
@@ -35,6 +37,7 @@ _KEYS: dict[List, TypeAdapter[Any]] = {
     "assets/last_seen": TypeAdapter(tuple[_Time, Name, Id]),
     "items": TypeAdapter(tuple[Id]),
     "log": TypeAdapter(tuple[_Time, _Count, _Count]),
+    "notifications": TypeAdapter(tuple[_Count]),
     "dead-letters": TypeAdapter(tuple[_Time, Name, _Count, _Count]),
 }
 

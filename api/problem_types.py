@@ -75,6 +75,16 @@ PROBLEM_TYPES: dict[str, ProblemType] = {
             "Nothing was done. Use a new key for a new request, and the same one only to send a request again.",
         ),
         ProblemType(
+            "unknown-notification", 404, "There is no such notification",
+            "No notification has this id, or not any more: MILLRACE_RETENTION_NOTIFICATIONS_DAYS.",
+            "Check the notification_id; `GET /v1/notifications` lists all.",
+        ),
+        ProblemType(
+            "not-failed", 409, "The notification has not failed",
+            "Only one that failed can be retried: this one was sent, or waits for its next try.",
+            "Nothing needs to be done; `GET /v1/notifications/{notification_id}` says how it is.",
+        ),
+        ProblemType(
             "unknown-dead-letter", 404, "There is no such dead letter",
             "The database has no quarantined record of this place, or not any more.",
             "`GET /v1/dead-letters` lists those that it has; `millrace deadletters list TOPIC` asks Kafka itself.",

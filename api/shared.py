@@ -15,8 +15,8 @@ from api.access import needs
 from api.addresses import only_known
 from api.keys import Scope
 from api.problems import responses
-from schemas import BODY_EXAMPLES, EventTime, Id, Name
-from storage import Store
+from schemas import BODY_EXAMPLES, EventTime, Id, Label, Name
+from storage import PlaceFilter, Store
 
 ALWAYS = ("invalid-request", "unauthorized", "forbidden", "wrong-host", "unavailable", "internal")
 
@@ -38,6 +38,21 @@ Limit = Annotated[int, Query(ge=1, le=200, description="most entries of the page
 ItemLimit = Annotated[int, Query(ge=1, le=100, description="most items of the list")]
 From = Annotated[EventTime | None, Query(alias="from", description="at or after this time")]
 To = Annotated[EventTime | None, Query(alias="to", description="before this time")]
+KEY_AND_VALUE = r"^[A-Za-z0-9_][A-Za-z0-9_.\-]{0,99}:[^\x00-\x1f\x7f]{1,100}$"
+LabelOfAsset = Annotated[str, Query(max_length=201, pattern=KEY_AND_VALUE)]
+
+
+async def _place(
+    site: Annotated[Label | None, Query(description="where the asset stands, as `assets.v1` told")] = None,
+    line: Annotated[Label | None, Query()] = None,
+    label: Annotated[
+        list[LabelOfAsset] | None, Query(max_length=8, description="`key:value`; several times for several that it has")
+    ] = None,
+) -> PlaceFilter:
+    return PlaceFilter(site, line, tuple(dict.fromkeys(label or ())))
+
+
+InPlace = Annotated[PlaceFilter, Depends(_place)]
 SearchText = Annotated[
     str | None,
     Query(min_length=1, max_length=100, pattern=r"^[^\x00]*$", description="beginnings of words that it has"),

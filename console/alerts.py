@@ -12,12 +12,12 @@ from typing import Annotated, Any, Literal, NamedTuple
 from fastapi import Depends, Query, Request
 from fastapi.responses import Response
 
-from api import AlertId, Database, ProblemError, from_cursor, to_cursor
+from api import AlertId, Database, InPlace, ProblemError, from_cursor, to_cursor
 from console.alert_actions import SHELVED_H
 from console.charts import chart_of, marks_of
 from console.page import build_pages, link, number, show
 from schemas import Action, ActionKind, Alert, AlertBody, AlertDetail, AlertKind, AlertState, Id, Name, Severity
-from storage import SEVERITIES, AlertFilter, Reader, parse_words
+from storage import SEVERITIES, AlertFilter, PlaceFilter, Reader, parse_words
 
 router = build_pages()
 PAGE = 50
@@ -44,6 +44,9 @@ class Chosen(NamedTuple):
     failure_mode: str | None
     about: AlertKind | None
     query: str
+    site: str | None
+    line: str | None
+    label: list[str]
     raised: Literal["hour", "day", "week"] | None
 
     def filter(self) -> AlertFilter | None:
@@ -58,7 +61,7 @@ class Chosen(NamedTuple):
         shelved = False if self.shelved is None and state == "raised" else self.shelved
         return AlertFilter(
             state, severities, None, self.asset_class, self.acknowledged, shelved, self.assignee, since, None, words,
-            self.failure_mode, self.about,
+            self.failure_mode, self.about, PlaceFilter(self.site, self.line, tuple(self.label)),
         )  # fmt: skip
 
 
@@ -67,15 +70,19 @@ class _Of(NamedTuple):
     failure_mode: str | None
     about: AlertKind | None
     query: str
+    site: str | None
+    line: str | None
+    label: list[str]
 
 
 async def _of(
+    place: InPlace,
     asset_class: Annotated[Name | None, Query()] = None,
     failure_mode: Annotated[Id | None, Query()] = None,
     about: Annotated[AlertKind | None, Query(description="the machine, or what it sends")] = None,
     query: Annotated[str, Query(max_length=100, pattern=NO_NULL)] = "",
 ) -> _Of:
-    return _Of(asset_class, failure_mode, about, query)
+    return _Of(asset_class, failure_mode, about, query, place.site, place.line, list(place.labels))
 
 
 async def _chosen(
@@ -114,7 +121,7 @@ def list_alerts(
     key, wanted, chosen = from_cursor("alerts", after), which.filter(), which._asdict()
     with store.reading() as reader:
         found = reader.alerts(wanted, key, PAGE + 1) if wanted else []
-        counts, classes = reader.count_open_alerts(), reader.class_names()
+        counts, classes, sites = reader.count_open_alerts(), reader.class_names(), reader.site_names()
     shown: list[AlertBody] = found[:PAGE]
     next_after = to_cursor("alerts", shown[-1].raised_at, shown[-1].alert_id) if len(found) > PAGE else None
     if which.state == "raised":  # the worst of a page first
@@ -124,6 +131,7 @@ def list_alerts(
         "counts": counts,
         "chosen": chosen,
         "classes": classes,
+        "sites": sites,
         "said": said,
         "spans": SHELVED_H,
         "here": link("/alerts", **chosen, after=after),

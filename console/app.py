@@ -19,6 +19,7 @@ from console import (
     files,
     live,
     models,
+    notifications,
     performance,
     search,
     shop,
@@ -39,8 +40,8 @@ def install(app: FastAPI) -> None:
     app.state.streams += [app.state.news, app.state.health]
     app.add_middleware(sign_in.KeyCookie)
     for pages in (
-        files, sign_in, documents, live, performance, alerts, alert_actions, assets, shop, models, streams, event,
-        search,
+        files, sign_in, documents, live, performance, alerts, alert_actions, notifications, assets, shop, models,
+        streams, event, search,
     ):  # fmt: skip
         app.include_router(pages.router)
     _explain_to_people(app)

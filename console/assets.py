@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from fastapi import Path, Query, Request
 from fastapi.responses import Response
 
-from api import Database, ProblemError, from_cursor, to_cursor
+from api import Database, InPlace, ProblemError, from_cursor, to_cursor
 from console.charts import chart_of, marks_of, spark_of
 from console.page import build_pages, link, show
 from schemas import EARLIEST, LATEST, AssetBody, Id, LogEntryBody, Name, Settings, Severity
@@ -31,6 +31,7 @@ AssetId = Annotated[Id, Path()]
 def list_assets(
     request: Request,
     store: Database,
+    place: InPlace,
     sort: Annotated[Sort, Query()] = "worst",
     severity: Annotated[Severity | None, Query()] = None,
     asset_class: Annotated[Name | None, Query()] = None,
@@ -41,12 +42,13 @@ def list_assets(
     words = parse_words(query)
     kind: Any = "assets" if sort == "id" else f"assets/{sort}"
     with store.reading() as reader:
-        which = AssetFilter(asset_class, severity, words)
+        which = AssetFilter(asset_class, severity, words, place)
         key = from_cursor(kind, after)
         found = reader.assets(which, key, PAGE + 1, sort) if words or not query.strip() else []
-        counts = reader.count_assets(which)
+        counts, sites = reader.count_assets(which), reader.site_names()
         sparks = {(one.asset_class, one.asset_id): _spark(reader, one) for one in found[:PAGE]}
-    chosen = {"sort": sort, "severity": severity, "asset_class": asset_class, "query": query}
+    chosen: dict[str, Any] = {"sort": sort, "severity": severity, "asset_class": asset_class, "query": query}
+    chosen |= {"site": place.site, "line": place.line, "label": list(place.labels)}
     more = (
         link("/assets", **chosen, after=to_cursor(kind, *place_of(found[PAGE - 1], sort)))
         if len(found) > PAGE
@@ -55,7 +57,7 @@ def list_assets(
     settings: Settings = request.app.state.settings
     silent_since = datetime.now(UTC) - timedelta(seconds=settings.silent_after_s)
     return show(
-        request, "assets.html", assets=found[:PAGE], counts=counts, sparks=sparks, chosen=chosen,
+        request, "assets.html", assets=found[:PAGE], counts=counts, sites=sites, sparks=sparks, chosen=chosen,
         next=more, silent_since=silent_since,
     )  # fmt: skip
 

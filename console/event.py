@@ -14,7 +14,7 @@ from fastapi.responses import Response
 
 from api import WORKER_SILENCE, Broker, Database, traced
 from console.page import build_pages, show
-from schemas import CLICKS, ITEMS, Name
+from schemas import ASSETS, CLICKS, ITEMS, Name
 from storage import Store, in_thread
 
 router = build_pages()
@@ -32,7 +32,7 @@ async def get_event(
 ) -> Response:
     """The way of one record."""
     found = await traced(topic, partition, offset, store, broker)
-    agent = "recommend" if topic in (CLICKS, ITEMS) else "maintain"
+    agent = {CLICKS: "recommend", ITEMS: "recommend", ASSETS: "sink"}.get(topic, "maintain")
     costs = await in_thread(lambda: _costs(store, agent))
     return show(request, "event.html", event=found, value=_pretty(found.value), agent=agent, costs=costs)
 

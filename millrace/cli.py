@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from millrace.commands import bench, events, models, send, service, tables, tell, tell_error, trace, train
+from millrace.commands import bench, events, models, notify, send, service, tables, tell, tell_error, trace, train
 from millrace.kernels import use_kernel_cache
 from millrace.logs import silence_logs
 from schemas import MillraceError
@@ -59,6 +59,7 @@ app.command()(tables.validate)
 app.add_typer(train.app)
 app.add_typer(models.app)
 app.add_typer(events.deadletters)
+app.add_typer(notify.app)
 trace.add_to(app)
 bench.add_to(app)
 

@@ -64,9 +64,11 @@ def _topics() -> list[str]:
 
 def _metrics() -> list[str]:
     import api
+    import notify
     import streams.metrics
 
     assert api is not None  # it brings its metrics
+    assert notify is not None
     assert streams.metrics is not None
     rows = []
     for family in sorted(REGISTRY.collect(), key=lambda family: family.name):

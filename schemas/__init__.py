@@ -46,7 +46,7 @@ from schemas.answers import (
 )
 from schemas.asset_class import AlertCosts, AssetClass, FailureTarget, PolicyLevel, RulTarget, parse_asset_class
 from schemas.asyncapi import asyncapi_document, event_schema
-from schemas.base import EARLIEST, LATEST, EventTime, Frozen, Id, InputEvent, Name, OutputEvent, rfc3339
+from schemas.base import EARLIEST, LATEST, EventTime, Frozen, Id, InputEvent, Label, Name, OutputEvent, rfc3339
 from schemas.bodies import (
     Acknowledgement,
     AlertBody,
@@ -71,7 +71,7 @@ from schemas.bodies import (
 from schemas.errors import Fault, MillraceError, ModelError, SettingsError, UnavailableError, faults_of, text_of
 from schemas.examples import BODY_EXAMPLES
 from schemas.forgiving import may_be_left_out, parse_event
-from schemas.inputs import Click, ClickAction, Item, Maintenance, MaintenanceKind, Telemetry
+from schemas.inputs import Asset, Click, ClickAction, Item, Maintenance, MaintenanceKind, Telemetry
 from schemas.letters import (
     NOBODY,
     PUT_BACK,
@@ -86,6 +86,23 @@ from schemas.letters import (
     reason_kind,
 )
 from schemas.manifest import RECOMMENDER, Alias, Aliases, Golden, Manifest, Optimised, PackFile, Training, Version
+from schemas.notification_rules import (
+    DAYS,
+    REFERENCE,
+    NotificationChannel,
+    NotificationRule,
+    NotificationRules,
+    TimeWindow,
+    parse_notification_rules,
+)
+from schemas.notifications import (
+    Notification,
+    NotificationBody,
+    NotificationChannelBody,
+    NotificationState,
+    NotifiedAlert,
+    SiteCount,
+)
 from schemas.outputs import (
     DATA_MODE,
     ITEM_PREFIX,
@@ -126,6 +143,7 @@ from schemas.settings import Settings, load_settings
 from schemas.topics import (
     ACTIONS,
     ALERTS,
+    ASSETS,
     CATALOGUE,
     CLICKS,
     FEED,
@@ -163,30 +181,31 @@ from schemas.worker_status import (
 )
 
 __all__ = [
-    "ACTIONS", "ALERTS", "BODY_EXAMPLES", "CATALOGUE", "CHUNK_BYTES", "CLICKS", "DATA_MODE", "EARLIEST", "FEED",
-    "FORGET_HEADER",
-    "INPUTS", "ITEMS", "ITEM_PREFIX", "KEY_FIELDS", "LATEST", "LIST_PREFIX", "MAINTAIN_STATE", "MAINTENANCE",
-    "MODELS", "MOST_CHUNKS", "NOBODY", "OUTPUTS", "PROFILES", "PUT_BACK", "RECOMMENDATIONS", "RECOMMENDER",
-    "RECOMMEND_STATE", "SCORES", "SHELF_ENDED", "TAIL_CHARS", "TELEMETRY", "TOPICS", "TRENDING_KEY", "UNDECIDED",
-    "WHY_HEADER", "WORKERS", "AcknowledgeBody", "Acknowledgement", "Action", "ActionBody", "ActionKind",
-    "ActionWeights", "AgentFigures", "Alert", "AlertBody", "AlertCosts", "AlertDetail", "AlertKind", "AlertState",
-    "Alias", "AliasBody",
-    "AliasKey", "AliasRecord", "Aliases", "AssetBody", "AssetClass", "AssetCountsBody", "AssetDetail",
-    "AssetPage", "AssignBody", "BadActor", "Bin",
-    "CatalogueEntry", "Cause", "ChunkKey", "Click", "ClickAction", "ClickBody", "CloseBody", "Closing",
-    "CommentBody", "Comparison", "Contribution", "DeadLetterBody", "DeadLetterDetail", "DeadLetterReason",
-    "EventTime", "Evidence", "FailureCounts", "FailureTarget", "Fault", "FieldError", "Figures", "FiguresBody",
-    "Frozen", "Golden", "Health", "Id", "InputEvent", "Item", "ItemBody", "ItemList", "ItemTrend", "LeftOut",
-    "Letters", "ListedItem", "LogEntryBody", "Maintenance", "MaintenanceKind", "Manifest", "MillraceError",
-    "ModelBody", "ModelError", "ModelRef", "Name", "Optimised", "Outcome", "OutcomeBody", "OutcomeCounts",
-    "OutputEvent", "Overview", "OverviewAgent", "OverviewAlerts", "OverviewAssets", "PackFile", "Page",
-    "PerformanceBody", "Point", "PolicyLevel", "Problem", "PromoteBody", "PutBackBody", "RankAnswer", "RankBody",
-    "RankPlace", "RankedItem", "Recommendation", "RecommendationBody", "RecommenderProfile", "Refusal",
-    "RefusalBody", "ReplayBody", "ReplayedBody", "RulTarget", "Running", "RunningBody", "SayOutcomeBody", "Score",
-    "ScoredItem", "SentEvent", "SentEvents", "Series", "SeriesBody", "Settings", "SettingsError", "Severity",
-    "ShelveBody", "Shelving", "Telemetry", "Topic", "TopicBody", "TopicFigures", "TraceBody", "TraceHop",
+    "ACTIONS", "ALERTS", "ASSETS", "BODY_EXAMPLES", "CATALOGUE", "CHUNK_BYTES", "CLICKS", "DATA_MODE", "DAYS",
+    "EARLIEST", "FEED", "FORGET_HEADER", "INPUTS", "ITEMS", "ITEM_PREFIX", "KEY_FIELDS", "LATEST", "LIST_PREFIX",
+    "MAINTAIN_STATE", "MAINTENANCE", "MODELS", "MOST_CHUNKS", "NOBODY", "OUTPUTS", "PROFILES", "PUT_BACK",
+    "RECOMMENDATIONS", "RECOMMENDER", "RECOMMEND_STATE", "REFERENCE", "SCORES", "SHELF_ENDED", "TAIL_CHARS",
+    "TELEMETRY", "TOPICS", "TRENDING_KEY", "UNDECIDED", "WHY_HEADER", "WORKERS", "AcknowledgeBody",
+    "Acknowledgement", "Action", "ActionBody", "ActionKind", "ActionWeights", "AgentFigures", "Alert", "AlertBody",
+    "AlertCosts", "AlertDetail", "AlertKind", "AlertState", "Alias", "AliasBody", "AliasKey", "AliasRecord",
+    "Aliases", "Asset", "AssetBody", "AssetClass", "AssetCountsBody", "AssetDetail", "AssetPage", "AssignBody",
+    "BadActor", "Bin", "CatalogueEntry", "Cause", "ChunkKey", "Click", "ClickAction", "ClickBody", "CloseBody",
+    "Closing", "CommentBody", "Comparison", "Contribution", "DeadLetterBody", "DeadLetterDetail",
+    "DeadLetterReason", "EventTime", "Evidence", "FailureCounts", "FailureTarget", "Fault", "FieldError", "Figures",
+    "FiguresBody", "Frozen", "Golden", "Health", "Id", "InputEvent", "Item", "ItemBody", "ItemList", "ItemTrend",
+    "Label", "LeftOut", "Letters", "ListedItem", "LogEntryBody", "Maintenance", "MaintenanceKind", "Manifest",
+    "MillraceError", "ModelBody", "ModelError", "ModelRef", "Name", "Notification", "NotificationBody",
+    "NotificationChannel", "NotificationChannelBody", "NotificationRule", "NotificationRules", "NotificationState",
+    "NotifiedAlert", "Optimised", "Outcome", "OutcomeBody", "OutcomeCounts", "OutputEvent", "Overview",
+    "OverviewAgent", "OverviewAlerts", "OverviewAssets", "PackFile", "Page", "PerformanceBody", "Point",
+    "PolicyLevel", "Problem", "PromoteBody", "PutBackBody", "RankAnswer", "RankBody", "RankPlace", "RankedItem",
+    "Recommendation", "RecommendationBody", "RecommenderProfile", "Refusal", "RefusalBody", "ReplayBody",
+    "ReplayedBody", "RulTarget", "Running", "RunningBody", "SayOutcomeBody", "Score", "ScoredItem", "SentEvent",
+    "SentEvents", "Series", "SeriesBody", "Settings", "SettingsError", "Severity", "ShelveBody", "Shelving",
+    "SiteCount", "Telemetry", "TimeWindow", "Topic", "TopicBody", "TopicFigures", "TraceBody", "TraceHop",
     "Training", "TrendPoint", "UnavailableError", "UnshelveBody", "UserBody", "Verdict", "Version", "VersionBody",
     "VersionKey", "VersionRecord", "WorkerStatus", "asyncapi_document", "dead_letters_of", "event_schema",
     "faults_of", "key_text", "load_settings", "may_be_left_out", "parse_asset_class", "parse_event", "parse_key",
-    "parse_profile", "partition_count", "reason_kind", "rfc3339", "similar_key", "text_of", "topic_name",
+    "parse_notification_rules", "parse_profile", "partition_count", "reason_kind", "rfc3339", "similar_key",
+    "text_of", "topic_name",
 ]  # fmt: skip

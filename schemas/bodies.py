@@ -91,6 +91,9 @@ class AlertBody(Frozen):
     alert_id: str
     asset_id: str
     asset_class: str
+    site: str | None = Field(None, description="where its asset stands, as `assets.v1` told last")
+    line: str | None = None
+    labels: dict[str, str] = Field(default_factory=dict)
     failure_mode: str
     kind: AlertKind = Field("machine", description="`data`: it is about what the asset sends")
     state: AlertState
@@ -125,6 +128,10 @@ class AssetBody(Frozen):
         description="0 to 1: the least of its latest scores, see there; 1 where they do not tell it, null: it has none",
     )
     latest_scores: list[Score] = Field(default_factory=list, description="the newest of each of its targets")
+    site: str | None = Field(None, description="where it stands, as `assets.v1` told last")
+    line: str | None = None
+    labels: dict[str, str] = Field(default_factory=dict)
+    commissioned_at: Time | None = None
 
 
 class AssetDetail(AssetBody):

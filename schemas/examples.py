@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from schemas.base import Json
+from schemas.notifications import Notification
 from schemas.outputs import Action, Alert, Recommendation, Score
 from schemas.worker_status import COMPARISON_EXAMPLE, FIGURES_EXAMPLE, REFUSAL_EXAMPLE, WorkerStatus
 
@@ -10,6 +11,9 @@ _ALERT: Json = {
     "alert_id": "b0b1c6ce-50ad-5f31-8e0a-9d7f6f7b1a02",
     "asset_id": "pump-7",
     "asset_class": "pump",
+    "site": "north",
+    "line": "line-2",
+    "labels": {"team": "hydraulics"},
     "failure_mode": "wear",
     "state": "raised",
     "severity": "warning",
@@ -26,6 +30,10 @@ _ASSET: Json = {
     "severity": "warning",
     "health": 0.1456,
     "latest_scores": [Score.EXAMPLE],
+    "site": "north",
+    "line": "line-2",
+    "labels": {"team": "hydraulics"},
+    "commissioned_at": "2021-03-15T00:00:00Z",
 }
 _ASSET_COUNTS: Json = {"total": 400, "critical": 1, "warning": 4, "advisory": 9, "classes": {"pump": 250, "fan": 150}}
 _ITEM: Json = {
@@ -84,6 +92,26 @@ _TOPIC: Json = {
     "lag": {"recommend": {"0": 0, "2": 3}, "sink": {"2": 12}},
     "dead_letters_24h": 3,
 }
+_NOTIFICATION: Json = {
+    "notification_id": Notification.EXAMPLE["notification_id"],
+    "channel": "mechanics",
+    "state": "failed",
+    "created_at": "2026-05-01T12:00:10Z",
+    "tries": 3,
+    "reason": "answered 404: no such hook",
+    "notification": Notification.EXAMPLE,
+}
+_CHANNEL: Json = {
+    "name": "mechanics",
+    "service": "E-Mail",
+    "seen_at": "2026-05-01T12:00:00Z",
+    "rules": ["all of hydraulics"],
+    "is_quiet": False,
+    "open_alerts": 2,
+    "waiting": 0,
+    "failed": 1,
+    "last_sent_at": "2026-05-01T11:40:00Z",
+}
 _CURSOR = "WyJhc3NldHMiLDAsInB1bXAtNyJd"
 
 BODY_EXAMPLES: dict[str, Json] = {
@@ -94,6 +122,9 @@ BODY_EXAMPLES: dict[str, Json] = {
     "Page[Score]": {"items": [Score.EXAMPLE], "next": None},
     "Page[AlertBody]": {"items": [_ALERT], "next": None},
     "AlertDetail": {**_ALERT, "transitions": [Alert.EXAMPLE], "actions": [Action.EXAMPLE]},
+    "Page[NotificationBody]": {"items": [_NOTIFICATION], "next": None},
+    "NotificationBody": _NOTIFICATION,
+    "Page[NotificationChannelBody]": {"items": [_CHANNEL], "next": None},
     "AcknowledgeBody": {"by": "jo", "comment": "bearing ordered"},
     "CommentBody": {"by": "jo", "comment": "hot since the pump beside it stands"},
     "ShelveBody": {"by": "jo", "reason": "the bearing comes on Monday", "until": "2026-05-04T06:00:00Z"},

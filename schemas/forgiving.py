@@ -17,7 +17,7 @@ from typing import Any, TypeVar, get_args
 from pydantic import TypeAdapter, ValidationError
 
 from schemas.base import CONTROL, NAME, InputEvent, Json
-from schemas.inputs import MOST_ATTRIBUTES, MOST_CONTEXT, Click, ClickAction, Item, Maintenance, can_be_kept
+from schemas.inputs import MOST_ATTRIBUTES, MOST_CONTEXT, Asset, Click, ClickAction, Item, Maintenance, can_be_kept
 
 MOST_CONTEXT_CHARS = 200
 MOST_ID_CHARS = 200
@@ -163,6 +163,7 @@ EMPTY_MEANS_NONE: dict[type[InputEvent], tuple[str, ...]] = {
     Click: ("event_id", "session_id", "recommendation_id", "action", "context"),
     Item: ("attributes", "available"),
     Maintenance: ("event_id", "code", "component"),
+    Asset: ("site", "line", "labels", "commissioned_at"),
 }
 MENDERS: dict[type[InputEvent], dict[str, Mender]] = {
     Click: {"session_id": _id, "recommendation_id": _id, "action": _action, "context": _context},

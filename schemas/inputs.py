@@ -1,6 +1,6 @@
 """Inputs: the events that producers push, past facts. Unknown fields are tolerated.
 
-producer ─► clicks, items, telemetry, maintenance ─► Millrace
+producer ─► clicks, items, telemetry, maintenance, assets ─► Millrace
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ EventId = Annotated[
         "id, and each sending is an event of its own",
     ),
 ]
-MOST_CONTEXT, MOST_ATTRIBUTES = 32, 64
+MOST_CONTEXT, MOST_ATTRIBUTES, MOST_LABELS = 32, 64, 32
 _HALVES = re.compile("[\ud800-\udfff]")  # of characters, which UTF-8 has not
 
 
@@ -161,4 +161,29 @@ class Maintenance(InputEvent):
         "asset_class": "pump",
         "kind": "replacement",
         "component": "bearing",
+    }
+
+
+class Asset(InputEvent):
+    """Where an asset stands and what people call it by. The event with the newest time stands, whole.
+
+    Nothing needs it: it is for lists, filters and notifications. A null value on the topic takes back what was told.
+    """
+
+    asset_id: GivenId
+    event_time: EventTime
+    asset_class: Name
+    site: Label | None = None
+    line: Label | None = Field(None, description="or area, within the site")
+    labels: dict[Name, Label] = Field(default_factory=dict, max_length=MOST_LABELS)
+    commissioned_at: EventTime | None = None
+
+    EXAMPLE: ClassVar[Json] = {
+        "asset_id": "pump-7",
+        "event_time": "2026-05-01T06:00:00Z",
+        "asset_class": "pump",
+        "site": "north",
+        "line": "line-2",
+        "labels": {"team": "hydraulics"},
+        "commissioned_at": "2021-03-15T00:00:00Z",
     }

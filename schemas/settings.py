@@ -59,6 +59,7 @@ class Settings(BaseSettings):
     max_future_maintenance_s: float = Field(
         90 * 86_400, ge=0, description="the same for the maintenance log, where plans lie weeks ahead"
     )
+    max_future_assets_s: float = Field(300, ge=0, description="the same for what is told of assets")
     metrics_port: int = Field(0, ge=0, le=65535, description="port of a worker's /metrics on `metrics_host`; 0: none")
     metrics_host: str = Field("127.0.0.1", description="address of a worker's /metrics")
     rank_host: str = Field(
@@ -115,6 +116,16 @@ class Settings(BaseSettings):
     )
     retention_removed_items_days: float = Field(
         30, gt=0, description="an item that the shop removed is known as removed for so long"
+    )
+    retention_notifications_days: float = Field(
+        30, gt=0, description="notifications that were sent, or failed, so long ago are deleted from it"
+    )
+    # notifications
+    notifications_file: Path | None = Field(
+        None, description="TOML or JSON file of rules: who is told of which alerts; none: nobody"
+    )
+    notifications_give_up_h: float = Field(
+        24, gt=0, le=720, description="a notification that no channel took for so long has failed"
     )
     # API
     api_host: str = Field("127.0.0.1", description="address of the API; beyond loopback only with keys")

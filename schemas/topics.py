@@ -12,14 +12,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from schemas.base import InputEvent, OutputEvent
-from schemas.inputs import Click, Item, Maintenance, Telemetry
+from schemas.inputs import Asset, Click, Item, Maintenance, Telemetry
 from schemas.outputs import Action, Alert, CatalogueEntry, Recommendation, Score
 from schemas.settings import Settings
 from schemas.worker_status import WorkerStatus
 
 CLICKS, ITEMS, TELEMETRY, MAINTENANCE = "clicks.v1", "items.v1", "telemetry.v1", "maintenance.v1"
 RECOMMENDATIONS, SCORES, ALERTS, CATALOGUE = "recommendations.v1", "scores.v1", "alerts.v1", "catalogue.v1"
-MODELS, WORKERS, ACTIONS = "models.v1", "workers.v1", "actions.v1"
+MODELS, WORKERS, ACTIONS, ASSETS = "models.v1", "workers.v1", "actions.v1", "assets.v1"
 FEED, UNDECIDED = "millrace.feed.v1", "millrace.undecided.v1"
 FORGET_HEADER = "millrace-forget"  # of a click without a value: everything that is known of its user is forgotten
 WHY_HEADER = "millrace-why"  # of an input record: whoever sent it wants to know why it has no decision
@@ -69,6 +69,7 @@ _ROWS = (
     _input(ITEMS, Item, "item_id", "what the shop says of its items; null removes one", _COMPACT),
     _input(TELEMETRY, Telemetry, "asset_id", "readings of the sensors of assets", _delete(30)),
     _input(MAINTENANCE, Maintenance, "asset_id", "the maintenance log of assets", _delete(365)),
+    _input(ASSETS, Asset, "asset_id", "where assets stand; null takes it back", _COMPACT),
     Topic(
         RECOMMENDATIONS,
         "user_id",

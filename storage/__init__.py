@@ -7,6 +7,7 @@ May import: schemas.
 from storage.errors import RefusedError, StorageError
 from storage.forget import Ages
 from storage.handling import ActionRequest, KeyReusedError, NotOpenError
+from storage.notification_store import Claimed, Decision, JournalPart, NotificationStore
 from storage.read import Reader
 from storage.read_alerts import AlertFilter, Told
 from storage.read_assets import SEVERITIES, AssetFilter, place_of
@@ -14,6 +15,7 @@ from storage.read_items import ItemFilter
 from storage.read_words import parse_words
 from storage.records import Keeping, Placed, Quarantined, Record, Removal
 from storage.schema import upgrade
+from storage.sites import Place, PlaceFilter
 from storage.store import Store
 from storage.tables import Table
 from storage.threads import in_thread
@@ -27,10 +29,16 @@ __all__ = [
     "Ages",
     "AlertFilter",
     "AssetFilter",
+    "Claimed",
+    "Decision",
     "ItemFilter",
+    "JournalPart",
     "Keeping",
     "KeyReusedError",
     "NotOpenError",
+    "NotificationStore",
+    "Place",
+    "PlaceFilter",
     "Placed",
     "PositionError",
     "Quarantined",

@@ -13,9 +13,20 @@ from sqlalchemy import ColumnElement, Engine, delete, literal, select, tuple_
 
 from schemas import TRENDING_KEY
 from storage.database import transaction
-from storage.kept_tables import ClickRow, DeadLetterRow, FiguresRow, ForgottenRow, ItemRow, LogRow, ReadingRow, WordRow
+from storage.kept_tables import (
+    ClickRow,
+    DeadLetterRow,
+    FiguresRow,
+    ForgottenRow,
+    ItemRow,
+    LogRow,
+    ReadingRow,
+    SiteRow,
+    WordRow,
+)
 from storage.kept_write import ASSET
 from storage.keys import any_of
+from storage.notification_tables import NotificationRow
 from storage.tables import (
     AcknowledgementRow,
     ActionRow,
@@ -43,6 +54,7 @@ class Ages(NamedTuple):
     lists: float = 365
     alerts: float = 730
     removed_items: float = 30
+    notifications: float = 30
 
 
 def forget(writing: Engine, reading: Engine, ages: Ages, should_stop: Stop) -> dict[str, int]:
@@ -57,6 +69,8 @@ def forget(writing: Engine, reading: Engine, ages: Ages, should_stop: Stop) -> d
         (RecommendationRow, RecommendationRow.event_time < oldest.lists),
         (CatalogueRow, (CatalogueRow.event_time < oldest.lists) & (CatalogueRow.key != TRENDING_KEY)),
         (ItemRow, ItemRow.removed_at < oldest.removed_items),
+        (NotificationRow, (NotificationRow.state != "waiting") & (NotificationRow.created_at < oldest.notifications)),
+        (SiteRow, SiteRow.removed_at < oldest.removed_items),
     )
     counts = {table.__tablename__: _delete_all(writing, table, is_old, should_stop) for table, is_old in rules}
     for by_asset, time, since in ((ReadingRow, "slot", oldest.readings), (LogRow, "event_time", oldest.log)):

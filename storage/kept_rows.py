@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from schemas import Click, Item, Maintenance, Telemetry, WorkerStatus
+from schemas import Asset, Click, Item, Maintenance, Telemetry, WorkerStatus
 from storage.records import Keeping, Placed, Quarantined, Record, Removal
 from storage.tables import EPOCH, MICROSECOND
 
@@ -28,15 +28,26 @@ _WORD = re.compile(r"[^\W_]+")
 
 @dataclass
 class KeptRows:
-    """What is written beside the decisions. Items are changes in their order: what they lead to depends on the row."""
+    """What is written beside the decisions. Items and sites are changes in their order: what they lead to depends on
+    the row.
+    """
 
     items: dict[str, list[Item | Removal]] = field(default_factory=dict)
+    sites: dict[str, list[Asset | Removal]] = field(default_factory=dict)
     clicks: list[Row] = field(default_factory=list)
     forgotten: dict[str, datetime | None] = field(default_factory=dict)  # users, and when; later clicks are above
     readings: list[Row] = field(default_factory=list)
     log: list[Row] = field(default_factory=list)
     dead_letters: list[Row] = field(default_factory=list)
     figures: list[Row] = field(default_factory=list)
+
+    def change(self, change: Item | Asset | Removal) -> None:
+        """Of an item, or of where an asset stands."""
+        match change:
+            case Item(item_id=key) | Removal("items.v1", key):
+                self.items.setdefault(key, []).append(change)
+            case Asset(asset_id=key) | Removal("assets.v1", key):
+                self.sites.setdefault(key, []).append(change)
 
 
 def kept_of(records: Sequence[Record], keeping: Keeping) -> KeptRows:
@@ -47,8 +58,8 @@ def kept_of(records: Sequence[Record], keeping: Keeping) -> KeptRows:
         match record:
             case Placed(partition, offset, Click() as click):
                 rows.clicks.append(_click(partition, offset, click))
-            case Placed(_, _, Item() as item):
-                rows.items.setdefault(item.item_id, []).append(item)
+            case Placed(_, _, (Item() | Asset()) as change):
+                rows.change(change)
             case Placed(_, _, Telemetry() as reading):
                 _add_reading(readings, reading, keeping.readings_every_s)
             case Placed(partition, offset, Maintenance() as entry):
@@ -58,13 +69,14 @@ def kept_of(records: Sequence[Record], keeping: Keeping) -> KeptRows:
             case Removal("clicks.v1", user_id, at):
                 rows.clicks = [row for row in rows.clicks if row["user_id"] != user_id]
                 rows.forgotten[user_id] = at
-            case Removal("items.v1", key):
-                rows.items.setdefault(key, []).append(record)
+            case Removal("items.v1" | "assets.v1"):
+                rows.change(record)
             case WorkerStatus() if record.figures is not None:
                 minute = record.event_time.replace(second=0, microsecond=0)
                 figures = record.figures.model_dump(mode="json", exclude_none=True)
                 rows.figures.append({"worker": record.worker, "minute": minute, "figures": figures})
     rows.items = dict(sorted(rows.items.items()))
+    rows.sites = dict(sorted(rows.sites.items()))
     rows.readings = [row for _, row in sorted(readings.items(), key=lambda pair: pair[0])]
     rows.log.sort(key=lambda row: (row["asset_class"], row["asset_id"], row["event_time"]))
     rows.figures = list({(row["worker"], row["minute"]): row for row in rows.figures}.values())

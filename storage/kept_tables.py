@@ -124,6 +124,21 @@ class DeadLetterRow(Table):
     replayed_at: Mapped[datetime | None]
 
 
+class SiteRow(Table):
+    """Where an asset stands, as assets.v1 told last; what was taken back stays, without its values, for a while."""
+
+    __tablename__ = "asset_sites"
+    __table_args__ = (Index(None, "removed_at"), {"sqlite_with_rowid": False})
+    asset_id: Mapped[str] = mapped_column(primary_key=True)
+    asset_class: Mapped[str] = mapped_column(primary_key=True)
+    event_time: Mapped[datetime]
+    site: Mapped[str | None]
+    line: Mapped[str | None]
+    labels: Mapped[dict[str, Any]]
+    commissioned_at: Mapped[datetime | None]
+    removed_at: Mapped[datetime | None]
+
+
 class FiguresRow(Table):
     """What each worker measured, one row a minute."""
 
@@ -137,7 +152,8 @@ class FiguresRow(Table):
 class WordRow(Table):
     """The words by which an item or an asset is found: an index that both databases have.
 
-    `of` is item or asset; `part` is the class of an asset, and empty for an item.
+    `of` is item or asset, or of assets the site, the line or a label as it is, `name:value`; `part` is the class of an
+    asset, and empty for an item.
     """
 
     __tablename__ = "words"

@@ -39,21 +39,21 @@ def write_kept(connection: Connection, rows: KeptRows, clicks_per_user: int) -> 
     if rows.forgotten:
         _forget_users(connection, rows.forgotten)
     clicks = _not_of_before(connection, _not_known(connection, rows.clicks))
-    changed += _put(connection, ClickRow, clicks, renewed=True)
+    changed += put(connection, ClickRow, clicks, renewed=True)
     if users := sorted({row["user_id"] for row in clicks}):
         for oldest in _OLDEST_KEPT:
             connection.execute(oldest, [{"user_id": user, "most": clicks_per_user} for user in users])
     changed += _put_readings(connection, rows.readings)
-    changed += _put(connection, LogRow, rows.log)
-    changed += _put(connection, DeadLetterRow, rows.dead_letters, renewed=True)
+    changed += put(connection, LogRow, rows.log)
+    changed += put(connection, DeadLetterRow, rows.dead_letters, renewed=True)
     mark_noted(connection, rows.dead_letters)
-    return changed + _put(connection, FiguresRow, rows.figures, renewed=True)
+    return changed + put(connection, FiguresRow, rows.figures, renewed=True)
 
 
 def _forget_users(connection: Connection, forgotten: Mapping[str, datetime | None]) -> None:
     connection.execute(delete(ClickRow).where(ClickRow.user_id.in_(sorted(forgotten))))
     times = [{"user_hash": hash_of(user), "forgotten_at": at} for user, at in sorted(forgotten.items()) if at]
-    _put(connection, ForgottenRow, times, renewed=True)
+    put(connection, ForgottenRow, times, renewed=True)
 
 
 def _not_known(connection: Connection, clicks: Sequence[Row]) -> list[Row]:
@@ -96,7 +96,7 @@ def put_words(connection: Connection, of: str, words: dict[Key, set[str]]) -> No
             text(f"delete from words where {' and '.join(f'{name} = :{name}' for name in names)}"),  # noqa: S608
             gone,
         )
-    _put(connection, WordRow, new)
+    put(connection, WordRow, new)
 
 
 def _word(of: str, key: Key, word: str) -> Row:
@@ -112,7 +112,7 @@ def _write_items(connection: Connection, rows: KeptRows) -> int:
         known |= {row["item_id"]: dict(row) for row in connection.execute(statement).mappings()}
     new = {item_id: merged(known.get(item_id), changes, item_id) for item_id, changes in rows.items.items()}
     changed = [row for item_id, row in new.items() if row != known.get(item_id)]
-    _put(connection, ItemRow, changed, renewed=True)
+    put(connection, ItemRow, changed, renewed=True)
     put_words(connection, ITEM, {("", row["item_id"]): _words(row) for row in changed})
     return len(changed)
 
@@ -121,7 +121,7 @@ def _words(item: Row) -> set[str]:
     return set() if item["removed_at"] is not None else words_of(f"{item['title'] or ''} {item['item_id']}")
 
 
-def _put(connection: Connection, table: type[Table], rows: Sequence[Row], *, renewed: bool = False) -> int:
+def put(connection: Connection, table: type[Table], rows: Sequence[Row], *, renewed: bool = False) -> int:
     """Insert; what is there already stands, or is `renewed`: a topic that was made anew counts from 0 again."""
     if not rows:
         return 0

@@ -11,6 +11,7 @@ from storage.counting import AssetCounts
 from storage.letters import LetterReading
 from storage.read_assets import AssetReading
 from storage.read_items import ItemReading
+from storage.read_notifications import NotificationReading
 from storage.read_operation import OperationReading
 from storage.read_performance import PerformanceReading
 from storage.read_rows import RowReading
@@ -27,6 +28,7 @@ class Reader(
     LetterReading,
     TrendReading,
     RowReading,
+    NotificationReading,
 ):
     """One read-only transaction. Lists return at most `limit` entries that come after the key `after`."""
 

@@ -6,7 +6,7 @@ select ─► one reading of an index for each combination ─► merged ─► 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, get_args
 
@@ -26,7 +26,8 @@ from schemas import (
     Shelving,
 )
 from storage.kept_write import ASSET
-from storage.read_words import with_words
+from storage.read_words import beginning_with, with_words
+from storage.sites import ANYWHERE, PlaceFilter, SiteReading
 from storage.tables import AcknowledgementRow, ActionRow, AlertRow, ShelvingRow, TransitionRow
 
 After = tuple[datetime, str]
@@ -51,6 +52,7 @@ class AlertFilter(NamedTuple):
     words: tuple[str, ...] = ()
     failure_mode: str | None = None
     kind: AlertKind | None = None
+    place: PlaceFilter = ANYWHERE
 
     @property
     def severities(self) -> tuple[str, ...]:
@@ -65,7 +67,7 @@ class Told(NamedTuple):
     updated_at: datetime
 
 
-class AlertReading:
+class AlertReading(SiteReading):
     _connection: Connection
 
     def alerts(self, which: AlertFilter, after: After | None, limit: int) -> list[AlertBody]:
@@ -73,12 +75,13 @@ class AlertReading:
         statement = self._statement(which, after, limit)
         conditions = _conditions(which)
         if conditions is not None:
-            found = list(self._connection.execute(statement.where(*conditions)))
+            rows = list(self._connection.execute(statement.where(*conditions)))
         else:  # one statement, which is built once, for all of them
             each = statement.where(*(column == bindparam(column.key) for column in STANDING))
-            found = [row for standing in _standings(which) for row in self._connection.execute(each, standing)]
-            found.sort(key=lambda row: (row.raised_at, row.alert_id), reverse=True)
-        return [AlertBody(**_alert(row)) for row in found[:limit]]
+            rows = [row for standing in _standings(which) for row in self._connection.execute(each, standing)]
+            rows.sort(key=lambda row: (row.raised_at, row.alert_id), reverse=True)
+        told = self.sites_of((row.asset_class, row.asset_id) for row in rows[:limit])
+        return [AlertBody(**_alert(row, told)) for row in rows[:limit]]
 
     def _statement(self, which: AlertFilter, after: After | None, limit: int) -> Select[Any]:
         statement = _select_alerts()
@@ -96,9 +99,8 @@ class AlertReading:
             statement = statement.where(AlertRow.raised_at >= which.start)
         if which.end is not None:
             statement = statement.where(AlertRow.raised_at < which.end)
-        if which.words:
-            place = (AlertRow.asset_class, AlertRow.asset_id)
-            statement = with_words(self._connection, statement, ASSET, which.words, place)
+        sought = [*beginning_with(ASSET, which.words), *which.place.sought]
+        statement = with_words(self._connection, statement, sought, (AlertRow.asset_class, AlertRow.asset_id))
         if after is not None:
             statement = statement.where(precedes(AlertRow.raised_at, AlertRow.alert_id, after))
         return statement.order_by(AlertRow.raised_at.desc(), AlertRow.alert_id.desc()).limit(limit)
@@ -110,7 +112,7 @@ class AlertReading:
         of_alert = select(TransitionRow.sequence, TransitionRow.event).where(TransitionRow.alert_id == alert_id)
         found = self._connection.execute(of_alert.order_by(TransitionRow.sequence)).all()
         return AlertDetail(
-            **_alert(row),
+            **_alert(row, self.sites_of([(row.asset_class, row.asset_id)])),
             transitions=[Alert.model_validate(event) for sequence, event in found if sequence >= 0],
             actions=[Action.model_validate(event) for sequence, event in reversed(found) if sequence < 0],
         )
@@ -216,8 +218,9 @@ def _select_alerts() -> Select[Any]:
     )
 
 
-def _alert(row: Row[Any]) -> dict[str, Any]:
+def _alert(row: Row[Any], told: Mapping[tuple[str, str], Mapping[str, Any]]) -> dict[str, Any]:
     values = dict(row._mapping)
+    place = told.get((row.asset_class, row.asset_id), {})
     for name in ("sequence", "is_acknowledged"):
         values.pop(name)
     at, by, comment = values.pop("acknowledged_at"), values.pop("acknowledged_by"), values.pop("comment")
@@ -225,6 +228,7 @@ def _alert(row: Row[Any]) -> dict[str, Any]:
     shelved_by, reason = values.pop("shelved_by"), values.pop("reason")
     return values | {
         "kind": "data" if values["failure_mode"] == DATA_MODE else "machine",
+        **{name: place[name] for name in ("site", "line", "labels") if name in place},
         "acknowledgement": None if at is None else Acknowledgement(acknowledged_at=at, by=by, comment=comment),
         "shelving": None
         if until is None

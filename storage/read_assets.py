@@ -25,7 +25,8 @@ from storage.kept_tables import LogRow, ReadingRow
 from storage.kept_write import ASSET
 from storage.keys import any_of
 from storage.read_alerts import AlertFilter, AlertReading, precedes
-from storage.read_words import with_words
+from storage.read_words import beginning_with, with_words
+from storage.sites import ANYWHERE, PlaceFilter
 from storage.tables import AssetRow, LatestScoreRow, ScoreRow
 
 OPEN_ALERTS_SHOWN = 100
@@ -42,6 +43,7 @@ class AssetFilter(NamedTuple):
     asset_class: str | None = None
     severity: str | None = None
     words: tuple[str, ...] = ()
+    place: PlaceFilter = ANYWHERE
 
 
 ANY_ASSET = AssetFilter()
@@ -84,8 +86,9 @@ class AssetReading(AlertReading):
         """
         wanted = which if isinstance(which, AssetFilter) else AssetFilter(which)
         rows = self._worst(wanted, after, limit) if order == "worst" else self._assets(wanted, after, limit, order)
-        latest = self._latest([(row["asset_class"], row["asset_id"]) for row in rows])
-        return [_asset(row, latest.get((row["asset_class"], row["asset_id"]), [])) for row in rows]
+        keys = [(row["asset_class"], row["asset_id"]) for row in rows]
+        latest, told = self._latest(keys), self.sites_of(keys)
+        return [_asset(row, latest.get(key, []), told.get(key, {})) for key, row in zip(keys, rows, strict=True)]
 
     def _worst(self, wanted: AssetFilter, after: Any, limit: int) -> list[Any]:
         """Severity by severity: each of them is a range of the index in the order of health."""
@@ -116,8 +119,8 @@ class AssetReading(AlertReading):
             # of an index of those with an open alert, which is only taken where the statement says so
             has_alert = AssetRow.severity > literal_column("0")
             statement = statement.where(AssetRow.severity == SEVERITIES.index(wanted.severity), has_alert)
-        if wanted.words:
-            statement = with_words(self._connection, statement, ASSET, wanted.words, id_key)
+        sought = [*beginning_with(ASSET, wanted.words), *wanted.place.sought]
+        statement = with_words(self._connection, statement, sought, id_key)
         if after is not None:
             values = tuple_(*(literal(value, key.type) for value, key in zip(after, keys, strict=True)))
             statement = statement.where(tuple_(*keys) < values if order == "last_seen" else tuple_(*keys) > values)
@@ -174,7 +177,8 @@ class AssetReading(AlertReading):
         if not seen:
             return None
         first, last = min(first for first, _ in seen), max(last for _, last in seen)
-        return AssetDetail(asset_class=asset[0], asset_id=asset[1], first_seen=first, last_seen=last, open_alerts=[])
+        seen_at = {"first_seen": first, "last_seen": last, **self.sites_of([asset]).get(asset, {})}
+        return AssetDetail(asset_class=asset[0], asset_id=asset[1], open_alerts=[], **seen_at)
 
     def _seen(self, table: type[ReadingRow] | type[LogRow], asset: AssetKey) -> tuple[datetime, datetime] | None:
         """The first and last time that is kept of an asset."""
@@ -195,10 +199,11 @@ class AssetReading(AlertReading):
         rows = list(self._connection.execute(statement).mappings())
         if not rows:
             return None
-        latest = self._latest([(row["asset_class"], row["asset_id"]) for row in rows])
+        keys = [(row["asset_class"], row["asset_id"]) for row in rows]
+        latest, told = self._latest(keys), self.sites_of(keys)
         scores = [score for _, of_asset in sorted(latest.items()) for score in of_asset]
         is_open = AlertFilter(state="raised", asset_id=asset_id, asset_class=asset_class)
-        shown = _asset(rows[0], scores).model_dump()
+        shown = _asset(rows[0], scores, told.get(keys[0], {})).model_dump()
         return AssetDetail(**shown, open_alerts=self.alerts(is_open, None, OPEN_ALERTS_SHOWN))
 
     def _latest(self, assets: list[AssetKey]) -> dict[AssetKey, list[Score]]:
@@ -275,8 +280,8 @@ def within(
     return found if until is None else [*found, time < until]
 
 
-def _asset(row: Any, scores: list[Score]) -> AssetBody:
-    return AssetBody(**dict(row) | {"severity": SEVERITIES[row["severity"]], "latest_scores": scores})
+def _asset(row: Any, scores: list[Score], told: dict[str, Any]) -> AssetBody:
+    return AssetBody(**dict(row) | {"severity": SEVERITIES[row["severity"]], "latest_scores": scores}, **told)
 
 
 def _score(row: Row[Any]) -> Score:

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Select, and_, literal, not_, or_, select
 from schemas import TRENDING_KEY, CatalogueEntry, ClickBody, ItemBody, Recommendation, similar_key
 from storage.kept_tables import ClickRow, ItemRow
 from storage.kept_write import ITEM
-from storage.read_words import with_words
+from storage.read_words import beginning_with, with_words
 from storage.tables import CatalogueRow, RecommendationRow
 
 IN_AT_ONCE = 500
@@ -75,9 +75,8 @@ class ItemReading:
             is_published = or_(ItemRow.published_at.is_(None), ItemRow.published_at <= datetime.now(UTC))
             can_be_had = and_(ItemRow.available, is_published)
             statement = statement.where(can_be_had if which.available else not_(can_be_had))
-        if which.words:
-            place = (literal(""), ItemRow.item_id)
-            statement = with_words(self._connection, statement, ITEM, which.words, place)
+        place = (literal(""), ItemRow.item_id)
+        statement = with_words(self._connection, statement, beginning_with(ITEM, which.words), place)
         if after is not None:
             statement = statement.where(ItemRow.item_id > after)
         return [_item(row) for row in self._connection.execute(statement).mappings()]

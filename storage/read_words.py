@@ -5,8 +5,8 @@ the longest beginning ─► a range of the index ─► those that have the oth
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Select, String, func, literal, select
 from sqlalchemy.orm import aliased
@@ -16,6 +16,7 @@ from storage.kept_tables import WordRow
 
 MANY = 2000  # rows of a word; then it says little
 LAST = "\U0010ffff"  # after every other character
+Has = Callable[[Any], tuple[ColumnElement[bool], ...]]
 
 
 def parse_words(text: str | None) -> tuple[str, ...]:
@@ -23,26 +24,40 @@ def parse_words(text: str | None) -> tuple[str, ...]:
     return tuple(sorted(words_of(text or ""), key=lambda word: (-len(word), word)))
 
 
+class Sought(NamedTuple):
+    """A word of a kind, or, unless it `is_whole`, the beginning of one."""
+
+    of: str
+    word: str
+    is_whole: bool = False
+
+
+def beginning_with(of: str, beginnings: Sequence[str]) -> list[Sought]:
+    """Words of a kind that begin so."""
+    return [Sought(of, beginning) for beginning in beginnings]
+
+
 def with_words(
-    connection: Connection, statement: Select[Any], of: str, beginnings: tuple[str, ...], place: tuple[Any, Any]
+    connection: Connection, statement: Select[Any], sought: Sequence[Sought], place: tuple[Any, Any]
 ) -> Select[Any]:
-    """The statement, for rows that have a word with each of these beginnings; `place` is their columns (part, key).
+    """The statement, for rows that have all of these words; `place` is their columns (part, key).
 
     What few have is looked up first, by the words; what many have is soon met in the order of the list.
     """
+    if not sought:
+        return statement
     part, key = place
-    one, *others = [_has(of, beginning) for beginning in beginnings]
-    some = select(WordRow.key).where(*one(WordRow)).limit(MANY).subquery()
-    counted = connection.scalar(select(func.count()).select_from(some))
-    if counted == MANY:
-        for has in (one, *others):
+    every = [_has(one) for one in sought]
+    one = next((has for has in every if _count(connection, has) < MANY), None)
+    if one is None:
+        for has in every:
             word = aliased(WordRow)
             statement = statement.where(
                 select(word.word).where(word.part == part, word.key == key, *has(word)).exists()
             )
         return statement
     conditions = list(one(WordRow))
-    for has in others:
+    for has in (has for has in every if has is not one):
         word = aliased(WordRow)
         is_same = (word.part == WordRow.part, word.key == WordRow.key)
         conditions.append(select(word.word).where(*is_same, *has(word)).exists())
@@ -50,8 +65,17 @@ def with_words(
     return statement.join(found, (found.c.part == part) & (found.c.key == key))
 
 
-def _has(of: str, beginning: str) -> Callable[[Any], tuple[ColumnElement[bool], ...]]:
-    return lambda table: (table.of == of, _begins(table, beginning))
+def _count(connection: Connection, has: Has) -> int:
+    some = select(WordRow.key).where(*has(WordRow)).limit(MANY).subquery()
+    return connection.scalar(select(func.count()).select_from(some)) or 0
+
+
+def _has(sought: Sought) -> Has:
+    def conditions(table: Any) -> tuple[ColumnElement[bool], ...]:
+        is_it = table.word == literal(sought.word, String()) if sought.is_whole else _begins(table, sought.word)
+        return table.of == sought.of, is_it
+
+    return conditions
 
 
 def _begins(table: Any, beginning: str) -> ColumnElement[bool]:

@@ -89,7 +89,7 @@ def _last_by_key(events: Sequence[Record]) -> tuple[Last, Last, Last]:
                 last["catalogue.v1"][key if key.startswith((LIST_PREFIX, ITEM_PREFIX)) else _key_of_before(key)] = event
             case Removal(topic, key) if topic in last:
                 last[topic][key] = event
-            case Removal("items.v1" | "clicks.v1"):
+            case Removal("items.v1" | "clicks.v1" | "assets.v1"):
                 pass  # see `kept_rows`
             case Removal(topic, key):
                 raise ValueError(f"{topic} has no removals, but {key!r} is one")

@@ -13,8 +13,9 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Engine, text
 
+from schemas import UnavailableError
 from storage.database import CHANGING, build_engine, transaction
 from storage.errors import StorageError
 
@@ -46,6 +47,25 @@ def is_known(revision: str | None) -> bool:
 def current_revision(connection: Connection) -> str | None:
     """The revision of a database; none: it is empty."""
     return MigrationContext.configure(connection).get_current_revision()
+
+
+def check_revision(engine: Engine) -> str:
+    """The revision of the tables.
+
+    Raises:
+        UnavailableError: the database is not there, or does not have the tables of this version.
+    """
+    needed = head_revision()
+    with transaction(engine) as connection:
+        found = current_revision(connection)
+    if found != needed:
+        where = engine.url.render_as_string(hide_password=True)
+        cure = "Run `millrace db upgrade`." if is_known(found) else "A newer version made it: use that version."
+        raise UnavailableError(
+            f"The database at {where} is at revision {found or 'none'}; this version of Millrace needs {needed}.",
+            cure,
+        )
+    return needed
 
 
 def upgrade(url: str) -> str:

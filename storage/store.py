@@ -12,19 +12,20 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import Connection, delete, exists, false, literal, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from schemas import AlertDetail, Letters, UnavailableError
+from schemas import AlertDetail, Letters
 from storage.counting import AssetCounts
 from storage.database import build_engine, transaction
 from storage.errors import translate
 from storage.forget import Ages, forget
 from storage.handling import ActionRequest, act, end_shelving
 from storage.letters import ALL_LETTERS, mark_letters
+from storage.notification_tables import NotificationRow
 from storage.read import Reader
 from storage.read_alerts import Told
 from storage.read_assets import AssetKey
 from storage.records import Keeping, Record
 from storage.rows import DEFAULT_KEEPING, rows_of
-from storage.schema import current_revision, head_revision, is_known
+from storage.schema import check_revision
 from storage.tables import (
     AcknowledgementRow,
     ActionRow,
@@ -36,6 +37,7 @@ from storage.tables import (
 )
 from storage.write import Span, Written, write_rows
 
+RETRIED_FOR = timedelta(hours=24)  # of a notification that somebody lets be sent again
 RETENTION_BATCH = 2000  # scores a transaction; about 10 ms, so that the sink hardly waits
 
 
@@ -66,17 +68,7 @@ class Store:
         Raises:
             UnavailableError: the database is not there, or does not have the tables of this version.
         """
-        needed = head_revision()
-        with transaction(self._reading) as connection:
-            found = current_revision(connection)
-        if found != needed:
-            where = self._reading.url.render_as_string(hide_password=True)
-            cure = "Run `millrace db upgrade`." if is_known(found) else "A newer version made it: use that version."
-            raise UnavailableError(
-                f"The database at {where} is at revision {found or 'none'}; this version of Millrace needs {needed}.",
-                cure,
-            )
-        return needed
+        return check_revision(self._reading)
 
     def probe(self) -> str:
         """As `check`, and every table answers, and would take a row: none is locked, and it is not read-only.
@@ -163,6 +155,16 @@ class Store:
         """Note that dead letters of an input topic were put back, of those that were quarantined before."""
         with transaction(self._writing) as connection:
             mark_letters(connection, topic, before, which)
+
+    def retry_notification(self, notification_id: str, now: datetime) -> bool | None:
+        """Let a failed one be sent again, under its id. False: it has not failed; None: there is none."""
+        is_it = NotificationRow.notification_id == notification_id
+        again = update(NotificationRow).where(is_it, NotificationRow.state == "failed")
+        again = again.values(state="waiting", next_try_at=now, give_up_at=now + RETRIED_FOR)
+        with transaction(self._writing) as connection:
+            if connection.execute(again.execution_options(preserve_rowcount=True)).rowcount:
+                return True
+            return None if connection.scalar(select(NotificationRow.id).where(is_it)) is None else False
 
     def forget(self, ages: Ages, should_stop: Callable[[], bool] = lambda: False) -> dict[str, int]:
         """Delete what is older than these ages, in small transactions. Returns how many rows went, by table."""

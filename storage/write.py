@@ -34,6 +34,7 @@ from schemas import MillraceError
 from storage.kept_write import write_kept
 from storage.records import Keeping
 from storage.rows import DEFAULT_KEEPING, Row, RowsToWrite
+from storage.sites import write_sites
 from storage.standing import find_by_words, has_news, last_seen, least_health, set_severities
 from storage.tables import (
     AlertRow,
@@ -192,7 +193,7 @@ def write_rows(
     for span in sorted(spans):
         _move(connection, span)
     _remove(connection, rows)
-    kept = write_kept(connection, rows.kept, keeping.clicks_per_user)
+    kept = write_kept(connection, rows.kept, keeping.clicks_per_user) + write_sites(connection, rows.kept.sites)
     find_by_words(connection, rows)
     for turn in rows.latest_scores:  # before the scores, which then tell the repeated ones
         upsert(connection, LatestScoreRow, turn)

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
-PACKAGES = ("schemas", "models", "storage", "streams", "api", "console", "millrace", "migrations")
+PACKAGES = ("schemas", "models", "storage", "notify", "streams", "api", "console", "millrace", "migrations")
 PACKAGES += ("tests", "benchmarks")
 FOLDERS = (*PACKAGES, "deploy", "docs")
 IDS = [str(document.relative_to(ROOT)) for document in DOCUMENTS]

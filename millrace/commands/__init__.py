@@ -4,7 +4,7 @@ arguments ─► command ─► a room's door ─► words for a person
 May import: every room.
 """
 
-from millrace.commands import bench, events, models, send, service, tables, trace, train
+from millrace.commands import bench, events, models, notify, send, service, tables, trace, train
 from millrace.commands.common import connected_settings, tell, tell_error
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "connected_settings",
     "events",
     "models",
+    "notify",
     "send",
     "service",
     "tables",

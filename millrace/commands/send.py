@@ -16,7 +16,19 @@ import typer
 from pydantic import ValidationError
 
 from millrace.commands.common import Json, connected_settings, tell, tell_json
-from schemas import CLICKS, INPUTS, ITEMS, MAINTENANCE, TELEMETRY, ClickAction, Maintenance, MaintenanceKind, text_of
+from schemas import (
+    ASSETS,
+    CLICKS,
+    INPUTS,
+    ITEMS,
+    KEY_FIELDS,
+    MAINTENANCE,
+    TELEMETRY,
+    ClickAction,
+    Maintenance,
+    MaintenanceKind,
+    text_of,
+)
 
 if TYPE_CHECKING:
     from millrace.events import Answer, Decision
@@ -146,6 +158,24 @@ def item(
     _send(ITEMS, fields, wait, as_json, remove=remove)
 
 
+@app.command()
+def asset(
+    asset: Asset,
+    asset_class: AssetClass,
+    site: Annotated[str | None, typer.Option(help="Where it stands.")] = None,
+    line: Annotated[str | None, typer.Option(help="Or area, within the site.")] = None,
+    label: Annotated[list[str] | None, typer.Option("--label", help="NAME=VALUE, any number of times.")] = None,
+    remove: Annotated[bool, typer.Option("--remove", help="Take back what was told, by a null value.")] = False,
+    time: Time = "",
+    wait: Wait = 1.0,
+    as_json: Json = False,
+) -> None:
+    """Where an asset stands; nothing comes back, and lists and notifications have it from then on."""
+    labels = _texts(label, "--label")
+    fields = {"asset_id": asset, "asset_class": asset_class, "site": site, "line": line, "labels": labels}
+    _send(ASSETS, fields | {"event_time": _time(time)}, wait, as_json, remove=remove)
+
+
 def _send(topic: str, fields: dict[str, Any], wait_s: float, as_json: bool, *, remove: bool = False) -> None:
     from millrace.events import EventError, send_bytes, send_event
 
@@ -155,7 +185,7 @@ def _send(topic: str, fields: dict[str, Any], wait_s: float, as_json: bool, *, r
         raise EventError(f"It is not as the schema of {topic} says: {text_of(error)}. Nothing was sent.") from error
     settings = connected_settings()
     if remove:
-        answer = asyncio.run(send_bytes(settings, topic, fields["item_id"].encode(), None, wait_s))
+        answer = asyncio.run(send_bytes(settings, topic, fields[KEY_FIELDS[topic]].encode(), None, wait_s))
     else:
         answer = asyncio.run(send_event(settings, topic, event, wait_s))
     if as_json:
@@ -216,12 +246,17 @@ def _numbers(texts: Sequence[str] | None, option: str) -> dict[str, float]:
 def _pairs(texts: Sequence[str] | None, option: str) -> dict[str, Any]:
     """NAME=VALUE, where a value that reads as a number is one."""
     pairs: dict[str, Any] = {}
-    for text in texts or ():
-        name, equals, value = text.partition("=")
-        if not equals:
-            raise typer.BadParameter(f"{text!r} is not NAME=VALUE", param_hint=option)
+    for name, value in _texts(texts, option).items():
         try:
             pairs[name] = float(value)
         except ValueError:
             pairs[name] = value
     return pairs
+
+
+def _texts(texts: Sequence[str] | None, option: str) -> dict[str, str]:
+    """NAME=VALUE, as it is."""
+    for text in texts or ():
+        if "=" not in text:
+            raise typer.BadParameter(f"{text!r} is not NAME=VALUE", param_hint=option)
+    return dict(text.split("=", 1) for text in texts or ())

@@ -72,14 +72,32 @@ def broker() -> None:
 
 
 def worker(
-    role: Annotated[Literal["edge", "sink"], typer.Option(help="edge decides, sink writes to the database")],
+    role: Annotated[
+        Literal["edge", "sink", "notify"],
+        typer.Option(help="edge decides, sink writes to the database, notify tells people of alerts"),
+    ],
 ) -> None:
     """One worker process. SIGTERM or Ctrl-C ends it within 10 s, with all finished work saved."""
+    if role == "notify":
+        _run_notify()
+        return
     from streams.app import run_role
 
     settings = connected_settings()
     configure_logs(settings.log_level)
     run_role(role, settings)
+
+
+def _run_notify() -> None:
+    """Of Kafka it needs nothing: what happened is in the database."""
+    from notify import run_notify
+
+    settings = load_settings()
+    configure_logs(settings.log_level)
+    stopping = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stopping.set())
+    run_notify(settings, stopping)
 
 
 def api() -> None:

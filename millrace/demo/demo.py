@@ -16,7 +16,7 @@ import sys
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
 from datetime import UTC, datetime
-from itertools import takewhile
+from itertools import chain, takewhile
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -149,13 +149,13 @@ class Demo:
                 await push(event)
             await producer.flush()
             self.tell("The shop and the plant are live: about 10 clicks and 10 readings a second")
-            pumps = Plant(seed=int(time.time()), pumps=8, presses=0).events(time.time())
-            work = [self._paced(shop, push), self._paced(pumps, push), self._presses(push), self._narrate()]
+            pumps = Plant(seed=int(time.time()), pumps=8, presses=0)
+            work = [self._paced(shop, push), self._paced(lives(pumps), push), self._presses(push), self._narrate()]
             await run_all([*work, supervisor.watch()])
 
     async def _presses(self, push: Push) -> None:
         await self._train_the_rest()
-        await self._paced(Plant(seed=int(time.time()), pumps=0, presses=4).events(time.time()), push)
+        await self._paced(lives(Plant(seed=int(time.time()), pumps=0, presses=4)), push)
 
     async def _paced(self, events: Iterator[Event], push: Push) -> None:
         """Push each event when its time has come."""
@@ -233,6 +233,12 @@ async def run_all(work: list[Coroutine[Any, Any, None]]) -> None:
     for result in results:
         if isinstance(result, Exception):
             raise result
+
+
+def lives(plant: Plant) -> Iterator[Event]:
+    """Where its assets stand, then what they tell from now on."""
+    now = time.time()
+    return chain(plant.places(now), plant.events(now))
 
 
 def warm_up(past: list[Event]) -> Iterable[Event]:

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from schemas import CLICKS, ITEMS, MAINTENANCE, TELEMETRY, rfc3339
+from schemas import ASSETS, CLICKS, ITEMS, MAINTENANCE, TELEMETRY, rfc3339
 
 
 class Event(NamedTuple):
@@ -172,6 +172,8 @@ age_years = { label = "age", unit = "years" }
 """
 ASSET_CLASSES = {"pump": PUMP, "press": PRESS}
 
+SITES = ("north", "south")
+TEAMS = ("hydraulics", "forming")
 # speed, load and how hard the regime is on the machine
 REGIMES = np.array([(900.0, 0.35, 0.8), (1450.0, 0.6, 1.0), (1800.0, 0.9, 1.35)])
 # per sensor: level at rest, effect of speed / 1000, of load, of wear; noise
@@ -199,6 +201,19 @@ class Plant:
         self.random = np.random.default_rng(seed)
         self.assets: list[_Pump | _Press] = [_Pump(f"{name}pump-{n + 1:02d}", self.random) for n in range(pumps)]
         self.assets += [_Press(f"{name}press-{n + 1:02d}", self.random) for n in range(presses)]
+
+    def places(self, time: float) -> Iterator[Event]:
+        """Where each asset stands: the sites in turn, two lines each."""
+        for number, asset in enumerate(self.assets):
+            value = {
+                "asset_id": asset.asset_id,
+                "event_time": stamp(time),
+                "asset_class": asset.asset_class,
+                "site": SITES[number % len(SITES)],
+                "line": f"line-{number // len(SITES) % 2 + 1}",
+                "labels": {"team": TEAMS[isinstance(asset, _Press)]},
+            }
+            yield Event(time, ASSETS, asset.asset_id, value)
 
     def events(self, start: float) -> Iterator[Event]:
         """Readings and maintenance log in time order, without end. Every asset begins with new parts."""

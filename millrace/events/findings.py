@@ -18,9 +18,7 @@ from millrace.events.files import Read
 from millrace.tables import cure_of
 from schemas import (
     CLICKS,
-    ITEMS,
-    MAINTENANCE,
-    TELEMETRY,
+    Asset,
     Click,
     ClickAction,
     InputEvent,
@@ -36,7 +34,6 @@ MOST_KEYS = 1_000_000  # ids and rows that are told apart; beyond it counts are 
 MOST_STRANGE, MOST_WORDS_SHOWN = 1000, 8  # words that are counted, and shown
 OURS = {"kind": get_args(MaintenanceKind), "action": get_args(ClickAction), "available": ("true", "false")}
 INTERVALS = 10_000  # of which the median is taken
-MOST_FUTURE = {CLICKS: "clicks", TELEMETRY: "telemetry", ITEMS: "items", MAINTENANCE: "maintenance"}
 
 
 @dataclass
@@ -126,6 +123,7 @@ class Validation:
         self.events: Counter[str] = Counter()
         self.classes: dict[str, AssetFacts] = {}
         self.clicks, self.users, self.items, self.told = Span(), set[str](), set[str](), set[str]()
+        self.placed = set[str]()
         self._seen: set[int] = set()
         self.strange: dict[str, Counter[str]] = {}  # by field, words that are none of the field's
         self.is_event = Rule("every row is an event", is_fatal=True)
@@ -162,7 +160,7 @@ class Validation:
             self.is_action.breaks(read.number, f"{row.action!r} counts as a view")
             self._count_word("action", row.action)
         ahead = row.time_s - self._now
-        if ahead > getattr(self._settings, f"max_future_{MOST_FUTURE[row.topic]}_s"):
+        if ahead > getattr(self._settings, f"max_future_{row.topic.removesuffix('.v1')}_s"):
             self.is_past.breaks(read.number, f"{_shown(row.time_s)} is {_lasting(ahead)} ahead")
         if (identity := hash(row.value)) in self._seen:
             self.is_once.breaks(read.number, "an earlier row says the same: it would be taken once")
@@ -187,6 +185,9 @@ class Validation:
         if isinstance(event, Item):
             _add(self.told, event.item_id)
             return 0.0
+        if isinstance(event, Asset):
+            _add(self.placed, event.asset_id)
+            return 0.0
         assert isinstance(event, Telemetry | Maintenance)
         facts = self.classes.setdefault(event.asset_class, AssetFacts())
         if isinstance(event, Telemetry):
@@ -208,6 +209,8 @@ class Validation:
             )
         if self.told:
             yield f"{_many(self.told)} items are told"
+        if self.placed:
+            yield f"of {_many(self.placed)} assets it is told where they stand"
         for name, words in self.strange.items():
             yield _strange_line(name, words)
 

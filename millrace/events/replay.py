@@ -24,7 +24,7 @@ from millrace.events.files import EventFile, EventFileError, Read, merged
 from millrace.events.rows import EventRow
 from millrace.tables import Report
 from models.files import replace_file
-from schemas import ITEMS, MAINTENANCE, Settings
+from schemas import ASSETS, ITEMS, MAINTENANCE, Settings
 from streams.kafka import EventProducer, answering, partition_counts
 
 RUN_AGAIN = "See that it runs, then run the same command again: it goes on from there."
@@ -32,7 +32,7 @@ IN_FLIGHT = 4000  # records queued but not acknowledged; deep enough to keep the
 SAVE_INTERVAL_S = 1.0
 LEAST_SLEEP_S = 0.002  # shorter waits are not worth a sleep
 STOP_S = 5.0
-TOLD_FIRST = (ITEMS, MAINTENANCE)  # their events are on the broker before the clicks and readings that follow are sent
+TOLD_FIRST = (ITEMS, MAINTENANCE, ASSETS)  # on the broker before the clicks and readings that follow are sent
 
 
 @dataclass(frozen=True)

@@ -14,13 +14,15 @@ from typing import Any, NamedTuple
 import orjson
 from pydantic_core import from_json
 
-from schemas import INPUTS, KEY_FIELDS, InputEvent, parse_event
+from schemas import ASSETS, INPUTS, KEY_FIELDS, InputEvent, parse_event
 
 # of each event the fields that it must have; an id is made where a file has none
 REQUIRED = {
     topic: {name for name, field in kind.model_fields.items() if field.is_required()} - {"event_id"}
     for topic, kind in INPUTS.items()
 }
+
+_PLACE = INPUTS[ASSETS].model_fields.keys() - REQUIRED[ASSETS]
 
 
 class EventRow(NamedTuple):
@@ -96,7 +98,9 @@ def topic_of(event: dict[str, Any]) -> str | None:
         there = len(REQUIRED[topic] & event.keys())
         return 2 * there - len(REQUIRED[topic]), there
 
-    best = max(REQUIRED, key=likeness)
+    # what telemetry lacks its readings for has the same fields, so a place is a row that says nothing else
+    is_place = event.keys() & _PLACE and event.keys() <= {*REQUIRED[ASSETS], *_PLACE}
+    best = max((topic for topic in REQUIRED if topic != ASSETS or is_place), key=likeness)
     return best if likeness(best)[1] else None
 
 

@@ -16,6 +16,7 @@ import orjson
 from millrace.events.latest import why_silent
 from schemas import (
     ALERTS,
+    ASSETS,
     CLICKS,
     ITEMS,
     KEY_FIELDS,
@@ -40,6 +41,7 @@ ANSWERS: dict[str, tuple[str, ...]] = {
     TELEMETRY: (SCORES, ALERTS),
     MAINTENANCE: (ALERTS,),
     ITEMS: (),
+    ASSETS: (),
 }
 EXPECTED = (CLICKS, TELEMETRY)  # the other events only change what is known
 Place = tuple[str, int, int]  # topic (its name in the contract), partition, offset

@@ -51,6 +51,7 @@ async def examine(settings: Settings) -> list[Finding]:
     of_service: dict[str, Callable[[], Finding]] = {
         "database": partial(_database, settings),
         "models": partial(_models, settings),
+        "notifications": partial(_notifications, settings),
     }
     findings = [await _guarded(name, asyncio.to_thread(check)) for name, check in of_machine.items()]
     findings.append(await _guarded("Kafka", _kafka(settings)))
@@ -193,6 +194,17 @@ def _models(settings: Settings) -> Finding:
     if not champions:
         return Finding("models", "note", "none yet: recommendations are hand-weighted, assets are not scored")
     return Finding("models", "ok", ", ".join(f"{name} {model.manifest.version}" for name, model in champions.items()))
+
+
+def _notifications(settings: Settings) -> Finding:
+    from notify import senders_of
+
+    if settings.notifications_file is None:
+        return Finding("notifications", "note", "none: MILLRACE_NOTIFICATIONS_FILE names no file of rules")
+    rules, senders = senders_of(settings, os.environ)
+    named = ", ".join(rule.name for rule in rules.rules)
+    told = ", ".join(f"{name} ({sender.service})" for name, sender in senders.items())
+    return Finding("notifications", "ok", f"rules: {named}; channels: {told}")
 
 
 def _existing(path: Path) -> Path:

@@ -89,7 +89,10 @@ class Supervisor:
 
     async def start_sink_and_api(self) -> None:
         api = self._part("api", ["api"], f"{self.api}/readyz")
-        await asyncio.gather(self._worker("sink").launch(), api.launch())
+        parts = [self._worker("sink"), api]
+        if self.settings.notifications_file is not None:
+            parts.append(self._worker("notify", "millrace_notify_ready 1.0"))
+        await asyncio.gather(*(part.launch() for part in parts))
 
     async def start_edge(self) -> None:
         await self._worker("edge").launch()
@@ -116,11 +119,11 @@ class Supervisor:
         self.tell(f"Kafka   {self.settings.kafka}")
         self.tell(f"Logs    {self.home / 'logs'}")
 
-    def _worker(self, role: str) -> Part:
+    def _worker(self, role: str, ready: str = "millrace_worker_ready 1.0") -> Part:
         port = free_port()
         own = {"MILLRACE_METRICS_PORT": str(port), "MILLRACE_METRICS_HOST": "127.0.0.1"}
         url = f"http://127.0.0.1:{port}/metrics"
-        return self._part(role, ["worker", "--role", role], url, "millrace_worker_ready 1.0", own)
+        return self._part(role, ["worker", "--role", role], url, ready, own)
 
     def _part(
         self, name: str, arguments: list[str], url: str, text: str = "", own: dict[str, str] | None = None

@@ -22,7 +22,7 @@ from schemas import INPUTS, MillraceError
 # is that of a sensor.
 EVENT_FIELDS = {topic: tuple(kind.model_fields) for topic, kind in INPUTS.items()}
 TIME, SENSOR, VALUE, READINGS = "event_time", "sensor", "value", "readings"
-INSIDE = ("context", "attributes", READINGS)  # `context.device=Device` is one value inside such a field
+INSIDE = ("context", "attributes", "labels", READINGS)  # `context.device=Device` is one value inside such a field
 # `kind.failure=Ausfall`: what a word of the column means
 WORDS = ("kind", "asset_class", "component", "code", "action", "available", "sensor")
 NOW = "now"  # `time=now`: of a table without times

@@ -1,7 +1,7 @@
 """From decisions, inputs and dead letters on Kafka to rows in the database, each exactly once.
 
 output and input topics, dead letters ─► SinkSource ─► SinkWriter ─► storage.Store
-May import: schemas, streams.agent, streams.kafka, streams.metrics, storage.
+May import: schemas, streams.agent, streams.kafka, streams.metrics, storage, models.stages.
 """
 
 from streams.sink.source import build_sink

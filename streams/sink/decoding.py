@@ -2,7 +2,8 @@
 
 output topic ─► its event, or what it removes;  input topic ─► what can be used of it;  <topic>.dlq ─► a dead letter
 
-What cannot be used of an input the edge quarantines, and so it comes as a dead letter.
+What cannot be used of an input the edge quarantines, or `quarantine` where no edge worker reads the topic; so it comes
+as a dead letter.
 """
 
 from __future__ import annotations
@@ -13,7 +14,18 @@ from typing import TypeAlias
 
 from aiokafka import TopicPartition
 
-from schemas import CLICKS, EARLIEST, INPUTS, ITEMS, OUTPUTS, TELEMETRY, Settings, dead_letters_of, text_of
+from schemas import (
+    ASSETS,
+    CLICKS,
+    EARLIEST,
+    INPUTS,
+    ITEMS,
+    OUTPUTS,
+    TELEMETRY,
+    Settings,
+    dead_letters_of,
+    text_of,
+)
 from storage import Placed, Quarantined, Record, Removal
 from streams.agent import HEADER, decode_topics, forgets_user, is_second, readable_key, record_time_s
 from streams.kafka import ConsumerRecord
@@ -64,7 +76,7 @@ class Decoding:
         for record, event in zip(records, events, strict=True):
             if event is not None:
                 decoded.append((record, Placed(record.partition, record.offset, event)))
-            elif topic == ITEMS and record.value is None and (key := readable_key(record)):
+            elif topic in (ITEMS, ASSETS) and record.value is None and (key := readable_key(record)):
                 decoded.append((record, Removal(topic, key, _time(record))))
             elif topic == CLICKS and forgets_user(record, self._settings):
                 decoded.append((record, Removal(topic, record.key.decode(), _time(record))))

@@ -89,8 +89,8 @@ class SinkPositions:
         asked = {tp: int(now_ms - days * DAY_MS) for tp in new if (days := self._days[tp.topic]) is not None}
         if not asked:
             return {}
+        ends = await consumer.end_offsets(list(asked))  # first: what comes meanwhile is not passed over
         found = await consumer.offsets_for_times({tp: max(0, at) for tp, at in asked.items()})
-        ends = await consumer.end_offsets(list(asked))
         return {tp: ends[tp] if offset is None else offset.offset for tp, offset in found.items()}
 
     def _read(self) -> tuple[dict[tuple[str, int], int], dict[tuple[str, int], str | None]]:

@@ -53,4 +53,5 @@ def ages_of(settings: Settings) -> Ages:
         lists=settings.retention_recommendations_days,
         alerts=settings.retention_alerts_days,
         removed_items=settings.retention_removed_items_days,
+        notifications=settings.retention_notifications_days,
     )

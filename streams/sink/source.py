@@ -6,8 +6,8 @@ The position of a partition is the one in the database, not the group's: on assi
 batch is only written if it starts there. So a sink may die, hang or lose its partitions at any moment: whoever goes on
 finds rows and position in step. While the database is away nothing is fetched, and heartbeats go on.
 
-There are two agents, so that decisions do not wait behind readings and clicks: `sink` has the outputs, and the items
-that say what may be shown; `history` has the other inputs and the dead letters.
+There are two agents, so that decisions do not wait behind readings and clicks: `sink` has the outputs, the items
+that say what may be shown and the assets that say where they stand; `history` has the other inputs and dead letters.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from mode import Service
 
 from schemas import (
     ACTIONS,
+    ASSETS,
     CLICKS,
     INPUTS,
     ITEMS,
@@ -46,6 +47,7 @@ from streams.kafka import GroupConsumer, partition_counts, patiently, until_answ
 from streams.metrics import READY, SINK_RECORDS
 from streams.sink.fleet import Fleet
 from streams.sink.positions import SinkPositions
+from streams.sink.quarantine import Quarantine
 from streams.sink.retention import Retention
 from streams.sink.writer import Fetched, Records, Writer
 
@@ -95,7 +97,7 @@ def _add_agent(app: faust.App, source: SinkSource) -> None:
 def kept_topics(agent: str, settings: Settings) -> dict[str, float | None]:
     """The topics of an agent (names in the contract) with the days after which what is kept of them goes."""
     if agent == SINK:
-        return dict.fromkeys((*(topic for topic in OUTPUTS if topic != ACTIONS), ITEMS))
+        return dict.fromkeys((*(topic for topic in OUTPUTS if topic != ACTIONS), ITEMS, ASSETS))
     days = {
         CLICKS: settings.retention_clicks_days,
         TELEMETRY: settings.retention_readings_days,
@@ -118,6 +120,7 @@ class SinkSource(Service, ConsumerRebalanceListener):
         days = {topic_name(settings, topic): of for topic, of in kept_topics(agent, settings).items()}
         self.topics = list(days)
         self.writer = Writer(settings, self.store)
+        self._quarantine = Quarantine(settings, agent)
         self._readiness = readiness
         self._set_ready(False)
         self._positions = SinkPositions(settings, store, days, agent, self._patiently)
@@ -162,6 +165,7 @@ class SinkSource(Service, ConsumerRebalanceListener):
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._writing.acquire(), FINISH_S)
         await self._group.leave()
+        await self._quarantine.stop()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(in_thread(self.store.close), CLOSE_S)
 
@@ -248,7 +252,9 @@ class SinkSource(Service, ConsumerRebalanceListener):
         """The agent's work on a batch: until it is in the database, or void."""
         try:
             async with self._writing:
-                if fetched.epoch == self._epoch:
+                if fetched.epoch == self._epoch and await self._quarantine.take(
+                    fetched.records, lambda: bool(self.should_stop) or fetched.epoch != self._epoch
+                ):
                     await self._patiently(lambda: self.writer.write(fetched), fetched.epoch)
                     self._set_ready(True)
                     for tp, records in fetched.records.items():

@@ -11,7 +11,8 @@ import httpx2
 import pytest
 
 from api import PROBLEM_TYPES
-from storage import Store
+from schemas import Asset, Notification
+from storage import Decision, NotificationStore, Placed, Store
 from tests.storage.test_kept import letter
 from tests.support.decisions import alert, at, catalogue_entry, recommendation, score, worker_status
 from tests.support.postgres import Postgres
@@ -63,6 +64,29 @@ def test_assets_page_by_page(client: httpx2.Client, store: Store) -> None:
     assert after is None
     pumps = client.get("/v1/assets", params={"asset_class": "pump"}).json()
     assert [a["asset_id"] for a in pumps["items"]] == ["pump-1", "pump-3", "pump-5"]
+
+
+def test_assets_and_alerts_by_where_they_stand(client: httpx2.Client, store: Store) -> None:
+    for n, site in enumerate(("north", "north", "south")):
+        told = {"site": site, "line": f"l{n}", "labels": {"t": "x y"}}
+        place = Asset(asset_id=f"p{n}", asset_class="pump", event_time=at(0), **told)
+        store.write([Placed(0, n, place), score(n, f"p{n}"), alert(f"a{n}", 0, n, asset_id=f"p{n}")], [])
+    store.write([score(9, "p9"), alert("a9", 0, 9, asset_id="p9")], [])
+    for path, names in (("/v1/assets", ["p0", "p1"]), ("/v1/alerts", ["p1", "p0"])):
+        found = client.get(path, params={"site": "north"}).json()["items"]
+        assert [one["asset_id"] for one in found] == names
+        assert found[0]["site"] == "north"
+        assert found[0]["labels"] == {"t": "x y"}
+        first = client.get(path, params={"site": "north", "limit": 1}).json()
+        after = client.get(path, params={"site": "north", "limit": 1, "after": first["next"]}).json()["items"]
+        assert [one["asset_id"] for one in after] == names[1:]
+        assert [one["line"] for one in client.get(path, params={"line": "l2"}).json()["items"]] == ["l2"]
+        assert len(client.get(path, params={"label": ["t:x y"]}).json()["items"]) == 3
+        assert client.get(path, params={"label": ["t:x y", "u:v"]}).json()["items"] == []
+        refused = client.get(path, params={"label": "team"})
+        assert refused.status_code == 422
+        assert refused.json()["errors"][0]["field"] == "query.label.0"
+    assert client.get("/v1/assets/p2").json()["site"] == "south"
 
 
 def test_one_id_in_two_classes(client: httpx2.Client, store: Store) -> None:
@@ -411,3 +435,34 @@ def test_a_database_that_is_away_and_back(postgres: Postgres, postgres_client: h
         postgres.start()
     assert postgres_client.get("/readyz").status_code == 200
     assert postgres_client.get("/v1/assets").status_code == 200
+
+
+def test_notifications_are_listed_and_one_that_failed_is_retried(client: httpx2.Client, database_url: str) -> None:
+    notifying, now = NotificationStore(database_url), datetime.now(UTC)
+    notifying.begin()
+    told = [
+        Notification(**Notification.EXAMPLE | {"notification_id": f"n{n}", "channel": f"c{n % 2}", "created_at": now})
+        for n in range(5)
+    ]
+    assert notifying.commit(0, Decision(0, {}, told, now + timedelta(hours=1)))
+    assert not notifying.commit(0, Decision(0, {}, told, now)), "another one was first"
+    notifying.tell_channels({f"c{n}": {"service": "E-Mail", "rules": ["r"], "is_quiet": False} for n in (0, 1)}, now)
+    claimed = notifying.claim("c0", now, now, 10, now)
+    assert claimed is not None
+    notifying.failed(claimed, "answered 404")
+    found = client.get("/v1/notifications", params={"channel": "c0", "limit": 2}).json()
+    assert [one["notification_id"] for one in found["items"]] == ["n4", "n2"]
+    more = client.get("/v1/notifications", params={"channel": "c0", "after": found["next"]}).json()
+    assert [(one["state"], one.get("reason")) for one in more["items"]] == [("failed", "answered 404")]
+    assert [one["notification_id"] for one in client.get("/v1/notifications?state=failed").json()["items"]] == ["n0"]
+    channels = client.get("/v1/notifications/channels").json()["items"]
+    assert [(one["name"], one["waiting"], one["failed"]) for one in channels] == [("c0", 2, 1), ("c1", 2, 0)]
+    retried = client.post("/v1/notifications/n0/retry")
+    assert (retried.status_code, retried.json()["state"]) == (200, "waiting")
+    for path, status, slug in (("n0", 409, "not-failed"), ("none", 404, "unknown-notification")):
+        refused = client.post(f"/v1/notifications/{path}/retry")
+        assert (refused.status_code, refused.json()["type"].rpartition("/")[2]) == (status, slug)
+    one = client.get("/v1/notifications/n0").json()["notification"]
+    assert (one["title"], one["alerts"][0]["reason"]) == ("Warning: pump-7, wear (north)", "reached the warning level")
+    assert client.get("/v1/notifications/none").status_code == 404
+    notifying.close()

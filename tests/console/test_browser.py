@@ -8,7 +8,8 @@ import httpx2
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from storage import Store
+from schemas import Notification
+from storage import Decision, NotificationStore, Store
 from tests.api.test_answers import telling
 from tests.storage.test_kept import told
 from tests.support.decisions import alert, recommendation, score
@@ -16,7 +17,7 @@ from tests.support.decisions import alert, recommendation, score
 pytestmark = pytest.mark.long
 PHONE = {"width": 390, "height": 844}
 WIDE_PAGES = ["/", "/alerts", "/alerts/a-1", "/assets", "/assets/pump/p1?range=all", "/shop", "/shop/users/ann",
-              "/shop/items/sku-1", "/models", "/streams", "/streams/dead-letters", "/docs",
+              "/shop/items/sku-1", "/models", "/streams", "/streams/dead-letters", "/docs", "/notifications",
               "/search?q=shoe"]  # fmt: skip
 
 
@@ -54,6 +55,30 @@ def test_alerts_filter_acknowledge_and_back(page: Page, store: Store) -> None:
     expect(page.locator("tbody")).to_contain_text("bearing ordered")
     page.get_by_role("link", name="Not seen").click()
     expect(page.locator("tbody tr")).to_have_count(1)
+
+
+def test_a_notification_that_failed_is_seen_and_tried_again(page: Page, store: Store, sqlite_url: str) -> None:
+    page.goto("/notifications")
+    expect(page.locator("#channels")).to_contain_text("millrace notify check")
+    notifying, now = NotificationStore(sqlite_url), datetime.now(UTC)
+    notifying.begin()
+    told = Notification(**Notification.EXAMPLE | {"created_at": now})
+    notifying.commit(0, Decision(0, {}, [told], now))
+    notifying.tell_channels({"mechanics": {"service": "E-Mail", "rules": ["all"], "is_quiet": False}}, now)
+    claimed = notifying.claim("mechanics", now, now, 10, now)
+    assert claimed is not None
+    notifying.failed(claimed, "answered 404: <gone>")
+    page.goto("/alerts")
+    page.get_by_role("link", name="Notifications").click()
+    expect(page.locator("#channels")).to_contain_text("E-Mail")
+    page.locator("#channels").get_by_role("link", name="1").click()
+    expect(page.locator("#list")).to_contain_text("answered 404: <gone>")
+    page.get_by_role("button", name="Try again").click()
+    expect(page.get_by_role("status").last).to_contain_text("It is sent again")
+    expect(page.locator("#list")).to_contain_text("None that failed")
+    page.get_by_role("link", name="Waiting").click()
+    expect(page.locator("#list")).to_contain_text("Warning: pump-7, wear (north)")
+    notifying.close()
 
 
 def test_an_alert_is_shelved_assigned_and_closed_by_hand(page: Page, store: Store) -> None:

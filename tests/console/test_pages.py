@@ -17,12 +17,12 @@ from api import make_key
 from console import install, read_lock
 from console.charts import chart_of
 from console.page import ago, coded, number, part
-from schemas import Comparison, Evidence, Point, Series, Settings
-from storage import Store
+from schemas import Asset, Comparison, Evidence, Point, Series, Settings
+from storage import Placed, Store
 from tests.api.conftest import serving
 from tests.console.conftest import fill
 from tests.storage.test_kept import item, letter
-from tests.support.decisions import NOON, alert, recommendation, score, worker_status
+from tests.support.decisions import NOON, alert, at, recommendation, score, worker_status
 
 PAGES = [
     "/", "/alerts", "/alerts?state=cleared", "/alerts?severity=critical&acknowledged=false", "/alerts/a-1",
@@ -31,13 +31,13 @@ PAGES = [
     "/shop?query=shoe", "/shop/users/ann", "/shop/users/nobody", "/shop/items/sku-1", "/shop/items/none", "/models",
     "/streams", "/streams/dead-letters", "/streams/dead-letters?topic=clicks.v1", "/docs", "/docs/frame",
     "/sign-in", "/alerts?state=all&raised=day", "/alerts?shelved=true", "/alerts/performance",
-    "/alerts/performance?span=year&asset_class=pump",
+    "/alerts/performance?span=year&asset_class=pump", "/notifications", "/notifications?state=failed&channel=c",
     "/search", "/search?q=shoe", "/search?q=nothing%20has%20this",
 ]  # fmt: skip
 
 
 # where forms are sent to; and events, which need a broker
-FORMS = r"/(shop/click|streams/replay|shop/users|alerts/acknowledge|sign-out|try/[a-z]+|events/.*)$"
+FORMS = r"/(shop/click|streams/replay|shop/users|alerts/acknowledge|notifications/retry|sign-out|try/[a-z]+|events/.*)$"
 
 
 class Reader(HTMLParser):
@@ -162,6 +162,23 @@ def test_the_filters_of_a_search_are_kept_as_they_are(console: httpx2.Client) ->
     ):
         assert kept in page, kept
     assert console.get("/search", params={"q": "a\0b"}).status_code in (200, 303, 422)
+
+
+def test_assets_and_alerts_are_filtered_by_site(console: httpx2.Client, store: Store) -> None:
+    assert "All sites" not in console.get("/assets").text, "nobody told of any"
+    for name, site in (("p1", "north & co"), ("pump-2", "south")):
+        labels = {"team": "hydraulics"}
+        place = Asset(asset_id=name, asset_class="pump", event_time=at(0), site=site, line="l1", labels=labels)
+        store.write([Placed(0, 0, place)], [])
+    for path, first in (("/assets", "sort=worst"), ("/alerts", "state=raised")):
+        assert f'{path}?{first}&amp;site=north+%26+co"' in console.get(path).text
+        page = console.get(path, params={"site": "south"}).text
+        assert "/assets/pump/pump-2" in page
+        assert "/assets/pump/p1" not in page
+        assert "/assets/pump/p1" in console.get(path, params={"label": "team:hydraulics", "site": "north & co"}).text
+    page = console.get("/assets/pump/p1").text
+    assert "/assets?site=north+%26+co&amp;line=l1" in page
+    assert "/assets?label=team%3Ahydraulics" in page
 
 
 def test_the_performance_of_the_alarms_is_on_a_page(console: httpx2.Client, store: Store) -> None:

@@ -13,6 +13,7 @@ import pytest
 from models.recommender import TURNED_DOWN, halves, stable_hash
 from schemas import (
     PUT_BACK,
+    Asset,
     Click,
     ClickAction,
     Figures,
@@ -375,6 +376,8 @@ def test_what_is_old_is_forgotten(store: Store) -> None:
                                             readings={"a": 1.0})),
                 recommendation(f"u{number}", number, event_time=time),
                 catalogue_entry(f"i{number}", number, ["x"]).model_copy(update={"event_time": time}),
+                Placed(0, number, Asset(asset_id=f"p{number}", asset_class="pump", event_time=time, site="north")),
+                Removal("assets.v1", f"p{number}", time),
                 Removal("items.v1", f"i{number}", time), Removal("clicks.v1", f"eve{number}", time),
                 score(number, score_id=f"s{number}", **fields),
                 alert(f"c{number}", 0, state="cleared", **fields), alert(f"o{number}", 0, **fields),
@@ -385,8 +388,8 @@ def test_what_is_old_is_forgotten(store: Store) -> None:
     counts = store.forget(Ages(*[5.0] * len(Ages._fields)))
     assert counts == dict.fromkeys(
         ("clicks", "forgotten_users", "dead_letters", "worker_figures", "recommendations", "catalogue", "items",
-         "readings", "asset_log", "alerts"), 1
-    ) | {"assets": 0}  # fmt: skip
+         "readings", "asset_log", "asset_sites", "alerts"), 1
+    ) | {"assets": 0, "notifications": 0}  # fmt: skip
     store.write([alert(f"o{int(old.timestamp())}", 1, state="cleared", event_time=old,
                        asset_id=f"p{int(old.timestamp())}")], [])  # fmt: skip
     counts = store.forget(Ages(*[5.0] * len(Ages._fields)))

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import event, text
 
-from storage import AlertFilter, AssetFilter, ItemFilter, Keeping, Reader, Store
+from storage import AlertFilter, AssetFilter, ItemFilter, Keeping, PlaceFilter, Reader, Store
 from storage.database import transaction
 from tests.storage.test_kept import click, entry, item, letter, reading, told
 from tests.support.decisions import alert, at, catalogue_entry, recommendation, score
@@ -29,6 +29,17 @@ QUESTIONS: dict[str, Callable[[Reader], Any]] = {
     "assets last seen": lambda r: r.assets(AssetFilter(), (at(9), "pump", "p1"), 50, "last_seen"),
     "assets with words": lambda r: r.assets(AssetFilter(words=("pump", "p1")), None, 50),
     "silent assets": lambda r: r.silent_assets(at(10), at(20)),
+    "assets of a site": lambda r: r.assets(AssetFilter(place=PlaceFilter("north", "l1", ("team:a",))), None, 50),
+    "worst assets of a site": lambda r: r.assets(
+        AssetFilter(place=PlaceFilter("n")), (1, 0.5, "pump", "p1"), 50, "worst"
+    ),
+    "alerts of a site": lambda r: r.alerts(AlertFilter("raised", place=PlaceFilter("north")), (at(9), "x"), 50),
+    "sites": lambda r: (r.site_names(), r.places_of([PUMP])),
+    "notifications": lambda r: r.notifications(None, None, 9, 50),
+    "notifications of a state": lambda r: r.notifications("failed", None, 9, 50),
+    "notifications of a channel": lambda r: r.notifications(None, "c", 9, 50),
+    "notifications of a channel and state": lambda r: r.notifications("failed", "c", None, 50),
+    "one notification": lambda r: r.notification("n"),
     "one asset": lambda r: r.asset("p1", "pump"),
     "classes of an id": lambda r: r.classes_of("p1"),
     "scores": lambda r: r.scores("p1", at(1), at(9), (at(5), "x"), 50, "pump"),

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("schemas", "models", "storage", "streams", "api", "console", "millrace", "migrations")
+PACKAGES = ("schemas", "models", "storage", "notify", "streams", "api", "console", "millrace", "migrations")
 BESIDE = ("tests", "benchmarks", "docs", "deploy", "README.md", "CONTRIBUTING.md", "Makefile", "pyproject.toml")
 AT_THE_END, NEW_FILE = "at the end", "a new file"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -15,6 +16,7 @@ from millrace.cli import run
 from millrace.commands.send import _lines
 from millrace.events.send import Decision, EventError, NoDecisionError, send_bytes, send_event
 from schemas import (
+    ASSETS,
     CLICKS,
     ITEMS,
     RECOMMENDATIONS,
@@ -35,6 +37,7 @@ from streams.agent.deadletters import dead_letter_output
 from streams.kafka import EventProducer, client_options
 from tests.support import create_topics
 from tests.support.decisions import score
+from tests.support.kafka import consume
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 CLICK = Click(event_id="c", event_time=NOW, user_id="me", item_id="i")
@@ -130,3 +133,21 @@ def test_help_names_every_kind_of_entry_and_what_has_a_code(
     said = capsys.readouterr().out
     assert [kind for kind in get_args(MaintenanceKind) if kind not in said] == []
     assert "of a maintenance window" in said
+
+
+async def test_where_an_asset_stands_is_sent_and_taken_back(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await create_topics(settings)
+    for name in settings.model_fields_set:
+        monkeypatch.setenv(f"MILLRACE_{name.upper()}", str(getattr(settings, name)))
+    command = ["send", "asset", "--asset", "p1", "--class", "pump", "--wait", "0.1"]
+    told = [*command, "--site", "north", "--line", "2", "--label", "floor=1", "--label", "team=a=b"]
+    assert await asyncio.to_thread(run, told) == 0
+    assert await asyncio.to_thread(run, [*command, "--remove"]) == 0
+    assert await asyncio.to_thread(run, [*command, "--label", "floor"]) == 2
+    assert "'floor' is not NAME=VALUE" in capsys.readouterr().err
+    first, second = await consume(settings, ASSETS, until=2)
+    event = json.loads(first.value or b"")
+    assert (event["site"], event["line"], event["labels"]) == ("north", "2", {"floor": "1", "team": "a=b"})
+    assert (second.key, second.value) == (b"p1", None)

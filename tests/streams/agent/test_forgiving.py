@@ -242,7 +242,8 @@ def test_whatever_a_field_holds_the_event_counts_or_the_reason_is_plain(topic: s
         assert not JARGON.search(letter.reason.split(" - at ")[0]), letter.reason
         assert len(letter.reason) < 1500
     needed = {"event_time", "kind", "readings", "available", "published_at", *[n for n in names if n.endswith("_id")],
-              "asset_class", "component", "code", "context", "attributes"}  # fmt: skip
+              "asset_class", "component", "code", "context", "attributes", "site", "line", "labels",
+              "commissioned_at"}  # fmt: skip
     if not needed & changes.keys():
         assert dead == []
 

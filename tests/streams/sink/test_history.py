@@ -11,7 +11,7 @@ import orjson
 import pytest
 from aiokafka import ConsumerRecord, TopicPartition
 
-from schemas import CLICKS, ITEMS, MAINTENANCE, TELEMETRY, Settings, dead_letters_of, rfc3339
+from schemas import ASSETS, CLICKS, ITEMS, MAINTENANCE, TELEMETRY, Settings, dead_letters_of, rfc3339
 from storage import Store
 from streams.agent import HEADER
 from streams.sink.decoding import Decoding
@@ -164,3 +164,42 @@ def _tells_of_itself(store: Store) -> bool:
         told = reader.workers(NOW - timedelta(minutes=1))
     agents = [set(status.figures.agents) for status in told if status.figures]
     return any({"sink", "history"} <= names for names in agents)
+
+
+def place(asset_id: str, seconds: float, **fields: Any) -> dict[str, Any]:
+    time_ = rfc3339(NOW + timedelta(seconds=seconds))
+    return {"asset_id": asset_id, "event_time": time_, "asset_class": "pump", **fields}
+
+
+@pytest.mark.kafka
+async def test_where_assets_stand_is_read_by_the_sink_which_quarantines_what_is_bad(
+    settings: Settings, database_url: str
+) -> None:
+    """Bad records of each kind between good ones, a sink that is killed, and none is read by an edge worker."""
+    sinks, store = Sinks(settings, database_url), Store(database_url)
+    await create_topics(settings)
+    bad: list[tuple[str | bytes | None, Any]] = [
+        ("p1", b"{"), ("p1", place("p1", 1, site=[])), ("p1", place("p2", 1)),
+        ("p1", place("p1", 1, labels={"a b": "x"})), ("p1", place("p1", 9000)), (b"\xff", None),
+    ]  # fmt: skip
+
+    def known() -> tuple[dict[str, str | None], int]:
+        with store.reading() as reader:
+            found = reader.places_of([("pump", f"p{n}") for n in range(9)])
+            letters = reader.dead_letters(ASSETS, None, 50)
+        return {asset_id: where.site for (_, asset_id), where in found.items()}, len(letters)
+
+    try:
+        good = [("p0", place("p0", 0, site="north")), ("p3", place("p3", 0, site="n", line="", labels=None))]
+        await produce(settings, ASSETS, [good[0], *bad[:3], good[1]])
+        first = sinks.start()
+        await sinks.until(lambda: known() == ({"p0": "north", "p3": "n"}, 3), "what was there")
+        first.kill()
+        first.wait()
+        newer = [*bad[3:], ("p3", None), ("p0", place("p0", -5, site="old")), ("p4", place("p4", 0, site="south"))]
+        await produce(settings, ASSETS, newer)
+        sinks.start()
+        await sinks.until(lambda: known() == ({"p0": "north", "p4": "south"}, 6), "what came later")
+    finally:
+        sinks.end()
+        store.close()
