@@ -133,7 +133,7 @@ def test_a_mail_comes_with_its_id() -> None:
     assert found["Subject"] == "Advisory: test, test"
     assert found["Idempotency-Key"] == some().notification_id
     body = found.get_body(("plain", "html"))  # type: ignore[attr-defined]
-    assert "is a test of this channel" in body.get_content()
+    assert "This is a test of the channel" in body.get_content()
 
 
 @pytest.mark.parametrize("answer", ["451 later", "554 never", "421 closing"])
