@@ -65,37 +65,6 @@ class UserBody(Frozen):
     recommendations: RecommendationBody
 
 
-class Point(Frozen):
-    """What lies in one bucket of time."""
-
-    time: Time = Field(description="where the bucket begins")
-    min: float
-    mean: float
-    max: float
-    count: int
-    low: float | None = Field(None, description="of scores: the lowest end of an interval")
-    high: float | None = None
-
-
-class Series(Frozen):
-    """A sensor, or a target: its kind, with its component where it has one (`failure_probability/bearing`)."""
-
-    name: str
-    unit: str | None = None
-    points: list[Point] = Field(description="by time; buckets without a value are left out")
-
-
-class SeriesBody(Frozen):
-    """Values of a time, as few points; nothing between them is lost that is a least or a greatest one."""
-
-    asset_id: str
-    asset_class: str
-    start: Time | None = Field(description="null: there is nothing")
-    end: Time | None
-    bucket_s: float = Field(description="width of a bucket")
-    series: list[Series]
-
-
 class LogEntryBody(Frozen):
     """An entry of an asset's maintenance log."""
 
