@@ -1,10 +1,11 @@
 """Regimes: how an asset was run over time, as a strip under the charts of its scores.
 
-RegimePoint of each bucket ─► runs of one regime, on the axis of the charts ─► rectangles, and a legend with what is typical
+RegimePoint of each bucket ─► runs of one regime, on the axis of the charts ─► rectangles, and a legend
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -26,8 +27,8 @@ class _Run:
 def strip_of(body: SeriesBody, models: Sequence[ModelBody]) -> dict[str, Any] | None:
     """None: the class has one regime, or a version told of none.
 
-    `start` and `end` are seconds since 1970, those of the first and last point of the charts; `runs` begin at `x` seconds
-    after `start`.
+    `start` and `end` are seconds since 1970, those of the first and last point of the charts; `runs` begin at `x`
+    seconds after `start`.
     """
     times = [point.time.timestamp() for one in body.series for point in one.points]
     if not body.regimes or not times:
@@ -68,7 +69,7 @@ def _words(key: Key, tells_version: bool) -> str:
 
 
 def _runs(points: Sequence[RegimePoint], bucket_s: float) -> list[_Run]:
-    """Buckets of one regime after each other are one run; it lasts until the next one begins, unless there is a silence."""
+    """Buckets of one regime after each other are one run; it lasts until the next begins, unless there is a silence."""
     usual_s = max(usual_step_s([point.time for point in points]), bucket_s)
     runs: list[_Run] = []
     for point in points:
@@ -79,7 +80,7 @@ def _runs(points: Sequence[RegimePoint], bucket_s: float) -> list[_Run]:
         if not (is_next and _key(runs[-1].first) == _key(point)):
             runs.append(_Run(point, time))
         runs[-1].until_s = time + usual_s
-    for run, after in zip(runs, runs[1:], strict=False):
+    for run, after in itertools.pairwise(runs):
         run.until_s = min(run.until_s, after.first.time.timestamp())
     return runs
 

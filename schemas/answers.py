@@ -74,11 +74,22 @@ class LogEntryBody(Frozen):
     component: str | None = None
 
 
+class PeakBody(Frozen):
+    """The greatest figures of an agent in a minute, of all that its worker told in it."""
+
+    lag: int
+    events_per_s: float
+    decision_p99_ms: float | None = None
+
+
 class FiguresBody(Frozen):
     """What a worker measured in a minute."""
 
     minute: Time
-    figures: Figures
+    figures: Figures = Field(description="as it told last in this minute")
+    peaks: dict[str, PeakBody] = Field(
+        default_factory=dict, description="by agent; empty: kept by a version that had none"
+    )
 
 
 class OverviewAssets(Frozen):

@@ -63,12 +63,34 @@ def kept_of(records: Sequence[Record], keeping: Keeping) -> KeptRows:
             case WorkerStatus() if record.figures is not None:
                 minute = record.event_time.replace(second=0, microsecond=0)
                 figures = record.figures.model_dump(mode="json", exclude_none=True)
-                rows.figures.append({"worker": record.worker, "minute": minute, "figures": figures})
+                peaks = {name: _peak(own) for name, own in record.figures.agents.items()}
+                rows.figures.append({"worker": record.worker, "minute": minute, "figures": figures, "peaks": peaks})
     rows.items = dict(sorted(rows.items.items()))
     rows.readings = [row for _, row in sorted(readings.items(), key=lambda pair: pair[0])]
     rows.log.sort(key=lambda row: (row["asset_class"], row["asset_id"], row["event_time"]))
-    rows.figures = list({(row["worker"], row["minute"]): row for row in rows.figures}.values())
+    by_minute: dict[tuple[str, datetime], Row] = {}
+    for row in rows.figures:
+        key = row["worker"], row["minute"]
+        by_minute[key] = row | {
+            "peaks": greatest(by_minute[key]["peaks"], row["peaks"]) if key in by_minute else row["peaks"]
+        }
+    rows.figures = list(by_minute.values())
     return rows
+
+
+def _peak(own: AgentFigures) -> dict[str, Any]:
+    return {"lag": own.lag, "events_per_s": own.events_per_s, "decision_p99_ms": own.decision_p99_ms}
+
+
+def greatest(one: Mapping[str, Any] | None, other: Mapping[str, Any]) -> dict[str, Any]:
+    """By agent and figure; a figure that only one tells is that one's."""
+    found: dict[str, Any] = {}
+    for agent in sorted({*(one or {}), *other}):
+        told = [peaks[agent] for peaks in (one or {}, other) if agent in peaks]
+        names = {name for peak in told for name in peak}
+        values = {name: [peak[name] for peak in told if peak.get(name) is not None] for name in sorted(names)}
+        found[agent] = {name: max(given, default=None) for name, given in values.items()}
+    return found
 
 
 def slot_of(time: datetime, every_s: float) -> datetime:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import re
+from pathlib import Path
 
 import httpx2
 from hypothesis import given
@@ -44,7 +46,7 @@ def test_each_version_numbers_its_own(console: httpx2.Client, store: Store) -> N
     assert "regime 1 of version 2" in words
 
 
-def test_the_legend_says_what_is_typical(trained_home, sqlite_url: str, store: Store) -> None:  # type: ignore[no-untyped-def]
+def test_the_legend_says_what_is_typical(trained_home: Path, sqlite_url: str, store: Store) -> None:
     model = AssetModel(ModelStore(trained_home / "models").load("pump"))
     store.write([score(n, "p9", regime=n // 10, model=model.reference) for n in range(20)], [])
     [pump] = [one for one in read_models(trained_home / "models") if one.name == "pump"]
@@ -72,7 +74,7 @@ def test_runs_follow_each_other_and_cover_every_bucket(steps: list[tuple[int, in
     strip = strip_of(body, [])
     assert strip is not None
     runs = strip["runs"]
-    for run, after in zip(runs, runs[1:], strict=False):
+    for run, after in itertools.pairwise(runs):
         assert run["x"] + run["width"] <= after["x"] + 1e-6
         assert run["width"] > 0
     places = {int(one["text"].removeprefix("regime ")) - 1: one["colour"] for one in strip["legend"]}

@@ -310,6 +310,23 @@ def test_figures_by_the_minute(store: Store) -> None:
     ]
 
 
+@pytest.mark.parametrize("at_once", [1, 2, 5, 30])
+def test_the_greatest_of_a_minute_stays(store: Store, at_once: int) -> None:
+    """However the sink cut it into batches, and when they are written twice."""
+    chance, minute = random.Random(at_once), NOW.replace(second=0, microsecond=0)
+    lags = [chance.randrange(1000) for _ in range(24)]
+    events = [told("w", minute + timedelta(seconds=5 * n), lag) for n, lag in enumerate(lags)]
+    for start in range(0, len(events), at_once):
+        store.write(events[start : start + at_once], [])
+    store.write(events[-3:], [])
+    with store.reading() as reader:
+        found = reader.figures("w", minute, 9)
+    assert [f.peaks["recommend"].lag for f in found] == [max(lags[12:]), max(lags[:12])]
+    assert [f.figures.agents["recommend"].lag for f in found] == [lags[-1], lags[11]]
+    assert found[0].peaks["recommend"].events_per_s == 1.0
+    assert found[0].peaks["recommend"].decision_p99_ms is None
+
+
 def test_assets_know_their_worst_open_alert(store: Store) -> None:
     store.write([score(1, "p1"), score(2, "p2"), score(3, "p3"), score(4, "p4")], [])
     store.write([alert("a", 0, 5, asset_id="p2"), alert("b", 0, 6, asset_id="p2", severity="critical")], [])
