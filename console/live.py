@@ -63,8 +63,8 @@ def _point(minute: datetime, told: list[FiguresBody]) -> dict[str, Any]:
     """The greatest of the minute, as a chart of seconds had shown it. Those of several workers may not have been at the
     same second: their sum is the most that it can have been."""
     agents = [(name, peak) for one in told for name, peak in (one.peaks or _as_told(one.figures)).items()]
-    times = {name: [peak.decision_p99_ms for agent, peak in agents if agent == name and peak.decision_p99_ms is not None]
-             for name in ("recommend", "maintain")}  # fmt: skip
+    slow = [(name, peak.decision_p99_ms) for name, peak in agents if peak.decision_p99_ms is not None]
+    times = {agent: [ms for name, ms in slow if name == agent] for agent in ("recommend", "maintain")}
     return {
         "time": minute.timestamp(),
         "clicks": sum(peak.events_per_s for agent, peak in agents if agent == "recommend"),

@@ -68,13 +68,14 @@ def ask(
     present = versions.get(found.aliases.get("champion", ""))
     compared = [c for c in found.comparisons if c.challenger == version]
     return show(
-        request, "change.html", model=found, alias=alias, wanted=versions[version], present=present,
-        measures=measures_of(present, versions[version]), compared=compared, is_back=back and found.previous.get("champion") == version,
+        request, "change.html", model=found, alias=alias, wanted=versions[version], present=present, compared=compared,
+        measures=measures_of(present, versions[version]),
+        is_back=back and found.previous.get("champion") == version,
     )  # fmt: skip
 
 
 class Measures(NamedTuple):
-    """Of two versions. What is of different data, or was measured of one of them only, says nothing beside the other."""
+    """Of two versions. What was measured of one of them only says nothing beside the other."""
 
     compared: list[tuple[str, float, float]]  # name, of the one that serves, of the one that is to serve
     of_present: dict[str, float]

@@ -96,8 +96,8 @@ class AliasChange(Frozen):
     before: Version | None = Field(description="that it pointed to")
     changed_at: Time
     by: str | None = Field(
-        description="name of the API key, `command line`, or `anybody` where the API has no keys; null: it was followed "
-        "from models.v1, which does not tell who"
+        description="name of the API key, `command line`, or `anybody` where the API has no keys; null: it was "
+        "followed from models.v1, which does not tell who"
     )
 
 

@@ -8,16 +8,17 @@ from __future__ import annotations
 import hashlib
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from schemas import Click, Item, Maintenance, Telemetry, WorkerStatus
+from schemas import AgentFigures, Click, Figures, Item, Maintenance, Telemetry, WorkerStatus
 from storage.records import Keeping, Placed, Quarantined, Record, Removal
 from storage.tables import EPOCH, MICROSECOND
 
 Row = dict[str, Any]
+MinuteKey = tuple[str, datetime]  # worker, minute
 ITEM_FIELDS = ("title", "category", "attributes", "published_at", "available")
 NOTHING_SAID: Row = {"title": None, "category": None, "attributes": None, "published_at": None, "available": True}
 MOST_WORDS, MOST_CHARS = 20, 40  # of one item; of a word
@@ -43,6 +44,7 @@ def kept_of(records: Sequence[Record], keeping: Keeping) -> KeptRows:
     """The rows of a batch, sorted by key: writers of the same rows then lock them in the same order."""
     rows = KeptRows()
     readings: dict[tuple[str, str, datetime], Row] = {}
+    figures: dict[MinuteKey, Row] = {}
     for record in records:
         match record:
             case Placed(partition, offset, Click() as click):
@@ -61,21 +63,25 @@ def kept_of(records: Sequence[Record], keeping: Keeping) -> KeptRows:
             case Removal("items.v1", key):
                 rows.items.setdefault(key, []).append(record)
             case WorkerStatus() if record.figures is not None:
-                minute = record.event_time.replace(second=0, microsecond=0)
-                figures = record.figures.model_dump(mode="json", exclude_none=True)
-                peaks = {name: _peak(own) for name, own in record.figures.agents.items()}
-                rows.figures.append({"worker": record.worker, "minute": minute, "figures": figures, "peaks": peaks})
+                _add_figures(figures, record.worker, record.event_time, record.figures)
     rows.items = dict(sorted(rows.items.items()))
     rows.readings = [row for _, row in sorted(readings.items(), key=lambda pair: pair[0])]
     rows.log.sort(key=lambda row: (row["asset_class"], row["asset_id"], row["event_time"]))
-    by_minute: dict[tuple[str, datetime], Row] = {}
-    for row in rows.figures:
-        key = row["worker"], row["minute"]
-        by_minute[key] = row | {
-            "peaks": greatest(by_minute[key]["peaks"], row["peaks"]) if key in by_minute else row["peaks"]
-        }
-    rows.figures = list(by_minute.values())
+    rows.figures = list(figures.values())
     return rows
+
+
+def _add_figures(rows: dict[MinuteKey, Row], worker: str, time: datetime, figures: Figures) -> None:
+    """The last of a minute, with the greatest of it."""
+    minute = time.replace(second=0, microsecond=0)
+    peaks = {name: _peak(own) for name, own in figures.agents.items()}
+    known = rows.get((worker, minute))
+    rows[worker, minute] = {
+        "worker": worker,
+        "minute": minute,
+        "figures": figures.model_dump(mode="json", exclude_none=True),
+        "peaks": greatest(known["peaks"], peaks) if known else peaks,
+    }
 
 
 def _peak(own: AgentFigures) -> dict[str, Any]:
