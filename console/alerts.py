@@ -91,11 +91,14 @@ async def _said(
     done: Annotated[int | None, Query(ge=0, description="how many were just acted on")] = None,
     kind: Annotated[ActionKind, Query()] = "acknowledged",
     left: Annotated[int, Query(ge=0, description="how many were not, as they were cleared or gone")] = 0,
+    unchanged: Annotated[int, Query(ge=0, description="how many were so before")] = 0,
 ) -> str | None:
     """What was just done, in words."""
     if done is None:
         return None
     text = f"{done} alert{'' if done == 1 else 's'} {DONE[kind]}."
+    if unchanged:
+        text += f" {unchanged} {'was' if unchanged == 1 else 'were'} so before, and nothing changed."
     return f"{text} {left} of those chosen {'is' if left == 1 else 'are'} cleared already, or gone." if left else text
 
 

@@ -11,13 +11,21 @@ from typing import Annotated
 import orjson
 from fastapi import Path, Request
 from fastapi.responses import Response
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from api import WORKER_SILENCE, Broker, Database, traced
 from console.page import build_pages, show
-from schemas import CLICKS, ITEMS, Name
+from schemas import CLICKS, ITEMS, EventTime, Name, TraceBody
 from storage import Store, in_thread
 
 router = build_pages()
+
+
+class _WithTime(BaseModel):
+    model_config = ConfigDict(val_temporal_unit="milliseconds")
+    event_time: EventTime
+
+
 Place = Annotated[int, Path(ge=0, lt=2**63)]
 
 
@@ -34,7 +42,20 @@ async def get_event(
     found = await traced(topic, partition, offset, store, broker)
     agent = "recommend" if topic in (CLICKS, ITEMS) else "maintain"
     costs = await in_thread(lambda: _costs(store, agent))
-    return show(request, "event.html", event=found, value=_pretty(found.value), agent=agent, costs=costs)
+    storing_ms = await in_thread(lambda: _storing_ms(store))
+    return show(
+        request, "event.html", event=found, value=_pretty(found.value), agent=agent, costs=costs, storing_ms=storing_ms,
+        on_way_ms=on_way_ms(found),
+    )  # fmt: skip
+
+
+def on_way_ms(event: TraceBody) -> float | None:
+    """From the time that the event itself tells to its topic; by two clocks, so perhaps below 0. None: it tells none."""
+    try:
+        happened = _WithTime.model_validate_json(event.value or "").event_time
+    except ValidationError:
+        return None
+    return (event.time - happened).total_seconds() * 1000
 
 
 def _pretty(value: str | None) -> str | None:
@@ -51,3 +72,11 @@ def _costs(store: Store, agent: str) -> dict[str, float]:
         workers = reader.workers(datetime.now(UTC) - WORKER_SILENCE)
     told = [w.figures.agents[agent].cpu_us for w in workers if w.figures and agent in w.figures.agents]
     return next((costs for costs in told if costs), {})
+
+
+def _storing_ms(store: Store) -> float | None:
+    """Mean time in which a sink writes a batch, as the slowest told last: of a row its own time is not kept."""
+    with store.reading() as reader:
+        workers = reader.workers(datetime.now(UTC) - WORKER_SILENCE)
+    told = [w.figures.agents["sink"].handling_ms for w in workers if w.figures and "sink" in w.figures.agents]
+    return max((ms for ms in told if ms is not None), default=None)
