@@ -81,7 +81,8 @@ def act(
         raise (ProblemError("invalid-request", missing) if missing and _is_left_out(error) else error) from error
     target = back if back == "/alerts" or back.startswith(("/alerts?", "/alerts/")) else "/alerts"
     joint = "&" if "?" in target else "?"
-    told = urlencode({"done": acted.done, "kind": said.kind, "left": acted.left, "unchanged": acted.unchanged})
+    unchanged = {"unchanged": acted.unchanged} if acted.unchanged else {}
+    told = urlencode({"done": acted.done, "kind": said.kind, "left": acted.left, **unchanged})
     return RedirectResponse(f"{target}{joint}{told}", 303)
 
 

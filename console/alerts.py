@@ -5,6 +5,7 @@ filters ─► Store.reading ─► list;  alert ─► what happened, what move
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal, NamedTuple
@@ -115,12 +116,14 @@ def list_alerts(
     with store.reading() as reader:
         found = reader.alerts(wanted, key, PAGE + 1) if wanted else []
         counts, classes = reader.count_open_alerts(), reader.class_names()
+        sentences = reader.sentences([one.alert_id for one in found[:PAGE]])
     shown: list[AlertBody] = found[:PAGE]
     next_after = to_cursor("alerts", shown[-1].raised_at, shown[-1].alert_id) if len(found) > PAGE else None
     if which.state == "raised":  # the worst of a page first
         shown.sort(key=lambda one: -SEVERITIES.index(one.severity))
     values: dict[str, Any] = {
         "alerts": shown,
+        "sentences": sentences,
         "counts": counts,
         "chosen": chosen,
         "classes": classes,
@@ -206,7 +209,13 @@ def _bars(alert: AlertDetail, is_life: bool) -> list[dict[str, Any]]:
     ]
     most = max((abs(moved) for _, moved in found), default=0.0) or 1.0
     found.sort(key=lambda pair: -abs(pair[1]))
+    digits = max(0, 2 - math.floor(math.log10(most)))  # the same in all lines, so that they can be compared at a glance
     return [
-        {"name": name, "moved": moved, "share": moved / most, "is_worse": (moved < 0) == is_life}
+        {
+            "name": name,
+            "moved": f"{moved:+,.{digits}f}".replace("-", "\N{MINUS SIGN}"),
+            "share": moved / most,
+            "is_worse": (moved < 0) == is_life,
+        }
         for name, moved in found[:MOST_BARS]
     ]

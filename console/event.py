@@ -50,7 +50,7 @@ async def get_event(
 
 
 def on_way_ms(event: TraceBody) -> float | None:
-    """From the time that the event itself tells to its topic; by two clocks, so perhaps below 0. None: it tells none."""
+    """From the time that the event itself tells to its topic; by two clocks, so perhaps below 0. None: no time."""
     try:
         happened = _WithTime.model_validate_json(event.value or "").event_time
     except ValidationError:

@@ -6,7 +6,8 @@ import re
 
 import httpx2
 
-from storage import Store
+from schemas import Evidence
+from storage import AlertFilter, Store
 from tests.console.test_pages import Reader
 from tests.support.decisions import alert
 
@@ -33,7 +34,7 @@ def test_each_row_has_its_own_form_for_having_seen_it(console: httpx2.Client, st
     assert "1 alert acknowledged." in words
     assert "jo bearing" in words
     with store.reading() as reader:
-        seen = {one.alert_id: one.acknowledgement for one in reader.alerts(None, None, 9)}  # type: ignore[arg-type]
+        seen = {one.alert_id: one.acknowledgement for one in reader.alerts(AlertFilter(), None, 9)}
     assert seen["a-1"] is not None
     assert (seen["a-1"].by, seen["a-1"].comment) == ("jo", "bearing")
     assert seen["a-2"] is None
@@ -47,3 +48,13 @@ def test_what_was_so_before_is_counted_apart(console: httpx2.Client) -> None:
     assert "1 alert acknowledged. 1 was so before, and nothing changed. 1 of those chosen is cleared already" in words
     again = console.post("/alerts/act", data={**form, "alert": ["a-1", "a-2"]}, follow_redirects=True)
     assert "0 alerts acknowledged. 2 were so before, and nothing changed." in Reader(again.text).words
+
+
+def test_the_list_says_what_the_last_transition_said(console: httpx2.Client, store: Store) -> None:
+    for n, said in enumerate(("life is short", "life is <b>shorter</b>")):
+        evidence = Evidence(reason="r", value=1.0, threshold=2.0, sentence=said)
+        store.write([alert("s-1", n, 80 + n, asset_id="pump-s", evidence=evidence)], [])
+    page = console.get("/alerts").text
+    assert "life is &lt;b&gt;shorter&lt;/b&gt;" in page
+    assert "life is short<" not in page
+    assert page.count('class="muted said"') == 1, "the others have none"
