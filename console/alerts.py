@@ -211,11 +211,10 @@ def _bars(alert: AlertDetail, is_life: bool) -> list[dict[str, Any]]:
     found.sort(key=lambda pair: -abs(pair[1]))
     digits = max(0, 2 - math.floor(math.log10(most)))  # the same in all lines, so that they can be compared at a glance
     return [
-        {
-            "name": name,
-            "moved": f"{moved:+,.{digits}f}".replace("-", "\N{MINUS SIGN}"),
-            "share": moved / most,
-            "is_worse": (moved < 0) == is_life,
-        }
+        {"name": name, "moved": _signed(moved, digits), "share": moved / most, "is_worse": (moved < 0) == is_life}
         for name, moved in found[:MOST_BARS]
     ]
+
+
+def _signed(value: float, digits: int) -> str:
+    return f"{value:+,.{digits}f}".replace("-", "\N{MINUS SIGN}")

@@ -122,7 +122,8 @@ def test_what_does_not_fit_on_a_phone_can_be_reached(page: Page, path: str) -> N
 
 OVERFLOWS = """() => {
   const wide = [...document.querySelectorAll("main, main *")].filter((e) => e.checkVisibility() && e.clientWidth > 0
-    && e.scrollWidth > e.clientWidth + 1 && getComputedStyle(e).display !== "inline" && !e.closest(".sr, .u-wrap, svg, pre, select"));
+    && e.scrollWidth > e.clientWidth + 1 && getComputedStyle(e).display !== "inline"
+    && !e.closest(".sr, .u-wrap, svg, pre, select"));
   const isScrolled = (e) => ["auto", "scroll"].includes(getComputedStyle(e).overflowX);
   const saysSo = (e) => getComputedStyle(e, "::before").content.includes("swipe");
   const named = (found) => found.map((e) => `${e.tagName}.${e.className}: ${e.textContent.trim().slice(0, 40)}`);
