@@ -42,9 +42,8 @@ async def get_event(
     found = await traced(topic, partition, offset, store, broker)
     agent = "recommend" if topic in (CLICKS, ITEMS) else "maintain"
     costs = await in_thread(lambda: _costs(store, agent))
-    storing_ms = await in_thread(lambda: _storing_ms(store))
     return show(
-        request, "event.html", event=found, value=_pretty(found.value), agent=agent, costs=costs, storing_ms=storing_ms,
+        request, "event.html", event=found, value=_pretty(found.value), agent=agent, costs=costs,
         on_way_ms=on_way_ms(found),
     )  # fmt: skip
 
@@ -72,11 +71,3 @@ def _costs(store: Store, agent: str) -> dict[str, float]:
         workers = reader.workers(datetime.now(UTC) - WORKER_SILENCE)
     told = [w.figures.agents[agent].cpu_us for w in workers if w.figures and agent in w.figures.agents]
     return next((costs for costs in told if costs), {})
-
-
-def _storing_ms(store: Store) -> float | None:
-    """Mean time in which a sink writes a batch, as the slowest told last: of a row its own time is not kept."""
-    with store.reading() as reader:
-        workers = reader.workers(datetime.now(UTC) - WORKER_SILENCE)
-    told = [w.figures.agents["sink"].handling_ms for w in workers if w.figures and "sink" in w.figures.agents]
-    return max((ms for ms in told if ms is not None), default=None)
