@@ -18,7 +18,19 @@ from api.cursors import from_cursor, page_of, to_cursor
 from api.live import Live
 from api.problems import ProblemError, responses
 from api.shared import After, Database, From, Limit, SearchText, To, build_router, shown
-from schemas import Alert, AlertBody, AlertDetail, AlertState, FieldError, Id, Name, Page, PerformanceBody, Severity
+from schemas import (
+    Alert,
+    AlertBody,
+    AlertDetail,
+    AlertKind,
+    AlertState,
+    FieldError,
+    Id,
+    Name,
+    Page,
+    PerformanceBody,
+    Severity,
+)
 from storage import AlertFilter, parse_words
 
 _STREAM_EXAMPLE = f"event: alert\ndata: {orjson.dumps(Alert.EXAMPLE).decode()}\nid: 17\n\n"
@@ -48,14 +60,16 @@ class _Of(NamedTuple):
     asset_id: str | None
     asset_class: str | None
     failure_mode: str | None
+    kind: AlertKind | None
 
 
 async def _of(
     asset_id: Annotated[Id | None, Query()] = None,
     asset_class: Annotated[Name | None, Query()] = None,
     failure_mode: Annotated[Id | None, Query(description="or the component that is to fail")] = None,
+    kind: Annotated[AlertKind | None, Query(description="about the machine, or about what it sends")] = None,
 ) -> _Of:
-    return _Of(asset_id, asset_class, failure_mode)
+    return _Of(asset_id, asset_class, failure_mode, kind)
 
 
 async def _handling(
@@ -83,7 +97,8 @@ async def _filter(
         return None
     severities = tuple(dict.fromkeys(severity or ()))
     return AlertFilter(
-        state, severities, of.asset_id, of.asset_class, *handling, start, end, words, of.failure_mode
+        state, severities, of.asset_id, of.asset_class, *handling, start, end, words, of.failure_mode,
+        of.kind,
     )  # fmt: skip
 
 

@@ -17,7 +17,7 @@ from api import AlertId, Database, ProblemError, from_cursor, to_cursor
 from console.alert_actions import SHELVED_H
 from console.charts import chart_of, marks_of
 from console.page import build_pages, link, number, show
-from schemas import Action, ActionKind, Alert, AlertBody, AlertDetail, AlertState, Id, Name, Severity
+from schemas import Action, ActionKind, Alert, AlertBody, AlertDetail, AlertKind, AlertState, Id, Name, Severity
 from storage import SEVERITIES, AlertFilter, Reader, parse_words
 
 router = build_pages()
@@ -43,6 +43,7 @@ class Chosen(NamedTuple):
     assignee: str | None
     asset_class: str | None
     failure_mode: str | None
+    about: AlertKind | None
     query: str
     raised: Literal["hour", "day", "week"] | None
 
@@ -58,22 +59,24 @@ class Chosen(NamedTuple):
         shelved = False if self.shelved is None and state == "raised" else self.shelved
         return AlertFilter(
             state, severities, None, self.asset_class, self.acknowledged, shelved, self.assignee, since, None, words,
-            self.failure_mode,
+            self.failure_mode, self.about,
         )  # fmt: skip
 
 
 class _Of(NamedTuple):
     asset_class: str | None
     failure_mode: str | None
+    about: AlertKind | None
     query: str
 
 
 async def _of(
     asset_class: Annotated[Name | None, Query()] = None,
     failure_mode: Annotated[Id | None, Query()] = None,
+    about: Annotated[AlertKind | None, Query(description="the machine, or what it sends")] = None,
     query: Annotated[str, Query(max_length=100, pattern=NO_NULL)] = "",
 ) -> _Of:
-    return _Of(asset_class, failure_mode, query)
+    return _Of(asset_class, failure_mode, about, query)
 
 
 async def _chosen(

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from schemas.base import Frozen, Time
 from schemas.manifest import Alias, AliasChange, Training
-from schemas.outputs import Action, Alert, AlertState, Cause, ModelRef, Score, Severity, Strategy, Verdict
+from schemas.outputs import Action, Alert, AlertKind, AlertState, Cause, ModelRef, Score, Severity, Strategy, Verdict
 from schemas.worker_status import Comparison
 
 Entry = TypeVar("Entry")
@@ -92,6 +92,7 @@ class AlertBody(Frozen):
     asset_id: str
     asset_class: str
     failure_mode: str
+    kind: AlertKind = Field("machine", description="`data`: it is about what the asset sends")
     state: AlertState
     severity: Severity
     score: float | None

@@ -128,6 +128,7 @@ class Score(OutputEvent):
 Severity = Literal["advisory", "warning", "critical"]
 AlertState = Literal["raised", "cleared"]
 AlertKind = Literal["machine", "data"]
+DATA_MODE = "data"  # failure mode of what is wrong with what an asset sends
 
 
 class Evidence(OutputEvent):

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from statistics import median, quantiles
 from typing import NamedTuple, get_args
 
-from schemas import BadActor, FailureCounts, OutcomeCounts, PerformanceBody, Severity
+from schemas import DATA_MODE, BadActor, FailureCounts, OutcomeCounts, PerformanceBody, Severity
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 SLOT = timedelta(minutes=10)
@@ -154,4 +154,5 @@ def _failures(seen: Observed) -> FailureCounts:
 
 def _finds(alert: RaisedAlert, failure: Failure) -> bool:
     is_open = alert.raised_at <= failure.time and (alert.cleared_at is None or alert.cleared_at >= failure.time)
-    return is_open and failure.component in (None, alert.failure_mode)
+    is_of_machine = alert.failure_mode != DATA_MODE
+    return is_open and is_of_machine and failure.component in (None, alert.failure_mode)

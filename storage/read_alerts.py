@@ -13,7 +13,18 @@ from typing import Any, NamedTuple, get_args
 from sqlalchemy import ColumnElement, Connection, Row, Select, and_, bindparam, func, literal, select, tuple_
 from sqlalchemy.orm import InstrumentedAttribute
 
-from schemas import Acknowledgement, Action, Alert, AlertBody, AlertDetail, AlertState, Severity, Shelving
+from schemas import (
+    DATA_MODE,
+    Acknowledgement,
+    Action,
+    Alert,
+    AlertBody,
+    AlertDetail,
+    AlertKind,
+    AlertState,
+    Severity,
+    Shelving,
+)
 from storage.kept_write import ASSET
 from storage.read_words import with_words
 from storage.tables import AcknowledgementRow, ActionRow, AlertRow, ShelvingRow, TransitionRow
@@ -39,6 +50,7 @@ class AlertFilter(NamedTuple):
     end: datetime | None = None
     words: tuple[str, ...] = ()
     failure_mode: str | None = None
+    kind: AlertKind | None = None
 
     @property
     def severities(self) -> tuple[str, ...]:
@@ -70,18 +82,16 @@ class AlertReading:
 
     def _statement(self, which: AlertFilter, after: After | None, limit: int) -> Select[Any]:
         statement = _select_alerts()
-        if which.asset_id is not None:
-            statement = statement.where(AlertRow.asset_id == which.asset_id)
-        if which.asset_class is not None:
-            statement = statement.where(AlertRow.asset_class == which.asset_class)
-        if which.failure_mode is not None:
-            statement = statement.where(AlertRow.failure_mode == which.failure_mode)
+        for column in (AlertRow.asset_id, AlertRow.asset_class, AlertRow.failure_mode, AlertRow.assignee):
+            if (wanted := getattr(which, column.key)) is not None:
+                statement = statement.where(column == wanted)
+        if which.kind is not None:
+            is_data = AlertRow.failure_mode == DATA_MODE
+            statement = statement.where(is_data if which.kind == "data" else ~is_data)
         if which.shelved is not None:
             statement = statement.where(
                 ShelvingRow.until.is_not(None) if which.shelved else ShelvingRow.until.is_(None)
             )
-        if which.assignee is not None:
-            statement = statement.where(AlertRow.assignee == which.assignee)
         if which.start is not None:
             statement = statement.where(AlertRow.raised_at >= which.start)
         if which.end is not None:
@@ -222,6 +232,7 @@ def _alert(row: Row[Any]) -> dict[str, Any]:
     until, shelved_at = values.pop("until"), values.pop("shelved_at")
     shelved_by, reason = values.pop("shelved_by"), values.pop("reason")
     return values | {
+        "kind": "data" if values["failure_mode"] == DATA_MODE else "machine",
         "acknowledgement": None if at is None else Acknowledgement(acknowledged_at=at, by=by, comment=comment),
         "shelving": None
         if until is None

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from schemas import (
@@ -241,7 +242,7 @@ def _assets(events: Sequence[Score | Alert], latest_scores: list[list[Row]]) -> 
     """With the health that an asset has which is new; of one that is there the table finds it."""
     rows: dict[tuple[str, str], Row] = {}
     for event in events:
-        key, time = (event.asset_class, event.asset_id), event.event_time
+        key, time = (event.asset_class, event.asset_id), _seen_at(event)
         row = rows.setdefault(
             key, {"asset_class": key[0], "asset_id": key[1], "first_seen": time, "last_seen": time, "health": 1.0}
         )
@@ -251,6 +252,13 @@ def _assets(events: Sequence[Score | Alert], latest_scores: list[list[Row]]) -> 
         row = rows[latest["asset_class"], latest["asset_id"]]
         row["health"] = min(row["health"], 1.0 if latest["health"] is None else latest["health"])
     return [row for _, row in sorted(rows.items())]
+
+
+def _seen_at(event: Score | Alert) -> datetime:
+    """When the asset was seen; what says that it is silent is not seen of it."""
+    if isinstance(event, Alert) and event.kind == "data" and event.state == "raised":
+        return event.event_time - timedelta(seconds=event.evidence.threshold or 0.0)
+    return event.event_time
 
 
 def _alerts(events: Sequence[Alert]) -> list[Row]:

@@ -13,7 +13,6 @@ import numpy as np
 
 from models.maintenance import (
     CLEARED,
-    DATA,
     LATE,
     SEVERITIES,
     SILENCE,
@@ -29,7 +28,7 @@ from models.maintenance import (
     sentence_of,
     silence_after,
 )
-from schemas import ALERTS, MAINTENANCE, SCORES, TELEMETRY, Telemetry
+from schemas import ALERTS, DATA_MODE, MAINTENANCE, SCORES, TELEMETRY, Telemetry
 from streams.agent import Output, PartitionState, caused_by, decision, output_id
 from streams.kafka import ConsumerRecord
 from streams.undecided import asks_why, undecided, what_lacks
@@ -105,7 +104,7 @@ def data_alerts_of(
         reason = data_reason(transition, broken, asset_class.regime)
         limit = silence_after(float(transition["usual_s"]), *patience) if is_silent else None
         said = {
-            "failure_mode": DATA,
+            "failure_mode": DATA_MODE,
             "kind": "data",
             "score": None,
             "evidence": {

@@ -105,6 +105,15 @@ SILENT = Gauge(
     "Assets with a score of the last day, but none for MILLRACE_SILENT_AFTER_S, from the database",
     ["asset_class"],
 )
+# how the alarm system does, as EEMUA 191 counts it (storage/performance.py); from the database, by the sink
+OPEN_ALERTS = Gauge("millrace_open_alerts", "Alerts that are open and not shelved", ["severity"])
+RAISED_PER_HOUR = Gauge("millrace_alerts_raised_per_hour", "Alerts raised an hour, of the last day")
+MOST_RAISED = Gauge("millrace_alerts_most_in_ten_minutes", "Most alerts raised within ten minutes, of the last day")
+FLOOD_SHARE = Gauge("millrace_alerts_flood_share", "Share of the last day's ten-minute slots with above ten alerts")
+STALE_ALERTS = Gauge("millrace_stale_alerts", "Alerts open for more than a day, and not shelved")
+ACKNOWLEDGE_S = Gauge(
+    "millrace_alert_acknowledge_seconds", "Time until alerts of the last day were acknowledged; NaN: none", ["quantile"]
+)
 # why partitions are loaded (streams/agent/runtime.py), and what repeated decisions say (streams/agent/recall.py)
 CAUSES = ("assigned", "bug", "cancelled", "checkpoint", "fenced", "out of bounds", "unavailable")
 REPEATED = ("the same", "otherwise")

@@ -47,7 +47,6 @@ from models.maintenance.sentences import data_sentence, sentence_of
 from models.maintenance.step import QUALITIES
 from models.maintenance.transitions import CLEARED, RAISED
 from models.maintenance.watch_rows import (
-    DATA,
     SILENCE,
     WATCH,
     WATCH_BOUNDS,
@@ -64,7 +63,6 @@ __all__ = [
     "CLEARED",
     "CLIP",
     "COVERAGE",
-    "DATA",
     "DIRECTIONS",
     "FAILURE",
     "FAULTS",

@@ -17,8 +17,7 @@ import numpy.typing as npt
 
 from models.maintenance.log_memory import ALERT_CLOSED, ERROR, KINDS, NO_CODE, READING, WINDOW_END, WINDOW_START
 from models.maintenance.observe import EventBatch
-from models.maintenance.watch_rows import DATA
-from schemas import AssetClass, FailureTarget, Maintenance, Telemetry
+from schemas import DATA_MODE, AssetClass, FailureTarget, Maintenance, Telemetry
 
 AssetEvent = Telemetry | Maintenance
 TAGS = 0x4000  # of windows, see models.maintenance.windows
@@ -143,7 +142,7 @@ class Encoder:
         if KINDS.index(event.kind) == ERROR:
             return self._error_code.get(event.code or "", NO_CODE)
         is_closing = KINDS.index(event.kind) == ALERT_CLOSED
-        if is_closing and event.component == DATA and DATA not in self._component_code:
+        if is_closing and event.component == DATA_MODE and DATA_MODE not in self._component_code:
             return self._component_code[None] + 1
         if is_closing and len(self._component_code) == 1:
             return self._component_code[None]  # of a class with one failure mode, which is no component

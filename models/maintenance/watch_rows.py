@@ -13,7 +13,6 @@ import numpy.typing as npt
 from models.jit import njit
 from models.maintenance.rows import LATEST_S
 
-DATA = "data"  # failure mode of a data alert
 SENSORS, REGIME, CLOCK, SILENCE = 1, 2, 4, 8  # causes, one bit each
 IS_HERE, IS_WELL, IS_RETIRED, WAS_CLOSED = range(4)  # why it ends: sends again, has good data, out of service, by hand
 ADVISORY, WARNING = 1, 2  # places in `policy.SEVERITIES`

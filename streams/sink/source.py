@@ -44,9 +44,9 @@ from schemas import (
 from storage import Keeping, PositionError, StorageError, Store, in_thread
 from streams.kafka import GroupConsumer, partition_counts, patiently, until_answered
 from streams.metrics import READY, SINK_RECORDS
+from streams.sink.fleet import Fleet
 from streams.sink.positions import SinkPositions
 from streams.sink.retention import Retention
-from streams.sink.silence import Silence
 from streams.sink.writer import Fetched, Records, Writer
 
 log = structlog.get_logger(__name__)
@@ -82,7 +82,7 @@ def build_sink(app: faust.App, settings: Settings) -> None:
         app.service(source)
         if agent == SINK:
             app.service(Retention(settings, store))
-            app.service(Silence(settings, store))
+            app.service(Fleet(settings, store))
 
 
 def _add_agent(app: faust.App, source: SinkSource) -> None:

@@ -11,12 +11,12 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from schemas import AssetBody
-from storage import SEVERITIES, AssetFilter, Store, place_of
+from schemas import AssetBody, Evidence
+from storage import SEVERITIES, AlertFilter, AssetFilter, Store, place_of
 from storage.counting import AssetCounts, Counts
 from storage.database import transaction
 from storage.read_assets import Order
-from tests.support.decisions import alert, score
+from tests.support.decisions import alert, at, score
 
 ORDERS: dict[Order, Callable[[AssetBody], Any]] = {
     "id": lambda a: (a.asset_class, a.asset_id),
@@ -104,3 +104,22 @@ def test_counts_of_a_large_fleet_are_taken_anew_beside_those_who_ask(store: Stor
         counts._took_s, counts._counted_at = 0.5, counts._counted_at - 61
         before = counted[0]
         assert counts.get(connection) == {("pump", 0): before + 1}, "nobody has asked for long: counted now"
+
+
+def test_what_says_that_an_asset_is_silent_is_not_seen_of_it(store: Store) -> None:
+    silent = Evidence(reason="cannot be relied on", value=75.0, threshold=60.0)
+    data = {"failure_mode": "data", "kind": "data", "score": None}
+    store.write([score(10), alert("d", 0, 70, evidence=silent, **data), alert("w", 0, 5)], [])
+    with store.reading() as reader:
+        asset = reader.asset("pump-1", "pump")
+        assert asset is not None
+        assert asset.last_seen == at(10)
+        assert [one.alert_id for one in reader.alerts(AlertFilter(kind="machine"), None, 9)] == ["w"]
+        assert [one.alert_id for one in reader.alerts(AlertFilter(kind="data"), None, 9)] == ["d"]
+        assert {one.alert_id: one.kind for one in reader.alerts(AlertFilter(), None, 9)} == {
+            "w": "machine",
+            "d": "data",
+        }
+    store.write([alert("d", 1, 90, state="cleared", **data)], [])
+    with store.reading() as reader:
+        assert reader.asset("pump-1", "pump").last_seen == at(90), "it sends again"

@@ -38,6 +38,11 @@ def test_a_failure_of_the_asset_leaves_an_alert_to_the_component_that_needs_it()
     assert counted(alerts, failures).failures.found == 2
 
 
+def test_what_an_asset_sends_is_no_warning_of_its_failure() -> None:
+    found = counted([raised(1, mode="data")], [Failure("pump", "p", at(10), None)]).failures
+    assert (found.found, found.missed) == (0, 1)
+
+
 def test_a_young_service_is_not_told_to_be_quiet() -> None:
     seen = Observed([raised(seconds) for seconds in range(7100, 7106)], [], [], 0, 0.0, is_whole=True, first=at(6840))
     assert performance(START, END, seen).per_hour == 60

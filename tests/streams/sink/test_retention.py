@@ -16,11 +16,11 @@ from prometheus_client import REGISTRY
 from schemas import SCORES, Settings, topic_name
 from storage import Store
 from streams.kafka import client_options
+from streams.sink.fleet import Fleet
 from streams.sink.retention import Retention
-from streams.sink.silence import Silence
 from tests.streams.sink.test_sink import Sinks
 from tests.support.databases import database_url, migrated_sqlite, postgres, postgres_url, sqlite_url, store
-from tests.support.decisions import score
+from tests.support.decisions import alert, score
 from tests.support.kafka import create_topics, produce
 from tests.support.postgres import Postgres
 
@@ -133,13 +133,18 @@ async def test_silent_assets_are_counted_by_class(store: Store) -> None:
         for n, (name, ago) in enumerate(seen.items())
     ]
     store.write([*scores, score(9, asset="f", asset_class="fan", event_time=now)], [])
-    service = Silence(Settings(silent_after_s=3600), store)
+    store.write([alert("a", 0, asset_id="quick", event_time=now - timedelta(minutes=5))], [])
+    service = Fleet(Settings(silent_after_s=3600), store)
     await service.start()
     try:
         async with asyncio.timeout(DEADLINE_S):
             while counted("pump") is None or counted("fan") is None:
                 await asyncio.sleep(0.01)
         assert (counted("pump"), counted("fan")) == (2, 0)
+        figures = ("open_alerts", "alerts_most_in_ten_minutes", "alerts_flood_share", "stale_alerts")
+        labels = ({"severity": "warning"}, {}, {}, {})
+        found = [REGISTRY.get_sample_value(f"millrace_{n}", of) for n, of in zip(figures, labels, strict=True)]
+        assert found == [1, 1, 0, 0]
     finally:
         await service.stop()
 
