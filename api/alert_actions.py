@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, NamedTuple, TypeVar
 
 from fastapi import Body, Depends, Header, Request
 
@@ -56,6 +56,10 @@ class Actor:
 
     def __init__(self, store: Store, teller: ActionTeller | None, caller: str | None, request_key: str | None) -> None:
         self._store, self._teller, self._caller, self._request_key = store, teller, caller, request_key
+        self.changes = 0  # actions that were not said already
+
+    def _count(self) -> None:
+        self.changes += 1
 
     def act(
         self, alert_id: str, kind: ActionKind, body: ActionBody, note: str | None = None, **what: Any
@@ -75,7 +79,7 @@ class Actor:
             raise _is_wrong("body.by", f"may not be {by}: that is the service itself")
         asked = ActionRequest(kind, by, note or None, request_key=self._request_key, **what)
         try:
-            alert = self._store.act(alert_id, asked)
+            alert = self._store.act(alert_id, asked, self._count)
         except NotOpenError as error:
             raise ProblemError("not-open", str(error)) from error
         except KeyReusedError as error:
@@ -190,8 +194,16 @@ _ROUTES: dict[ActionKind, tuple[type[ActionBody], Route]] = {
 }
 
 
-def act_on(alert_ids: Iterable[str], kind: ActionKind, fields: Mapping[str, Any], actor: Actor) -> int:
-    """What the routes do, on several alerts; those that are gone or cleared are left as they are. Returns how many.
+class Acted(NamedTuple):
+    """On how many alerts: something was done; it was said already; they are gone or cleared, so nothing was done."""
+
+    done: int
+    unchanged: int
+    left: int
+
+
+def act_on(alert_ids: Iterable[str], kind: ActionKind, fields: Mapping[str, Any], actor: Actor) -> Acted:
+    """What the routes do, on several alerts; those that are gone or cleared are left as they are.
 
     Args:
         fields: of the body of the action.
@@ -201,12 +213,14 @@ def act_on(alert_ids: Iterable[str], kind: ActionKind, fields: Mapping[str, Any]
         ProblemError: as of `Actor.act`; of a single alert for any reason.
     """
     body_type, route = _ROUTES[kind]
-    body, chosen, done = body_type.model_validate(fields), list(dict.fromkeys(alert_ids)), 0
+    body, chosen, left = body_type.model_validate(fields), list(dict.fromkeys(alert_ids)), 0
+    before = actor.changes
     for alert_id in chosen:
         try:
             route(alert_id, body, actor)
-            done += 1
         except ProblemError as error:
             if error.kind.slug not in ("not-open", "unknown-alert") or len(chosen) == 1:
                 raise
-    return done
+            left += 1
+    done = actor.changes - before
+    return Acted(done, len(chosen) - done - left, left)

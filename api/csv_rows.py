@@ -21,7 +21,7 @@ from storage import Store
 
 MOST_ROWS = 500_000  # some 50 MB, and twenty seconds of a thread
 AT_ONCE = 2000
-SCORE_COLUMNS = ("event_time", "kind", "component", "value", "unit", "low", "high", "model", "version")
+SCORE_COLUMNS = ("event_time", "kind", "component", "value", "unit", "low", "high", "model", "version", "regime")
 Asset = tuple[str, str]  # asset_class, asset_id
 Period = tuple[datetime | None, datetime | None]
 Pages = Iterator[Iterable[Iterable[Any]]]
@@ -39,9 +39,25 @@ async def wants_csv(
         Literal["json", "csv"] | None, Query(description="`csv`: rows, the oldest first; or send Accept: text/csv")
     ] = None,
 ) -> bool:
-    """Whether the answer is to be CSV. A client that takes JSON too gets JSON."""
-    accepted = request.headers.get("accept", "")
-    return format == "csv" or (format is None and "text/csv" in accepted and "json" not in accepted)
+    """Whether the answer is to be CSV. A client that takes both and prefers none gets JSON."""
+    if format is not None:
+        return format == "csv"
+    accepted = request.headers.get("accept", "*/*")
+    return quality_of("text/csv", accepted) > quality_of("application/json", accepted)
+
+
+def quality_of(media_type: str, accepted: str) -> float:
+    """How much a client wants it, 0 to 1: by the most exact range of `Accept` (RFC 9110, 12.5.1). A weight that is no
+    number counts as 0."""
+    found: dict[int, float] = {}
+    for part in accepted.split(","):
+        span, *parameters = (piece.strip().lower() for piece in part.split(";"))
+        exactness = (span == media_type) * 3 or (span == f"{media_type.partition('/')[0]}/*") * 2 or (span == "*/*") * 1
+        weight = next((text[2:] for text in parameters if text.startswith("q=")), "1")
+        value = float(weight) if re.fullmatch(r"[01](\.\d{0,3})?", weight) else 0.0
+        if exactness:
+            found[exactness] = max(found.get(exactness, 0.0), min(value, 1.0))
+    return found[max(found)] if found else 0.0
 
 
 def score_csv(store: Store, asset: Asset, period: Period) -> StreamingResponse:

@@ -28,6 +28,7 @@ from schemas import (
 log = structlog.get_logger(__name__)
 router = build_router("operation")
 ModelName = Annotated[Name, Path(description="name of a model")]
+ANYBODY = "anybody"  # where no keys are set
 ADMIN = [Depends(needs("admin"))]
 REFUSED = responses("model-refused", "broker-unavailable")
 
@@ -59,15 +60,16 @@ async def moved(keeper: ModelKeeper, caller: str | None, name: str, to: PromoteB
     Raises:
         ProblemError: it was not moved.
     """
+    by = caller or ANYBODY
     try:
         record: AliasRecord
         if to is None:
-            record = await keeper.rollback(name, "champion")
+            record = await keeper.rollback(name, "champion", by)
         else:
-            record = await keeper.promote(name, to.version, to.alias)
+            record = await keeper.promote(name, to.version, to.alias, by)
     except (ModelError, SettingsError) as error:
         raise ProblemError("model-refused", f"{error.detail} {error.advice}") from error
     except UnavailableError as error:
         raise not_sent("The alias was not moved", error) from error
-    log.info("an alias was moved", name=name, alias=record.alias, version=record.version, by=caller or "this machine")
+    log.info("an alias was moved", name=name, alias=record.alias, version=record.version, by=by)
     return AliasBody(name=name, alias=record.alias, version=record.version)

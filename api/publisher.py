@@ -64,10 +64,10 @@ class ModelKeeper(Protocol):
     """Who lets models serve. Every call raises ModelError where the version cannot be used, and UnavailableError where
     the broker does not answer; nothing was moved then."""
 
-    async def promote(self, name: str, version: str, alias: Alias) -> AliasRecord:
-        """Let a version serve (`champion`), or be tried beside it (`challenger`)."""
+    async def promote(self, name: str, version: str, alias: Alias, by: str) -> AliasRecord:
+        """Let a version serve (`champion`), or be tried beside it (`challenger`). `by`: who decides."""
 
-    async def rollback(self, name: str, alias: Alias) -> AliasRecord:
+    async def rollback(self, name: str, alias: Alias, by: str) -> AliasRecord:
         """Let the version before the present one serve again."""
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, NamedTuple
+from urllib.parse import urlencode
 
 from fastapi import Depends, Form
 from fastapi.responses import RedirectResponse, Response
@@ -74,13 +75,15 @@ def act(
     if not alert:
         raise ProblemError("invalid-request", "No alert was chosen: tick those that are meant.")
     try:
-        done = act_on(alert, said.kind, said.fields, actor)
+        acted = act_on(alert, said.kind, said.fields, actor)
     except ValidationError as error:
         missing = next((NEEDED[name] for name in NEEDED if any(name in one["loc"] for one in error.errors())), None)
         raise (ProblemError("invalid-request", missing) if missing and _is_left_out(error) else error) from error
     target = back if back == "/alerts" or back.startswith(("/alerts?", "/alerts/")) else "/alerts"
-    joint, chosen = "&" if "?" in target else "?", len(dict.fromkeys(alert))
-    return RedirectResponse(f"{target}{joint}done={done}&kind={said.kind}&left={chosen - done}", 303)
+    joint = "&" if "?" in target else "?"
+    unchanged = {"unchanged": acted.unchanged} if acted.unchanged else {}
+    told = urlencode({"done": acted.done, "kind": said.kind, "left": acted.left, **unchanged})
+    return RedirectResponse(f"{target}{joint}{told}", 303)
 
 
 def _is_left_out(error: ValidationError) -> bool:

@@ -5,6 +5,7 @@ filters ─► Store.reading ─► list;  alert ─► what happened, what move
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal, NamedTuple
@@ -101,11 +102,14 @@ async def _said(
     done: Annotated[int | None, Query(ge=0, description="how many were just acted on")] = None,
     kind: Annotated[ActionKind, Query()] = "acknowledged",
     left: Annotated[int, Query(ge=0, description="how many were not, as they were cleared or gone")] = 0,
+    unchanged: Annotated[int, Query(ge=0, description="how many were so before")] = 0,
 ) -> str | None:
     """What was just done, in words."""
     if done is None:
         return None
     text = f"{done} alert{'' if done == 1 else 's'} {DONE[kind]}."
+    if unchanged:
+        text += f" {unchanged} {'was' if unchanged == 1 else 'were'} so before, and nothing changed."
     return f"{text} {left} of those chosen {'is' if left == 1 else 'are'} cleared already, or gone." if left else text
 
 
@@ -122,12 +126,14 @@ def list_alerts(
     with store.reading() as reader:
         found = reader.alerts(wanted, key, PAGE + 1) if wanted else []
         counts, classes, sites = reader.count_open_alerts(), reader.class_names(), reader.site_names()
+        sentences = reader.sentences([one.alert_id for one in found[:PAGE]])
     shown: list[AlertBody] = found[:PAGE]
     next_after = to_cursor("alerts", shown[-1].raised_at, shown[-1].alert_id) if len(found) > PAGE else None
     if which.state == "raised":  # the worst of a page first
         shown.sort(key=lambda one: -SEVERITIES.index(one.severity))
     values: dict[str, Any] = {
         "alerts": shown,
+        "sentences": sentences,
         "counts": counts,
         "chosen": chosen,
         "classes": classes,
@@ -214,7 +220,12 @@ def _bars(alert: AlertDetail, is_life: bool) -> list[dict[str, Any]]:
     ]
     most = max((abs(moved) for _, moved in found), default=0.0) or 1.0
     found.sort(key=lambda pair: -abs(pair[1]))
+    digits = max(0, 2 - math.floor(math.log10(most)))  # the same in all lines, so that they can be compared at a glance
     return [
-        {"name": name, "moved": moved, "share": moved / most, "is_worse": (moved < 0) == is_life}
+        {"name": name, "moved": _signed(moved, digits), "share": moved / most, "is_worse": (moved < 0) == is_life}
         for name, moved in found[:MOST_BARS]
     ]
+
+
+def _signed(value: float, digits: int) -> str:
+    return f"{value:+,.{digits}f}".replace("-", "\N{MINUS SIGN}")

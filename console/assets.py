@@ -11,9 +11,10 @@ from typing import Annotated, Any, Literal
 from fastapi import Path, Query, Request
 from fastapi.responses import Response
 
-from api import Database, InPlace, ProblemError, from_cursor, to_cursor
+from api import Database, InPlace, ProblemError, from_cursor, read_models, to_cursor
 from console.charts import chart_of, marks_of, spark_of
 from console.page import build_pages, link, show
+from console.regimes import strip_of
 from schemas import EARLIEST, LATEST, AssetBody, Id, LogEntryBody, Name, Settings, Severity
 from storage import AlertFilter, AssetFilter, Reader, parse_words, place_of
 
@@ -92,7 +93,7 @@ def get_asset(
         if since is None and until is None:
             span = span or _fitting(asset.last_seen - asset.first_seen)
             since = None if (back := RANGES[span]) is None else asset.last_seen - back
-        scores = reader.score_series(key, since, until, 400).series
+        scores = reader.score_series(key, since, until, 400)
         readings = reader.reading_series(key, since, until, 400, []).series
         entries: list[LogEntryBody] = [entry for _, entry in reader.log(key, since, until, None, MOST_ENTRIES)]
         alerts = reader.alerts(
@@ -102,10 +103,12 @@ def get_asset(
             t for one in alerts[:MOST_MARKED] if (detail := reader.alert(one.alert_id)) for t in detail.transitions
         ]
     marks = marks_of(transitions, entries)
+    models = read_models(request.app.state.settings.home / "models") if scores.regimes else []
     return show(
         request, "asset.html", asset=asset, span=span, ranges=list(RANGES), alerts=alerts, entries=entries[:50],
         since=since, until=until, custom=bool(start or end),
-        scores=[chart_of(one, marks) for one in scores], sensors=[chart_of(one) for one in readings[:MOST_SENSORS]],
+        scores=[chart_of(one, marks) for one in scores.series], strip=strip_of(scores, models),
+        sensors=[chart_of(one) for one in readings[:MOST_SENSORS]],
     )  # fmt: skip
 
 

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Any
 
-from schemas import Alert, LogEntryBody, Point, Series
+from schemas import Alert, LogEntryBody, Series
 
 GAP = 4  # of the usual time between two points: longer is a silence
 SPARK_WIDTH, SPARK_HEIGHT = 120.0, 24.0
@@ -21,7 +22,7 @@ def chart_of(series: Series, marks: Sequence[dict[str, Any]] = ()) -> dict[str, 
     points = series.points
     has_interval = any(point.low is not None for point in points)
     rows: list[tuple[float, float | None, float | None, float | None]] = []
-    longest_s = GAP * _usual_step_s(points)
+    longest_s = GAP * usual_step_s([point.time for point in points])
     for point in points:
         time = point.time.timestamp()
         if rows and time - rows[-1][0] > longest_s:
@@ -45,9 +46,9 @@ def chart_of(series: Series, marks: Sequence[dict[str, Any]] = ()) -> dict[str, 
     }
 
 
-def _usual_step_s(points: Sequence[Point]) -> float:
-    """The median time between two points."""
-    steps = sorted(b.time.timestamp() - a.time.timestamp() for a, b in itertools.pairwise(points))
+def usual_step_s(times: Sequence[datetime]) -> float:
+    """The median time from one to the next."""
+    steps = sorted((b - a).total_seconds() for a, b in itertools.pairwise(times))
     return steps[len(steps) // 2] if steps else 0.0
 
 

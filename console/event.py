@@ -11,13 +11,21 @@ from typing import Annotated
 import orjson
 from fastapi import Path, Request
 from fastapi.responses import Response
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from api import WORKER_SILENCE, Broker, Database, traced
 from console.page import build_pages, show
-from schemas import ASSETS, CLICKS, ITEMS, Name
+from schemas import ASSETS, CLICKS, ITEMS, EventTime, Name, TraceBody
 from storage import Store, in_thread
 
 router = build_pages()
+
+
+class _WithTime(BaseModel):
+    model_config = ConfigDict(val_temporal_unit="milliseconds")
+    event_time: EventTime
+
+
 Place = Annotated[int, Path(ge=0, lt=2**63)]
 
 
@@ -34,7 +42,19 @@ async def get_event(
     found = await traced(topic, partition, offset, store, broker)
     agent = {CLICKS: "recommend", ITEMS: "recommend", ASSETS: "sink"}.get(topic, "maintain")
     costs = await in_thread(lambda: _costs(store, agent))
-    return show(request, "event.html", event=found, value=_pretty(found.value), agent=agent, costs=costs)
+    return show(
+        request, "event.html", event=found, value=_pretty(found.value), agent=agent, costs=costs,
+        on_way_ms=on_way_ms(found),
+    )  # fmt: skip
+
+
+def on_way_ms(event: TraceBody) -> float | None:
+    """From the time that the event itself tells to its topic; by two clocks, so perhaps below 0. None: no time."""
+    try:
+        happened = _WithTime.model_validate_json(event.value or "").event_time
+    except ValidationError:
+        return None
+    return (event.time - happened).total_seconds() * 1000
 
 
 def _pretty(value: str | None) -> str | None:

@@ -7,12 +7,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
+import os
+import time
+from pathlib import Path
 
 import structlog
 from fastapi import FastAPI, Request
 
 from api import ProblemError, look
 from schemas import MillraceError
+from storage import in_thread
 
 log = structlog.get_logger(__name__)
 EVERY_S = 10.0
@@ -47,13 +52,29 @@ class Health:
     async def _look(self) -> None:
         try:
             await look(self._app)
-            self._wrong = None
+            self._wrong = await in_thread(lambda: starting(self._app.state.settings.home))
         except (ProblemError, MillraceError) as error:
             self._wrong = f"{error.detail} {getattr(error, 'advice', '')}".strip()
         except Exception as error:  # a bug of ours; pages are shown all the same
             log.exception("nobody knows whether the service is ready", error=repr(error))
             self._wrong = "Whether the service is ready could not be seen; the log of the API says why."
         self._looked_at = asyncio.get_running_loop().time()
+
+
+def starting(home: Path) -> str | None:
+    """That the service of this home is being started, as its supervisor says in `run.json`; None: it is not."""
+    try:
+        run = json.loads((home / "run.json").read_bytes())
+        if run["ready"]:
+            return None
+        os.kill(run["pid"], 0)  # a killed supervisor leaves its file
+        passed_s = time.time() - float(run["since"])
+    except (OSError, ValueError, LookupError, TypeError):
+        return None
+    return (
+        f"The service was started {passed_s:.0f} s ago, and nothing is decided yet. The first start of a version "
+        "compiles its kernels, and the demo trains its models: a minute or two. What is sent waits on its topic."
+    )
 
 
 async def see(request: Request) -> None:

@@ -19,7 +19,7 @@ from api import Broker, Database, Outgoing, ProblemError, needs
 from console.first import suggest
 from console.news import MOST_STREAMS, STORING, News, point_of, read_moment
 from console.page import build_pages, show
-from schemas import CLICKS, TELEMETRY, FiguresBody, Id, SentEvent, UnavailableError, rfc3339
+from schemas import CLICKS, TELEMETRY, Figures, FiguresBody, Id, PeakBody, SentEvent, UnavailableError, rfc3339
 from storage import Reader, Store, in_thread
 
 router = build_pages()
@@ -60,18 +60,26 @@ def _points(reader: Reader, workers: list[str]) -> list[dict[str, Any]]:
 
 
 def _point(minute: datetime, told: list[FiguresBody]) -> dict[str, Any]:
-    agents = [(name, own) for one in told for name, own in one.figures.agents.items()]
-    times = {name: [own.decision_p99_ms for agent, own in agents if agent == name and own.decision_p99_ms is not None]
-             for name in ("recommend", "maintain")}  # fmt: skip
+    """The greatest of the minute, as a chart of seconds had shown it. Those of several workers may not have been at the
+    same second: their sum is the most that it can have been."""
+    agents = [(name, peak) for one in told for name, peak in (one.peaks or _as_told(one.figures)).items()]
+    slow = [(name, peak.decision_p99_ms) for name, peak in agents if peak.decision_p99_ms is not None]
+    times = {agent: [ms for name, ms in slow if name == agent] for agent in ("recommend", "maintain")}
     return {
         "time": minute.timestamp(),
-        "clicks": sum(own.events_per_s for agent, own in agents if agent == "recommend"),
-        "readings": sum(own.events_per_s for agent, own in agents if agent == "maintain"),
+        "clicks": sum(peak.events_per_s for agent, peak in agents if agent == "recommend"),
+        "readings": sum(peak.events_per_s for agent, peak in agents if agent == "maintain"),
         "click_p99": max(times["recommend"], default=None),
         "reading_p99": max(times["maintain"], default=None),
-        "undecided": sum(own.lag for agent, own in agents if agent not in STORING),
-        "unkept": sum(own.lag for agent, own in agents if agent in STORING),
+        "undecided": sum(peak.lag for agent, peak in agents if agent not in STORING),
+        "unkept": sum(peak.lag for agent, peak in agents if agent in STORING),
     }
+
+
+def _as_told(figures: Figures) -> dict[str, PeakBody]:
+    """Of a minute that a version of before kept: its last figures alone."""
+    names = tuple(PeakBody.model_fields)
+    return {agent: PeakBody(**{name: getattr(own, name) for name in names}) for agent, own in figures.agents.items()}
 
 
 @router.post("/try/click", dependencies=MAY_SEND)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 from fastapi import Depends, Form, Path, Query, Request
 from fastapi.responses import RedirectResponse, Response
@@ -16,7 +16,8 @@ from markupsafe import Markup
 
 from api import WORKER_SILENCE, Caller, Database, Keeper, ProblemError, moved, needs, read_models
 from console.page import build_pages, show
-from schemas import Alias, Comparison, ModelBody, Name, PromoteBody
+from console.words import BEFORE
+from schemas import Alias, Comparison, ModelBody, Name, PromoteBody, VersionBody
 from storage import Store
 
 router = build_pages()
@@ -66,11 +67,39 @@ def ask(
         raise ProblemError("not-found", f"There is no version {version} of {name}.")
     present = versions.get(found.aliases.get("champion", ""))
     compared = [c for c in found.comparisons if c.challenger == version]
-    measures = dict.fromkeys([*(present.metrics if present else {}), *versions[version].metrics])
     return show(
-        request, "change.html", model=found, alias=alias, wanted=versions[version], present=present,
-        measures=list(measures), compared=compared, is_back=back and found.previous.get("champion") == version,
+        request, "change.html", model=found, alias=alias, wanted=versions[version], present=present, compared=compared,
+        measures=measures_of(present, versions[version]),
+        is_back=back and found.previous.get("champion") == version,
     )  # fmt: skip
+
+
+class Measures(NamedTuple):
+    """Of two versions. What was measured of one of them only says nothing beside the other."""
+
+    compared: list[tuple[str, float, float]]  # name, of the one that serves, of the one that is to serve
+    of_present: dict[str, float]
+    of_wanted: dict[str, float]
+    are_of_same_rows: bool  # one was made of the other, and both were measured on rows held out from that
+
+
+def measures_of(present: VersionBody | None, wanted: VersionBody) -> Measures:
+    """Measures of the same name; of a smaller version and the one that it was made of, those of the same rows."""
+    if present is None:
+        return Measures([], {}, wanted.metrics, False)
+    small = next((a for a, b in ((wanted, present), (present, wanted)) if a.made_from == b.version), None)
+    if small is None:
+        both = [name for name in present.metrics if name in wanted.metrics and not name.endswith(BEFORE)]
+        compared = [(name, present.metrics[name], wanted.metrics[name]) for name in both]
+    else:
+        both = [name for name in small.metrics if name + BEFORE in small.metrics]
+        pairs = [(name, small.metrics[name + BEFORE], small.metrics[name]) for name in both]
+        compared = pairs if small is wanted else [(name, now, before) for name, before, now in pairs]
+    shown = {*both, *(name + BEFORE for name in both)}
+    of_present, of_wanted = (
+        {name: value for name, value in one.metrics.items() if name not in shown} for one in (present, wanted)
+    )
+    return Measures(compared, of_present, of_wanted, small is not None)
 
 
 @router.post("/models/{name}/change", dependencies=[Depends(needs("admin"))])

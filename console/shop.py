@@ -17,24 +17,24 @@ from fastapi.responses import RedirectResponse, Response
 
 from api import Broker, Choice, Database, Outgoing, ProblemError, get_user, listed, needs, popular_now
 from console.page import build_pages, part, show
-from schemas import CLICKS, ClickAction, Id, RankAnswer, RankBody, UnavailableError, UserBody, rfc3339
-from storage import ItemFilter, Store, in_thread, parse_words
+from schemas import CLICKS, ClickAction, Id, ItemBody, RankAnswer, RankBody, UnavailableError, UserBody, rfc3339
+from storage import TREND_LOOKED_AT, ItemFilter, Store, in_thread, parse_words
 
 router = build_pages()
 WAIT_S = 3.0
 ALL = Choice(20, frozenset(), None)
 MOST_FOUND = 50
-# what moved a score, in the words of a shop: beginnings of the names of features
+# what moved a score, in the words of a shop: beginnings of the names of features. {last}: what the user clicked last
 REASONS = (
-    ("clicked in this visit", ("times_in_session", "clicks_since", "is_first_of_session", "own")),
-    ("others who looked alike took it", ("neighbour", "nearest", "best_neighbours")),
-    ("comes next after the last clicks", ("after", "next", "before", "near_second", "recent", "best_after")),
-    ("is clicked together with these", ("cosine", "together", "directed", "covered", "evidence")),
-    ("goes with what goes with these", ("second_order",)),
-    ("is popular now", ("popularity", "continued", "item_clicks", "item_repeat")),
-    ("is rising", ("trend",)),
-    ("is new", ("item_age", "fresh_bonus")),
-    ("fits the context", ("lift", "context")),
+    ("this user clicked it in this visit", ("times_in_session", "clicks_since", "is_first_of_session", "own")),
+    ("users with a visit like this one clicked it", ("neighbour", "nearest", "best_neighbours")),
+    ("users often click it soon after {last}", ("after", "next", "before", "near_second", "recent", "best_after")),
+    ("users often click it in the same visit as {last}", ("cosine", "together", "directed", "covered", "evidence")),
+    ("it goes with what goes with {last}", ("second_order",)),
+    ("many users click it now", ("popularity", "continued", "item_clicks", "item_repeat")),
+    ("more users click it than a while ago", ("trend",)),
+    ("it is new in the shop", ("item_age", "fresh_bonus")),
+    ("it is clicked at this hour, on this device or from this place", ("lift", "context")),
 )
 
 
@@ -64,7 +64,14 @@ async def show_user(request: Request, store: Database, user_id: Annotated[Id, Pa
 async def _user_page(request: Request, store: Store, user_id: str, template: str) -> Response:
     user = await in_thread(lambda: get_user(user_id, store, ALL, 30))
     reasons = await _reasons(request, user)
-    return show(request, template, user=user, reasons=reasons)
+    said = await in_thread(lambda: _said(store, user))
+    return show(request, template, user=user, reasons=reasons, said=said)
+
+
+def _said(store: Store, user: UserBody) -> dict[str, ItemBody]:
+    """What the shop said of the items of the list."""
+    with store.reading() as reader:
+        return reader.items_of(item.item_id for item in user.recommendations.items)
 
 
 async def _reasons(request: Request, user: UserBody) -> dict[str, str]:
@@ -77,17 +84,27 @@ async def _reasons(request: Request, user: UserBody) -> dict[str, str]:
     except ProblemError:
         return {}
     answer = RankAnswer.model_validate_json(content)
-    return {one.item_id: _in_words({c.name: c.contribution for c in one.contributions or ()}) for one in answer.items}
+    last = (user.clicks[0].title or user.clicks[0].item_id) if user.clicks else "the last click"
+    return {
+        one.item_id: in_words({c.name: c.contribution for c in one.contributions or ()}, last) for one in answer.items
+    }
 
 
-def _in_words(moved: dict[str, float]) -> str:
+def in_words(moved: dict[str, float], last: str) -> str:
+    """What speaks for an item most, with its share of all that speaks for it.
+
+    Args:
+        moved: contribution to the score, by name of the feature.
+        last: what the user clicked last.
+    """
     sums: dict[str, float] = defaultdict(float)
     for name, value in moved.items():
         words = next((words for words, names in REASONS if name.startswith(names)), None)
         if words is not None:
             sums[words] += value
     best = sorted((words for words in sums if sums[words] > 0), key=lambda words: -sums[words])
-    return "; ".join(best[:2])
+    total = sum(sums[words] for words in best)
+    return "; ".join(f"{words.format(last=last)} ({sums[words] / total:.0%})" for words in best[:2])
 
 
 @router.post("/shop/click", dependencies=[Depends(needs("write"))])
@@ -139,4 +156,7 @@ def get_item(request: Request, store: Database, item_id: Annotated[Id, Path()]) 
         trending = popular_now(reader, Choice(100, frozenset(), None))
         trend = reader.item_trend(item_id)
     place = next((n for n, one in enumerate(trending.items, 1) if one.item_id == item_id), None)
-    return show(request, "item.html", item_id=item_id, item=item, similar=similar, place=place, trend=trend)
+    return show(
+        request, "item.html", item_id=item_id, item=item, similar=similar, place=place, trend=trend,
+        most_looked_at=TREND_LOOKED_AT,
+    )  # fmt: skip

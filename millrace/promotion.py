@@ -21,10 +21,11 @@ class Promotion:
     Args:
         store: of the home.
         settings: with a Kafka; None: nothing is published, workers of this home take it at their next start.
+        by: who decides.
     """
 
-    def __init__(self, store: ModelStore, settings: Settings | None) -> None:
-        self.store, self.settings = store, settings
+    def __init__(self, store: ModelStore, settings: Settings | None, by: str = "command line") -> None:
+        self.store, self.settings, self.by = store, settings, by
 
     async def promote(self, name: str, version: str, alias: Alias = "champion") -> AliasRecord:
         """Point an alias to a version.
@@ -33,7 +34,7 @@ class Promotion:
             ModelError: the version cannot be used, or is not signed and no key is there; nothing was moved.
             UnavailableError: Kafka does not answer; nothing was moved.
         """
-        return await self._point(name, version, lambda: self.store.promote(name, version, alias))
+        return await self._point(name, version, lambda: self.store.promote(name, version, alias, self.by))
 
     async def rollback(self, name: str, alias: Alias = "champion") -> AliasRecord:
         """Let the version before the present one serve again.
@@ -43,7 +44,7 @@ class Promotion:
             UnavailableError: as `promote`.
         """
         version = await asyncio.to_thread(self.store.earlier, name, alias)
-        return await self._point(name, version, lambda: self.store.rollback(name, alias))
+        return await self._point(name, version, lambda: self.store.rollback(name, alias, self.by))
 
     async def withdraw(self, name: str, alias: Alias = "challenger") -> AliasRecord:
         """End a challenger.
@@ -60,7 +61,7 @@ class Promotion:
         record = await asyncio.to_thread(self.store.withdrawal, name, alias)
         self._check_can_sign(f"That the {alias} of {name} is withdrawn")
         await self._publish_alias(record)
-        await asyncio.to_thread(self.store.move, record)
+        await asyncio.to_thread(self.store.move, record, self.by)
         return record
 
     async def publish(self, name: str, version: str) -> None:
@@ -130,16 +131,16 @@ class HomeKeeper:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
 
-    async def promote(self, name: str, version: str, alias: Alias) -> AliasRecord:
-        return await (await self._promotion()).promote(name, version, alias)
+    async def promote(self, name: str, version: str, alias: Alias, by: str) -> AliasRecord:
+        return await (await self._promotion(by)).promote(name, version, alias)
 
-    async def rollback(self, name: str, alias: Alias) -> AliasRecord:
-        return await (await self._promotion()).rollback(name, alias)
+    async def rollback(self, name: str, alias: Alias, by: str) -> AliasRecord:
+        return await (await self._promotion(by)).rollback(name, alias)
 
-    async def _promotion(self) -> Promotion:
+    async def _promotion(self, by: str) -> Promotion:
         def build() -> Promotion:
             from models.registry import ModelStore
 
-            return Promotion(ModelStore(self._settings.home / "models"), self._settings)
+            return Promotion(ModelStore(self._settings.home / "models"), self._settings, by)
 
         return await asyncio.to_thread(build)

@@ -65,37 +65,6 @@ class UserBody(Frozen):
     recommendations: RecommendationBody
 
 
-class Point(Frozen):
-    """What lies in one bucket of time."""
-
-    time: Time = Field(description="where the bucket begins")
-    min: float
-    mean: float
-    max: float
-    count: int
-    low: float | None = Field(None, description="of scores: the lowest end of an interval")
-    high: float | None = None
-
-
-class Series(Frozen):
-    """A sensor, or a target: its kind, with its component where it has one (`failure_probability/bearing`)."""
-
-    name: str
-    unit: str | None = None
-    points: list[Point] = Field(description="by time; buckets without a value are left out")
-
-
-class SeriesBody(Frozen):
-    """Values of a time, as few points; nothing between them is lost that is a least or a greatest one."""
-
-    asset_id: str
-    asset_class: str
-    start: Time | None = Field(description="null: there is nothing")
-    end: Time | None
-    bucket_s: float = Field(description="width of a bucket")
-    series: list[Series]
-
-
 class LogEntryBody(Frozen):
     """An entry of an asset's maintenance log."""
 
@@ -105,11 +74,22 @@ class LogEntryBody(Frozen):
     component: str | None = None
 
 
+class PeakBody(Frozen):
+    """The greatest figures of an agent in a minute, of all that its worker told in it."""
+
+    lag: int
+    events_per_s: float
+    decision_p99_ms: float | None = None
+
+
 class FiguresBody(Frozen):
     """What a worker measured in a minute."""
 
     minute: Time
-    figures: Figures
+    figures: Figures = Field(description="as it told last in this minute")
+    peaks: dict[str, PeakBody] = Field(
+        default_factory=dict, description="by agent; empty: kept by a version that had none"
+    )
 
 
 class OverviewAssets(Frozen):

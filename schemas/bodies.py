@@ -7,7 +7,7 @@ from typing import Generic, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from schemas.base import Frozen, Time
-from schemas.manifest import Alias, Training
+from schemas.manifest import Alias, AliasChange, Training
 from schemas.outputs import Action, Alert, AlertKind, AlertState, Cause, ModelRef, Score, Severity, Strategy, Verdict
 from schemas.worker_status import Comparison
 
@@ -168,6 +168,16 @@ class VersionBody(Frozen):
     asset_class: str | None = None
     training: Training
     metrics: dict[str, float]
+    made_from: str | None = Field(
+        None,
+        description="version that it is a smaller one of; its `metrics` and those with `_before`, of that version, "
+        "are of the same held-out rows",
+    )
+    regimes: list[dict[str, float]] = Field(
+        default_factory=list,
+        description="of a class with several operating regimes, what is typical of each: values "
+        "of the variables that tell it; the first is regime 0",
+    )
     card: str | None = Field(None, description="Markdown, for people")
     running_on: list[RunningBody] = Field(default_factory=list, description="edge workers, as they told last")
 
@@ -179,6 +189,9 @@ class ModelBody(Frozen):
     aliases: dict[Alias, str] = Field(description="which version serves (`champion`), which is tried (`challenger`)")
     previous: dict[Alias, str] = Field(default_factory=dict, description="which it was before: where a rollback goes")
     versions: list[VersionBody]
+    changes: list[AliasChange] = Field(
+        default_factory=list, description="of the aliases, in the home of this API server; the last 50, newest first"
+    )
     refused: list[RefusalBody] = Field(default_factory=list, description="versions that workers did not take, and why")
     comparisons: list[Comparison] = Field(default_factory=list, description="challengers beside champions, by worker")
 

@@ -66,6 +66,7 @@ _SERIES: Json = {
     "end": "2026-05-01T13:00:00Z",
     "bucket_s": 120.0,
     "series": [{"name": "vibration", "points": [_POINT]}],
+    "regimes": [],
 }
 _LETTER: Json = {
     "topic": "clicks.v1",

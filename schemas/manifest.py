@@ -86,6 +86,21 @@ class Manifest(Frozen):
         return content
 
 
+class AliasChange(Frozen):
+    """A change of an alias, as a home remembers it: `alias_changes.jsonl` beside `aliases.json`, one a line."""
+
+    name: Name
+    alias: Alias
+    kind: Literal["promoted", "rolled_back", "withdrawn"]
+    version: Version | None = Field(description="that it points to since then; null: it was withdrawn")
+    before: Version | None = Field(description="that it pointed to")
+    changed_at: Time
+    by: str | None = Field(
+        description="name of the API key, `command line`, or `anybody` where the API has no keys; null: it was "
+        "followed from models.v1, which does not tell who"
+    )
+
+
 class Aliases(Frozen):
     """`aliases.json`: model name -> alias -> version, and the versions each alias had before, newest first."""
 

@@ -98,6 +98,9 @@ class Score(OutputEvent):
         description="what is left, to compare targets and asset classes by: of a remaining life its share of the "
         "longest that the model tells, of a failure probability what it lacks to 1; null: told by a version of before",
     )
+    regime: int | None = Field(
+        None, ge=0, description="in which operating regime of the model the asset was; null: its class has but one"
+    )
     late: bool = Field(False, description="of a reading older than one before it; it moved neither state nor alerts")
     quality: Quality | None = Field(
         None,

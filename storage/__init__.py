@@ -12,6 +12,7 @@ from storage.read import Reader
 from storage.read_alerts import AlertFilter, Told
 from storage.read_assets import SEVERITIES, AssetFilter, place_of
 from storage.read_items import ItemFilter
+from storage.read_trend import TREND_LOOKED_AT
 from storage.read_words import parse_words
 from storage.records import Keeping, Placed, Quarantined, Record, Removal
 from storage.schema import upgrade
@@ -25,6 +26,7 @@ metadata = Table.metadata
 
 __all__ = [
     "SEVERITIES",
+    "TREND_LOOKED_AT",
     "ActionRequest",
     "Ages",
     "AlertFilter",

@@ -8,16 +8,17 @@ from __future__ import annotations
 import hashlib
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from schemas import Asset, Click, Item, Maintenance, Telemetry, WorkerStatus
+from schemas import AgentFigures, Asset, Click, Figures, Item, Maintenance, Telemetry, WorkerStatus
 from storage.records import Keeping, Placed, Quarantined, Record, Removal
 from storage.tables import EPOCH, MICROSECOND
 
 Row = dict[str, Any]
+MinuteKey = tuple[str, datetime]  # worker, minute
 ITEM_FIELDS = ("title", "category", "attributes", "published_at", "available")
 NOTHING_SAID: Row = {"title": None, "category": None, "attributes": None, "published_at": None, "available": True}
 MOST_WORDS, MOST_CHARS = 20, 40  # of one item; of a word
@@ -54,6 +55,7 @@ def kept_of(records: Sequence[Record], keeping: Keeping) -> KeptRows:
     """The rows of a batch, sorted by key: writers of the same rows then lock them in the same order."""
     rows = KeptRows()
     readings: dict[tuple[str, str, datetime], Row] = {}
+    figures: dict[MinuteKey, Row] = {}
     for record in records:
         match record:
             case Placed(partition, offset, Click() as click):
@@ -72,15 +74,41 @@ def kept_of(records: Sequence[Record], keeping: Keeping) -> KeptRows:
             case Removal("items.v1" | "assets.v1"):
                 rows.change(record)
             case WorkerStatus() if record.figures is not None:
-                minute = record.event_time.replace(second=0, microsecond=0)
-                figures = record.figures.model_dump(mode="json", exclude_none=True)
-                rows.figures.append({"worker": record.worker, "minute": minute, "figures": figures})
+                _add_figures(figures, record.worker, record.event_time, record.figures)
     rows.items = dict(sorted(rows.items.items()))
     rows.sites = dict(sorted(rows.sites.items()))
     rows.readings = [row for _, row in sorted(readings.items(), key=lambda pair: pair[0])]
     rows.log.sort(key=lambda row: (row["asset_class"], row["asset_id"], row["event_time"]))
-    rows.figures = list({(row["worker"], row["minute"]): row for row in rows.figures}.values())
+    rows.figures = list(figures.values())
     return rows
+
+
+def _add_figures(rows: dict[MinuteKey, Row], worker: str, time: datetime, figures: Figures) -> None:
+    """The last of a minute, with the greatest of it."""
+    minute = time.replace(second=0, microsecond=0)
+    peaks = {name: _peak(own) for name, own in figures.agents.items()}
+    known = rows.get((worker, minute))
+    rows[worker, minute] = {
+        "worker": worker,
+        "minute": minute,
+        "figures": figures.model_dump(mode="json", exclude_none=True),
+        "peaks": greatest(known["peaks"], peaks) if known else peaks,
+    }
+
+
+def _peak(own: AgentFigures) -> dict[str, Any]:
+    return {"lag": own.lag, "events_per_s": own.events_per_s, "decision_p99_ms": own.decision_p99_ms}
+
+
+def greatest(one: Mapping[str, Any] | None, other: Mapping[str, Any]) -> dict[str, Any]:
+    """By agent and figure; a figure that only one tells is that one's."""
+    found: dict[str, Any] = {}
+    for agent in sorted({*(one or {}), *other}):
+        told = [peaks[agent] for peaks in (one or {}, other) if agent in peaks]
+        names = {name for peak in told for name in peak}
+        values = {name: [peak[name] for peak in told if peak.get(name) is not None] for name in sorted(names)}
+        found[agent] = {name: max(given, default=None) for name, given in values.items()}
+    return found
 
 
 def slot_of(time: datetime, every_s: float) -> datetime:

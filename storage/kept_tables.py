@@ -147,6 +147,7 @@ class FiguresRow(Table):
     worker: Mapped[str] = mapped_column(primary_key=True)
     minute: Mapped[datetime] = mapped_column(primary_key=True)
     figures: Mapped[dict[str, Any]]
+    peaks: Mapped[dict[str, Any] | None] = mapped_column(comment="by agent, as `PeakBody` of the API")
 
 
 class WordRow(Table):

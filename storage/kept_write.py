@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, and_, delete, func, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 
-from storage.kept_rows import KeptRows, Row, hash_of, merged, words_of
+from storage.kept_rows import KeptRows, Row, greatest, hash_of, merged, words_of
 from storage.kept_tables import ClickRow, DeadLetterRow, FiguresRow, ForgottenRow, ItemRow, LogRow, ReadingRow, WordRow
 from storage.keys import any_of
 from storage.letters import mark_noted
@@ -47,7 +47,19 @@ def write_kept(connection: Connection, rows: KeptRows, clicks_per_user: int) -> 
     changed += put(connection, LogRow, rows.log)
     changed += put(connection, DeadLetterRow, rows.dead_letters, renewed=True)
     mark_noted(connection, rows.dead_letters)
-    return changed + put(connection, FiguresRow, rows.figures, renewed=True)
+    return changed + _put_figures(connection, rows.figures)
+
+
+def _put_figures(connection: Connection, rows: Sequence[Row]) -> int:
+    """The last of a minute stands, and the greatest of it: each row is told by the one worker, in order."""
+    keys = sorted({(row["worker"], row["minute"]) for row in rows})
+    known: dict[tuple[str, datetime], Any] = {}
+    for start in range(0, len(keys), IN_AT_ONCE):
+        columns = (FiguresRow.worker, FiguresRow.minute, FiguresRow.peaks)
+        some = any_of(FiguresRow.worker, FiguresRow.minute, keys[start : start + IN_AT_ONCE])
+        known |= {(worker, minute): peaks for worker, minute, peaks in connection.execute(select(*columns).where(some))}
+    merged_rows = [row | {"peaks": greatest(known.get((row["worker"], row["minute"])), row["peaks"])} for row in rows]
+    return put(connection, FiguresRow, merged_rows, renewed=True)
 
 
 def _forget_users(connection: Connection, forgotten: Mapping[str, datetime | None]) -> None:

@@ -13,9 +13,9 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, false, or_
 
 
-def any_of(first: Any, second: Any, keys: Iterable[tuple[str, str]]) -> ColumnElement[bool]:
+def any_of(first: Any, second: Any, keys: Iterable[tuple[str, Any]]) -> ColumnElement[bool]:
     """Whether a row has one of these keys, of which there are few first parts."""
-    by_first: dict[str, list[str]] = {}
+    by_first: dict[str, list[Any]] = {}
     for one, other in keys:
         by_first.setdefault(one, []).append(other)
     return or_(false(), *(and_(first == one, second.in_(others)) for one, others in sorted(by_first.items())))

@@ -6,7 +6,7 @@ select ─► one reading of an index for each combination ─► merged ─► 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, get_args
 
@@ -116,6 +116,14 @@ class AlertReading(SiteReading):
             transitions=[Alert.model_validate(event) for sequence, event in found if sequence >= 0],
             actions=[Action.model_validate(event) for sequence, event in reversed(found) if sequence < 0],
         )
+
+    def sentences(self, alert_ids: Sequence[str]) -> dict[str, str]:
+        """Of each alert what its last transition says in one sentence; those of before have none. By keys alone."""
+        sentence = TransitionRow.event["evidence"]["sentence"].as_string()
+        is_last = and_(TransitionRow.alert_id == AlertRow.alert_id, TransitionRow.sequence == AlertRow.sequence)
+        statement = select(AlertRow.alert_id, sentence).join(TransitionRow, is_last)
+        rows = self._connection.execute(statement.where(AlertRow.alert_id.in_(alert_ids)))
+        return {alert_id: said for alert_id, said in rows if said}
 
     def last_transition_id(self) -> int:
         return self._connection.scalar(select(func.max(TransitionRow.id))) or 0

@@ -25,11 +25,14 @@ class OperationReading:
 
     def figures(self, worker: str, since: datetime, limit: int) -> list[FiguresBody]:
         """What a worker measured, minute by minute, the last first."""
-        statement = select(FiguresRow.minute, FiguresRow.figures).where(
+        statement = select(FiguresRow.minute, FiguresRow.figures, FiguresRow.peaks).where(
             FiguresRow.worker == worker, FiguresRow.minute >= since
         )
         rows = self._connection.execute(statement.order_by(FiguresRow.minute.desc()).limit(limit))
-        return [FiguresBody(minute=minute, figures=Figures.model_validate(figures)) for minute, figures in rows]
+        return [
+            FiguresBody(minute=minute, figures=Figures.model_validate(figures), peaks=peaks or {})
+            for minute, figures, peaks in rows
+        ]
 
     def count_open_alerts(self) -> OverviewAlerts:
         """All of them out of an index alone; then those on the shelf, which are few, are taken from them."""

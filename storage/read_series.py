@@ -22,7 +22,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import InstrumentedAttribute
 
-from schemas import Point, Series, SeriesBody
+from schemas import ModelRef, Point, RegimePoint, Series, SeriesBody
 from storage.kept_tables import ReadingRow
 from storage.tables import EPOCH, MICROSECOND, ScoreRow
 
@@ -62,7 +62,26 @@ class SeriesReading:
             name = kind if component is None else f"{kind}/{component}"
             point = Point(time=_time(window, number), min=low, mean=mean, max=high, count=count, low=lower, high=upper)
             found.setdefault((name, unit), []).append(point)
-        return _body(asset, window.start, window.end, window.width_us / 1e6, found)
+        body = _body(asset, window.start, window.end, window.width_us / 1e6, found)
+        return body.model_copy(update={"regimes": self._regimes(asset, window)})
+
+    def _regimes(self, asset: AssetKey, window: Window) -> list[RegimePoint]:
+        """Of each bucket the regime of most of its scores; of as many the first. A class with one regime, whose scores
+        tell none, costs one look at the newest of them."""
+        of_asset = _of(ScoreRow, ScoreRow.event_time, asset, window)
+        newest = select(ScoreRow.regime).where(*of_asset).order_by(ScoreRow.event_time.desc(), ScoreRow.score_id.desc())
+        if self._connection.scalar(newest.limit(1)) is None:
+            return []
+        bucket = self._bucket(ScoreRow.event_time, window).label("bucket")
+        named = (ScoreRow.model_name, ScoreRow.model_version, ScoreRow.regime)
+        statement = select(bucket, *named).where(*of_asset, ScoreRow.regime.is_not(None)).group_by(bucket, *named)
+        points: dict[int, RegimePoint] = {}
+        for number, name, version, regime in self._connection.execute(
+            statement.order_by(bucket, func.count().desc(), *named)
+        ).all():
+            model = ModelRef(name=name, version=version)
+            points.setdefault(number, RegimePoint(time=_time(window, number), model=model, regime=regime))
+        return list(points.values())
 
     def reading_series(
         self, asset: AssetKey, since: datetime | None, until: datetime | None, points: int, sensors: list[str]

@@ -13,7 +13,7 @@ from schemas import ItemTrend, TrendPoint
 from storage.kept_tables import ClickRow
 from storage.tables import EPOCH, MICROSECOND
 
-LOOKED_AT = 50_000  # of the newest clicks: there is no index by item; some 100 ms
+TREND_LOOKED_AT = 50_000  # of the newest clicks: there is no index by item; some 100 ms
 MOST_BUCKETS = 60
 WIDTHS = (timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=15), timedelta(hours=1), timedelta(hours=6),
           timedelta(days=1))  # fmt: skip
@@ -24,7 +24,9 @@ class TrendReading:
 
     def item_trend(self, item_id: str) -> ItemTrend:
         """Clicks of an item by time, in at most MOST_BUCKETS buckets that lie on whole minutes, hours or days (UTC)."""
-        newest = select(ClickRow.event_time, ClickRow.item_id).order_by(ClickRow.event_time.desc()).limit(LOOKED_AT)
+        newest = (
+            select(ClickRow.event_time, ClickRow.item_id).order_by(ClickRow.event_time.desc()).limit(TREND_LOOKED_AT)
+        )
         clicks = newest.subquery()
         first, last, looked_at = self._connection.execute(
             select(func.min(clicks.c.event_time), func.max(clicks.c.event_time), func.count())

@@ -177,6 +177,7 @@ def _score(event: Score) -> Row:
         "low": event.low,
         "high": event.high,
         "unit": event.unit,
+        "regime": event.regime,
         "model_name": model.name,
         "model_version": model.version,
         "caused_topic": cause.topic,

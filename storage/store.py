@@ -119,8 +119,12 @@ class Store:
         with transaction(self._writing) as connection:
             connection.execute(statement)
 
-    def act(self, alert_id: str, asked: ActionRequest) -> AlertDetail | None:
+    def act(
+        self, alert_id: str, asked: ActionRequest, on_change: Callable[[], None] | None = None
+    ) -> AlertDetail | None:
         """Note what somebody does about an alert; where that is said already nothing changes. None: no such alert.
+
+        `on_change` is called where something did change.
 
         It has its place among the transitions, so that live streams tell it, and waits to be told on actions.v1.
 
@@ -129,7 +133,11 @@ class Store:
             KeyReusedError: its key is that of an action which says something else.
         """
         with transaction(self._writing) as connection:
-            return None if act(connection, alert_id, asked) is None else self._reader(connection).alert(alert_id)
+            has_changed = act(connection, alert_id, asked)
+            found = None if has_changed is None else self._reader(connection).alert(alert_id)
+        if has_changed and on_change is not None:
+            on_change()
+        return found
 
     def end_shelvings(self) -> int:
         """Let alerts come back whose time on the shelf is over, each in its own transaction. Returns how many."""

@@ -177,6 +177,7 @@ class ScoreRow(Table):
     low: Mapped[float | None]
     high: Mapped[float | None]
     unit: Mapped[str]
+    regime: Mapped[int | None]
     model_name: Mapped[str]
     model_version: Mapped[str]
     caused_topic: Mapped[str]

@@ -44,6 +44,7 @@ def scores_of(
     values, lows, highs = decisions.value.tolist(), decisions.low.tolist(), decisions.high.tolist()
     health = np.round(model.health(decisions.value), 6).tolist()
     inputs = inputs_told(model.asset_class.sensors, decisions.quality, decisions.faults)
+    has_regimes = model.has_regimes
     for place in np.flatnonzero(decisions.regime >= 0).tolist():
         record, event = decoded[place]
         head = _head(record, event, reference)
@@ -62,6 +63,8 @@ def scores_of(
                 "health": health[place][number],
                 **inputs[place],
             }
+            if has_regimes:
+                score["regime"] = int(decisions.regime[place])
             if decisions.status[place] == LATE:
                 score["late"] = True
             yield decision(SCORES, "millrace.score.v1", score_id, score, record)

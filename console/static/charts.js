@@ -27,6 +27,16 @@
     const close = marks.filter((mark) => Math.abs(mark.time - time) < width_s);
     return close.map((mark) => mark.text).join(" · ");
   }
+  // the strip of regimes lies under the plot of the score, and follows its zoom
+  let above = null, aboveChart = null;
+  function alignStrip(chart) {
+    const strip = document.querySelector("#strip"), svg = strip?.querySelector(".regimes");
+    if (!svg || !chart.bbox?.width || chart.scales.x.min == null) return;
+    const { min, max } = chart.scales.x, start = Number(strip.dataset.start);
+    svg.setAttribute("viewBox", `${min - start} 0 ${max - min} 10`);
+    svg.style.marginLeft = `${chart.bbox.left / devicePixelRatio}px`;
+    svg.style.width = `${chart.bbox.width / devicePixelRatio}px`;
+  }
   const drawn = new Map();
   function range(chart, least, most) { return least === most ? [least - 60, most + 60] : [least, most]; }
   function dataOf(one) { return [one.time, one.low, one.high, one.value]; }
@@ -45,7 +55,7 @@
       series: [{}, { stroke: "transparent", points: { show: false } }, { stroke: "transparent", points: { show: false } },
         { stroke: accent, width: 1.7, points: { show: one.time.length < 2 } }],
       hooks: {
-        draw: [(u) => drawMarks(u, one.marks)],
+        draw: [(u) => { drawMarks(u, one.marks); if (place === above) alignStrip(u); }],
         setSelect: [(u) => { isZoomed = u.select.width > 0; }],
         setCursor: [(u) => {
           const at = u.cursor.idx;
@@ -56,13 +66,18 @@
         }],
       },
     }, dataOf(one), place);
+    if (place === above) aboveChart = chart;
     place.addEventListener("dblclick", () => { isZoomed = false; });
     place.after(note);
     new ResizeObserver(() => chart.setSize({ width: place.clientWidth, height })).observe(place.parentElement);
     drawn.set(one.name, (now) => { one = now; if (!isZoomed) chart.setData(dataOf(one)); });
   }
+  above = document.querySelector(".charts.one .chart[data-series]");
   document.querySelectorAll(".chart[data-series]").forEach(draw);
   document.addEventListener("fresh", (event) => {
+    const strip = event.detail.querySelector("#strip");
+    if (strip) document.querySelector("#strip")?.replaceWith(document.importNode(strip, true));
+    if (strip && aboveChart) alignStrip(aboveChart);
     for (const place of event.detail.querySelectorAll(".chart[data-series]")) {
       const one = JSON.parse(place.dataset.series);
       drawn.get(one.name)?.(one);

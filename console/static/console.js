@@ -41,7 +41,7 @@
     }
   }
   document.addEventListener("submit", (event) => {
-    const by = event.target.querySelector("input[name=by]");
+    const by = event.target.elements?.namedItem("by");
     if (by && by.value) localStorage.setItem("millrace.by", by.value);
   });
   document.addEventListener("change", (event) => {
@@ -111,6 +111,13 @@
     first.open = localStorage.getItem("millrace.first") !== "closed";
     first.addEventListener("toggle", () => localStorage.setItem("millrace.first", first.open ? "open" : "closed"));
   }
+  // a table that is wider than its card says so, see console.css
+  function markWide() {
+    for (const place of document.querySelectorAll(".card, .table")) place.classList.toggle("overflows", place.scrollWidth > place.clientWidth + 1);
+  }
+  document.addEventListener("fresh", markWide);
+  window.addEventListener("resize", markWide);
+  markWide();
   remember(document);
   open();
 })();

@@ -25,7 +25,15 @@ import orjson
 
 from millrace.demo.narration import events_of, told
 from millrace.demo.simulate import ASSET_CLASSES, Event, Plant, Shop
-from millrace.service import StartError, Supervisor, Tell, program, stop_signals, until_stopped
+from millrace.service import (
+    StartError,
+    Supervisor,
+    Tell,
+    program,
+    stop_signals,
+    told_while_waiting,
+    until_stopped,
+)
 from schemas import CLICKS, ITEMS, Settings, rfc3339
 
 HISTORY_SHOP_S = 1800.0  # about 18,000 clicks
@@ -74,8 +82,11 @@ class Demo:
                 supervisor.start_broker()
                 await supervisor.prepare()
                 await supervisor.start_sink_and_api()
+                if not await until_stopped(supervisor, supervisor.wait_for("api")):
+                    return
+                self.tell(f"Console {supervisor.api}/: open it now, it fills as soon as events flow")
                 # the pumps' model first: scores can flow while the others are still being trained
-                if is_first and not await until_stopped(supervisor, self._until_trained("maintenance pump.toml")):
+                if is_first and not await until_stopped(supervisor, self._first_model()):
                     return
                 await supervisor.start_edge()
                 if await until_stopped(supervisor, supervisor.wait_ready()):
@@ -112,6 +123,11 @@ class Demo:
                 stdin=asyncio.subprocess.DEVNULL, stdout=output, stderr=output, cwd=self.folder,
                 env={**os.environ, "MILLRACE_HOME": str(self.supervisor.home)}, start_new_session=True,
             )  # fmt: skip
+
+    async def _first_model(self) -> None:
+        what = "Training on the history. The first start of a version compiles its kernels, for a minute or two"
+        async with told_while_waiting(self.tell, lambda: what):
+            await self._until_trained("maintenance pump.toml")
 
     async def _until_trained(self, name: str) -> None:
         if status := await self.training[name].wait():

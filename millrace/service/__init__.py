@@ -7,6 +7,7 @@ May import: every room below millrace, millrace.kafka.
 from millrace.service.doctor import examine
 from millrace.service.part import StartError
 from millrace.service.supervisor import Supervisor, Tell, program, run_up, stop_signals, until_stopped
+from millrace.service.waiting import told_while_waiting
 
 __all__ = [
     "StartError",
@@ -16,5 +17,6 @@ __all__ = [
     "program",
     "run_up",
     "stop_signals",
+    "told_while_waiting",
     "until_stopped",
 ]

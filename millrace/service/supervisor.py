@@ -25,6 +25,7 @@ from filelock import FileLock, Timeout
 
 from millrace.kafka import Broker, free_port, obstacle
 from millrace.service.part import STOP_TIMEOUT_S, Part, StartError
+from millrace.service.waiting import told_while_waiting
 from models.files import replace_file
 from schemas import MillraceError, Settings
 
@@ -50,6 +51,7 @@ class Supervisor:
         self.parts: list[Part] = []
         self.lock: FileLock | None = None
         self.stopping = asyncio.Event()
+        self.since = time.time()  # when it was started, for the page that is opened before all is ready
 
     @property
     def api(self) -> str:
@@ -98,20 +100,34 @@ class Supervisor:
         await self._worker("edge").launch()
 
     async def wait_ready(self) -> None:
-        """Until every part answers; then `run.json` says so.
+        """Until every part answers; then `run.json` says so. Every ten seconds it is told who does not yet.
 
         Raises:
             StartError: a part ended or did not answer in time; with the end of its log.
         """
+
+        def what() -> str:
+            late = ", ".join(part.name for part in self.parts if not part.is_ready)
+            return f"Waiting for: {late}. The first start of a version compiles its kernels, for a minute or two"
+
+        async with told_while_waiting(self.tell, what):
+            await self.wait_for(*(part.name for part in self.parts))
+        self._write_run(ready=True)
+
+    async def wait_for(self, *names: str) -> None:
+        """Until these parts answer.
+
+        Raises:
+            StartError: as `wait_ready`.
+        """
         deadline = time.monotonic() + READY_TIMEOUT_S
         async with httpx2.AsyncClient(timeout=2) as client:
-            while waiting := [part for part in self.parts if not part.is_ready]:
+            while waiting := [part for part in self.parts if part.name in names and not part.is_ready]:
                 await asyncio.gather(*(part.check_ready(client) for part in waiting))
                 if time.monotonic() > deadline:
                     late = waiting[0]
                     raise StartError(f"{late.name} is not ready after {READY_TIMEOUT_S:.0f} s.{late.last_words()}")
                 await asyncio.sleep(0.1)
-        self._write_run(ready=True)
 
     def tell_addresses(self) -> None:
         self.tell(f"Console {self.api}/")
@@ -202,7 +218,10 @@ class Supervisor:
 
     def _write_run(self, *, ready: bool) -> None:
         metrics = {part.name: part.ready_url for part in self.parts if part.ready_text}
-        run = {"kafka": self.settings.kafka, "api": self.api, "pid": os.getpid(), "ready": ready, "metrics": metrics}
+        run = {
+            "kafka": self.settings.kafka, "api": self.api, "pid": os.getpid(), "ready": ready, "metrics": metrics,
+            "since": self.since,
+        }  # fmt: skip
         replace_file(self.home / "run.json", f"{json.dumps(run)}\n".encode())
 
 

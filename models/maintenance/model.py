@@ -80,6 +80,11 @@ class AssetModel:
         """Of the scores."""
         return self.asset_class.unit if isinstance(self.asset_class.target, RulTarget) else "probability"
 
+    @property
+    def has_regimes(self) -> bool:
+        """Whether the assets are run in more ways than one."""
+        return len(self._learned.preparation.regimes) > 1
+
     def health(self, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """What is left, 0 to 1, of the same shape: the share of the longest life, or what a probability lacks to 1."""
         share = np.clip(values / self._policy.high, 0.0, 1.0)

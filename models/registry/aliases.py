@@ -1,6 +1,6 @@
 """Aliases: which version of each model serves, in one file that changes in one step.
 
-change_aliases (locked) ─► Changing.move ... ─► aliases.json
+change_aliases (locked) ─► Changing.move ... ─► aliases.json, and what was changed ─► alias_changes.jsonl
 
 The time of the newest change of each alias is kept, of one that was withdrawn too, and it never goes back: so an older
 record of models.v1, played again by whoever may write there, changes nothing.
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -18,9 +18,9 @@ from filelock import FileLock
 from pydantic import ValidationError
 
 from models.files import replace_file
-from schemas import Alias, Aliases, AliasRecord, ModelError, text_of
+from schemas import Alias, AliasChange, Aliases, AliasRecord, ModelError, text_of
 
-ALIASES, LOCK = "aliases.json", ".aliases.lock"
+ALIASES, CHANGES, LOCK = "aliases.json", "alias_changes.jsonl", ".aliases.lock"
 KEPT_HISTORY = 20
 CLOCK_TOLERANCE = timedelta(minutes=5)  # clocks of the machines that promote and serve may differ by this
 STEP = timedelta(microseconds=1)
@@ -34,14 +34,26 @@ class Changing:
     models: dict[str, dict[Alias, str]]
     history: dict[str, dict[Alias, list[str]]]
     changed_at: dict[str, dict[Alias, datetime]]
+    noted: list[AliasChange] = field(default_factory=list)  # of this time, to be remembered
 
-    def move(self, record: AliasRecord) -> None:
-        """Follows a record, unless a newer one is known."""
-        if is_older(record, self.changed_at.get(record.name, {}).get(record.alias)):
+    def move(self, record: AliasRecord, by: str | None = None, *, is_back: bool = False) -> None:
+        """Follows a record, unless a newer one is known.
+
+        Args:
+            by: who decided it; None: nobody knows here.
+            is_back: it goes back to the version before.
+        """
+        known = self.changed_at.get(record.name, {}).get(record.alias)
+        if is_older(record, known):
             return
+        before = self.models.get(record.name, {}).get(record.alias)
+        # a worker of this home may have followed it before whoever decided it says who that was
+        if before != record.version or (by is not None and known == record.changed_at):
+            kind = "withdrawn" if record.version is None else "rolled_back" if is_back else "promoted"
+            what = record.model_dump(exclude={"signature"}) | {"kind": kind, "before": before, "by": by}
+            self.noted.append(AliasChange.model_validate(what))
         self.changed_at.setdefault(record.name, {})[record.alias] = record.changed_at
         of_name = self.models.setdefault(record.name, {})
-        before = of_name.get(record.alias)
         if record.version is None:
             of_name.pop(record.alias, None)
         elif before != record.version:
@@ -100,5 +112,9 @@ def change_aliases(folder: Path) -> Iterator[Changing]:
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / LOCK):
         aliases = read_aliases(folder).model_copy(deep=True)
-        yield Changing(aliases.models, aliases.history, aliases.changed_at)
+        changing = Changing(aliases.models, aliases.history, aliases.changed_at)
+        yield changing
         replace_file(folder / ALIASES, aliases.model_dump_json(indent=2).encode() + b"\n")
+        if changing.noted:  # a file of its own: aliases.json is as the version before reads it
+            with (folder / CHANGES).open("ab") as lines:
+                lines.writelines(change.model_dump_json().encode() + b"\n" for change in changing.noted)

@@ -211,8 +211,8 @@ class ModelStore:
         """
         return read_aliases(self.folder)
 
-    def promote(self, name: str, version: str, alias: Alias = "champion") -> AliasRecord:
-        """Points the alias to a version, after verifying it. The one before is remembered for `rollback`.
+    def promote(self, name: str, version: str, alias: Alias = "champion", by: str | None = None) -> AliasRecord:
+        """Points the alias to a version, after verifying it. The one before is remembered for `rollback`, and who did.
 
         Raises:
             ModelError: as `verify`; the alias stays where it was.
@@ -220,10 +220,10 @@ class ModelStore:
         self.verify(name, version)
         with change_aliases(self.folder) as changing:
             record = decided_now(changing.changed_at, name, alias, version)
-            changing.move(record)
+            changing.move(record, by)
         return record
 
-    def move(self, record: AliasRecord) -> None:
+    def move(self, record: AliasRecord, by: str | None = None) -> None:
         """Points an alias as someone else has decided, after verifying the version; or withdraws it. Its history
         stays. Where a newer change is known, nothing happens.
 
@@ -233,9 +233,9 @@ class ModelStore:
         if record.version is not None:
             self.verify(record.name, record.version)
         with change_aliases(self.folder) as changing:
-            changing.move(record)
+            changing.move(record, by)
 
-    def rollback(self, name: str, alias: Alias = "champion") -> AliasRecord:
+    def rollback(self, name: str, alias: Alias = "champion", by: str | None = None) -> AliasRecord:
         """Points the alias to the version that it had before.
 
         Raises:
@@ -246,7 +246,7 @@ class ModelStore:
             record = decided_now(changing.changed_at, name, alias, version)
             self.verify(name, version)
             left = changing.history[name][alias][1:]
-            changing.move(record)
+            changing.move(record, by, is_back=True)
             changing.history[name][alias] = left
         return record
 

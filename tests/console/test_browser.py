@@ -134,6 +134,61 @@ def test_nothing_is_wider_than_a_phone(page: Page, path: str) -> None:
     assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"], path
 
 
+@pytest.mark.parametrize("path", [path for path in WIDE_PAGES if path != "/docs"])
+def test_what_does_not_fit_on_a_phone_can_be_reached(page: Page, path: str) -> None:
+    """At 360 px nothing is cut off: what is wider than its place scrolls, and says so."""
+    page.set_viewport_size({"width": 360, "height": 800})
+    page.goto(path)
+    page.wait_for_load_state("load")
+    cut, silent = page.evaluate(OVERFLOWS)
+    assert cut == []
+    assert silent == []
+
+
+OVERFLOWS = """() => {
+  const wide = [...document.querySelectorAll("main, main *")].filter((e) => e.checkVisibility() && e.clientWidth > 0
+    && e.scrollWidth > e.clientWidth + 1 && getComputedStyle(e).display !== "inline"
+    && !e.closest(".sr, .u-wrap, svg, pre, select"));
+  const isScrolled = (e) => ["auto", "scroll"].includes(getComputedStyle(e).overflowX);
+  const saysSo = (e) => getComputedStyle(e, "::before").content.includes("swipe");
+  const named = (found) => found.map((e) => `${e.tagName}.${e.className}: ${e.textContent.trim().slice(0, 40)}`);
+  return [named(wide.filter((e) => !isScrolled(e))), named(wide.filter((e) => isScrolled(e) && !saysSo(e)))];
+}"""
+
+
+def test_the_strip_of_regimes_lies_under_the_plot_and_follows_its_zoom(page: Page, store: Store) -> None:
+    store.write([score(n, "p9", regime=n // 30) for n in range(90)], [])
+    page.goto("/assets/pump/p9?range=all")
+    plot, strip = page.locator(".charts.one .u-over"), page.locator("svg.regimes")
+    expect(strip.locator("rect")).to_have_count(3)
+    above, below = plot.bounding_box(), strip.bounding_box()
+    assert above is not None
+    assert below is not None
+    assert abs(above["x"] - below["x"]) < 1.5
+    assert abs(above["width"] - below["width"]) < 1.5
+    second = strip.locator("rect").nth(1).bounding_box()
+    assert second is not None
+    assert abs((second["x"] - above["x"]) / above["width"] - 30 / 89) < 0.01
+    page.mouse.move(above["x"] + above["width"] * 0.5, above["y"] + 40)
+    page.mouse.down()
+    page.mouse.move(above["x"] + above["width"] * 0.6, above["y"] + 40, steps=4)
+    page.mouse.up()
+    page.wait_for_function("Number(document.querySelector('svg.regimes').getAttribute('viewBox').split(' ')[2]) < 12")
+
+
+def test_a_row_is_acknowledged_where_it_stands(page: Page) -> None:
+    page.goto("/alerts")
+    row = page.locator("tbody tr").filter(has_text="p1")
+    row.get_by_text("nobody").first.click()
+    row.get_by_label("Who has seen it").fill("jo")
+    row.get_by_label("What is said of p1").fill("bearing ordered")
+    row.get_by_role("button", name="I have seen it").click()
+    expect(page.get_by_role("status").last).to_contain_text("1 alert acknowledged")
+    expect(page.locator("tbody tr").filter(has_text="p1")).to_contain_text("bearing ordered")
+    page.locator("tbody tr").filter(has_text="pump-2").get_by_text("nobody").first.click()
+    expect(page.get_by_label("Who has seen it").last).to_have_value("jo")
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_text_stands_out_from_its_ground(page: Page, scheme: str) -> None:
     """WCAG AA: 4.5 to 1 for text, in both schemes."""

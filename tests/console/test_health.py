@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -13,6 +15,7 @@ from playwright.sync_api import Page, expect
 from sqlalchemy import create_engine, text
 
 from console import health, install
+from console.health import starting
 from millrace.events import KafkaPublisher
 from schemas import Settings
 from storage import Store
@@ -90,3 +93,16 @@ def test_an_open_page_says_it_and_stops(page: Page, sqlite_url: str, monkeypatch
     expect(page.locator("#banner")).to_contain_text("millrace db upgrade")
     set_revision(sqlite_url, head_revision())
     expect(page.locator("#banner")).to_be_empty()
+
+
+def test_while_the_service_starts_pages_say_for_how_long(tmp_path: Path) -> None:
+    file = tmp_path / "run.json"
+    run = {"ready": False, "pid": os.getpid(), "since": time.time() - 42}
+    assert starting(tmp_path) is None
+    file.write_text(json.dumps(run))
+    assert "started 42 s ago" in (starting(tmp_path) or "")
+    for other in ({**run, "ready": True}, {**run, "pid": 2**22 + 1}, {"pid": os.getpid(), "ready": False}, []):
+        file.write_text(json.dumps(other))
+        assert starting(tmp_path) is None, other
+    file.write_text("{")
+    assert starting(tmp_path) is None

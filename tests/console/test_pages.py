@@ -103,7 +103,7 @@ def test_what_pages_say(console: httpx2.Client) -> None:
     item_page = console.get("/shop/items/sku-1").text
     assert "1 of 1 clicks" in item_page
     assert "Counted are the newest 1 clicks" in Reader(item_page).words
-    assert console.get("/alerts?query=pump-2").text.count('name="alert"') == 1
+    assert console.get("/alerts?query=pump-2").text.count('type="checkbox" name="alert"') == 1
 
 
 def test_any_time_of_an_asset_is_a_bookmark(console: httpx2.Client) -> None:
@@ -266,7 +266,7 @@ def test_acknowledging_is_for_pages_of_this_server(console: httpx2.Client, store
         "a-1": "jo", "a-2": "jo"
     }  # fmt: skip
     away = console.post("/alerts/act", data=form | {"back": "//evil.example"}, headers=own)
-    assert away.headers["location"] == "/alerts?done=2&kind=acknowledged&left=0"
+    assert away.headers["location"] == "/alerts?done=0&kind=acknowledged&left=0&unchanged=2"
     nothing = console.post("/alerts/act", data={"by": "jo", "kind": "acknowledged"}, headers=own)
     assert (nothing.status_code, "No alert was chosen" in nothing.text) == (422, True)
 

@@ -237,6 +237,25 @@ def test_a_series_keeps_the_extremes(store: Store, points: int) -> None:
         assert reader.reading_series(("fan", "p1"), None, None, points, []).series == []
 
 
+@pytest.mark.parametrize("points", [1, 3, 7, 200])
+def test_the_regime_of_a_bucket_is_that_of_most_scores(store: Store, points: int) -> None:
+    chance = random.Random(points)
+    told = [chance.choice([None, 0, 1, 2]) for _ in range(99)] + [2]
+    store.write([score(n, regime=regime) for n, regime in enumerate(told)], [])
+    store.write([score(n, "one-way") for n in range(100, 103)], [])
+    with store.reading() as reader:
+        body = reader.score_series(("pump", "pump-1"), None, None, points)
+        assert reader.score_series(("pump", "one-way"), None, None, points).regimes == []
+        assert [one.regime for one in reader.scores("pump-1", None, None, None, 200)] == told[::-1]
+    buckets: dict[int, list[int]] = {}
+    for n, regime in enumerate(told):
+        if regime is not None:
+            buckets.setdefault(int(n * 1_000_000 // round(body.bucket_s * 1e6)), []).append(regime)
+    most = [max(sorted(set(own)), key=own.count) for _, own in sorted(buckets.items())]
+    assert [one.regime for one in body.regimes] == most
+    assert {one.model.version for one in body.regimes} == {"1"}
+
+
 def test_the_log_of_an_asset(store: Store) -> None:
     store.write([entry(n) for n in range(5)], [])
     store.write([entry(2), entry(9, at(2), "replacement")], [])
@@ -290,6 +309,23 @@ def test_figures_by_the_minute(store: Store) -> None:
     assert [(f.minute, f.figures.agents["recommend"].lag) for f in found] == [
         (minute + timedelta(minutes=n), lag) for n, lag in ((2, 29), (1, 23), (0, 11))
     ]
+
+
+@pytest.mark.parametrize("at_once", [1, 2, 5, 30])
+def test_the_greatest_of_a_minute_stays(store: Store, at_once: int) -> None:
+    """However the sink cut it into batches, and when they are written twice."""
+    chance, minute = random.Random(at_once), NOW.replace(second=0, microsecond=0)
+    lags = [chance.randrange(1000) for _ in range(24)]
+    events = [told("w", minute + timedelta(seconds=5 * n), lag) for n, lag in enumerate(lags)]
+    for start in range(0, len(events), at_once):
+        store.write(events[start : start + at_once], [])
+    store.write(events[-3:], [])
+    with store.reading() as reader:
+        found = reader.figures("w", minute, 9)
+    assert [f.peaks["recommend"].lag for f in found] == [max(lags[12:]), max(lags[:12])]
+    assert [f.figures.agents["recommend"].lag for f in found] == [lags[-1], lags[11]]
+    assert found[0].peaks["recommend"].events_per_s == 1.0
+    assert found[0].peaks["recommend"].decision_p99_ms is None
 
 
 def test_assets_know_their_worst_open_alert(store: Store) -> None:

@@ -64,6 +64,7 @@ QUESTIONS: dict[str, Callable[[Reader], Any]] = {
     "alerts of an asset": lambda r: r.alerts(AlertFilter("raised", "critical", "p1"), (at(9), "x"), 50),
     "alerts with words": lambda r: r.alerts(AlertFilter("raised", words=("p1",)), None, 50),
     "one alert": lambda r: r.alert("a1"),
+    "sentences of alerts": lambda r: r.sentences(["a1", "a2"]),
     "transitions": lambda r: (r.last_transition_id(), r.transitions(5, 50)),
     "alerts not shelved": lambda r: r.alerts(AlertFilter("raised", shelved=False), (at(9), "x"), 50),
     "alerts of somebody": lambda r: r.alerts(AlertFilter(assignee="jo", state="raised"), (at(9), "x"), 50),

@@ -54,6 +54,7 @@ def test_a_life_becomes_scores_that_fall_and_one_alert_that_escalates(maintain: 
     cap = pump.asset_class.target.cap
     assert all(score.health == pytest.approx(score.value / cap, abs=1e-6) for score in scores)
     assert max(score.health for score in scores) > 0.9, "a new one has nearly all of its life"
+    assert len({score.regime for score in scores}) == len(pump._learned.preparation.regimes) > 1
     failed = next(event for event in events if getattr(event, "kind", "") == "failure")
     before = [score for score in scores if score.asset_id == failed.asset_id and score.event_time < failed.event_time]
     assert before[40].value > 80

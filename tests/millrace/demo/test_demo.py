@@ -107,7 +107,9 @@ def look_around(demo: Demo, api: str) -> None:
         for cause in (found["caused_by"], scored["caused_by"]):
             event = client.get(f"/events/{cause['topic']}/{cause['partition']}/{cause['offset']}")
             assert event.status_code == 200, event.text
-            assert "after <strong>" in event.text
+            assert " ms</strong> after it came" in event.text
+            assert "ms before it came to its topic" in event.text
+            assert "what is an average says so" in event.text
         asked = {"user_id": "somebody new", "items": [*listed[:5], "never"], "explain": True}
         demo.until(lambda: client.post("/v1/rank", json=asked).status_code == 200, "a worker that ranks")
         ranked = client.post("/v1/rank", json=asked).json()
@@ -125,6 +127,8 @@ def test_from_nothing_to_decisions_and_on_after_ctrl_c(start: Callable[[], Demo]
     first = demo.until(lambda: assets(run["api"]), "scores")
     demo.until(lambda: "Recommended to" in demo.said(), "a recommendation")
 
+    said = demo.said()
+    assert said.index(f"Console {run['api']}/: open it now") < said.index("The shop and the plant are live")
     look_around(demo, run["api"])
 
     (edge,) = demo.until(lambda: children(demo, "worker --role edge"), "an edge worker")
