@@ -4,7 +4,8 @@ simulators ─► events ─► training ─► supervisor ─► what to try
 May import: every room below millrace, millrace.service.
 """
 
+from millrace.demo.asset_classes import PUMP
 from millrace.demo.demo import run_demo
-from millrace.demo.simulate import PUMP, Event, Plant, Shop
+from millrace.demo.simulate import Event, Plant, Shop
 
 __all__ = ["PUMP", "Event", "Plant", "Shop", "run_demo"]

@@ -23,8 +23,9 @@ from typing import Any, TypeVar
 import httpx2
 import orjson
 
+from millrace.demo.asset_classes import ASSET_CLASSES
 from millrace.demo.narration import events_of, told
-from millrace.demo.simulate import ASSET_CLASSES, Event, Plant, Shop
+from millrace.demo.simulate import Event, Plant, Shop
 from millrace.service import (
     StartError,
     Supervisor,

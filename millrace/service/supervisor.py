@@ -91,9 +91,8 @@ class Supervisor:
 
     async def start_sink_and_api(self) -> None:
         api = self._part("api", ["api"], f"{self.api}/readyz")
-        parts = [self._worker("sink"), api]
-        if self.settings.notifications_file is not None:
-            parts.append(self._worker("notify", "millrace_notify_ready 1.0"))
+        notify = [("notify", "millrace_notify_ready 1.0")] if self.settings.notifications_file is not None else []
+        parts = [self._worker("sink"), api, *(self._worker(*one) for one in notify)]
         await asyncio.gather(*(part.launch() for part in parts))
 
     async def start_edge(self) -> None:
@@ -218,10 +217,8 @@ class Supervisor:
 
     def _write_run(self, *, ready: bool) -> None:
         metrics = {part.name: part.ready_url for part in self.parts if part.ready_text}
-        run = {
-            "kafka": self.settings.kafka, "api": self.api, "pid": os.getpid(), "ready": ready, "metrics": metrics,
-            "since": self.since,
-        }  # fmt: skip
+        told = {"kafka": self.settings.kafka, "api": self.api, "pid": os.getpid(), "ready": ready, "since": self.since}
+        run = told | {"metrics": metrics}
         replace_file(self.home / "run.json", f"{json.dumps(run)}\n".encode())
 
 
