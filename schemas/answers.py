@@ -125,6 +125,9 @@ class AssetCountsBody(OverviewAssets):
     """By severity of the class asked for, by class of the severity asked for; of a large fleet some seconds old."""
 
     classes: dict[str, int] = Field(description="the largest 50, the largest first")
+    without_model: dict[str, int] = Field(
+        default_factory=dict, description="those of `classes` of which no asset has a score: no model serves them yet"
+    )
 
 
 class AssetPage(Page[AssetBody]):

@@ -15,18 +15,21 @@ from schemas import (
     TRENDING_KEY,
     Alert,
     CatalogueEntry,
+    Maintenance,
     OutputEvent,
     Recommendation,
     Score,
+    Telemetry,
     WorkerStatus,
     similar_key,
 )
 from storage.kept_rows import KeptRows, kept_of
-from storage.records import Keeping, Record, Removal
+from storage.records import Keeping, Placed, Record, Removal
 
 Row = dict[str, Any]
 DEFAULT_KEEPING = Keeping()
 Event = TypeVar("Event", bound=OutputEvent)
+SeenEvent = Score | Alert | Telemetry | Maintenance
 TargetKey = tuple[str, str, str, str]  # asset_class, asset_id, kind, component
 
 
@@ -37,6 +40,7 @@ class RowsToWrite:
     recommendations: list[Row] = field(default_factory=list)
     catalogue: list[Row] = field(default_factory=list)
     assets: list[Row] = field(default_factory=list)
+    seen: list[Row] = field(default_factory=list)  # of inputs: of assets that are not scored they alone tell
     scores: list[Row] = field(default_factory=list)
     latest_scores: list[list[Row]] = field(default_factory=list)
     alerts: list[Row] = field(default_factory=list)
@@ -62,6 +66,7 @@ def rows_of(events: Sequence[Record], keeping: Keeping = DEFAULT_KEEPING) -> Row
         workers=[_worker(w) for w in workers.values() if isinstance(w, WorkerStatus)],
         removed_workers=[key for key, w in workers.items() if isinstance(w, Removal)],
         assets=_assets([*scores, *alerts], latest_scores),
+        seen=_assets([r.event for r in events if isinstance(r, Placed) and isinstance(r.event, Telemetry | Maintenance)]),
         scores=[_score(s) for s in scores],
         latest_scores=latest_scores,
         alerts=_alerts(alerts),
@@ -236,7 +241,7 @@ def health_of(event: Score) -> float | None:
     return min(max(1.0 - event.value, 0.0), 1.0)
 
 
-def _assets(events: Sequence[Score | Alert], latest_scores: list[list[Row]]) -> list[Row]:
+def _assets(events: Sequence[SeenEvent], latest_scores: Sequence[list[Row]] = ()) -> list[Row]:
     """With the health that an asset has which is new; of one that is there the table finds it."""
     rows: dict[tuple[str, str], Row] = {}
     for event in events:

@@ -12,5 +12,5 @@ May import: models, storage, schemas.
 | `sink/` | decisions into the database |
 
 In no room: the two pages, `repeats` (which clicks came before), `asset_outputs` (what leaves of decisions),
-`worker` and `app` (a process), `history` (events for training), `quarantine` (dead letters for people), `metrics`.
+`no_model` (what no model decides on yet), `worker` and `app` (a process), `history` (events for training), `quarantine` (dead letters for people), `metrics`.
 """
