@@ -66,7 +66,9 @@ def rows_of(events: Sequence[Record], keeping: Keeping = DEFAULT_KEEPING) -> Row
         workers=[_worker(w) for w in workers.values() if isinstance(w, WorkerStatus)],
         removed_workers=[key for key, w in workers.items() if isinstance(w, Removal)],
         assets=_assets([*scores, *alerts], latest_scores),
-        seen=_assets([r.event for r in events if isinstance(r, Placed) and isinstance(r.event, Telemetry | Maintenance)]),
+        seen=_assets(
+            [r.event for r in events if isinstance(r, Placed) and isinstance(r.event, Telemetry | Maintenance)]
+        ),
         scores=[_score(s) for s in scores],
         latest_scores=latest_scores,
         alerts=_alerts(alerts),
