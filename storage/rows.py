@@ -243,6 +243,11 @@ def health_of(event: Score) -> float | None:
     return min(max(1.0 - event.value, 0.0), 1.0)
 
 
+def _pushed(events: Sequence[Record]) -> list[Telemetry | Maintenance]:
+    placed = [event.event for event in events if isinstance(event, Placed)]
+    return [event for event in placed if isinstance(event, Telemetry | Maintenance)]
+
+
 def _assets(events: Sequence[SeenEvent], latest_scores: Sequence[list[Row]] = ()) -> list[Row]:
     """With the health that an asset has which is new; of one that is there the table finds it."""
     rows: dict[tuple[str, str], Row] = {}

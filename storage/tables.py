@@ -122,7 +122,8 @@ class AssetRow(Table):
     pump 1 is not fan 1. `last_seen` is of scores and alerts, and without a score of what was pushed.
 
     `severity` is that of its worst open alert: 0 none, 1 advisory, 2 warning, 3 critical. `health` is the least of its
-    latest scores, 1 where none tells it or there is none. The last two indexes are for filters, which never ask for a severity of 0.
+    latest scores, 1 where none tells it or there is none. The last two indexes are for filters, which never ask for a
+    severity of 0.
     """
 
     __tablename__ = "assets"

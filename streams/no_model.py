@@ -73,8 +73,9 @@ def lacks_model(asset_class: str, served: Collection[str]) -> str:
     """Why events of a class have no decision, and what to do."""
     meant = _alike(asset_class, served)
     perhaps = f"; did you mean {meant!r}?" if meant else ""
+    known = ", ".join(sorted(served)) or "none"
     return (
-        f"no model for asset class {asset_class!r} yet; this worker has: {', '.join(sorted(served)) or 'none'}{perhaps}; "
+        f"no model for asset class {asset_class!r} yet; this worker has: {known}{perhaps}; "
         f"readings and log are kept, {CURE}"
     )
 
