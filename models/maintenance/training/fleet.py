@@ -73,8 +73,8 @@ def fleet_of(log: AssetLog) -> Fleet:
     long = np.unique(log.life[Fleet(log, target.cap, 0, log.life, is_labelled).is_judged()])
     if len(long) < LEAST_LIVES:
         raise TrainingError(
-            f"Of the {len(lives)} lives of asset class {log.asset_class.name} {len(long)} have more than {FIRST_JUDGED} "
-            f"readings, the last of them within {BEYOND_CAP:g} times the cap of {target.cap:g} {log.asset_class.unit}s "
+            f"Of the {len(lives)} lives of asset class {log.asset_class.name} {len(long)} have more than "
+            f"{FIRST_JUDGED} readings, the last of them within {BEYOND_CAP:g} times the cap of {target.cap:g} {log.asset_class.unit}s "
             f"before the failure; at least {LEAST_LIVES} lives are needed. Nothing was trained.",
             "Read the sensors more often, give a longer history, or set a larger cap.",
         )
@@ -86,10 +86,9 @@ def few_words(lives: int) -> str:
     if lives >= FEW_LIVES:
         return ""
     return (
-        f"It rests on {lives} lives only: its forest is a small one, and its interval reaches {1 + 1 / lives:.2f} times as "
-        f"far as that of the life which was predicted worst without having been learned from. The figures are of those "
-        f"{lives} lives, each predicted by the others, and say little about the next one. With {FEW_LIVES - lives} more "
-        f"lives ({FEW_LIVES} in all) the full recipe trains; the error goes on falling up to some fifty."
+        f"It rests on {lives} lives only: its forest is a small one, and its interval reaches {1 + 1 / lives:.2f} times "
+        f"as far as the life that was predicted worst by the others. The figures are of those {lives} lives, and say "
+        f"little about the next one. With {FEW_LIVES - lives} more ({FEW_LIVES} in all) the full recipe trains."
     )
 
 

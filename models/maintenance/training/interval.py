@@ -84,8 +84,8 @@ def of_few_lives(value: Floats, residual: Floats, life: Ints, cap: float, widene
     """The interval that few lives bear, from out-of-life values and residuals: conformal by life.
 
     The readings of one life err alike, so it is lives that are exchangeable: of each, the width that covers nine tenths
-    of its readings; the largest of them, as of n < 9 lives the quantile with the correction for their number lies beyond
-    the last; times 1 + 1/n, as a new life may well err more than those that are known.
+    of its readings; the largest of them, as the quantile corrected for their number lies beyond the last of fewer than
+    nine; times 1 + 1/n, as a new life may well err more than those that are known.
 
     Args:
         widened: that factor, see `widening`.
@@ -110,7 +110,7 @@ def widening(lives: int) -> float:
 
 
 def _bounds_of_few(one: Residuals) -> tuple[Floats, Floats]:
-    """The bounds of each life by the interval of the others, so that its coverage is not that of what it was made of."""
+    """The bounds of each life by the interval of the others: it is no news that an interval covers what made it."""
     low, high = np.zeros(len(one.value)), np.zeros(len(one.value))
     widened = widening(len(np.unique(one.life[one.is_judged])))
     for life in np.unique(one.life):

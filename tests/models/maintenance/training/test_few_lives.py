@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from models.maintenance import AssetModel
-from models.maintenance.training import TrainingError, train
+from models.maintenance.training import train
 from models.maintenance.training.interval import of_few_lives, widening
+from models.maintenance.training.preparation import TrainingError
 from models.registry import ModelStore
 from schemas import Telemetry
 from tests.support.fleets import batches, pump_class, pump_history
@@ -21,7 +22,7 @@ def test_three_lives_train_and_serve_and_the_card_says_what_it_rests_on(tmp_path
     assert manifest.metrics["cv_lives"] == 3
     card = (tmp_path / manifest.name / manifest.version / "card.md").read_text()
     assert "rests on 3 lives only" in card
-    assert "With 7 more lives" in card
+    assert "With 7 more (10 in all)" in card
     model = AssetModel(store.load(manifest.name, manifest.version))
     events = [event for event in pump_history(4, assets=12) if isinstance(event, Telemetry)]
     names = sorted({event.asset_id for event in events})
