@@ -4,8 +4,8 @@ train_FD001 ─► a draw of n engines ─► millrace train ─► the other en
 
     python -m benchmarks.few_lives FD001 DATA 3 5 8 12 --draws 6
 
-Judged as training judges: readings of the last part of a life, each life weighing the same. `coverage` is of the nominal
-90 % interval, `least` that of the worst draw. The test files are not read.
+Judged as training judges: readings of the last part of a life, each life weighing the same. `coverage` is of the
+nominal 90 % interval, `least` that of the worst draw. The test files are not read.
 """
 
 from __future__ import annotations

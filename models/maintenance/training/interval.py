@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from models.arrays import Floats, Ints
 from models.maintenance import COVERAGE, EDGES, ROLES, Interval, conformal, tabled
+from models.maintenance.training.fleet import widening
 from models.maintenance.training.forests import FOLDS, NOTHING, grow
 
 FOREST_ROWS = 25_000  # with fewer residuals the interval is a table: as good, and training takes half the time
@@ -85,7 +86,7 @@ def of_few_lives(value: Floats, residual: Floats, life: Ints, cap: float, widene
 
     The readings of one life err alike, so it is lives that are exchangeable: of each, the width that covers nine tenths
     of its readings; the largest of them, as the quantile corrected for their number lies beyond the last of fewer than
-    nine; times 1 + 1/n, as a new life may well err more than those that are known.
+    nine; times what Student's t of so few is wider than the normal, as a new life may well err more than the known.
 
     Args:
         widened: that factor, see `widening`.
@@ -102,11 +103,6 @@ def of_few_lives(value: Floats, residual: Floats, life: Ints, cap: float, widene
     share = np.abs(residual) / np.maximum(scale[place], 1e-9)
     half = scale * widened * max(float(np.quantile(share[life == one], COVERAGE)) for one in lives)
     return Interval(edges, -half, half, cap, has_forests=False)
-
-
-def widening(lives: int) -> float:
-    """How many times the error of the worst known life the half of the interval is."""
-    return 1.0 + 1.0 / lives
 
 
 def _bounds_of_few(one: Residuals) -> tuple[Floats, Floats]:

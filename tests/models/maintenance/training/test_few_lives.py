@@ -9,7 +9,8 @@ import pytest
 
 from models.maintenance import AssetModel
 from models.maintenance.training import train
-from models.maintenance.training.interval import of_few_lives, widening
+from models.maintenance.training.fleet import widening
+from models.maintenance.training.interval import of_few_lives
 from models.maintenance.training.preparation import TrainingError
 from models.registry import ModelStore
 from schemas import Telemetry
@@ -66,4 +67,4 @@ def test_the_interval_of_few_lives_covers_new_ones_that_err_alike(lives: int) ->
 
 
 def test_the_interval_narrows_with_the_number_of_lives() -> None:
-    assert [round(widening(lives), 2) for lives in (3, 5, 8)] == [1.33, 1.2, 1.12]
+    assert [round(widening(lives), 2) for lives in (3, 5, 8)] == [2.05, 1.42, 1.22]
