@@ -21,9 +21,10 @@ import numpy as np
 from benchmarks.cmapss import CAP, EPOCH, UNIT, asset_class_text, events, read_table
 from models.maintenance import AssetEvent, AssetModel
 from models.maintenance.training import train
-from models.maintenance.training.fleet import BEYOND_CAP, FIRST_JUDGED
 from models.registry import ModelStore
 from schemas import Maintenance, Telemetry, parse_asset_class
+
+JUDGED_FROM, FIRST_JUDGED = 1.16 * CAP, 20  # cycles, as in training
 
 
 def judge(model: AssetModel, history: Sequence[AssetEvent]) -> tuple[float, float, float]:
@@ -41,7 +42,7 @@ def judge(model: AssetModel, history: Sequence[AssetEvent]) -> tuple[float, floa
     end = np.zeros(len(names))
     np.maximum.at(end, slots, cycle)
     left = end[slots] - cycle
-    judged = (left <= BEYOND_CAP * CAP) & (cycle > FIRST_JUDGED) & np.isfinite(value)
+    judged = (left <= JUDGED_FROM) & (cycle > FIRST_JUDGED) & np.isfinite(value)
     left = np.minimum(left, CAP)
     weight = 1 / np.bincount(slots[judged])[slots[judged]]
     is_inside = (low <= left + 1e-9) & (left <= high + 1e-9)

@@ -126,7 +126,7 @@ class AssetCountsBody(OverviewAssets):
 
     classes: dict[str, int] = Field(description="the largest 50, the largest first")
     without_model: dict[str, int] = Field(
-        default_factory=dict, description="those of `classes` of which no asset has a score: no model serves them yet"
+        {}, description="those of `classes` that no model serves: nothing has a score"
     )
 
 
