@@ -95,7 +95,8 @@ def list_assets(
 ) -> AssetPage:
     """Assets with their latest scores and the severity of their worst open alert.
 
-    One that was never scored, as no model serves its class, is not listed; what is kept of it is at its own address.
+    One of which there are only readings or a log, as no model serves its class yet, has no scores and no health;
+    `counts.without_model` has the classes without a model.
     """
     name: List = "assets" if sort == "id" else f"assets/{sort}"  # type: ignore[assignment]  # mypy knows no such sum
     key = from_cursor(name, after)

@@ -85,11 +85,10 @@ def get_asset(
         raise ProblemError("invalid-request", f"`range` is one of {', '.join(RANGES)}.")
     key, since, until = (asset_class, asset_id), _time("from", start), _time("to", end)
     with store.reading() as reader:
-        asset = reader.asset(asset_id, asset_class)
+        asset = reader.asset(asset_id, asset_class) or reader.unscored_asset(key)
         if asset is None:
-            raise ProblemError(
-                "unknown-asset", f"No score or alert of asset {asset_id} of {asset_class} was ever seen."
-            )
+            raise ProblemError("unknown-asset", f"Nothing of an asset {asset_id} of {asset_class} was ever seen.")
+        has_model = bool(asset.latest_scores) or reader.is_scored(asset_class)
         if since is None and until is None:
             span = span or _fitting(asset.last_seen - asset.first_seen)
             since = None if (back := RANGES[span]) is None else asset.last_seen - back
@@ -106,7 +105,7 @@ def get_asset(
     models = read_models(request.app.state.settings.home / "models") if scores.regimes else []
     return show(
         request, "asset.html", asset=asset, span=span, ranges=list(RANGES), alerts=alerts, entries=entries[:50],
-        since=since, until=until, custom=bool(start or end),
+        since=since, until=until, custom=bool(start or end), has_model=has_model,
         scores=[chart_of(one, marks) for one in scores.series], strip=strip_of(scores, models),
         sensors=[chart_of(one) for one in readings[:MOST_SENSORS]],
     )  # fmt: skip

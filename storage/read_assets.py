@@ -52,7 +52,7 @@ ANY_ASSET = AssetFilter()
 def place_of(asset: AssetBody, order: Order) -> tuple[Any, ...]:
     """Where an asset stands in that order: what `Reader.assets` goes on after."""
     first: dict[Order, tuple[Any, ...]] = {
-        "worst": (SEVERITIES.index(asset.severity), asset.health),
+        "worst": (SEVERITIES.index(asset.severity), 1.0 if asset.health is None else asset.health),
         "last_seen": (asset.last_seen,),
     }
     return (*first.get(order, ()), asset.asset_class, asset.asset_id)
@@ -138,7 +138,14 @@ class AssetReading(AlertReading):
             if which.severity in (None, SEVERITIES[severity]):
                 of_class[asset_class] += count
         named = {str(name): of_severity[str(name)] for name in SEVERITIES[1:]}
-        return AssetCountsBody(total=total, **named, classes=dict(of_class.most_common(MOST_CLASSES)))
+        classes = dict(of_class.most_common(MOST_CLASSES))
+        without = {name: count for name, count in classes.items() if not self.is_scored(name)}
+        return AssetCountsBody(total=total, **named, classes=classes, without_model=without)
+
+    def is_scored(self, asset_class: str) -> bool:
+        """Has an asset of this class a score? None has, as long as no model serves the class."""
+        is_of_class = LatestScoreRow.asset_class == asset_class
+        return self._connection.scalar(select(LatestScoreRow.asset_id).where(is_of_class).limit(1)) is not None
 
     def class_names(self, most: int = 50) -> list[str]:
         """The classes that assets have: one look at the index for each."""
@@ -281,7 +288,8 @@ def within(
 
 
 def _asset(row: Any, scores: list[Score], told: dict[str, Any]) -> AssetBody:
-    return AssetBody(**dict(row) | {"severity": SEVERITIES[row["severity"]], "latest_scores": scores}, **told)
+    standing = {"severity": SEVERITIES[row["severity"]], "latest_scores": scores}
+    return AssetBody(**dict(row) | standing | ({} if scores else {"health": None}), **told)
 
 
 def _score(row: Row[Any]) -> Score:

@@ -16,18 +16,21 @@ from schemas import (
     TRENDING_KEY,
     Alert,
     CatalogueEntry,
+    Maintenance,
     OutputEvent,
     Recommendation,
     Score,
+    Telemetry,
     WorkerStatus,
     similar_key,
 )
 from storage.kept_rows import KeptRows, kept_of
-from storage.records import Keeping, Record, Removal
+from storage.records import Keeping, Placed, Record, Removal
 
 Row = dict[str, Any]
 DEFAULT_KEEPING = Keeping()
 Event = TypeVar("Event", bound=OutputEvent)
+SeenEvent = Score | Alert | Telemetry | Maintenance
 TargetKey = tuple[str, str, str, str]  # asset_class, asset_id, kind, component
 
 
@@ -38,6 +41,7 @@ class RowsToWrite:
     recommendations: list[Row] = field(default_factory=list)
     catalogue: list[Row] = field(default_factory=list)
     assets: list[Row] = field(default_factory=list)
+    seen: list[Row] = field(default_factory=list)  # of inputs: of assets that are not scored they alone tell
     scores: list[Row] = field(default_factory=list)
     latest_scores: list[list[Row]] = field(default_factory=list)
     alerts: list[Row] = field(default_factory=list)
@@ -63,6 +67,9 @@ def rows_of(events: Sequence[Record], keeping: Keeping = DEFAULT_KEEPING) -> Row
         workers=[_worker(w) for w in workers.values() if isinstance(w, WorkerStatus)],
         removed_workers=[key for key, w in workers.items() if isinstance(w, Removal)],
         assets=_assets([*scores, *alerts], latest_scores),
+        seen=_assets(
+            [r.event for r in events if isinstance(r, Placed) and isinstance(r.event, Telemetry | Maintenance)]
+        ),
         scores=[_score(s) for s in scores],
         latest_scores=latest_scores,
         alerts=_alerts(alerts),
@@ -238,7 +245,12 @@ def health_of(event: Score) -> float | None:
     return min(max(1.0 - event.value, 0.0), 1.0)
 
 
-def _assets(events: Sequence[Score | Alert], latest_scores: list[list[Row]]) -> list[Row]:
+def _pushed(events: Sequence[Record]) -> list[Telemetry | Maintenance]:
+    placed = [event.event for event in events if isinstance(event, Placed)]
+    return [event for event in placed if isinstance(event, Telemetry | Maintenance)]
+
+
+def _assets(events: Sequence[SeenEvent], latest_scores: Sequence[list[Row]] = ()) -> list[Row]:
     """With the health that an asset has which is new; of one that is there the table finds it."""
     rows: dict[tuple[str, str], Row] = {}
     for event in events:
@@ -254,7 +266,7 @@ def _assets(events: Sequence[Score | Alert], latest_scores: list[list[Row]]) -> 
     return [row for _, row in sorted(rows.items())]
 
 
-def _seen_at(event: Score | Alert) -> datetime:
+def _seen_at(event: Score | Alert | Telemetry | Maintenance) -> datetime:
     """When the asset was seen; what says that it is silent is not seen of it."""
     if isinstance(event, Alert) and event.kind == "data" and event.state == "raised":
         return event.event_time - timedelta(seconds=event.evidence.threshold or 0.0)

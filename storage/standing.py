@@ -1,6 +1,6 @@
 """Standing: what a batch changes about assets besides their own columns: the words that find them, their worst alert.
 
-rows of a batch ─► words of new assets; the worst of their latest scores; severities of those with alerts
+rows of a batch ─► words of new assets; those no score tells of; the worst of their latest scores; severities
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from sqlalchemy import ColumnElement, Connection, case, func, literal, literal_c
 
 from storage.kept_rows import words_of
 from storage.kept_write import ASSET, put_words
-from storage.rows import RowsToWrite
+from storage.keys import any_of
+from storage.rows import Row, RowsToWrite
 from storage.tables import AssetRow, LatestScoreRow
 
 # `|| ''`: by the index of the asset, of which there are few alerts, and not by that of all open ones of its class
@@ -24,7 +25,7 @@ _WORST_OPEN = text(
 
 def find_by_words(connection: Connection, rows: RowsToWrite) -> None:
     """An asset that is new is found by the words of its id and class, from now on."""
-    keys = [(row["asset_class"], row["asset_id"]) for row in rows.assets]
+    keys = [(row["asset_class"], row["asset_id"]) for row in (*rows.assets, *rows.seen)]
     ids = sorted({asset_id for _, asset_id in keys})
     known: set[tuple[str, str]] = set()
     for start in range(0, len(ids), 500):
@@ -34,6 +35,17 @@ def find_by_words(connection: Connection, rows: RowsToWrite) -> None:
         known |= {(row[0], row[1]) for row in found}
     if new := {key: words_of(f"{key[1]} {key[0]}") for key in keys if key not in known}:
         put_words(connection, ASSET, new)
+
+
+def seen_alone(connection: Connection, rows: RowsToWrite) -> list[Row]:
+    """The rows of inputs of assets without a score; when the others were seen, their scores say."""
+    keys = [(row["asset_class"], row["asset_id"]) for row in rows.seen]
+    known: set[tuple[str, str]] = set()
+    for start in range(0, len(keys), 500):
+        is_wanted = any_of(LatestScoreRow.asset_class, LatestScoreRow.asset_id, keys[start : start + 500])
+        found = connection.execute(select(LatestScoreRow.asset_class, LatestScoreRow.asset_id).where(is_wanted))
+        known |= {(row[0], row[1]) for row in found}
+    return [row for row, key in zip(rows.seen, keys, strict=True) if key not in known]
 
 
 def least_health(_new: Any = None, _old: Any = None) -> ColumnElement[float]:

@@ -118,10 +118,12 @@ def _where(condition: str) -> dict[str, Any]:
 
 
 class AssetRow(Table):
-    """Every asset that was ever scored or alerted. Each class numbers its own: pump 1 is not fan 1.
+    """Every asset of which there was a score, an alert, a reading or an entry of the log. Each class numbers its own:
+    pump 1 is not fan 1. `last_seen` is of scores and alerts, and without a score of what was pushed.
 
     `severity` is that of its worst open alert: 0 none, 1 advisory, 2 warning, 3 critical. `health` is the least of its
-    latest scores, 1 where none tells it. The last two indexes are for filters, which never ask for a severity of 0.
+    latest scores, 1 where none tells it or there is none. The last two indexes are for filters, which never ask for a
+    severity of 0.
     """
 
     __tablename__ = "assets"

@@ -11,6 +11,7 @@ May import: models, storage, schemas.
 | `serving/` | which models a worker runs |
 | `sink/` | decisions into the database |
 
-In no room: the two pages, `repeats` (which clicks came before), `asset_outputs` (what leaves of decisions),
-`worker` and `app` (a process), `history` (events for training), `quarantine` (dead letters for people), `metrics`.
+In no room: the two pages, `repeats` (which clicks came before), `asset_outputs` (what leaves of decisions), `no_model`
+(events that no model decides on yet), `worker` and `app` (a process), `history` (events for training), `quarantine`
+(dead letters for people), `metrics`.
 """

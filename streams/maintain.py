@@ -45,6 +45,7 @@ from streams.agent import (
 from streams.asset_outputs import Decoded, alerts_of, data_alerts_of, scores_of, undecided_of
 from streams.kafka import ConsumerRecord
 from streams.metrics import BESIDE, SKIPPED, begin_class, begin_reasons
+from streams.no_model import REASON, NoModel
 
 log = structlog.get_logger(__name__)
 
@@ -92,7 +93,8 @@ class Maintain:
     def __init__(self, settings: Settings, models: Mapping[str, AssetModel]) -> None:
         self._settings, self.served = settings, ServedAssets(models)
         self._patience = Patience(settings.silent_intervals, settings.silent_least_s)
-        begin_reasons(self.name, STATUSES[1:])
+        self._no_model = NoModel(self.name)
+        begin_reasons(self.name, (*STATUSES[1:], REASON))
 
     @property
     def served(self) -> ServedAssets:
@@ -128,12 +130,8 @@ class Maintain:
             if asset_class in self.served.models:
                 outcome.outputs += self._decide(asset_class, decoded, state, outcome.dead)
             else:
-                outcome.dead += [DeadLetter(record, self._unknown(asset_class)) for record, _ in decoded]
+                outcome.outputs += self._no_model.skip(asset_class, decoded, self.served.models)
         return outcome
-
-    def _unknown(self, asset_class: str) -> str:
-        known = ", ".join(sorted(self.served.models)) or "none"
-        return f"no model for asset class {asset_class!r}; this worker has: {known} - at asset_class"
 
     def _decide(
         self, asset_class: str, decoded: Sequence[Decoded], state: PartitionState, dead: list[DeadLetter]

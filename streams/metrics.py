@@ -80,6 +80,11 @@ TOPICS_MADE_ANEW = Counter(
 FEED_EVENTS = Counter("millrace_feed_events", "Clicks and item changes of the feed applied to the catalogue view")
 FEED_LAG = Gauge("millrace_feed_lag", "Records of the click feed that the catalogue view has not seen")
 SKIPPED = Counter("millrace_skipped", "Input events without a decision of their own, by reason", ["agent", "reason"])
+NO_MODEL = Counter(
+    "millrace_no_model_events",
+    "Events of asset classes that no model serves, of the first 50 by name: kept, not scored",
+    ["asset_class"],
+)
 SINK_EVENTS = Counter("millrace_sink_events", "Decisions for the database: written or repeated", ["outcome"])
 SINK_RECORDS = Counter("millrace_sink_records", "Records that were read for the database", ["agent", "topic"])
 SINK_SKIPPED = Counter("millrace_sink_skipped", "Decisions that could not be written, by reason", ["topic", "reason"])

@@ -125,7 +125,7 @@ def _tell(file: Path, lines: list[str], validation: Validation, saved: Path | No
     for name in sorted(validation.classes.keys() - _served()):
         tell(
             f"{name}: no model serves this class here yet. A history to train from needs none; what is sent before one "
-            "serves becomes dead letters, which `millrace deadletters replay` puts back later"
+            "serves is kept and shown, and has no score"
         )
     if saved is not None:
         tell(f"Saved: {saved}; `replay` and `train` read it, and --map @{saved} reads it for other files.")

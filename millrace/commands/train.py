@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(name="train", help="Models from events: files, or what the topics hold.", no_args_is_help=True)
 BATCH = 1000
-LEAST_LIVES = 10  # that training needs
+LEAST_LIVES = 3  # that training needs
 MOST_SHOWN = 8
 Files = Annotated[list[Path] | None, typer.Argument(help="Clicks and items: CSV, Parquet or JSON Lines.")]
 Events = Annotated[list[Path] | None, typer.Option(help="Telemetry and maintenance log, as files; may be repeated.")]

@@ -9,7 +9,7 @@ from models.maintenance.challenger import AssetChallenger
 from models.maintenance.channels import fall_course
 from models.maintenance.events import AssetEvent, Encoder
 from models.maintenance.faults import Course, course_of_sensors
-from models.maintenance.intervals import COVERAGE, ROLES, Interval, conformal, tabled, with_value
+from models.maintenance.intervals import COVERAGE, EDGES, ROLES, Interval, conformal, tabled, with_value
 from models.maintenance.learned import (
     Learned,
     feature_names_of,
@@ -64,6 +64,7 @@ __all__ = [
     "CLIP",
     "COVERAGE",
     "DIRECTIONS",
+    "EDGES",
     "FAILURE",
     "FAULTS",
     "LATE",

@@ -17,11 +17,11 @@ from api import make_key
 from console import install, read_lock
 from console.charts import chart_of
 from console.page import ago, coded, number, part
-from schemas import Asset, Comparison, Evidence, Point, Series, Settings
+from schemas import Asset, Comparison, Evidence, Point, Series, Settings, Telemetry
 from storage import Placed, Store
 from tests.api.conftest import serving
 from tests.console.conftest import fill
-from tests.storage.test_kept import item, letter
+from tests.storage.test_kept import item, letter, reading
 from tests.support.decisions import NOON, alert, at, recommendation, score, worker_status
 
 PAGES = [
@@ -151,6 +151,20 @@ def test_how_good_the_data_of_an_asset_is_can_be_seen(console: httpx2.Client, st
         assert "data degraded" in words, path
         assert "vibration stuck" in words, path
     assert "data degraded" not in console.get("/assets/pump/p-g").text
+
+
+def test_a_class_without_a_model_is_told_with_its_command(console: httpx2.Client, store: Store) -> None:
+    unserved = Telemetry(event_id="t", event_time=NOON, asset_id="f/1", asset_class="fan", readings={"speed": 3.0})
+    store.write([Placed(0, 9, unserved), reading(20, 0.5, "p-unscored")], [])
+    command = "millrace train maintenance fan.toml --from-topics --promote"
+    fleet = " ".join(Reader(console.get("/assets").text).words.split())
+    assert "fan: no model yet for 1 asset." in fleet
+    assert command in fleet
+    assert "pump: no model yet" not in fleet
+    one = Reader(console.get("/assets/fan/f%2F1?range=all").text).words
+    assert command in one
+    assert "speed" in one
+    assert "no model of pump yet" not in console.get("/assets/pump/p-unscored").text, "others of the class are scored"
 
 
 def test_the_filters_of_a_search_are_kept_as_they_are(console: httpx2.Client) -> None:

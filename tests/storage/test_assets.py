@@ -16,6 +16,7 @@ from storage import SEVERITIES, AlertFilter, AssetFilter, Store, place_of
 from storage.counting import AssetCounts, Counts
 from storage.database import transaction
 from storage.read_assets import Order
+from tests.storage.test_kept import entry, reading
 from tests.support.decisions import alert, at, score
 
 ORDERS: dict[Order, Callable[[AssetBody], Any]] = {
@@ -123,3 +124,26 @@ def test_what_says_that_an_asset_is_silent_is_not_seen_of_it(store: Store) -> No
     store.write([alert("d", 1, 90, state="cleared", **data)], [])
     with store.reading() as reader:
         assert reader.asset("pump-1", "pump").last_seen == at(90), "it sends again"
+
+
+def test_assets_that_nobody_scores_are_listed_and_seen_by_what_is_pushed(store: Store) -> None:
+    store.write([reading(20, 0.5), entry(30, asset="p9"), score(1, "other", asset_class="fan")], [])
+    store.write([reading(40, 0.7), reading(10, 0.7)], [])
+    with store.reading() as reader:
+        found = {one.asset_id: (one.first_seen, one.last_seen, one.health) for one in reader.assets(None, None, 9)}
+        assert found == {"other": (at(1), at(1), 1.0), "p1": (at(20), at(40), None), "p9": (at(30), at(30), None)}
+        assert [one.asset_id for one in reader.assets(AssetFilter(words=("p9",)), None, 9)] == ["p9"]
+        counts = reader.count_assets()
+        assert (counts.total, counts.classes, counts.without_model) == (3, {"pump": 2, "fan": 1}, {"pump": 2})
+
+
+def test_once_an_asset_is_scored_its_scores_say_when_it_was_seen(store: Store) -> None:
+    store.write([reading(20, 0.5)], [])
+    store.write([reading(31, 0.5), score(30, "p1", health=0.4)], [])
+    store.write([reading(50, 0.5)], [])
+    with store.reading() as reader:
+        (asset,) = reader.assets(None, None, 9)
+        assert (asset.first_seen, asset.last_seen, asset.health) == (at(20), at(30), 0.4)
+        assert reader.count_assets().without_model == {}
+    with store.reading() as reader:
+        assert reader.silent_assets(at(40), at(60)) == {"pump": 0}

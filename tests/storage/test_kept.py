@@ -435,7 +435,7 @@ def test_what_is_old_is_forgotten(store: Store) -> None:
         assert reader.trending() is not None
         assert len(reader.clicks("ann", 9)) == 1
         assert [a.alert_id[0] for a in reader.alerts(AlertFilter(), None, 9)] == ["o", "c"]
-        assert len(reader.assets(AssetFilter(words=("pump",)), None, 9)) == 1
+        assert [a.asset_id for a in reader.assets(AssetFilter(words=("pump",)), None, 9)] == ["p1", f"p{number}"]
 
 
 def test_slots_and_words() -> None:

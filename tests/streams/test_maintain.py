@@ -8,6 +8,7 @@ from typing import Any
 
 import orjson
 import pytest
+import structlog
 from prometheus_client import REGISTRY
 
 from models.maintenance import AssetModel
@@ -16,6 +17,7 @@ from models.stages import STAGES, Stage
 from schemas import (
     ALERTS,
     CLICKS,
+    MAINTENANCE,
     SCORES,
     TELEMETRY,
     UNDECIDED,
@@ -144,7 +146,6 @@ GOOD = {
 @pytest.mark.parametrize(
     ("change", "key", "reason"),
     [
-        ({"asset_class": "toaster"}, "a", "no model for asset class 'toaster'; this worker has: pump"),
         ({}, "b", "the record's key is 'b' but asset_id is 'a'"),
         ({}, None, "the record's key is none"),
         ({"readings": {"vibration": "high"}}, "a", "readings.vibration"),
@@ -166,6 +167,37 @@ def test_bad_readings_are_quarantined_with_the_reason(
     assert [letter.record for letter in dead] == [bad]
     assert reason in dead[0].reason
     assert len(checked(outputs, SCORES)) == 1
+
+
+def test_events_of_a_class_without_a_model_are_counted_and_answered_and_never_quarantined(
+    maintain: Maintain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("streams.no_model.log", structlog.get_logger())  # another test may have bound the module's
+    alike = record(TELEMETRY, "a", orjson.dumps(GOOD | {"asset_class": "Pmup"}), offset=7)
+    silent = record(TELEMETRY, "a", orjson.dumps(GOOD | {"asset_class": "toaster"}), offset=8)
+    entry = {name: value for name, value in GOOD.items() if name != "readings"} | {"kind": "error", "code": "e1"}
+    logged = record(MAINTENANCE, "a", orjson.dumps(entry | {"asset_class": "toaster"}), offset=1)
+    alike.headers = logged.headers = [(WHY_HEADER, b"")]
+    fine = record(TELEMETRY, "a", orjson.dumps(GOOD | {"event_id": "e-2"}), offset=9)
+    before = skipped("no_model")
+    with structlog.testing.capture_logs() as said:
+        outputs, dead, state = run(maintain, [alike, silent, logged, fine], size=4)
+    assert not dead
+    assert skipped("no_model") == before + 3
+    assert len(checked(outputs, SCORES)) == 1
+    assert set(state.tables["pump"].keys()) == {b"a"}
+    made = [orjson.loads(output.value) for output in outputs if output.topic == UNDECIDED]
+    answers = {answer["caused_by"]["topic"]: answer for answer in made}
+    assert {answer["reason"] for answer in answers.values()} == {"no_model"}
+    detail = answers[TELEMETRY]["detail"]
+    assert "no model for asset class 'Pmup' yet; this worker has: pump; did you mean 'pump'?" in detail
+    assert "train one with" in answers[MAINTENANCE]["detail"]
+    assert "did you mean" not in answers[MAINTENANCE]["detail"]
+    told = {line["asset_class"]: (line["events"], line["perhaps_meant"]) for line in said if "events" in line}
+    assert told == {"Pmup": (1, "pump"), "toaster": (2, None)}
+    with structlog.testing.capture_logs() as said:
+        run(maintain, [silent], size=1, state=state)
+    assert not said  # once a minute
 
 
 def test_readings_put_back_after_newer_ones_are_scored_late_and_decide_nothing(maintain: Maintain) -> None:

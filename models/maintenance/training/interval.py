@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from models.arrays import Floats, Ints
-from models.maintenance import COVERAGE, ROLES, Interval, conformal, tabled
+from models.maintenance import COVERAGE, EDGES, ROLES, Interval, conformal, tabled
+from models.maintenance.training.fleet import widening
 from models.maintenance.training.forests import FOLDS, NOTHING, grow
 
 FOREST_ROWS = 25_000  # with fewer residuals the interval is a table: as good, and training takes half the time
@@ -23,6 +24,7 @@ BOUND = {
     "seed": 7,
 }  # fmt: skip
 ROUNDS = 150
+FEW_ALIKE = 1.0  # lives: what the error in all bins of the value weighs against that in one
 CLASS_ROWS = 40_000  # every second residual of a class that has more
 
 
@@ -35,8 +37,10 @@ class Residuals:
     residual: Floats  # (l,) true minus value
     weight: Floats  # (l,)
     fold: Ints  # (l,)
+    life: Ints  # (l,)
     is_judged: npt.NDArray[np.bool_]  # (l,) the offsets are learned from these
     cap: float
+    has_few: bool  # lives
 
 
 @dataclass
@@ -53,22 +57,64 @@ def train_intervals(classes: Sequence[Residuals], left_out: int = NOTHING) -> In
     """The intervals; the forests that serve learn from the residuals of all folds but `left_out`."""
     rows = np.vstack([one.rows for one in classes])
     zeros = [np.zeros(len(one.value)) for one in classes]
-    if len(rows) < FOREST_ROWS:
-        found = [tabled(one.value[one.is_judged], one.residual[one.is_judged], one.cap) for one in classes]
-        sides = [(zero, zero) for zero in zeros]
-        boosters: dict[str, lgb.Booster] = {}
-    else:
+    sides = [(zero, zero) for zero in zeros]
+    boosters: dict[str, lgb.Booster] = {}
+    if len(rows) >= FOREST_ROWS:
         by_fold = [_grow(classes, fold) for fold in range(FOLDS)]
-        sides = [_out_of_fold(by_fold, one) for one in classes]
-        found = [_conformal(one, *side) for one, side in zip(classes, sides, strict=True)]
+        sides = [side if one.has_few else _out_of_fold(by_fold, one) for one, side in zip(classes, sides, strict=True)]
         boosters = _grow(classes, left_out)
-    bounds = [interval.bounds(one.value, *side) for interval, one, side in zip(found, classes, sides, strict=True)]
+    found = [_interval(one, *side, bool(boosters)) for one, side in zip(classes, sides, strict=True)]
+    bounds = [
+        _bounds_of_few(one) if one.has_few else interval.bounds(one.value, *side)
+        for interval, one, side in zip(found, classes, sides, strict=True)
+    ]
     return Intervals(found, bounds, boosters, rows)
 
 
-def _conformal(one: Residuals, low: Floats, high: Floats) -> Interval:
+def _interval(one: Residuals, low: Floats, high: Floats, has_forests: bool) -> Interval:
     judged = one.is_judged
-    return conformal(one.value[judged], one.residual[judged], low[judged], high[judged], one.cap)
+    value, residual = one.value[judged], one.residual[judged]
+    if one.has_few:
+        return of_few_lives(value, residual, one.life[judged], one.cap, widening(len(np.unique(one.life[judged]))))
+    if has_forests:
+        return conformal(value, residual, low[judged], high[judged], one.cap)
+    return tabled(value, residual, one.cap)
+
+
+def of_few_lives(value: Floats, residual: Floats, life: Ints, cap: float, widened: float = 1.0) -> Interval:
+    """The interval that few lives bear, from out-of-life values and residuals: conformal by life.
+
+    The readings of one life err alike, so it is lives that are exchangeable: of each, the width that covers nine tenths
+    of its readings; the largest of them, as the quantile corrected for their number lies beyond the last of fewer than
+    nine; times what Student's t of so few is wider than the normal, as a new life may well err more than the known.
+
+    Args:
+        widened: that factor, see `widening`.
+    """
+    edges = EDGES * cap
+    place, lives = np.digitize(value, edges), np.unique(life)
+    squares = np.full((len(lives), len(edges) + 1), np.nan)
+    for row, one in enumerate(lives):
+        for found in np.unique(place[life == one]):
+            squares[row, found] = (residual[(life == one) & (place == found)] ** 2).mean()
+    overall = np.mean([(residual[life == one] ** 2).mean() for one in lives])
+    there = np.isfinite(squares).sum(0)
+    scale = np.sqrt((np.nansum(squares, 0) + FEW_ALIKE * overall) / (there + FEW_ALIKE))
+    share = np.abs(residual) / np.maximum(scale[place], 1e-9)
+    half = scale * widened * max(float(np.quantile(share[life == one], COVERAGE)) for one in lives)
+    return Interval(edges, -half, half, cap, has_forests=False)
+
+
+def _bounds_of_few(one: Residuals) -> tuple[Floats, Floats]:
+    """The bounds of each life by the interval of the others: it is no news that an interval covers what made it."""
+    low, high = np.zeros(len(one.value)), np.zeros(len(one.value))
+    widened = widening(len(np.unique(one.life[one.is_judged])))
+    for life in np.unique(one.life):
+        mine, others = one.life == life, one.is_judged & (one.life != life)
+        zeros = np.zeros(int(mine.sum()))
+        interval = of_few_lives(one.value[others], one.residual[others], one.life[others], one.cap, widened)
+        low[mine], high[mine] = interval.bounds(one.value[mine], zeros, zeros)
+    return low, high
 
 
 def _out_of_fold(by_fold: Sequence[dict[str, lgb.Booster]], one: Residuals) -> tuple[Floats, Floats]:

@@ -6,12 +6,12 @@ logs ─► folds by asset: preparation, replay, forest ─► out-of-fold lives
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 
-from models.arrays import Floats, Ints
+from models.arrays import Floats
 from models.held_out import LABEL, HeldOut
 from models.maintenance import (
     CHECKED,
@@ -29,7 +29,8 @@ from models.maintenance import (
     shape_of,
     with_value,
 )
-from models.maintenance.training.forests import FOLDS, HELD_OUT, NOTHING, Trained, grow
+from models.maintenance.training.fleet import Fleet, fleet_of, folds_of, grow_lives
+from models.maintenance.training.forests import HELD_OUT, NOTHING, Trained
 from models.maintenance.training.indexes import project
 from models.maintenance.training.interval import Residuals, train_intervals
 from models.maintenance.training.log import AssetLog
@@ -43,31 +44,11 @@ from models.maintenance.training.preparation import (
 )
 from models.maintenance.training.sensors import learn_sensors
 from models.progress import ShareProgress
-from schemas import RulTarget
 
-LEAST_LIVES = 10
 LEAST_CHECKED = 2  # sensors
 LEAST_FALL = 3.0  # limit of the renewal rule: at least this, and twice the largest fall of a typical life
 BEYOND_CAP_WEIGHT = 0.5
-BEYOND_CAP = 1.16  # times the cap: lives are judged from there on
-FIRST_JUDGED = 20  # readings of a life before its scores are judged
-FOREST = {
-    "objective": "l2", "learning_rate": 0.1, "num_leaves": 15, "min_data_in_leaf": 300, "feature_fraction": 0.5,
-    "bagging_fraction": 0.5, "bagging_freq": 1, "lambda_l2": 5, "max_bin": 63, "num_threads": 1, "verbose": -1,
-    "seed": 7,
-}  # fmt: skip
-ROUNDS = 150  # cross-validated as good as 300 at half the rate, and as a bag of three (within 0.1 RMSE)
 PULL, STEADY_PULL = 0.5, 0.25
-
-
-@dataclass
-class Fleet:
-    """One class while it is learned; m readings."""
-
-    log: AssetLog
-    cap: float
-    fold: Ints  # (m,)
-    is_labelled: npt.NDArray[np.bool_]  # (m,) the remaining life is known, and a sensor that tells of wear was there
 
 
 def train_rul(logs: Sequence[AssetLog], progress: ShareProgress, holds_out: bool = False) -> Trained:
@@ -76,7 +57,7 @@ def train_rul(logs: Sequence[AssetLog], progress: ShareProgress, holds_out: bool
     Raises:
         TrainingError: too few failures, or no sensor that moves over a life.
     """
-    fleets = [_fleet(log) for log in logs]
+    fleets = [fleet_of(log) for log in logs]
     raw, seen = _cross_validate(fleets, progress)
     progress("forest on four fifths of the lives" if holds_out else "forest on all lives", 0.6)
     left_out = HELD_OUT if holds_out else NOTHING
@@ -84,7 +65,7 @@ def train_rul(logs: Sequence[AssetLog], progress: ShareProgress, holds_out: bool
     preparations = _prepare(fleets, inside)
     replays = [fleet.log.replay(p) for fleet, p in zip(fleets, preparations, strict=True)]
     rows, target, weight = _examples(fleets, replays, inside)
-    booster = grow(FOREST, ROUNDS, rows, target, weight)
+    booster = grow_lives(fleets, rows, target, weight)
     learned = [_learned(fleet, p) for fleet, p in zip(fleets, preparations, strict=True)]
     progress("intervals", 0.7)
     decided = [_decide(*given) for given in zip(fleets, learned, seen, raw, strict=True)]
@@ -104,7 +85,7 @@ def _held_out(fleets: Sequence[Fleet], replays: Sequence[Seen], decided: Sequenc
     rows, labels, assets, values, count = [], [], [], [], 0
     for fleet, seen, made in zip(fleets, replays, decided, strict=True):
         is_out = fleet.fold == HELD_OUT
-        used = fleet.is_labelled & (~is_out | _is_judged(fleet))
+        used = fleet.is_labelled & (~is_out | fleet.is_judged())
         places = fleet.log.readings[used]
         rows.append(seen.features[places])
         labels.append(np.where(is_out, np.minimum(fleet.log.remaining, fleet.cap), np.nan)[used])
@@ -113,24 +94,6 @@ def _held_out(fleets: Sequence[Fleet], replays: Sequence[Seen], decided: Sequenc
         count += len(fleet.log.assets)
     label, value = np.concatenate(labels), np.concatenate(values)
     return HeldOut(np.vstack(rows), {LABEL: label}, np.concatenate(assets), value)
-
-
-def _fleet(log: AssetLog) -> Fleet:
-    target = log.asset_class.target
-    assert isinstance(target, RulTarget)
-    lives = np.unique(log.life[np.isfinite(log.remaining)])
-    if len(lives) < LEAST_LIVES:
-        raise TrainingError(
-            f"The history of asset class {log.asset_class.name} has {len(lives)} lives that end with a failure of the "
-            f"whole asset; at least {LEAST_LIVES} are needed. Nothing was trained.",
-            "Give a longer history, with a maintenance event of kind `failure` at the end of each life.",
-        )
-    by_asset = len(log.assets) >= 2 * FOLDS
-    groups = log.slots[log.readings] if by_asset else log.life
-    names, member = np.unique(groups, return_inverse=True)
-    fold = np.zeros(len(names), np.int64)
-    fold[np.random.default_rng(0).permutation(len(names))] = np.arange(len(names)) % FOLDS
-    return Fleet(log, target.cap, fold[member], np.isfinite(log.remaining))
 
 
 def _prepare(fleets: Sequence[Fleet], chosen: Sequence[np.ndarray]) -> list[Preparation]:
@@ -206,12 +169,13 @@ def _cross_validate(fleets: Sequence[Fleet], progress: ShareProgress) -> tuple[l
     """Out-of-fold raw scores of all events (NaN: not scored) and the replays they come from, by class."""
     raw = [np.full((len(fleet.log.slots), 1), np.nan) for fleet in fleets]
     seen: list[Seen] = []
-    for fold in range(FOLDS):
-        progress(f"cross-validation, fold {fold + 1} of {FOLDS}", 0.1 + 0.1 * fold)
+    folds = folds_of(fleets)
+    for fold in range(folds):
+        progress(f"cross-validation, fold {fold + 1} of {folds}", 0.1 + 0.5 * fold / folds)
         inside = [fleet.is_labelled & (fleet.fold != fold) for fleet in fleets]
         preparations = _prepare(fleets, inside)
         replays = [fleet.log.replay(p) for fleet, p in zip(fleets, preparations, strict=True)]
-        booster = grow(FOREST, ROUNDS, *_examples(fleets, replays, inside))
+        booster = grow_lives(fleets, *_examples(fleets, replays, inside))
         seen = seen or [Seen(*(column.copy() for column in replay)) for replay in replays]
         for fleet, replay, found, out in zip(fleets, replays, seen, raw, strict=True):
             places = fleet.log.readings[fleet.fold == fold]
@@ -238,14 +202,6 @@ def _decide(fleet: Fleet, learned: Learned, seen: Seen, raw: Floats) -> Decided:
     return decide(rows, log.slots, log.batch, seen, raw, policy_of(log.asset_class, learned))
 
 
-def _is_judged(fleet: Fleet) -> npt.NDArray[np.bool_]:
-    """(m,) readings on which scores are judged: in the last part of a life, after its very first readings."""
-    is_first = np.r_[True, np.diff(fleet.log.life) != 0]
-    place = np.arange(len(is_first))
-    number = place - np.maximum.accumulate(np.where(is_first, place, 0))
-    return fleet.is_labelled & (fleet.log.remaining <= BEYOND_CAP * fleet.cap) & (number >= FIRST_JUDGED)
-
-
 def _residuals(fleet: Fleet, seen: Seen, decided: Decided) -> Residuals:
     """Out-of-fold residuals of the labelled readings."""
     places, used = fleet.log.readings, fleet.is_labelled
@@ -256,14 +212,16 @@ def _residuals(fleet: Fleet, seen: Seen, decided: Decided) -> Residuals:
         residual=np.minimum(left, fleet.cap) - value,
         weight=np.where(left > fleet.cap, BEYOND_CAP_WEIGHT, 1.0),
         fold=fleet.fold[used],
-        is_judged=_is_judged(fleet)[used],
+        life=fleet.log.life[used],
+        is_judged=fleet.is_judged()[used],
         cap=fleet.cap,
+        has_few=fleet.has_few,
     )
 
 
 def _metrics(fleet: Fleet, decided: Decided, bounds: tuple[Floats, Floats]) -> dict[str, float]:
     """Cross-validated: error and interval over the last part of the lives, each life weighing the same; alerts."""
-    used, judged = fleet.is_labelled, _is_judged(fleet)
+    used, judged = fleet.is_labelled, fleet.is_judged()
     inside = judged[used]
     left = np.minimum(fleet.log.remaining[judged], fleet.cap)
     value = decided.value[fleet.log.readings[judged], 0]

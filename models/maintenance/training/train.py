@@ -17,6 +17,7 @@ from models.compiler import compile_forest, gain_shares
 from models.held_out import write_held_out
 from models.maintenance import AssetEvent, feature_names_of
 from models.maintenance.training.failure import train_failure
+from models.maintenance.training.fleet import FEW_LIVES, few_words
 from models.maintenance.training.forests import Trained
 from models.maintenance.training.life import train_rul
 from models.maintenance.training.log import AssetLog, read_log
@@ -129,8 +130,10 @@ def _card(log: AssetLog, outcome: Trained, place: int) -> str:
     preparation = outcome.learned[place].preparation
     sensors = ", ".join(log.asset_class.sensors[s] for s in preparation.sensors)
     ended = len(np.unique(log.life[np.isfinite(log.remaining)]))
-    return (
+    told = (
         f"Asset class `{log.asset_class.name}`: {len(log.assets)} assets, {len(log.readings):,} readings, {ended} "
         f"lives that end with a failure of the whole asset. {len(preparation.centroids)} operating regimes; "
         f"informative sensors: {sensors}."
     )
+    rests_on = few_words(int(outcome.metrics[place].get("cv_lives", FEW_LIVES)))
+    return f"{told}\n\n{rests_on}" if rests_on else told

@@ -12,7 +12,7 @@ import pytest
 from millrace.cli import run
 from millrace.commands import train
 from millrace.commands.train import HistoryError, check_failures
-from models.maintenance.training import life
+from models.maintenance.training import fleet
 from schemas import AssetClass, Maintenance
 
 HEAD = "Timestamp;Machine;Type;Temp [°C];Note"
@@ -224,4 +224,4 @@ def test_failures_are_held_against_the_target() -> None:
     with pytest.raises(HistoryError, match="they name 'Lager' 2") as caught:
         check_failures(AssetClass.model_validate(parts), failures(Lager=2, whole=3))
     assert "component.bearing=Word" in caught.value.advice
-    assert train.LEAST_LIVES == life.LEAST_LIVES
+    assert train.LEAST_LIVES == fleet.LEAST_LIVES

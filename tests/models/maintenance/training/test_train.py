@@ -66,9 +66,9 @@ def test_preparation_finds_regimes_and_leaves_out_what_says_nothing(tmp_path: Pa
 
 
 def test_too_few_failures_are_refused(tmp_path: Path) -> None:
-    text = refusal(tmp_path, pump_class(), pump_history(1, assets=9))
-    assert "9 lives that end with a failure" in text
-    assert "at least 10" in text
+    text = refusal(tmp_path, pump_class(), pump_history(1, assets=2))
+    assert "2 lives that end with a failure" in text
+    assert "at least 3 are needed, 1 more" in text
     events = [event for event in press_history(1, assets=4) if getattr(event, "component", None) != "seal"]
     assert "too few failures of seal (0)" in refusal(tmp_path, press_class(), events)
 
