@@ -105,9 +105,7 @@ class AssetCountsBody(OverviewAssets):
     """By severity of the class asked for, by class of the severity asked for; of a large fleet some seconds old."""
 
     classes: dict[str, int] = Field(description="the largest 50, the largest first")
-    without_model: dict[str, int] = Field(
-        {}, description="those of `classes` that no model serves: nothing has a score"
-    )
+    without_model: dict[str, int] = Field({}, description="those of `classes` that no model serves yet")
 
 
 class AssetPage(Page[AssetBody]):

@@ -117,7 +117,7 @@ def test_an_error_of_training_speaks_of_training(capsys: pytest.CaptureFixture[s
     assert run(["train", "maintenance", "pump.toml", "--events", "t.csv", "--skip-bad"]) == 1
     said = capsys.readouterr().err
     assert "1 rows that are no events were left out" in said
-    assert "at least 10 are needed" in said
+    assert "at least 3 are needed" in said
 
 
 def test_a_file_that_is_not_there_is_told(capsys: pytest.CaptureFixture[str]) -> None:
