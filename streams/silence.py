@@ -26,6 +26,7 @@ from streams.maintain import Maintain, watch_table
 
 log = structlog.get_logger(__name__)
 EVERY_S = 5.0
+MOST_BEHIND = 1_000  # records: a moment's work
 LIVE_S = 600.0  # event time and record time of readings of now differ by less
 
 
@@ -44,7 +45,9 @@ class Silence(Service):
                 await self._push(entries)
 
     def _entries(self, now_s: float) -> list[dict[str, Any]]:
-        ready = [part.state for part in self._runtime.parts.values() if part.is_ready]
+        """Of partitions that are nearly up to date: what a worker has not read yet is no silence."""
+        parts = [part for part in self._runtime.parts.values() if part.is_ready]
+        ready = [part.state for part in parts if part.lag is not None and part.lag <= MOST_BEHIND]
         return [entry for state in ready for entry in entries_of(state, self._handler, self._settings, now_s)]
 
     async def _push(self, entries: list[dict[str, Any]]) -> None:

@@ -114,6 +114,7 @@ class Partition:
     origins: dict[str, str] = field(default_factory=dict)  # topic on the broker -> what ids of outputs are made of
     memory: Memory = field(default_factory=Memory)
     # fetch side
+    lag: int | None = None  # records of its topics that are not applied yet, a second ago at most; none: not known
     epoch: int = 0  # raised by every seek and release: older batches are stale
     must_seek: bool = False
     # failures; they outlive a reopening

@@ -261,4 +261,5 @@ class Source(Service, ConsumerRebalanceListener):
 
     def _measure_lag(self) -> None:
         for number, part in self.runtime.parts.items():
-            self._group.measure_lag({TopicPartition(topic, number): at for topic, at in part.positions.items()})
+            positions = {TopicPartition(topic, number): at for topic, at in part.positions.items()}
+            part.lag = self._group.measure_lag(positions)

@@ -113,13 +113,16 @@ class GroupConsumer:
         fetched: Records = await self.consumer.getmany(*partitions, timeout_ms=POLL_MS, max_records=most)
         return fetched
 
-    def measure_lag(self, positions: Mapping[TopicPartition, int]) -> None:
-        """`positions`: the next offset to apply, of partitions that are assigned or were a moment ago."""
-        if self.consumer is not None:
-            assigned = self.consumer.assignment()
-            for tp, position in positions.items():
-                if tp in assigned:
-                    self._lag.measure(self.consumer, tp, position)
+    def measure_lag(self, positions: Mapping[TopicPartition, int]) -> int | None:
+        """Tell it, and return the sum. None: of some nothing is known.
+
+        Args:
+            positions: the next offset to apply, of partitions that are assigned or were a moment ago.
+        """
+        assigned = set() if self.consumer is None else self.consumer.assignment()
+        lags = [self._lag.measure(self.consumer, tp, at) for tp, at in positions.items() if tp in assigned]
+        known = [lag for lag in lags if lag is not None]
+        return sum(known) if len(known) == len(positions) else None
 
     def forget(self, tp: TopicPartition) -> None:
         """Another worker tells the lag of this partition now."""
@@ -146,19 +149,20 @@ class LagMeter:
         self._held_since: dict[TopicPartition, float] = {}
         self._told: set[TopicPartition] = set()
 
-    def measure(self, consumer: Any, tp: TopicPartition, position: int) -> None:
-        """`position` is the next offset to apply; nothing is known of a partition before its first fetch."""
+    def measure(self, consumer: Any, tp: TopicPartition, position: int) -> int | None:
+        """`position` is the next offset to apply; nothing is known of a partition before its first fetch (None)."""
         end, stable = consumer.highwater(tp), consumer.last_stable_offset(tp)
         if end is None or end < 0:
-            return
+            return None
         labels = (self._agent, tp.topic, tp.partition)
-        LAG.labels(*labels).set(max(0, end - position))
+        lag = max(0, int(end - position))
+        LAG.labels(*labels).set(lag)
         is_held = stable is not None and 0 <= stable < end and position >= stable
         HELD.labels(*labels).set(end - stable if is_held else 0)
         if not is_held:
             self._held_since.pop(tp, None)
             self._told.discard(tp)
-            return
+            return lag
         waited_s = time.monotonic() - self._held_since.setdefault(tp, time.monotonic())
         if waited_s >= HELD_AFTER_S and tp not in self._told:
             self._told.add(tp)
@@ -168,6 +172,7 @@ class LagMeter:
                 "Kafka's tools names it, `abort` ends it",
                 agent=self._agent, topic=tp.topic, partition=tp.partition, next_offset=position, end=end,
             )  # fmt: skip
+        return lag
 
     def forget(self, tp: TopicPartition) -> None:
         """Another worker tells about this partition now."""
