@@ -56,8 +56,8 @@ BLANKS, BRIDGES = 5, 5  # readings in a row without a score, and whose regime is
 SPIKY, SPIKE_IS = 24, 8  # a spike adds, a reading takes off one: three spikes within some ten readings
 CLOCK_READINGS = 10  # that a clock which was set back, or is ahead, is told of
 CLOCK_AHEAD_S = 300.0
-USUAL_FALLS = 1.0 / 64.0  # of the usual interval, the longest of late, with each reading
-MOST_STRETCH = 8.0  # of it by one gap
+USUAL_FALLS = 1.0 / 64.0  # of the time that passes, is taken off the usual interval, which is the longest of late
+MOST_STRETCH = 64.0  # of it by one gap
 MOST_TRANSITIONS = 4  # by one event: silent and here again, a reading that waited, the event's own
 
 
@@ -139,9 +139,11 @@ def _arrive(row, i, given, patience, journal):
             row.causes &= ~np.uint8(SILENCE)
             _emit(row, i, at, CHANGED, 0, 0.0, journal)
     if gap > 0:
-        usual = np.float64(row.usual_s)
-        interval = gap if usual == 0.0 else min(gap, MOST_STRETCH * usual)
-        row.usual_s = max(interval, usual * (1.0 - USUAL_FALLS))
+        usual, waited = np.float64(row.usual_s), given.arrived_s[i] - row.arrived if row.arrived > 0 else 0.0
+        interval = max(gap, waited) if waited > 0 else gap  # readings may be sent together, once in a while
+        if usual > 0:
+            interval = min(interval, MOST_STRETCH * usual)
+        row.usual_s = max(interval, usual - USUAL_FALLS * gap)
     row.newest = time if given.is_set_back[i] else max(row.newest, time)
     if not np.isnan(given.arrived_s[i]):
         row.arrived = max(row.arrived, given.arrived_s[i])

@@ -127,6 +127,17 @@ def test_irregular_readings_are_no_silence(pump: AssetModel) -> None:
     assert [one for one in plant.said if one[1] & SILENCE] == []
 
 
+def test_readings_that_are_sent_together_once_in_a_while_are_no_silence(pump: AssetModel) -> None:
+    """A gateway that sends the readings of ten units at once: what it is asked for is ten units, not one."""
+    plant, events = Plant(pump), life(1, 301)
+    arrived = [BEGIN + UNIT_S * (10 * ((unit - 1) // 10) + 11) for unit in range(1, 301)]
+    plant.take(events, arrived)
+    assert [one for one in plant.said if one[1] & SILENCE] == []
+    last = arrived[-1]
+    assert silent_now(plant.watched, last + 49 * UNIT_S, 1200, PATIENCE) == []
+    assert len(silent_now(plant.watched, last + 51 * UNIT_S, 1200, PATIENCE)) == 1
+
+
 def test_within_a_window_silence_is_not_raised_and_after_it_is(pump: AssetModel) -> None:
     plant = Plant(pump)
     plant.take([*life(1, 50), entry("a", 49, "window_start"), entry("a", 100, "window_end")])
