@@ -10,7 +10,7 @@ from collections import Counter
 from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, func, literal, literal_column, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Row, func, literal, literal_column, select, tuple_
 from sqlalchemy.orm import InstrumentedAttribute
 
 from schemas import (
@@ -21,10 +21,11 @@ from schemas import (
     Score,
 )
 from storage.counting import AssetCounts
-from storage.kept_tables import LogRow, ReadingRow
+from storage.kept_tables import LogRow
 from storage.kept_write import ASSET
 from storage.keys import any_of
 from storage.read_alerts import AlertFilter, AlertReading, precedes
+from storage.read_pushed import PushedReading
 from storage.read_words import beginning_with, with_words
 from storage.sites import ANYWHERE, PlaceFilter
 from storage.tables import AssetRow, LatestScoreRow, ScoreRow
@@ -58,7 +59,7 @@ def place_of(asset: AssetBody, order: Order) -> tuple[Any, ...]:
     return (*first.get(order, ()), asset.asset_class, asset.asset_id)
 
 
-class AssetReading(AlertReading):
+class AssetReading(PushedReading, AlertReading):
     _connection: Connection
     _asset_counts: AssetCounts
 
@@ -165,38 +166,6 @@ class AssetReading(AlertReading):
         statement = select(AssetRow.asset_class).where(AssetRow.asset_id == asset_id)
         return list(self._connection.scalars(statement.order_by(AssetRow.asset_class)))
 
-    def unscored_classes_of(self, asset_id: str) -> list[str]:
-        """The classes of which readings or entries of a log are kept under this id, scored or not, in order."""
-        found = set[str]()
-        tables: tuple[type[ReadingRow], type[LogRow]] = (ReadingRow, LogRow)
-        for table in tables:
-            after: str = ""
-            name: str | None
-            while (name := self._connection.scalar(_next_class(table, after))) is not None:  # there are few
-                after = name
-                if self._seen(table, (name, asset_id)) is not None:
-                    found.add(name)
-        return sorted(found)
-
-    def unscored_asset(self, asset: AssetKey) -> AssetDetail | None:
-        """An asset of which there are readings or entries of a log alone."""
-        seen = [times for table in (ReadingRow, LogRow) if (times := self._seen(table, asset)) is not None]
-        if not seen:
-            return None
-        first, last = min(first for first, _ in seen), max(last for _, last in seen)
-        seen_at = {"first_seen": first, "last_seen": last, **self.sites_of([asset]).get(asset, {})}
-        return AssetDetail(asset_class=asset[0], asset_id=asset[1], open_alerts=[], **seen_at)
-
-    def _seen(self, table: type[ReadingRow] | type[LogRow], asset: AssetKey) -> tuple[datetime, datetime] | None:
-        """The first and last time that is kept of an asset."""
-        time = table.slot if table is ReadingRow else table.event_time
-        is_of_asset = (table.asset_class == asset[0], table.asset_id == asset[1])
-        first, last = (
-            self._connection.scalar(select(table.event_time).where(*is_of_asset).order_by(order).limit(1))
-            for order in (time, time.desc())
-        )
-        return None if first is None or last is None else (first, last)
-
     def asset(self, asset_id: str, asset_class: str | None = None) -> AssetDetail | None:
         """An asset. Without a class: all that goes by this id; the scores and alerts of each class say which it is."""
         which = [AssetRow.asset_id == asset_id]
@@ -272,11 +241,6 @@ class AssetReading(AlertReading):
             ((time, partition, offset), LogEntryBody(event_time=time, kind=kind, code=code, component=component))
             for time, partition, offset, kind, code, component in rows
         ]
-
-
-def _next_class(table: type[ReadingRow] | type[LogRow], after: str) -> Select[Any]:
-    column = table.asset_class
-    return select(column).where(column > after).order_by(column).limit(1)
 
 
 def within(

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.maintenance.recursions import CHANNEL_STATE, CUSUM_MAX, FEATURES, STATIONARY, WORDS, decays, update_channel
+from models.maintenance.recursions import CHANNEL_STATE, CUSUM_MAX, FEATURES, STATIONARY, decays, update_channel
 from tests.models.maintenance.recursions_by_hand import NAMES, SHARES, by_definition, named
 
 # value, trust, units since the reading before
@@ -94,5 +94,4 @@ def test_the_cusum_is_bounded_and_the_baseline_is_of_the_first_twelve() -> None:
 
 def test_names_and_words() -> None:
     assert len(set(FEATURES)) == len(FEATURES) == 18
-    assert set(WORDS) == set(FEATURES)
     assert set(STATIONARY) < set(FEATURES)
