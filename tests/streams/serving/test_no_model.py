@@ -82,10 +82,15 @@ async def test_a_class_is_kept_and_shown_without_a_model_and_scored_from_then_on
     await produce(settings, TELEMETRY, [(event.asset_id, event) for event in later])
     scores = [Score.model_validate_json(record.value) for record in await consume(settings, SCORES, len(later))]
     assert {score.event_time for score in scores} == {event.event_time for event in later}
-    await workers.until(holds(lambda reader: not reader.count_assets().without_model), "the class has a model")
+
+    def scored(reader: Reader) -> set[str]:
+        return {one.asset_id for one in reader.assets("pump", None, 9) if one.latest_scores}
+
+    await workers.until(
+        holds(lambda reader: scored(reader) == {e.asset_id for e in later}), "all later ones are scored"
+    )
     with store.reading() as reader:
-        scored = {one.asset_id for one in reader.assets("pump", None, 9) if one.latest_scores}
-        assert scored == {event.asset_id for event in later}
+        assert not reader.count_assets().without_model
         assert reader.dead_letters(None, None, 9) == []
 
 
