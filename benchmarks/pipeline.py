@@ -199,8 +199,9 @@ async def latency(
         begin = time.perf_counter()
         for number, event in enumerate(itertools.islice(events, int(rate * seconds))):
             await asyncio.sleep(max(0.0, begin + number / rate - time.perf_counter()))
+            now = event | {"event_time": int(time.time() * 1000)}  # that of the simulation would soon lie too far ahead
             sent[event["event_id"]] = time.perf_counter()
-            await producer.push(topic, event)
+            await producer.push(topic, now)
         deadline = time.perf_counter() + 10
         while sent and time.perf_counter() < deadline:
             await asyncio.sleep(0.02)
