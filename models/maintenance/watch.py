@@ -53,7 +53,7 @@ from models.maintenance.watch_rows import (
 
 ON_DELAY, OFF_DELAY = 2, 10  # readings in a row
 BLANKS, BRIDGES = 5, 5  # readings in a row without a score, and whose regime is concluded from what else is known
-SPIKY, SPIKE_IS = 24, 8  # a spike adds, a reading takes off one: three spikes within some ten readings
+SPIKY, SPIKE_IS = 17, 8  # a spike adds, a reading without one takes off 1: three spikes within ten readings
 CLOCK_READINGS = 10  # that a clock which was set back, or is ahead, is told of
 CLOCK_AHEAD_S = 300.0
 USUAL_FALLS = 1.0 / 64.0  # of the time that passes, is taken off the usual interval, which is the longest of late
@@ -160,7 +160,8 @@ def _judge(row, i, time, out, bits, is_held, journal):
     row.judged_at, row.waits = time, 0
     row.blanks = min(row.blanks + 1, 255) if bits & IS_BLANK != 0 else 0
     row.spikes = min(row.spikes + SPIKE_IS, 255) if bits & HAS_SPIKE != 0 else max(row.spikes, 1) - 1
-    causes = SENSORS if out != 0 or row.spikes >= SPIKY else 0
+    is_spiky = bits & HAS_SPIKE != 0 and row.spikes >= SPIKY  # they have been counted: there is nothing to wait for
+    causes = SENSORS if out != 0 or is_spiky else 0
     if row.blanks >= BLANKS or row.bridges >= BRIDGES:
         causes |= REGIME
     if row.clock > 0:
@@ -169,7 +170,7 @@ def _judge(row, i, time, out, bits, is_held, journal):
     is_grave = row.blanks >= BLANKS or bits & IS_POOR != 0
     row.bad = min(row.bad + 1, 255) if causes != 0 else 0
     row.good = min(row.good + 1, 255) if causes == 0 else 0
-    if row.bad >= ON_DELAY and not is_held:
+    if (row.bad >= ON_DELAY or is_spiky) and not is_held:
         _tell(row, i, time, causes, out, WARNING if is_grave else ADVISORY, 0.0, journal)
     elif row.severity > 0 and row.good >= OFF_DELAY and row.causes & SILENCE == 0:
         _end(row, i, time, IS_WELL, 0.0, journal)

@@ -21,7 +21,6 @@ from models.maintenance.watch_rows import (
     WARNING,
     WATCH,
     WATCH_BOUNDS,
-    WATCHED,
     Patience,
     silent_now,
 )
@@ -216,6 +215,25 @@ def test_a_clock_that_is_ahead_is_told(pump: AssetModel) -> None:
     assert "clock of its readings is not the broker's" in said[0][2]
 
 
+def test_a_sensor_that_spikes_again_and_again_is_named_and_one_spike_is_not(pump: AssetModel) -> None:
+    once, often = Plant(pump), Plant(pump)
+    wild = life(50, 60, seed=8, heat=lambda said: said + 40)
+    calm = life(50, 90, seed=8)
+    assert once.take([*life(1, 50), *wild[:1], *calm[1:]]) == []
+    said = often.take([*life(1, 50), *(wild[n] if n in (0, 3, 6) else one for n, one in enumerate(calm))])
+    assert [(state, causes) for state, causes, _ in said[:1]] == [(RAISED, SENSORS)]
+    assert "spike" in said[0][2]
+
+
+def test_a_clock_that_was_set_back_is_told(pump: AssetModel) -> None:
+    plant = Plant(pump)
+    plant.take(life(1, 40))
+    back = life(5, 30, seed=9)
+    back = [one.model_copy(update={"event_id": f"back-{n}"}) for n, one in enumerate(back)]
+    plant.take(back, [BEGIN + (unit + 35) * UNIT_S for unit in range(5, 30)])
+    assert [causes & CLOCK for state, causes, _ in plant.said if state == RAISED] == [CLOCK]
+
+
 def test_readings_in_parts_are_judged_when_they_are_complete(pump: AssetModel) -> None:
     plant = Plant(pump)
     parts = [
@@ -289,4 +307,3 @@ def test_who_is_silent_now(pump: AssetModel) -> None:
     replayed = Plant(pump)
     replayed.take(life(1, 50), [BEGIN + 1e6 + unit for unit in range(1, 50)])
     assert silent_now(replayed.watched, BEGIN + 2e6, 600, PATIENCE) == [], "the end of a history is no silence"
-    assert WATCHED == 64
