@@ -153,14 +153,17 @@ def _insert(connection: Connection, say: _Dialect, table: str, count: int, colum
     )
 
 
-def paths(share: float) -> dict[str, Callable[[random.Random], str]]:
-    """One request of each route, made up anew each time."""
-    assets, items, users = int(ASSETS * share), int(ITEMS * share), int(USERS * share)
+Paths = dict[str, Callable[[random.Random], str]]
 
+
+def paths(share: float) -> Paths:
+    """One request of each route, made up anew each time."""
+    return _of_assets(int(ASSETS * share)) | _of_alerts(int(ASSETS * share)) | _of_shop(share) | _OF_SERVICE
+
+
+def _of_assets(assets: int) -> Paths:
     def asset(chance: random.Random, most: int = assets, step: int = 1) -> str:
         return f"/v1/assets/asset-{chance.randrange(most) * step:06}"
-
-    day = "from=2026-04-02T00:00:00Z&to=2026-04-03T00:00:00Z"
 
     return {
         "assets": lambda _: "/v1/assets",
@@ -181,6 +184,12 @@ def paths(share: float) -> dict[str, Callable[[random.Random], str]]:
         "readings of an asset, 200 points": lambda c: (
             f"/v1/assets/asset-{c.randrange(BUSY) * 2:06}/readings?points=200"
         ),
+    }
+
+
+def _of_alerts(assets: int) -> Paths:
+    day = "from=2026-04-02T00:00:00Z&to=2026-04-03T00:00:00Z"
+    return {
         "alerts": lambda _: "/v1/alerts",
         "open alerts": lambda _: "/v1/alerts?state=raised",
         "open critical alerts, not seen": lambda _: "/v1/alerts?state=raised&severity=critical&acknowledged=false",
@@ -188,16 +197,26 @@ def paths(share: float) -> dict[str, Callable[[random.Random], str]]:
         "alerts of a class and a day": lambda _: f"/v1/alerts?asset_class=pump&{day}",
         "alerts of an asset": lambda c: f"/v1/alerts?asset_id=asset-{c.randrange(assets):06}",
         "alerts, asset found by a word": lambda c: f"/v1/alerts?query={c.randrange(assets):06}",
+    }
+
+
+def _of_shop(share: float) -> Paths:
+    items, users = int(ITEMS * share), int(USERS * share)
+    return {
         "recommendations": lambda c: f"/v1/users/user-{c.randrange(users):06}/recommendations",
         "a user": lambda c: f"/v1/users/user-{c.randrange(users):06}",
         "items liked by those who like one": lambda c: f"/v1/items/item-{c.randrange(items):06}/similar",
         "items": lambda _: "/v1/items",
         "items of a category": lambda c: f"/v1/items?category=c{c.randrange(40)}",
         "items, some found": lambda c: f"/v1/items?query=shoe+{c.randrange(items)}",
-        "dead letters of a topic": lambda _: "/v1/dead-letters?topic=clicks.v1",
-        "topics": lambda _: "/v1/topics",
-        "overview": lambda _: "/v1/overview",
     }
+
+
+_OF_SERVICE: Paths = {
+    "dead letters of a topic": lambda _: "/v1/dead-letters?topic=clicks.v1",
+    "topics": lambda _: "/v1/topics",
+    "overview": lambda _: "/v1/overview",
+}
 
 
 def _deep(sort: str, chance: random.Random, assets: int) -> str:

@@ -8,14 +8,12 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-import shutil
 import signal
 import sqlite3
 import time
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -39,7 +37,6 @@ from schemas import (
     Telemetry,
     topic_name,
 )
-from storage import upgrade
 from streams.agent import PartitionState, Rows, empty_state, output_id
 from streams.agent.changelog import Changelog
 from streams.agent.ownership import Partition
@@ -51,15 +48,6 @@ from tests.support.workers import TIMEOUT_S, Workers
 from tests.support.world import plant_events, shop_events, topic_of
 
 pytestmark = pytest.mark.kafka
-
-
-@pytest.fixture
-def workers(settings: Settings, trained_home: Path) -> Iterator[Workers]:
-    shutil.copytree(trained_home / "models", settings.home / "models")
-    upgrade(settings.database())
-    workers = Workers(settings)
-    yield workers
-    workers.end()
 
 
 def rows(settings: Settings, query: str) -> list[Any]:

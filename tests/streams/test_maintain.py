@@ -12,7 +12,6 @@ import structlog
 from prometheus_client import REGISTRY
 
 from models.maintenance import AssetModel
-from models.registry import ModelStore
 from models.stages import STAGES, Stage
 from schemas import (
     ALERTS,
@@ -33,16 +32,6 @@ from streams.metrics import BESIDE, BatchMetrics
 from streams.undecided import what_lacks
 from tests.streams.pages import SETTINGS, Shop, checked, record, records_of, run
 from tests.support.world import plant_events, shop_events, topic_of
-
-
-@pytest.fixture(scope="module")
-def pump(trained_home: Path) -> AssetModel:
-    return AssetModel(ModelStore(trained_home / "models").load("pump"))
-
-
-@pytest.fixture
-def maintain(pump: AssetModel) -> Maintain:
-    return Maintain(SETTINGS, {"pump": pump})
 
 
 def test_a_life_becomes_scores_that_fall_and_one_alert_that_escalates(maintain: Maintain, pump: AssetModel) -> None:

@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 import sqlite3
 import time
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
 
-from models.maintenance import AssetModel
-from models.registry import ModelStore
 from schemas import ALERTS, MAINTENANCE, SCORES, TELEMETRY, Alert, Maintenance, Settings, Telemetry
-from storage import upgrade
 from streams.kafka import EventProducer
 from streams.maintain import Maintain
 from streams.silence import entries_of
@@ -25,16 +19,6 @@ from tests.streams.pages import SETTINGS, checked, records_of, run
 from tests.support.kafka import consume, create_topics
 from tests.support.workers import TIMEOUT_S, Workers
 from tests.support.world import plant_events, topic_of
-
-
-@pytest.fixture(scope="module")
-def pump(trained_home: Path) -> AssetModel:
-    return AssetModel(ModelStore(trained_home / "models").load("pump"))
-
-
-@pytest.fixture
-def maintain(pump: AssetModel) -> Maintain:
-    return Maintain(SETTINGS, {"pump": pump})
 
 
 def healthy(count: int, seed: int = 8) -> list[Telemetry]:
@@ -86,15 +70,6 @@ def test_what_is_said_of_silence_is_an_input_that_leads_to_the_alert(maintain: M
     assert "no reading for 61 s" in alert.evidence.reason
     assert alert.caused_by.topic == MAINTENANCE
     assert list(entries_of(state, maintain, SETTINGS, newest + 500)) == []
-
-
-@pytest.fixture
-def workers(settings: Settings, trained_home: Path) -> Iterator[Workers]:
-    shutil.copytree(trained_home / "models", settings.home / "models")
-    upgrade(settings.database())
-    workers = Workers(settings)
-    yield workers
-    workers.end()
 
 
 def open_data_alerts(settings: Settings) -> list[Any]:

@@ -5,12 +5,10 @@ from __future__ import annotations
 
 import asyncio
 import copy
-import shutil
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
-from pathlib import Path
 from typing import Any
 
 import orjson
@@ -18,7 +16,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from models.maintenance import AssetModel
-from models.registry import ModelStore, public_text, records_of, sign_alias
+from models.registry import ModelStore, records_of, sign_alias
 from models.registry.folder import MANIFEST, publication_of_files
 from schemas import (
     ALERTS,
@@ -36,7 +34,7 @@ from schemas import (
     WorkerStatus,
     topic_name,
 )
-from storage import Store, upgrade
+from storage import Store
 from streams.agent import empty_state
 from streams.kafka import EventProducer
 from streams.maintain import Maintain
@@ -48,23 +46,6 @@ from tests.support.workers import Workers
 from tests.support.world import plant_events, shop_events, topic_of
 
 pytestmark = pytest.mark.kafka
-
-
-@pytest.fixture
-def centre(settings: Settings, trained_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Centre:
-    home = tmp_path_factory.mktemp("centre")
-    shutil.copytree(trained_home / "models", home / "models")
-    return Centre(settings, home)
-
-
-@pytest.fixture
-def workers(settings: Settings, centre: Centre) -> Iterator[Workers]:
-    """Of an edge that has no models yet and trusts the centre's key."""
-    trusting = {"model_public_keys": public_text(centre.key), "allow_unsigned_models": False}
-    upgrade(settings.database())
-    workers = Workers(settings.model_copy(update=trusting))
-    yield workers
-    workers.end()
 
 
 @pytest.fixture
