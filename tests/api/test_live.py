@@ -13,9 +13,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from schemas import Settings
 from storage import Store
-from tests.api.conftest import serving
 from tests.support.decisions import alert
 
 
@@ -75,22 +73,27 @@ def test_a_wrong_last_event_id_is_named(shared_client: httpx2.Client, value: str
 
 
 @pytest.mark.long
-def test_heartbeats_life_and_number(sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("api.live.HEARTBEAT_S", 0.02)
-    monkeypatch.setattr("api.live.LIFE_S", 0.2)
+def test_streams_are_counted_and_limited(client: httpx2.Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("api.live.MOST_STREAMS", 1)
-    with serving(Settings(home=tmp_path, database_url=sqlite_url, api_port=0)) as client:
-        with client.stream("GET", "/v1/alerts/stream") as response:
-            lines = response.iter_lines()
-            next(lines)
-            assert "millrace_api_streams 1.0" in client.get("/metrics").text
-            refused = client.get("/v1/alerts/stream")
-            assert refused.status_code == 503
-            assert refused.json()["type"] == "/problems/too-many-streams"
-            assert list(lines).count(": alive") >= 3, "it ends by itself, after heartbeats"
-        deadline = time.monotonic() + 5
-        while "millrace_api_streams 0.0" not in client.get("/metrics").text:
-            assert time.monotonic() < deadline
+    monkeypatch.setattr("api.live.HEARTBEAT_S", 0.02)  # the server sees by them that a client has gone
+    with client.stream("GET", "/v1/alerts/stream") as response:
+        lines = response.iter_lines()  # kept: without its reader the response is closed
+        next(lines)
+        assert "millrace_api_streams 1.0" in client.get("/metrics").text
+        refused = client.get("/v1/alerts/stream")
+        assert refused.status_code == 503
+        assert refused.json()["type"] == "/problems/too-many-streams"
+    deadline = time.monotonic() + 30
+    while "millrace_api_streams 0.0" not in client.get("/metrics").text:
+        assert time.monotonic() < deadline
+
+
+@pytest.mark.long
+def test_a_stream_ends_by_itself_after_heartbeats(client: httpx2.Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("api.live.HEARTBEAT_S", 0.02)
+    monkeypatch.setattr("api.live.LIFE_S", 1.0)
+    with client.stream("GET", "/v1/alerts/stream") as response:
+        assert list(response.iter_lines()).count(": alive") >= 3
 
 
 @pytest.mark.long
