@@ -39,7 +39,7 @@ Decoded = tuple[ConsumerRecord, AssetEvent]
 def scores_of(
     model: AssetModel, decoded: Sequence[Decoded], decisions: Decisions, state: PartitionState
 ) -> Iterator[Output]:
-    """One score for each reading and target; of late ones too, where the row allows it."""
+    """One score for each reading and target that has a forest; of late ones too, where the row allows it."""
     reference, kind, unit = model.reference.model_dump(), model.kind, model.unit
     values, lows, highs = decisions.value.tolist(), decisions.low.tolist(), decisions.high.tolist()
     health = np.round(model.health(decisions.value), 6).tolist()
@@ -49,7 +49,8 @@ def scores_of(
         record, event = decoded[place]
         head = _head(record, event, reference)
         origin = state.origin(head["caused_by"]["topic"])
-        for number, target in enumerate(model.targets):
+        for number in model.told:
+            target = model.targets[number]
             score_id = output_id(origin, record.partition, record.offset, f"score/{target.failure_mode}")
             score = {
                 "score_id": score_id,

@@ -39,7 +39,7 @@ def said_of(manifest: Manifest) -> str:
     if manifest.kind == "rul" and "cv_rmse" in metrics:
         return _of_lives(metrics, unit)
     if manifest.kind == "failure_probability" and "cv_failures" in metrics:
-        return _of_failures(metrics, unit)
+        return f"{_of_failures(metrics, unit)}{_without(manifest.learned.get('without', {}))}"
     return ""
 
 
@@ -67,6 +67,12 @@ def _of_failures(metrics: Mapping[str, float], unit: str) -> str:
         f"{metrics['cv_median_lead']:.3g} {unit} ahead, and {failures - found:.0f} missed; "
         f"{metrics['cv_false_alarms_per_asset_month']:.2g} false alarms an asset and month."
     )
+
+
+def _without(few: Mapping[str, int]) -> str:
+    """Of components that failed too seldom to be learned."""
+    told = ", ".join(f"{name} ({count} failures)" for name, count in few.items())
+    return f" No score of {told}: too few failures to learn from." if told else ""
 
 
 def complaints_of(manifest: Manifest) -> list[str]:

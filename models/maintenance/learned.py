@@ -5,7 +5,7 @@ AssetClass, `learned` of the manifest ─► Learned ─► targets_of, shape_of
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from models.maintenance.events import components_of
@@ -42,6 +42,7 @@ class Learned:
     pull: float
     steady_pull: float
     interval: Interval | None = None
+    without: dict[str, int] = field(default_factory=dict)  # components too seldom failed to have a forest; how often
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -50,6 +51,7 @@ class Learned:
             "pull": self.pull,
             "steady_pull": self.steady_pull,
             "interval": self.interval.to_json() if self.interval else None,
+            "without": self.without,
         }
 
     @classmethod
@@ -61,6 +63,7 @@ class Learned:
             float(given["pull"]),
             float(given["steady_pull"]),
             Interval.from_json(interval) if interval else None,
+            {str(name): int(count) for name, count in given.get("without", {}).items()},
         )
 
 

@@ -72,6 +72,7 @@ class AssetModel:
         self._observe = observer_of(self.asset_class, self._learned.preparation)
         self._policy = policy_of(self.asset_class, self._learned)
         self._scorers = model.scorers
+        self.told = [place for place, one in enumerate(self.targets) if one.component not in self._learned.without]
         self.dtype = row_dtype(self._observe.shape)
         self._check(model)
 
@@ -128,6 +129,8 @@ class AssetModel:
             raw[scored] = self.raw_scores(features)
         enter("state")
         decided = decide(rows, slots, batch, seen, raw, self._policy)
+        if len(self.told) < len(self.targets):
+            self._untell(decided.value, raw)
         enter("score")
         low, high = np.full_like(raw, np.nan), np.full_like(raw, np.nan)
         if self._learned.interval and len(scored):
@@ -174,8 +177,18 @@ class AssetModel:
         return watch(rows, slots, given, len(self.asset_class.errors) + len(components_of(self.asset_class)), patience)
 
     def raw_scores(self, features: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
-        """What the forests say of feature rows (n, F), for each target: (n, T)."""
-        return np.column_stack([self._scorers[target.role].score(features) for target in self.targets])
+        """What the forests say of feature rows (n, F), for each target: (n, T); 0 for a target without a forest."""
+        if len(self.told) == len(self.targets):
+            return np.column_stack([self._scorers[target.role].score(features) for target in self.targets])
+        raw = np.zeros((len(features), len(self.targets)))
+        for place in self.told:
+            raw[:, place] = self._scorers[self.targets[place].role].score(features)
+        return raw
+
+    def _untell(self, *scores: npt.NDArray[np.float64]) -> None:
+        """Targets without a forest have no score."""
+        for values in scores:
+            values[:, [place for place in range(len(self.targets)) if place not in self.told]] = np.nan
 
     def explain(self, decisions: Decisions, transition: np.void, readings: Mapping[str, Any]) -> Evidence:
         """What moved the score of a transition most, strongest first, in words. No lines where no score decided.
@@ -212,7 +225,7 @@ class AssetModel:
         return Explainer(self.asset_class, preparation, origins_of(self.asset_class, preparation))
 
     def _check(self, model: Model) -> None:
-        expected = {target.role: self._observe.feature_count for target in self.targets}
+        expected = {self.targets[place].role: self._observe.feature_count for place in self.told}
         if self._learned.interval:
             expected |= dict.fromkeys(self._learned.interval.roles, self._observe.feature_count + 1)
         found = {role: scorer.features for role, scorer in self._scorers.items()}

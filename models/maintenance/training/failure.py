@@ -5,7 +5,7 @@ log ─► labels (fails within the horizon) ─► replay ─► folds by asset
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import lightgbm as lgb
@@ -80,13 +80,15 @@ class Judgement:
 def train_failure(log: AssetLog, progress: ShareProgress, holds_out: bool = False) -> Trained:
     """The forests, or with `holds_out` those of four fifths of the assets, and the rows of the others.
 
+    A component with too few failures has no forest, and no score until there are more.
+
     Raises:
-        TrainingError: a component with too few failures, or no sensor that says anything.
+        TrainingError: too few failures of every component, or no sensor that says anything.
     """
     target = log.asset_class.target
     assert isinstance(target, FailureTarget)
     failures = [_failures(log, component) for component in range(len(target.components))]
-    _check(log, target, failures)
+    told = _told(log, target, failures)
     due = np.column_stack([one.due(target.horizon) for one in failures])
     preparation = _prepare(log, due)
     seen = log.replay(preparation)
@@ -96,19 +98,20 @@ def train_failure(log: AssetLog, progress: ShareProgress, holds_out: bool = Fals
     rows = seen.features[log.readings]
     is_known = log.time <= log.time.max() - target.horizon * log.asset_class.unit_seconds
     raw, fold = np.full((len(log.slots), len(failures)), np.nan), _folds(log)
-    for component, name in enumerate(target.components):
-        progress(f"cross-validation of {name}", 0.1 + 0.6 * component / len(failures))
+    raw[log.readings] = 0.0
+    for place, component in enumerate(told):
+        progress(f"cross-validation of {target.components[component]}", 0.1 + 0.6 * place / len(told))
         raw[log.readings, component] = _out_of_fold(fold, rows, due[:, component], is_known)
     progress("thresholds", 0.7)
-    levels = _levels(log, target, preparation, seen, raw, failures)
-    learned = Learned(preparation, levels, 1.0, STEADY_PULL)
+    levels = _levels(log, target, preparation, seen, raw, failures, told)
+    learned = Learned(preparation, levels, 1.0, STEADY_PULL, without=_without(target, failures, told))
     progress("forests on four fifths of the assets" if holds_out else "forests on all assets", 0.8)
-    boosters, inside = {}, fold != (HELD_OUT if holds_out else NOTHING)
-    for component, name in enumerate(target.components):
-        used = inside & (is_known | due[:, component])
-        boosters[f"score-{name}"] = _grow(rows[used], due[used, component])
-    metrics = _metrics(log, target, learned, seen, raw, failures)
-    labels = {label_of(role): np.where(inside, np.nan, due[:, place]) for place, role in enumerate(boosters)}
+    boosters, labels, inside = {}, {}, fold != (HELD_OUT if holds_out else NOTHING)
+    for component in told:
+        used, role = inside & (is_known | due[:, component]), f"score-{target.components[component]}"
+        boosters[role] = _grow(rows[used], due[used, component])
+        labels[label_of(role)] = np.where(inside, np.nan, due[:, component])
+    metrics = _metrics(log, target, learned, seen, raw, failures, told)
     held_out = HeldOut(rows, labels, log.slots[log.readings]).only(inside | is_known) if holds_out else None
     return Trained(boosters, [learned], [metrics], dict.fromkeys(boosters, rows), len(rows), held_out)
 
@@ -126,15 +129,32 @@ def _failures(log: AssetLog, component: int) -> Failures:
     return Failures(slot, time, left)
 
 
-def _check(log: AssetLog, target: FailureTarget, failures: Sequence[Failures]) -> None:
-    counts = {name: len(one.time) for name, one in zip(target.components, failures, strict=True)}
-    few = [f"{name} ({count})" for name, count in counts.items() if count < LEAST_FAILURES]
-    if few:
+def _told(log: AssetLog, target: FailureTarget, failures: Sequence[Failures]) -> list[int]:
+    """Places of the components that failed often enough to be learned."""
+    told = [place for place, one in enumerate(failures) if len(one.time) >= LEAST_FAILURES]
+    if not told:
+        few = _without(target, failures, told)
         raise TrainingError(
-            f"The history of asset class {log.asset_class.name} has too few failures of {', '.join(few)}; at least "
-            f"{LEAST_FAILURES} of each component are needed. Nothing was trained.",
-            "Give a longer history, with maintenance events of kind `failure` that name the component.",
+            f"The history of asset class {log.asset_class.name} has too few failures of every component: "
+            f"{', '.join(f'{name} ({count})' for name, count in few.items())}; at least {LEAST_FAILURES} of one "
+            "component are needed. Nothing was trained.",
+            "Give a longer history, with maintenance events of kind `failure` that name the component. Until there is "
+            "a model, readings and log are kept and shown.",
         )
+    return told
+
+
+def _without(target: FailureTarget, failures: Sequence[Failures], told: Sequence[int]) -> dict[str, int]:
+    """Failures of the components that have too few of them."""
+    return {name: len(failures[place].time) for place, name in enumerate(target.components) if place not in told}
+
+
+def few_failures_words(without: Mapping[str, int]) -> str:
+    """For the card: which components have no score, and how many failures more they need; empty where all have."""
+    if not without:
+        return ""
+    few = ", ".join(f"`{name}` ({count}, {LEAST_FAILURES - count} more)" for name, count in without.items())
+    return f"Without a score, as fewer than {LEAST_FAILURES} failures of them are known: {few}."
 
 
 def _prepare(log: AssetLog, due: npt.NDArray[np.bool_]) -> Preparation:
@@ -221,14 +241,15 @@ def _levels(
     seen: Seen,
     raw: Floats,
     failures: Sequence[Failures],
+    told: Sequence[int],
 ) -> list[list[PolicyLevel]]:
-    """For each component the level with the least cost; the middle one where several have it.
+    """For each component the level with the least cost, the middle one where several have it; none for those not told.
 
     The fewer failures a component has, the more the costs of all components decide: the cheapest of sixty levels by a
     handful of failures is the luckiest one.
     """
     if log.asset_class.policy:
-        return [list(log.asset_class.policy)] * len(failures)
+        return [list(log.asset_class.policy) if place in told else [] for place in range(len(failures))]
     grid = [_level(threshold, on_delay) for on_delay in ON_DELAYS for threshold in THRESHOLDS]
     costs = np.zeros((len(grid), len(failures)))
     for place, level in enumerate(grid):
@@ -236,9 +257,9 @@ def _levels(
         judged = _judge_all(log, _alerts(log, learned, seen, raw), failures, target.horizon)
         costs[place] = [one.cost(target.horizon, log.asset_class.costs) for one in judged]
     own = np.array([len(one.time) / (len(one.time) + SHARED_FAILURES) for one in failures])
-    costs = own * costs + (1 - own) * costs.mean(1, keepdims=True)
+    costs = own * costs + (1 - own) * costs[:, told].mean(1, keepdims=True)
     best = [np.flatnonzero(cost == cost.min()) for cost in costs.T]
-    return [[grid[places[len(places) // 2]]] for places in best]
+    return [[grid[places[len(places) // 2]]] if place in told else [] for place, places in enumerate(best)]
 
 
 def reading_f1(due: npt.NDArray[np.bool_], probability: Floats, threshold: float) -> float:
@@ -260,13 +281,15 @@ def _metrics(
     seen: Seen,
     raw: Floats,
     failures: Sequence[Failures],
+    told: Sequence[int],
 ) -> dict[str, float]:
-    judged = _judge_all(log, _alerts(log, learned, seen, raw), failures, target.horizon)
+    every = _judge_all(log, _alerts(log, learned, seen, raw), failures, target.horizon)
+    judged = [every[component] for component in told]
     owner = log.slots[log.readings]
     months = sum(np.ptp(log.time[owner == slot]) for slot in np.unique(owner)) / MONTH_S
     leads = np.concatenate([one.leads for one in judged])
     count, found, false = (sum(getattr(one, name) for one in judged) for name in ("failures", "found", "false"))
-    f1 = [best_f1(one.due(target.horizon), raw[log.readings, component])[0] for component, one in enumerate(failures)]
+    f1 = [best_f1(failures[one].due(target.horizon), raw[log.readings, one])[0] for one in told]
     return {
         "cv_failures": float(count),
         "cv_failures_found": found / max(count, 1),

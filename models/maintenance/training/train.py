@@ -16,7 +16,7 @@ import numpy as np
 from models.compiler import compile_forest, gain_shares
 from models.held_out import write_held_out
 from models.maintenance import AssetEvent, feature_names_of
-from models.maintenance.training.failure import train_failure
+from models.maintenance.training.failure import few_failures_words, train_failure
 from models.maintenance.training.fleet import FEW_LIVES, few_words
 from models.maintenance.training.forests import Trained
 from models.maintenance.training.life import train_rul
@@ -136,4 +136,5 @@ def _card(log: AssetLog, outcome: Trained, place: int) -> str:
         f"informative sensors: {sensors}."
     )
     rests_on = few_words(int(outcome.metrics[place].get("cv_lives", FEW_LIVES)))
-    return f"{told}\n\n{rests_on}" if rests_on else told
+    lacks = few_failures_words(outcome.learned[place].without)
+    return "\n\n".join(part for part in (told, rests_on, lacks) if part)

@@ -69,8 +69,8 @@ def test_too_few_failures_are_refused(tmp_path: Path) -> None:
     text = refusal(tmp_path, pump_class(), pump_history(1, assets=2))
     assert "2 lives that end with a failure" in text
     assert "at least 3 are needed, 1 more" in text
-    events = [event for event in press_history(1, assets=4) if getattr(event, "component", None) != "seal"]
-    assert "too few failures of seal (0)" in refusal(tmp_path, press_class(), events)
+    events = [event for event in press_history(1, assets=4) if getattr(event, "kind", "") != "failure"]
+    assert "too few failures of every component: bearing (0), seal (0)" in refusal(tmp_path, press_class(), events)
 
 
 def test_names_that_no_reading_has_are_refused(tmp_path: Path) -> None:
