@@ -57,7 +57,9 @@ class AssetClass(Frozen):
     """A kind of machine with its sensors, target and alert policy."""
 
     name: Name
-    sensors: list[SensorName] = Field(min_length=1, max_length=256, description="readings that may tell of wear")
+    sensors: list[SensorName] = Field(
+        max_length=256, description="readings that may tell of wear; none: failures are told from the log alone"
+    )
     regime: list[SensorName] = Field(
         default_factory=list, max_length=16, description="readings that tell how the asset is run"
     )
@@ -80,6 +82,16 @@ class AssetClass(Frozen):
         twice = sorted({n for n in names if names.count(n) > 1})
         if twice:
             raise ValueError(f"readings named twice among sensors, regime and constants: {', '.join(twice)}")
+        return self
+
+    @model_validator(mode="after")
+    def _without_sensors_the_log_tells(self) -> Self:
+        if self.sensors:
+            return self
+        if self.target.kind == "rul":
+            raise ValueError("sensors: a remaining life is told from sensors; name some, or predict failures")
+        if self.regime or self.constants:
+            raise ValueError("regime, constants: they are readings, and a class without sensors has none")
         return self
 
     @model_validator(mode="after")

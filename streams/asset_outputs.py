@@ -20,6 +20,7 @@ from models.maintenance import (
     AssetEvent,
     AssetModel,
     Decisions,
+    Moment,
     Patience,
     broken_sensors,
     data_reason,
@@ -169,7 +170,7 @@ def _evidence(model: AssetModel, decisions: Decisions, transition: np.void, even
 
 def _head(record: ConsumerRecord, event: AssetEvent, reference: dict[str, Any]) -> dict[str, Any]:
     """What scores and alerts have in common."""
-    topic = TELEMETRY if isinstance(event, Telemetry) else MAINTENANCE
+    topic = TELEMETRY if isinstance(event, Telemetry) and not isinstance(event, Moment) else MAINTENANCE
     return {
         "event_time": event.event_time,
         "asset_id": event.asset_id,

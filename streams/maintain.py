@@ -27,6 +27,8 @@ from models.maintenance import (
     Decisions,
     EventBatch,
     Patience,
+    has_moments,
+    moment_after,
 )
 from models.stages import enter
 from schemas import ALERTS, MAINTAIN_STATE, MAINTENANCE, SCORES, TELEMETRY, Settings
@@ -138,6 +140,8 @@ class Maintain:
     ) -> Iterator[Output]:
         enter("state")
         model, assets = self.served.models[asset_class], state.tables[asset_class]
+        if has_moments(model.asset_class):
+            decoded = list(_with_moments(decoded))
         decoded, batch = _encoded(model, decoded, dead)
         keys = [record.key for record, _ in decoded]
         slots = assets.slots(keys)
@@ -197,6 +201,14 @@ def _encoded(
     kept = [place for place in range(len(decoded)) if place not in beside.unusable]
     columns = (None if column is None else column[kept] for column in batch)
     return [decoded[place] for place in kept], EventBatch(*columns)
+
+
+def _with_moments(decoded: Sequence[Decoded]) -> Iterator[Decoded]:
+    """The events of a class without sensors, whose log entries lead to scores."""
+    for record, event in decoded:
+        yield record, event
+        if moment := moment_after(event, record_time_s(record)):
+            yield record, moment
 
 
 def _tell_clock(asset_class: str, event: AssetEvent) -> None:

@@ -1,4 +1,5 @@
-"""Silence: tells, as an entry `silent` of its log, that an asset has sent nothing for longer than it usually does.
+"""Silence: tells, as an entry `silent` of its log, that an asset has sent nothing for longer than it usually does, and
+of an asset without sensors that time has passed: then it is scored anew.
 
 rows of the watch ⟳ whose newest reading is too long ago? ─► maintenance.v1 ─► the watch, which raises the data alert
 
@@ -18,7 +19,7 @@ import structlog
 from aiokafka.errors import KafkaError
 from mode import Service
 
-from models.maintenance import Patience, silent_now
+from models.maintenance import Patience, due_now, every_s, has_moments, silent_now
 from schemas import MAINTENANCE, Settings, UnavailableError
 from streams.agent import PartitionState, Runtime, output_id
 from streams.kafka import EventProducer
@@ -67,11 +68,16 @@ def entries_of(state: PartitionState, handler: Maintain, settings: Settings, now
         now_s: epoch seconds.
     """
     patience = Patience(settings.silent_intervals, settings.silent_least_s)
-    for asset_class in handler.served.models:
-        rows = state.tables.get(watch_table(asset_class))
+    for asset_class, model in handler.served.models.items():
+        is_asked = has_moments(model.asset_class)
+        rows = state.tables.get(asset_class if is_asked else watch_table(asset_class))
         if rows is None:
             continue
-        for slot, at, newest in silent_now(rows.array, now_s, LIVE_S, patience):
+        if is_asked:
+            due = due_now(rows.array, now_s, LIVE_S, every_s(model.asset_class))
+        else:
+            due = silent_now(rows.array, now_s, LIVE_S, patience)
+        for slot, at, newest in due:
             if (key := rows.key_at(slot)) is not None:
                 asset_id = key.decode()
                 yield {

@@ -20,6 +20,7 @@ from models.maintenance.learned import (
 )
 from models.maintenance.log_memory import FAILURE, READING, REPLACEMENT
 from models.maintenance.model import AssetModel, Decisions
+from models.maintenance.moments import Moment, due_now, every_s, has_moments, moment_after, with_moments
 from models.maintenance.observe import LATE, LOGGED, SCORED, STATUSES, EventBatch, Seen
 from models.maintenance.policy import SEVERITIES, life_levels
 from models.maintenance.preparation import CLIP, DIRECTIONS, Preparation, unprepared
@@ -101,6 +102,7 @@ __all__ = [
     "EventBatch",
     "Interval",
     "Learned",
+    "Moment",
     "Patience",
     "Preparation",
     "Regimes",
@@ -112,12 +114,16 @@ __all__ = [
     "data_sentence",
     "decide",
     "doing",
+    "due_now",
+    "every_s",
     "fall_course",
     "feature_names_of",
+    "has_moments",
     "inputs_told",
     "life_levels",
     "likely_channels",
     "memory",
+    "moment_after",
     "nearest",
     "observer_of",
     "policy_of",
@@ -128,5 +134,6 @@ __all__ = [
     "silent_now",
     "tabled",
     "unprepared",
+    "with_moments",
     "with_value",
 ]

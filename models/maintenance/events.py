@@ -21,6 +21,7 @@ from schemas import DATA_MODE, AssetClass, FailureTarget, Maintenance, Telemetry
 
 AssetEvent = Telemetry | Maintenance
 TAGS = 0x4000  # of windows, see models.maintenance.windows
+PRESENT = "present"  # the one reading of a class without sensors: that the asset is there
 ABSENT: Any = float("nan")  # stands for a reading that was not given; told from a NaN that was by identity
 
 
@@ -38,6 +39,11 @@ def components_of(asset_class: AssetClass) -> list[str]:
     return list(target.components) if isinstance(target, FailureTarget) else []
 
 
+def sensors_of(asset_class: AssetClass) -> list[str]:
+    """What the columns of readings are about."""
+    return list(asset_class.sensors) or [PRESENT]
+
+
 class Encoder:
     """Encodes events of one asset class. Readings, errors and components that it does not name are left out.
 
@@ -47,8 +53,10 @@ class Encoder:
     beside = Beside()
 
     def __init__(self, asset_class: AssetClass) -> None:
-        self._names = [*asset_class.sensors, *asset_class.regime, *asset_class.constants]
-        self._cuts = np.cumsum([len(asset_class.sensors), len(asset_class.regime)])
+        sensors = sensors_of(asset_class)
+        self._has_sensors = bool(asset_class.sensors)
+        self._names = [*sensors, *asset_class.regime, *asset_class.constants]
+        self._cuts = np.cumsum([len(sensors), len(asset_class.regime)])
         pick = itemgetter(*self._names)
         self._pick = pick if len(self._names) > 1 else lambda readings: (pick(readings),)
         components = components_of(asset_class)
@@ -84,6 +92,9 @@ class Encoder:
         """Values (n, names) of the readings the class names, NaN where there is none; notes what else there was."""
         values = np.full((len(events), len(self._names)), np.nan)
         places = [place for place, event in enumerate(events) if isinstance(event, Telemetry)]
+        if not self._has_sensors:
+            values[places], self.beside = 1.0, Beside()
+            return values
         readings = [event.readings for event in events if isinstance(event, Telemetry)]
         found = [self._values(one) for one in readings]
         odd: dict[int, str] = {}

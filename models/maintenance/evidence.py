@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, TypedDict
 import numpy as np
 
 from models.arrays import Floats
+from models.maintenance.events import sensors_of
 from models.maintenance.preparation import Preparation
 from models.maintenance.recursions import FEATURES
 from models.maintenance.words import Origin
@@ -66,6 +67,7 @@ class Explainer:
         """
         sensors, others, since = self._shared(parts, row, readings, regime)
         found = [self._sensor(place, moved, readings, regime) for place, moved in sensors.items()]
+        found = found if self.asset_class.sensors else []  # that it is there moves nothing
         found += [self._other(origin, moved, row) for origin, moved in others.items()]
         found.sort(key=lambda line: -abs(line["contribution"]))
         rest = float(sum(line["contribution"] for line in found[LINES:]))
@@ -111,7 +113,7 @@ class Explainer:
 
     @property
     def _names(self) -> list[str]:
-        return [self.asset_class.sensors[place] for place in self.preparation.sensors]
+        return [sensors_of(self.asset_class)[place] for place in self.preparation.sensors]
 
     def _sensor(self, place: int, moved: float, readings: Mapping[str, Any], regime: int) -> Line:
         name = self._names[place]

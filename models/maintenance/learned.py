@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from models.maintenance.events import components_of
+from models.maintenance.events import components_of, sensors_of
 from models.maintenance.intervals import Interval
 from models.maintenance.observe import Observer, build_observer
 from models.maintenance.policy import Policy, life_policy, probability_policy
@@ -77,7 +77,7 @@ def likely_channels(asset_class: AssetClass) -> int:
     """Health indexes of a class that fails as a whole; otherwise as many sensors as a row has room for."""
     if isinstance(asset_class.target, RulTarget):
         return min(DIRECTIONS, len(asset_class.sensors)) + len(REGRESSIONS)
-    return affordable_channels(_shape(asset_class, 0), len(asset_class.sensors))
+    return affordable_channels(_shape(asset_class, 0), len(sensors_of(asset_class)))
 
 
 def shape_of(asset_class: AssetClass, preparation: Preparation) -> RowShape:
@@ -85,7 +85,7 @@ def shape_of(asset_class: AssetClass, preparation: Preparation) -> RowShape:
 
 
 def _shape(asset_class: AssetClass, channels: int) -> RowShape:
-    values = len(asset_class.sensors) + len(asset_class.regime) + len(asset_class.constants)
+    values = len(sensors_of(asset_class)) + len(asset_class.regime) + len(asset_class.constants)
     checked = min(len(asset_class.sensors), CHECKED) if isinstance(asset_class.target, RulTarget) else 0
     return RowShape(
         channels=channels,

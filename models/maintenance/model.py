@@ -20,14 +20,15 @@ import numpy as np
 import numpy.typing as npt
 
 from models.maintenance.alerts import CLEARED, DECIDED_BY_SCORE, REASONS, SEVERITIES, decide
-from models.maintenance.events import AssetEvent, Encoder, components_of
+from models.maintenance.events import AssetEvent, Encoder, components_of, sensors_of
 from models.maintenance.evidence import Evidence, Explainer
 from models.maintenance.learned import Learned, Target, learned_of, observer_of, origins_of, policy_of, targets_of
+from models.maintenance.moments import has_moments
 from models.maintenance.observe import HELD, EventBatch
 from models.maintenance.rows import row_bounds, row_dtype
 from models.maintenance.rows_before import Earlier, earlier_rows
 from models.maintenance.watch import Input, watch
-from models.maintenance.watch_rows import WATCH, Patience
+from models.maintenance.watch_rows import DATA_TRANSITION, WATCH, Patience
 from models.registry import Model
 from models.stages import enter
 from schemas import ModelError, ModelRef, RulTarget
@@ -169,6 +170,8 @@ class AssetModel:
             slots: (n,) the row of each event.
             decisions: of the same batch.
         """
+        if has_moments(self.asset_class):  # nothing is sent that could be missed
+            return np.zeros(0, DATA_TRANSITION)
         enter("state")
         given = Input(
             batch.time_s, batch.arrived_s, batch.kind, batch.code, decisions.status, decisions.role, decisions.quality,
@@ -213,7 +216,7 @@ class AssetModel:
     def warm(self) -> None:
         """Compile the kernels: call it before the first event is awaited."""
         rows, slots = np.zeros(1, self.dtype), np.zeros(1, np.int64)
-        width = len(self.asset_class.sensors), len(self.asset_class.regime), len(self.asset_class.constants)
+        width = len(sensors_of(self.asset_class)), len(self.asset_class.regime), len(self.asset_class.constants)
         columns = [np.zeros((1, size)) for size in width]
         batch = EventBatch(np.ones(1), np.zeros(1, np.int8), np.zeros(1, np.int16), np.ones(1, np.uint64), *columns)
         batch = batch._replace(arrived_s=np.full(1, np.nan))

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from models.maintenance.events import sensors_of
 from models.maintenance.log_memory import WINDOWS
 from models.maintenance.preparation import Preparation
 from schemas import AssetClass, RulTarget
@@ -28,7 +29,7 @@ class Origin:
 
 def channel_names(asset_class: AssetClass, preparation: Preparation) -> list[str]:
     if not isinstance(asset_class.target, RulTarget):
-        return [asset_class.sensors[place] for place in preparation.sensors]
+        return [sensors_of(asset_class)[place] for place in preparation.sensors]
     directions = preparation.channels - len(REGRESSIONS)
     return [*(f"wear_{place + 1}" for place in range(directions)), *REGRESSIONS]
 

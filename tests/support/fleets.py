@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from schemas import AssetClass, Maintenance, Telemetry, parse_asset_class
+from schemas import AssetClass, Maintenance, Manifest, Telemetry, parse_asset_class
+
+if TYPE_CHECKING:
+    from models.registry import ModelStore
 
 AssetEvent = Telemetry | Maintenance
 START = datetime(2024, 1, 1, tzinfo=UTC)
@@ -34,6 +38,11 @@ kind = "failure_probability"
 components = ["bearing", "seal"]
 horizon = 12
 """
+
+
+LOGGED_PRESS = PRESS.replace('sensors = ["force", "error"]\nconstants = ["age"]', "sensors = []").replace(
+    '"press"', '"logged"'
+)
 
 
 def pump_class(name: str = "pump") -> AssetClass:
@@ -114,6 +123,30 @@ def press_history(seed: int, assets: int = 12, hours: int = 260) -> list[AssetEv
                     events.append(entry(asset, hour, "replacement", "press", component=part))
                     wear[part], rate[part] = 0.0, 1 / random.uniform(45, 80)
     return sorted(events, key=lambda event: event.event_time)
+
+
+def logged_class() -> AssetClass:
+    """A press of which only the log is known."""
+    return parse_asset_class(LOGGED_PRESS)
+
+
+def log_history(seed: int, assets: int = 12, hours: int = 600) -> list[AssetEvent]:
+    """What the log says of presses; now and then one jams some times in a row, and nothing comes of it."""
+    random = np.random.default_rng(seed)
+    events = [event for event in press_history(seed, assets, hours) if isinstance(event, Maintenance)]
+    found: list[AssetEvent] = [event.model_copy(update={"asset_class": "logged"}) for event in events]
+    for asset in sorted({event.asset_id for event in events}):
+        for begin in random.uniform(1, hours - 1, hours // 60):
+            found += [entry(asset, begin + n / 10, "error", "logged", code="jam") for n in range(4)]
+    return sorted(found, key=lambda event: event.event_time)
+
+
+def train_logged(store: ModelStore) -> Manifest:
+    from models.maintenance.training import train
+
+    [manifest] = train([(logged_class(), batches(log_history(1, assets=24)))], store)
+    store.promote(manifest.name, manifest.version)
+    return manifest
 
 
 def batches(events: list[AssetEvent], size: int = 500) -> list[list[AssetEvent]]:

@@ -133,11 +133,10 @@ def _told(log: AssetLog, target: FailureTarget, failures: Sequence[Failures]) ->
     """Places of the components that failed often enough to be learned."""
     told = [place for place, one in enumerate(failures) if len(one.time) >= LEAST_FAILURES]
     if not told:
-        few = _without(target, failures, told)
+        few = ", ".join(f"{name} ({count})" for name, count in _without(target, failures, told).items())
         raise TrainingError(
-            f"The history of asset class {log.asset_class.name} has too few failures of every component: "
-            f"{', '.join(f'{name} ({count})' for name, count in few.items())}; at least {LEAST_FAILURES} of one "
-            "component are needed. Nothing was trained.",
+            f"The history of asset class {log.asset_class.name} has too few failures of every component: {few}; at "
+            f"least {LEAST_FAILURES} of one component are needed. Nothing was trained.",
             "Give a longer history, with maintenance events of kind `failure` that name the component. Until there is "
             "a model, readings and log are kept and shown.",
         )
@@ -160,7 +159,8 @@ def few_failures_words(without: Mapping[str, int]) -> str:
 def _prepare(log: AssetLog, due: npt.NDArray[np.bool_]) -> Preparation:
     asset_class = log.asset_class
     history = log.history(np.ones(len(log.readings), np.bool_), log.remaining)
-    preparation = learn_components(history, learn_regimes(history), due, likely_channels(asset_class))
+    given = due, likely_channels(asset_class), bool(asset_class.sensors)
+    preparation = learn_components(history, learn_regimes(history), *given)
     if preparation.channels == 0:
         raise TrainingError(
             f"Every sensor of asset class {asset_class.name} is constant: {', '.join(asset_class.sensors)}. Nothing "

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 
 import numpy as np
 import numpy.typing as npt
@@ -24,11 +25,13 @@ from models.maintenance import (
     EventBatch,
     Preparation,
     Seen,
+    has_moments,
     likely_channels,
     observer_of,
     row_dtype,
     shape_of,
     unprepared,
+    with_moments,
 )
 from models.maintenance.training.preparation import History, TrainingError
 from schemas import AssetClass, Telemetry
@@ -101,8 +104,8 @@ def read_log(asset_class: AssetClass, batches: Iterable[Sequence[AssetEvent]]) -
     slot_of: dict[str, int] = {}
     slots: list[int] = []
     names: set[str] = set()
-    for events in batches:
-        mine = [event for event in events if event.asset_class == asset_class.name]
+    own = ([event for event in events if event.asset_class == asset_class.name] for events in batches)
+    for mine in [with_moments(asset_class, list(chain(*own)))] if has_moments(asset_class) else own:
         if mine:
             parts.append(encode(mine))
             slots += [slot_of.setdefault(event.asset_id, len(slot_of)) for event in mine]
@@ -114,8 +117,9 @@ def read_log(asset_class: AssetClass, batches: Iterable[Sequence[AssetEvent]]) -
 
 def _check_names(asset_class: AssetClass, names: set[str]) -> None:
     if not names:
+        what = "reading" if asset_class.sensors else "entry of the log"
         raise TrainingError(
-            f"The history has no reading of asset class {asset_class.name}. Nothing was trained.",
+            f"The history has no {what} of asset class {asset_class.name}. Nothing was trained.",
             "Give events whose asset_class is that name.",
         )
     expected = [*asset_class.sensors, *asset_class.regime, *asset_class.constants]

@@ -97,12 +97,15 @@ def learn_lives(history: History, regimes: Regimes, sensors: Ints, cap: float) -
     return replace(prepared, fall_channel=directions.weights.shape[1], normal=normal)
 
 
-def learn_components(history: History, regimes: Regimes, is_due: np.ndarray, channels: int) -> Preparation:
+def learn_components(
+    history: History, regimes: Regimes, is_due: np.ndarray, channels: int, has_sensors: bool = True
+) -> Preparation:
     """Channels are the sensors that differ most before failures; for components that fail one by one.
 
     Args:
         is_due: (n, components) whether the component fails within the horizon.
         channels: how many sensors at most.
+        has_sensors: if not, the one reading says only that the asset is there, and is kept though it is constant.
     """
     regime = regimes.of(history.variables)
     every = np.arange(history.readings.shape[1])
@@ -110,7 +113,7 @@ def learn_components(history: History, regimes: Regimes, is_due: np.ndarray, cha
     gaps = [np.abs(z[due].mean(0) - z[~due].mean(0)) for due in is_due.T if due.any() and not due.all()]
     apart = np.where((sd == 0).all(0), -1.0, np.max(gaps, 0) if gaps else 0.0)
     sensors = np.sort(np.argsort(-apart, kind="stable")[:channels])
-    sensors = sensors[apart[sensors] >= 0]
+    sensors = sensors[apart[sensors] >= 0] if has_sensors else sensors
     mean, sd, _ = _normalise(history.readings, regime, len(regimes), sensors)
     count, size = len(regimes), len(sensors)
     identity = np.broadcast_to(np.eye(size), (count, size, size)).copy()

@@ -15,7 +15,7 @@ import numpy as np
 
 from models.compiler import compile_forest, gain_shares
 from models.held_out import write_held_out
-from models.maintenance import AssetEvent, feature_names_of
+from models.maintenance import READING, AssetEvent, feature_names_of
 from models.maintenance.training.failure import few_failures_words, train_failure
 from models.maintenance.training.fleet import FEW_LIVES, few_words
 from models.maintenance.training.forests import Trained
@@ -128,6 +128,13 @@ def _save(
 
 def _card(log: AssetLog, outcome: Trained, place: int) -> str:
     preparation = outcome.learned[place].preparation
+    if not log.asset_class.sensors:
+        kept, lacks = len(np.flatnonzero(log.batch.kind != READING)), few_failures_words(outcome.learned[place].without)
+        told = (
+            f"Asset class `{log.asset_class.name}`, from the log alone: {len(log.assets)} assets, {kept:,} entries, "
+            f"{len(log.readings):,} moments to learn from."
+        )
+        return f"{told}\n\n{lacks}".strip()
     sensors = ", ".join(log.asset_class.sensors[s] for s in preparation.sensors)
     ended = len(np.unique(log.life[np.isfinite(log.remaining)]))
     told = (
