@@ -21,13 +21,9 @@ from models.maintenance import (
     AssetModel,
     Decisions,
     Moment,
-    Patience,
-    broken_sensors,
-    data_reason,
     data_sentence,
     inputs_told,
     sentence_of,
-    silence_after,
 )
 from schemas import ALERTS, DATA_MODE, MAINTENANCE, SCORES, TELEMETRY, Telemetry
 from streams.agent import Output, PartitionState, caused_by, decision, output_id
@@ -93,18 +89,15 @@ def data_alerts_of(
     decoded: Sequence[Decoded],
     decisions: Decisions,
     transitions: np.ndarray,
-    patience: Patience,
     state: PartitionState,
 ) -> Iterator[Output]:
     """One record for each transition (DATA_TRANSITION) of a data alert."""
-    reference, asset_class = model.reference.model_dump(), model.asset_class
+    reference = model.reference.model_dump()
     for transition in transitions:
         place = int(transition["event"])
         record, event = decoded[place]
-        broken = broken_sensors(asset_class.sensors, transition, decisions.faults[place])
+        broken, reason = model.data_words(transition, decisions, _readings(event))
         is_silent = transition["causes"] & SILENCE and transition["silent_s"] > 0
-        reason = data_reason(transition, broken, asset_class.regime)
-        limit = silence_after(float(transition["usual_s"]), *patience) if is_silent else None
         said = {
             "failure_mode": DATA_MODE,
             "kind": "data",
@@ -113,7 +106,7 @@ def data_alerts_of(
                 "reason": reason,
                 "sentence": data_sentence(event.asset_id, reason),
                 "value": float(transition["silent_s"]) if is_silent else None,
-                "threshold": limit,
+                "threshold": float(transition["after_s"]) if is_silent else None,
                 "sensors": broken,
             },
         }
@@ -152,7 +145,7 @@ def undecided_of(model: AssetModel, decoded: Sequence[Decoded], decisions: Decis
 def _evidence(model: AssetModel, decisions: Decisions, transition: np.void, event: AssetEvent) -> dict[str, Any]:
     place, number = int(transition["event"]), int(transition["target"])
     regime = int(decisions.regime[place])
-    found = model.explain(decisions, transition, event.readings if isinstance(event, Telemetry) else {})
+    found = model.explain(decisions, transition, _readings(event))
     interval = float(decisions.low[place, number]), float(decisions.high[place, number])
     component = model.targets[number].component
     return {
@@ -166,6 +159,10 @@ def _evidence(model: AssetModel, decisions: Decisions, transition: np.void, even
         "contributions": found.lines,
         "base": found.base if found.lines else None,
     }
+
+
+def _readings(event: AssetEvent) -> dict[str, Any]:
+    return event.readings if isinstance(event, Telemetry) else {}
 
 
 def _head(record: ConsumerRecord, event: AssetEvent, reference: dict[str, Any]) -> dict[str, Any]:

@@ -16,6 +16,7 @@ import numpy as np
 import structlog
 
 from models.maintenance import (
+    CROWDED,
     LATE,
     STATUSES,
     WATCH,
@@ -156,10 +157,12 @@ class Maintain:
         self._count(asset_class, decisions)
         for place in np.flatnonzero(decisions.is_set_back).tolist():
             _tell_clock(asset_class, decoded[place][1])
+        for place in np.flatnonzero(decisions.status == CROWDED).tolist():
+            _tell_window(asset_class, decoded[place][1])
         enter("emit")
         yield from scores_of(model, decoded, decisions, state)
         yield from alerts_of(model, decoded, decisions, state)
-        yield from data_alerts_of(model, decoded, decisions, transitions, self._patience, state)
+        yield from data_alerts_of(model, decoded, decisions, transitions, state)
         yield from undecided_of(model, decoded, decisions)
 
     def _count(self, asset_class: str, decisions: Decisions) -> None:
@@ -219,6 +222,17 @@ def _tell_clock(asset_class: str, event: AssetEvent) -> None:
         asset_class=asset_class,
         event_time=event.event_time.isoformat(),
         event_id=event.event_id,
+    )
+
+
+def _tell_window(asset_class: str, event: AssetEvent) -> None:
+    log.warning(
+        "too many maintenance windows of an asset lie ahead: the one furthest ahead is not kept",
+        asset_id=event.asset_id,
+        asset_class=asset_class,
+        event_time=event.event_time.isoformat(),
+        event_id=event.event_id,
+        advice="Announce it again when one of those before it is over.",
     )
 
 

@@ -27,7 +27,6 @@ from streams.maintain import Maintain, watch_table
 
 log = structlog.get_logger(__name__)
 EVERY_S = 5.0
-MOST_BEHIND = 1_000  # records: a moment's work
 LIVE_S = 600.0  # event time and record time of readings of now differ by less
 
 
@@ -46,10 +45,13 @@ class Silence(Service):
                 await self._push(entries)
 
     def _entries(self, now_s: float) -> list[dict[str, Any]]:
-        """Of partitions that are nearly up to date: what a worker has not read yet is no silence."""
-        parts = [part for part in self._runtime.parts.values() if part.is_ready]
-        ready = [part.state for part in parts if part.lag is not None and part.lag <= MOST_BEHIND]
-        return [entry for state in ready for entry in entries_of(state, self._handler, self._settings, now_s)]
+        """Of partitions where an asset that says nothing would be heard."""
+        return [
+            entry
+            for part in self._runtime.parts.values()
+            if part.current_since is not None
+            for entry in entries_of(part.state, self._handler, self._settings, now_s, part.current_since)
+        ]
 
     async def _push(self, entries: list[dict[str, Any]]) -> None:
         try:
@@ -61,11 +63,14 @@ class Silence(Service):
             log.warning("that assets are silent is told later", assets=len(entries), error=str(error) or repr(error))
 
 
-def entries_of(state: PartitionState, handler: Maintain, settings: Settings, now_s: float) -> Iterator[dict[str, Any]]:
+def entries_of(
+    state: PartitionState, handler: Maintain, settings: Settings, now_s: float, since_s: float
+) -> Iterator[dict[str, Any]]:
     """Events of maintenance.v1 for the assets of a partition whose silence is to be told.
 
     Args:
         now_s: epoch seconds.
+        since_s: since when they would have been heard, epoch seconds.
     """
     patience = Patience(settings.silent_intervals, settings.silent_least_s)
     for asset_class, model in handler.served.models.items():
@@ -76,7 +81,7 @@ def entries_of(state: PartitionState, handler: Maintain, settings: Settings, now
         if is_asked:
             due = due_now(rows.array, now_s, LIVE_S, every_s(model.asset_class))
         else:
-            due = silent_now(rows.array, now_s, LIVE_S, patience)
+            due = silent_now(rows.array, now_s, since_s, patience)
         for slot, at, newest in due:
             if (key := rows.key_at(slot)) is not None:
                 asset_id = key.decode()

@@ -145,7 +145,7 @@ def test_an_api_route(follow: Follow) -> None:
 def test_an_alert_rule(follow: Follow) -> None:
     checkout = follow(RULE)
     told = checkout.test("tests/models/maintenance/test_alerts.py")
-    assert "test_out_of_service_clears_an_alert_and_what_still_holds_raises_another_one PASSED" in told
+    assert "test_a_failure_ends_its_alert_and_what_still_holds_raises_another_one PASSED" in told
 
 
 @pytest.mark.long

@@ -21,7 +21,7 @@ from models.maintenance.learned import (
 from models.maintenance.log_memory import FAILURE, READING, REPLACEMENT
 from models.maintenance.model import AssetModel, Decisions
 from models.maintenance.moments import Moment, due_now, every_s, has_moments, moment_after, with_moments
-from models.maintenance.observe import LATE, LOGGED, SCORED, STATUSES, EventBatch, Seen
+from models.maintenance.observe import CROWDED, LATE, LOGGED, SCORED, STATUSES, EventBatch, Seen
 from models.maintenance.policy import SEVERITIES, life_levels
 from models.maintenance.preparation import CLIP, DIRECTIONS, Preparation, unprepared
 from models.maintenance.quality import inputs_told
@@ -53,10 +53,8 @@ from models.maintenance.watch_rows import (
     WATCH_BOUNDS,
     WATCH_LAYOUT,
     Patience,
-    silence_after,
     silent_now,
 )
-from models.maintenance.watch_words import broken_sensors, data_reason
 
 __all__ = [
     "BORN",
@@ -64,6 +62,7 @@ __all__ = [
     "CLEARED",
     "CLIP",
     "COVERAGE",
+    "CROWDED",
     "DIRECTIONS",
     "EDGES",
     "FAILURE",
@@ -107,10 +106,8 @@ __all__ = [
     "Preparation",
     "Regimes",
     "Seen",
-    "broken_sensors",
     "conformal",
     "course_of_sensors",
-    "data_reason",
     "data_sentence",
     "decide",
     "doing",
@@ -130,7 +127,6 @@ __all__ = [
     "row_dtype",
     "sentence_of",
     "shape_of",
-    "silence_after",
     "silent_now",
     "tabled",
     "unprepared",

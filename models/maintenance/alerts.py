@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.jit import njit
-from models.maintenance.log_memory import ALERT_CLOSED, DECOMMISSIONED, REPLACEMENT
+from models.maintenance.log_memory import ALERT_CLOSED, DECOMMISSIONED, OUT_OF_SERVICE, REPLACEMENT
 from models.maintenance.observe import DOUBTFUL, HELD, LATE, LOGGED, PLANNED, RENEWED_SOON, SCORED, EventBatch, Seen
 from models.maintenance.parts import ANOTHER, LAST, PART, WHOLE
 from models.maintenance.policy import SEVERITIES, Policy
@@ -37,12 +37,13 @@ from models.maintenance.transitions import (
     REPLACED,
     RETIRED,
     STEPPED_DOWN,
+    STOPPED,
     TRANSITION,
 )  # fmt: skip
 
 __all__ = [
     "CHANGED", "CLEARED", "CLOSED", "DECIDED_BY_SCORE", "ESCALATED", "RAISED", "REASONS", "RECOVERED", "RENEWED",
-    "REPLACED", "RETIRED", "SEVERITIES", "STEPPED_DOWN", "TRANSITION", "Decided", "decide",
+    "REPLACED", "RETIRED", "SEVERITIES", "STEPPED_DOWN", "STOPPED", "TRANSITION", "Decided", "decide",
 ]  # fmt: skip
 
 
@@ -227,9 +228,9 @@ def _log(row, at, kind, part, policy, journal):
         if row.severity[at.target] > 0 and row.raised_at[at.target] <= at.time:
             _end(row, at, CLOSED, policy, journal)
             _begin_delays(row, at.target)  # what still holds is raised anew
-    elif kind == DECOMMISSIONED:
+    elif kind in (OUT_OF_SERVICE, DECOMMISSIONED):
         if row.severity[at.target] > 0:
-            _end(row, at, RETIRED, policy, journal)
+            _end(row, at, RETIRED if kind == DECOMMISSIONED else STOPPED, policy, journal)
         _forget(row, at.target)
 
 

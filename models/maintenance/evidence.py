@@ -127,6 +127,15 @@ class Explainer:
         line["words"] = f"{label} {amount(value, unit)} (normally {figure(low)} to {figure(high)})"
         return line
 
+    def said(self, sensor: str, readings: Mapping[str, Any], regime: int) -> str:
+        """What a sensor says, and what is normal, to follow its name; empty where it said nothing that can be told."""
+        value = _number(readings.get(sensor))
+        if np.isnan(value) or regime < 0 or sensor not in self._names:
+            return ""
+        low, high = (float(bound[self._names.index(sensor)]) for bound in self.preparation.normal_range(regime))
+        _, unit = self.asset_class.words_of(sensor)
+        return f" at {amount(value, unit)} (normally {figure(low)} to {figure(high)})"
+
     def _other(self, origin: tuple[str, str], moved: float, row: Floats) -> Line:
         kind, name = origin
         values = {one.what: float(row[n]) for n, one in enumerate(self.origins) if (one.kind, one.name) == origin}

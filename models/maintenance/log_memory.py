@@ -15,7 +15,7 @@ import numpy as np
 
 from models.jit import njit
 from models.maintenance.rows import REMEMBERED_IDS, SERVICE_IDS
-from models.maintenance.windows import mark_window
+from models.maintenance.windows import NEWS, OLD, mark_window
 
 READING, ERROR, MAINTENANCE, REPLACEMENT, FAILURE, WINDOW_START, WINDOW_END = range(7)
 OUT_OF_SERVICE, IN_SERVICE, DECOMMISSIONED = range(7, 10)
@@ -104,7 +104,7 @@ def _serve(row, time, service):
 
 @njit(cache=True)
 def write_log(row, time, kind, code, event_id=0, whole=NO_CODE):
-    """Returns whether the entry was news: neither repeated nor overtaken by a newer one.
+    """Returns OLD, NEWS or FULL: repeated or overtaken by a newer one, or not, or a window for which there is no room.
 
     Args:
         event_id: hash, 0: none is known.
@@ -114,15 +114,16 @@ def write_log(row, time, kind, code, event_id=0, whole=NO_CODE):
     if kind in (WINDOW_START, WINDOW_END):
         return mark_window(row, time, kind == WINDOW_END, np.int64(code), event_id)
     if kind == ALERT_CLOSED:
-        return not _is_repeated_entry(row, event_id, True)
+        return OLD if _is_repeated_entry(row, event_id, True) else NEWS
     if kind >= OUT_OF_SERVICE:
-        return not _is_repeated_entry(row, event_id, True) and _serve(row, time, SERVICE[kind - OUT_OF_SERVICE])
+        is_news = not _is_repeated_entry(row, event_id, True) and _serve(row, time, SERVICE[kind - OUT_OF_SERVICE])
+        return NEWS if is_news else OLD
     if code < 0 or kind == MAINTENANCE:
-        return not _is_repeated_entry(row, event_id, False)
+        return OLD if _is_repeated_entry(row, event_id, False) else NEWS
     is_news = _remember(row, time, code, np.uint8(event_id >> np.uint64(32) & np.uint64(0xFF)))
     if is_news and kind == REPLACEMENT and code == whole and row.service != 0:
         _serve(row, time, 0)
-    return is_news
+    return NEWS if is_news else OLD
 
 
 @njit(cache=True, inline="always")

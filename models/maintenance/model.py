@@ -29,6 +29,7 @@ from models.maintenance.rows import row_bounds, row_dtype
 from models.maintenance.rows_before import Earlier, earlier_rows
 from models.maintenance.watch import Input, watch
 from models.maintenance.watch_rows import DATA_TRANSITION, WATCH, Patience
+from models.maintenance.watch_words import BrokenSensor, broken_sensors, data_reason
 from models.registry import Model
 from models.stages import enter
 from schemas import ModelError, ModelRef, RulTarget
@@ -212,6 +213,20 @@ class AssetModel:
         text = REASONS[transition["reason"]]
         before = " while {severity}" if transition["state"] == CLEARED else ""
         return (text + before).format(severity=SEVERITIES[transition["severity"]])
+
+    def data_words(
+        self, transition: np.void, decisions: Decisions, readings: Mapping[str, Any]
+    ) -> tuple[list[BrokenSensor], str]:
+        """Of a transition of a data alert (DATA_TRANSITION): the broken sensors, and what happened.
+
+        Args:
+            readings: of the record, by sensor; none where it was no reading.
+        """
+        place, asset_class = transition["event"], self.asset_class
+        broken = broken_sensors(asset_class.sensors, transition, decisions.faults[place])
+        regime = int(decisions.regime[place])
+        said = {one["sensor"]: self._explainer.said(one["sensor"], readings, regime) for one in broken}
+        return broken, data_reason(asset_class, transition, broken, said)
 
     def warm(self) -> None:
         """Compile the kernels: call it before the first event is awaited."""

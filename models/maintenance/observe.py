@@ -28,10 +28,10 @@ from models.maintenance.recursions import FEATURES, SPEEDS
 from models.maintenance.rows import RowShape, row_dtype
 from models.maintenance.sensors import doing, note_faults, unchecked
 from models.maintenance.step import take_step
-from models.maintenance.windows import is_in_window
+from models.maintenance.windows import NEWS, OLD, is_in_window
 
-SCORED, DUPLICATE, LATE, LOGGED, BLANK, UNMONITORED = range(6)
-STATUSES = ("scored", "duplicate", "late", "logged", "blank", "out_of_service")
+SCORED, DUPLICATE, LATE, LOGGED, BLANK, UNMONITORED, CROWDED = range(7)
+STATUSES = ("scored", "duplicate", "late", "logged", "blank", "out_of_service", "window_not_kept")
 
 
 NOT, AS_STEP, AS_FIRST_PART, AS_PART, ASIDE = range(5)  # how a reading is scored: by a step of the row, or of a draft
@@ -219,13 +219,12 @@ def _observe(rows, slots, prep, events, work, seen):
             seen.status[i] = LOGGED
             if is_in_window(row, time):
                 seen.hold[i, :] = HELD
-        elif write_log(row, time, kind, events.code[i], events.event_id[i], whole):
-            seen.status[i] = LOGGED
-            if _is_planned(row, time, events.arrived_s[i]):
-                seen.hold[i, :] = PLANNED
         else:
-            row.duplicates += 1
-            seen.status[i] = DUPLICATE
+            found = write_log(row, time, kind, events.code[i], events.event_id[i], whole)
+            row.duplicates += found == OLD
+            seen.status[i] = DUPLICATE if found == OLD else LOGGED if found == NEWS else CROWDED
+            if found == NEWS and _is_planned(row, time, events.arrived_s[i]):
+                seen.hold[i, :] = PLANNED
 
 
 @dataclass(frozen=True)

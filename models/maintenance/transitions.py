@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 RAISED, CHANGED, CLEARED = range(3)
-REACHED, ESCALATED, STEPPED_DOWN, RECOVERED, REPLACED, RENEWED, RETIRED, CLOSED = range(8)
+REACHED, ESCALATED, STEPPED_DOWN, RECOVERED, REPLACED, RENEWED, RETIRED, CLOSED, STOPPED = range(9)
 DECIDED_BY_SCORE = (REACHED, ESCALATED, STEPPED_DOWN, RECOVERED)
 REASONS = (
     "reached the {severity} level",
@@ -16,6 +16,7 @@ REASONS = (
     "began a new life",
     "was decommissioned",
     "was closed by hand",
+    "was taken out of service",
 )
 TRANSITION = np.dtype(
     [

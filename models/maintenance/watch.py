@@ -50,15 +50,12 @@ from models.maintenance.watch_rows import (
     Patience,
     silence_after,
 )
+from models.maintenance.watch_times import learn_interval, look_at_clock
 
 ON_DELAY, OFF_DELAY = 2, 10  # readings in a row
 BLANKS, BRIDGES = 5, 5  # readings in a row without a score, and whose regime is concluded from what else is known
 SPIKY, SPIKE_IS = 17, 8  # a spike adds, a reading without one takes off 1: three spikes within ten readings
-CLOCK_READINGS = 10  # that a clock which was set back, or is ahead, is told of
-CLOCK_AHEAD_S = 300.0
-USUAL_FALLS = 1.0 / 64.0  # of the time that passes, is taken off the usual interval, which is the longest of late
-MOST_STRETCH = 64.0  # of it by one gap
-MOST_TRANSITIONS = 4  # by one event: silent and here again, a reading that waited, the event's own
+MOST_TRANSITIONS = 3  # by one event: here again, a reading that waited, the event's own
 
 
 class Input(NamedTuple):
@@ -83,26 +80,30 @@ class _Journal(NamedTuple):
 
 
 @njit(cache=True)
-def _emit(row, i, time, state, end, silent_s, journal):
+def _emit(row, i, time, state, end, silent_s, patience_s, journal):
     one = journal.written[journal.count[0]]
     one.event, one.time, one.state, one.end = i, time, state, end
     one.severity, one.causes, one.named = row.severity, row.causes, row.named
     one.sequence, one.raised_at = row.sequence, row.raised_at
-    one.silent_s, one.usual_s = silent_s, row.usual_s
+    one.silent_s, one.usual_s, one.after_s, one.off_s = silent_s, row.usual_s, patience_s, row.off_s
     row.sequence += 1
     journal.count[0] += 1
 
 
 @njit(cache=True)
 def _end(row, i, time, end, silent_s, journal):
-    _emit(row, i, time, CLEARED, end, silent_s, journal)
+    _emit(row, i, time, CLEARED, end, silent_s, 0.0, journal)
     row.severity, row.causes, row.named = 0, 0, np.uint64(0)
     row.bad = row.good = row.spikes = row.clock = 0
 
 
 @njit(cache=True)
-def _tell(row, i, time, causes, named, severity, silent_s, journal):
-    """Open the alert, or say what is new of it: a cause, a sensor, a higher severity."""
+def _tell(row, i, time, causes, named, severity, silence, journal):
+    """Open the alert, or say what is new of it: a cause, a sensor, a higher severity.
+
+    Args:
+        silence: how long it has lasted, and from when on it counts; s, 0: it is not about that.
+    """
     is_new = row.severity == 0
     if not is_new and (causes & ~row.causes) == 0 and (named & ~row.named) == 0 and severity <= row.severity:
         return
@@ -112,41 +113,44 @@ def _tell(row, i, time, causes, named, severity, silent_s, journal):
     if is_new:
         row.sequence = 0
         row.raised_at = time
-    _emit(row, i, time, RAISED if is_new else CHANGED, 0, silent_s, journal)
+    _emit(row, i, time, RAISED if is_new else CHANGED, 0, silence[0], silence[1], journal)
 
 
 @njit(cache=True)
-def _note_silence(row, i, time, is_held, patience, journal):
-    """Raise what is due since the newest reading, now that it is `time`."""
-    after = silence_after(np.float64(row.usual_s), patience.intervals, patience.least_s)
-    is_due = row.newest > 0 and row.usual_s > 0 and time > row.newest + after
-    if is_due and row.service == 0 and row.causes & SILENCE == 0 and not is_held:
-        _tell(row, i, row.newest + after, SILENCE, np.uint64(0), WARNING, time - row.newest, journal)
+def _note_silence(row, i, given, patience, journal):
+    """Somebody says that the asset is silent at a time: it is told if that is long enough after its newest reading."""
+    time, lag = given.time_s[i], row.arrived - row.newest
+    row.claimed = max(row.claimed, time)
+    after = silence_after(np.float64(row.usual_s), np.float64(row.longest_s), patience.intervals, patience.least_s)
+    begin = max(row.newest, row.counts_from - lag)
+    is_due = row.newest > 0 and row.usual_s > 0 and time > begin + after
+    if not is_due or row.service != 0 or row.causes & SILENCE != 0:
+        return
+    if given.is_held[i]:
+        row.counts_from = max(row.counts_from, time + lag)
+    else:
+        _tell(row, i, begin + after, SILENCE, np.uint64(0), WARNING, (time - row.newest, after), journal)
 
 
 @njit(cache=True)
-def _arrive(row, i, given, patience, journal):
+def _arrive(row, i, given, journal):
     """A reading is there: it ends the silence, and its distance to the one before is an interval."""
-    time = given.time_s[i]
+    time, arrived = given.time_s[i], given.arrived_s[i]
     gap = max(time - row.newest, 0.0) if row.newest > 0 else 0.0
-    if gap > 0:
-        _note_silence(row, i, time, given.is_held[i], patience, journal)
+    waited = arrived - row.arrived if row.arrived > 0 else np.nan
     if row.causes & SILENCE != 0:
-        at = max(time, row.raised_at)
+        at, length = max(time, row.raised_at), waited if waited >= 0 else gap
         if row.causes == SILENCE:
-            _end(row, i, at, IS_HERE, gap, journal)
+            _end(row, i, at, IS_HERE, length, journal)
         else:
             row.causes &= ~np.uint8(SILENCE)
-            _emit(row, i, at, CHANGED, 0, 0.0, journal)
+            _emit(row, i, at, CHANGED, 0, 0.0, 0.0, journal)
     if gap > 0:
-        usual, waited = np.float64(row.usual_s), given.arrived_s[i] - row.arrived if row.arrived > 0 else 0.0
-        interval = max(gap, waited) if waited > 0 else gap  # readings may be sent together, once in a while
-        if usual > 0:
-            interval = min(interval, MOST_STRETCH * usual)
-        row.usual_s = max(interval, usual - USUAL_FALLS * gap)
+        learn_interval(row, gap, waited)
     row.newest = time if given.is_set_back[i] else max(row.newest, time)
-    if not np.isnan(given.arrived_s[i]):
-        row.arrived = max(row.arrived, given.arrived_s[i])
+    if not np.isnan(arrived):
+        row.arrived = max(row.arrived, arrived)
+        row.off_s = time - arrived
 
 
 @njit(cache=True)
@@ -171,7 +175,7 @@ def _judge(row, i, time, out, bits, is_held, journal):
     row.bad = min(row.bad + 1, 255) if causes != 0 else 0
     row.good = min(row.good + 1, 255) if causes == 0 else 0
     if (row.bad >= ON_DELAY or is_spiky) and not is_held:
-        _tell(row, i, time, causes, out, WARNING if is_grave else ADVISORY, 0.0, journal)
+        _tell(row, i, time, causes, out, WARNING if is_grave else ADVISORY, (0.0, 0.0), journal)
     elif row.severity > 0 and row.good >= OFF_DELAY and row.causes & SILENCE == 0:
         _end(row, i, time, IS_WELL, 0.0, journal)
 
@@ -196,8 +200,7 @@ def _score(row, i, given, journal):
     if time < row.judged_at or (time == row.judged_at and row.waits == 0):
         return
     if time > row.judged_at or row.waits & IS_BLANK != 0:
-        is_ahead = time - given.arrived_s[i] > CLOCK_AHEAD_S  # not where it is NaN
-        row.clock = CLOCK_READINGS if given.is_set_back[i] or is_ahead else row.clock
+        look_at_clock(row, time, given.arrived_s[i], given.is_set_back[i])
         row.bridges = min(row.bridges + 1, 255) if given.is_bridged[i] else 0
     out, has_spike = _sensors_out(row.spikes, given.faults[i])
     bits = (IS_POOR if given.quality[i] == POOR else 0) + (HAS_SPIKE if has_spike else 0)
@@ -208,10 +211,10 @@ def _score(row, i, given, journal):
 
 
 @njit(cache=True)
-def _read(row, i, given, patience, journal):
+def _read(row, i, given, journal):
     """A reading or a part of it."""
     time, status = given.time_s[i], given.status[i]
-    _arrive(row, i, given, patience, journal)
+    _arrive(row, i, given, journal)
     if row.waits > 0 and time > row.judged_at and status in (BLANK, SCORED):
         _judge(row, i, row.judged_at, row.out, row.waits, given.is_held[i], journal)
     if status == SCORED:
@@ -224,12 +227,12 @@ def _read(row, i, given, patience, journal):
 def _log(row, i, given, whole, patience, journal):
     """An entry of the log that was news."""
     time, kind, code = given.time_s[i], given.kind[i], given.code[i]
+    said_at = time if np.isnan(given.arrived_s[i]) else given.arrived_s[i]
     if kind == SILENT:
-        row.claimed = max(row.claimed, time)
-        _note_silence(row, i, time, given.is_held[i], patience, journal)
+        _note_silence(row, i, given, patience, journal)
     elif kind == ALERT_CLOSED and code == whole + 1:
         if row.severity > 0 and row.raised_at <= time:
-            row.claimed = max(row.claimed, time)
+            row.counts_from = max(row.counts_from, said_at)
             _end(row, i, time, WAS_CLOSED, 0.0, journal)
     elif kind in (OUT_OF_SERVICE, DECOMMISSIONED) and time >= row.service_at:
         row.service, row.service_at = 1, time
@@ -237,7 +240,7 @@ def _log(row, i, given, whole, patience, journal):
             _end(row, i, max(time, row.raised_at), IS_RETIRED, 0.0, journal)
     elif (kind == IN_SERVICE or (kind == REPLACEMENT and code == whole)) and time >= row.service_at:
         if row.service != 0:
-            row.newest = max(row.newest, time)  # until then it was silent for good reason
+            row.counts_from = max(row.counts_from, said_at)  # until then it was silent for good reason
         row.service, row.service_at = 0, time
 
 
@@ -249,7 +252,7 @@ def _watch(rows, slots, given, whole, patience, journal):
             if given.status[i] == LOGGED:
                 _log(row, i, given, whole, patience, journal)
         elif given.status[i] != UNMONITORED:
-            _read(row, i, given, patience, journal)
+            _read(row, i, given, journal)
 
 
 def watch(

@@ -18,19 +18,29 @@ IS_HERE, IS_WELL, IS_RETIRED, WAS_CLOSED = range(4)  # why it ends: sends again,
 ADVISORY, WARNING = 1, 2  # places in `policy.SEVERITIES`
 WATCHED = 64  # sensors that are told by name
 WAITS, IS_POOR, HAS_SPIKE, IS_BLANK = 1, 2, 4, 8  # bits of `waits`
+LONGER = 1.5  # than the longest gap of late, is a silence
+LIVE_PACE = 0.25  # readings of now have about 1
 WATCH_LAYOUT = 1
-_TIMES = ("newest", "arrived", "claimed", "raised_at", "service_at", "judged_at")
+_TIMES = ("newest", "arrived", "claimed", "counts_from", "raised_at", "service_at", "judged_at")
 WATCH = np.dtype(
     [
         ("newest", "f8"),  # event time of the newest reading; times are epoch seconds, 0: never
         ("arrived", "f8"),  # newest record time of a reading
         ("claimed", "f8"),  # newest entry `silent`
+        (
+            "counts_from",
+            "f8",
+        ),  # record time before which no silence counts: out of service, closed by hand
         ("raised_at", "f8"),  # of the open alert
         ("service_at", "f8"),  # newest entry that took it out of service or into it
         ("judged_at", "f8"),  # newest reading that was judged, or waits for that
         ("named", "u8"),  # sensors that the open alert names, a bit each
         ("out", "u8"),  # sensors at fault in the reading that waits
-        ("usual_s", "f4"),  # usual time between two readings: the longest of late
+        ("usual_s", "f4"),  # usual time between two readings
+        ("longest_s", "f4"),  # the longest of late
+        ("pace", "f4"),  # seconds of record time that pass with a second of event time: history that is replayed has ~0
+        ("off_s", "f4"),  # how far its clock was ahead of the record, at the newest reading; negative: behind
+        ("wrong_s", "f4"),  # how far behind it was set back to; 0: it is right
         ("sequence", "u2"),  # transitions of the open alert so far
         ("bad", "u1"),  # readings in a row with a cause
         ("good", "u1"),  # and without
@@ -48,7 +58,8 @@ WATCH = np.dtype(
 WATCH_BOUNDS = {
     **dict.fromkeys(_TIMES, (0.0, LATEST_S)),
     **dict.fromkeys(("named", "out"), (0.0, 2.0**64)),
-    "usual_s": (0.0, LATEST_S),
+    **dict.fromkeys(("usual_s", "longest_s", "pace", "wrong_s"), (0.0, LATEST_S)),
+    "off_s": (-LATEST_S, LATEST_S),
     "causes": (0.0, 15.0),
     "severity": (0.0, float(WARNING)),
     "service": (0.0, 1.0),
@@ -67,6 +78,8 @@ DATA_TRANSITION = np.dtype(
         ("raised_at", "f8"),
         ("silent_s", "f8"),  # how long it has been silent, or was; 0: it was not
         ("usual_s", "f8"),
+        ("after_s", "f8"),  # when it counts as silent
+        ("off_s", "f8"),  # how far its clock is ahead of the record; negative: behind
     ],
     align=True,
 )
@@ -80,27 +93,31 @@ class Patience(NamedTuple):
 
 
 @njit(cache=True)
-def silence_after(usual_s, intervals, least_s):
+def silence_after(usual_s, longest_s, intervals, least_s):
     """Seconds without a reading after which an asset is silent."""
-    return max(intervals * usual_s, least_s)
+    return max(intervals * usual_s, LONGER * longest_s, least_s)
 
 
 def silent_now(
-    rows: npt.NDArray[np.void], now_s: float, live_s: float, patience: Patience
+    rows: npt.NDArray[np.void], now_s: float, since_s: float, patience: Patience
 ) -> list[tuple[int, float, float]]:
     """Assets that send readings of now, and whose silence is long enough to be told.
 
+    It is counted in record times: an asset's own clock may be wrong. Readings of now come as fast as their event times
+    advance; history that was replayed comes faster, and its end is no silence.
+
     Args:
         rows: WATCH.
-        live_s: what event times and record times of readings of now may differ by; history that was replayed differs
-            by more, and its end is no silence.
+        since_s: since when there is somebody who would have heard them.
 
     Returns:
         Place in `rows`, time of the silence in the asset's own clock, time of its newest reading; epoch seconds.
     """
-    after = np.maximum(patience.intervals * rows["usual_s"].astype(np.float64), patience.least_s)
+    usual, longest = rows["usual_s"].astype(np.float64), rows["longest_s"].astype(np.float64)
+    after = np.maximum.reduce([patience.intervals * usual, LONGER * longest, np.full(len(rows), patience.least_s)])
     newest, lag = rows["newest"], rows["arrived"] - rows["newest"]
-    is_watched = (rows["arrived"] > 0) & (rows["usual_s"] > 0) & (rows["service"] == 0) & (np.abs(lag) <= live_s)
+    heard = np.maximum.reduce([rows["arrived"], rows["counts_from"], np.full(len(rows), since_s)])
+    is_watched = (rows["arrived"] > 0) & (usual > 0) & (rows["service"] == 0) & (rows["pace"] >= LIVE_PACE)
     is_told = (rows["causes"] & SILENCE != 0) | (now_s - lag - rows["claimed"] <= after)
-    found = np.flatnonzero(is_watched & ~is_told & (now_s - lag - newest > after))
+    found = np.flatnonzero(is_watched & ~is_told & (now_s - heard > after))
     return [(place, now_s - float(lag[place]), float(newest[place])) for place in found.tolist()]

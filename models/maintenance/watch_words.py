@@ -5,7 +5,7 @@ transition (DATA_TRANSITION), faults told with its event ─► reason, sensors
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TypedDict
 
 import numpy as np
@@ -15,6 +15,8 @@ from models.maintenance.policy import SEVERITIES
 from models.maintenance.sensors import FAULTS
 from models.maintenance.transitions import CLEARED
 from models.maintenance.watch_rows import CLOCK, IS_HERE, IS_RETIRED, IS_WELL, REGIME, SENSORS, SILENCE
+from models.maintenance.watch_times import CLOCK_WRONG_S
+from schemas import AssetClass
 
 WORDS = {
     "missing": "is missing",
@@ -49,11 +51,13 @@ def broken_sensors(sensors: Sequence[str], transition: np.void, faults: npt.NDAr
     ]
 
 
-def data_reason(transition: np.void, broken: Sequence[BrokenSensor], regime: Sequence[str]) -> str:
+def data_reason(
+    asset_class: AssetClass, transition: np.void, broken: Sequence[BrokenSensor], said: Mapping[str, str]
+) -> str:
     """What happened, as a clause that continues the name of the failure mode, `data`.
 
     Args:
-        regime: variables of the class that tell how an asset is run.
+        said: what the broken sensors say, and what is normal, in words.
     """
     if transition["state"] == CLEARED:
         return _end(transition)
@@ -61,15 +65,35 @@ def data_reason(transition: np.void, broken: Sequence[BrokenSensor], regime: Seq
     if causes & SILENCE:
         clauses.append(_silence(transition))
     if causes & SENSORS:
-        clauses += [f"{one['sensor']} {WORDS[one['fault']]}" for one in broken[:MOST_NAMED]]
-        clauses += [f"{len(broken) - MOST_NAMED} more sensors are not believed"] if len(broken) > MOST_NAMED else []
-        clauses += [] if broken else ["sensors spike again and again"]
+        clauses += _of_sensors(asset_class, int(transition["named"]), broken, said)
     if causes & REGIME:
-        of = f" ({', '.join(regime)})" if regime else ""
+        of = f" ({', '.join(asset_class.words_of(one)[0] for one in asset_class.regime)})" if asset_class.regime else ""
         clauses.append(f"readings do not tell how the asset is run{of}")
     if causes & CLOCK:
-        clauses.append("the clock of its readings is not the broker's")
+        clauses.append(_clock(float(transition["off_s"])))
     return f"cannot be relied on: {', '.join(clauses)}"
+
+
+def _of_sensors(
+    asset_class: AssetClass, named: int, broken: Sequence[BrokenSensor], said: Mapping[str, str]
+) -> list[str]:
+    if broken:
+        clauses = [
+            f"{asset_class.words_of(one['sensor'])[0]} {WORDS[one['fault']]}{said.get(one['sensor'], '')}"
+            for one in broken[:MOST_NAMED]
+        ]
+        more = len(broken) - MOST_NAMED
+        return [*clauses, f"{more} more sensors are not believed"] if more > 0 else clauses
+    names = [asset_class.words_of(one)[0] for place, one in enumerate(asset_class.sensors) if named >> place & 1]
+    if not names:
+        return ["sensors spike again and again"]
+    return [f"{' and '.join(names[:MOST_NAMED])} could not be believed before"]
+
+
+def _clock(off_s: float) -> str:
+    if abs(off_s) < CLOCK_WRONG_S:
+        return "its clock was set back, and is right now"
+    return f"its clock is {_duration(abs(off_s))} {'ahead of' if off_s > 0 else 'behind'} the broker's"
 
 
 def _silence(transition: np.void) -> str:

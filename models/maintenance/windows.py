@@ -8,7 +8,8 @@ their time, so the order in which they arrive does not matter, and one that is r
 rounded down to a second, ends up.
 
 A row has room for 12 marks (6 windows), for a class with errors or components 8. When it is full, windows that are over
-are forgotten, and what is marked up to their end is taken as known from then on; if none is over, the oldest one goes.
+are forgotten, and what is marked up to their end is taken as known from then on; if none is over, the one furthest
+ahead is not kept: it can be announced again when it is nearer, and the caller is told.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import numpy as np
 
 from models.jit import njit
 
+OLD, NEWS, FULL = range(3)  # what a mark was: known or overtaken, kept, without room
 END, CODED = 0x8000, 0x4000  # bits of `window_tag`; below them 14 bits of the code, or of the id where there is none
 PLACES = 64  # more than a row has marks
 
@@ -91,45 +93,102 @@ def _open_at(row, time):
 
 @njit(cache=True)
 def _make_room(row):
-    """Forget what is over; if nothing is, the oldest window."""
+    """Forget what is over; returns whether anything was."""
     _, past = _open_at(row, np.int64(row.newest))
     if past == 0:
-        first = _next(row, np.int64(0))
-        tag = row.window_tag[first]
-        _drop(row, first)
-        place = _next(row, np.int64(0))
-        while place >= 0 and tag < END:
-            end = row.window_tag[place]
-            if end == tag + END or (end >= END and end < END + CODED and tag < CODED):
-                _drop(row, place)
-                return
-            place = _next(row, _order(row, place))
-        return
+        return False
     for place in range(len(row.window_time)):
         if 0 < row.window_time[place] <= past:
             _drop(row, place)
     row.window_past = max(row.window_past, np.float64(past))
+    return True
+
+
+@njit(cache=True)
+def _furthest(row):
+    """Place of the begin that lies furthest ahead; -1: there is none."""
+    begin, place = -1, _next(row, np.int64(0))
+    while place >= 0:
+        if row.window_tag[place] < END:
+            begin = place
+        place = _next(row, _order(row, place))
+    return begin
+
+
+@njit(cache=True)
+def _end_of(row, begin):
+    """Place of the end of a window that is not open yet; -1: there is none."""
+    end, place = -1, _next(row, _order(row, begin))
+    while place >= 0:
+        tag = row.window_tag[place]
+        if tag == row.window_tag[begin] + END:
+            return place
+        if END <= tag < END + CODED and row.window_tag[begin] < CODED:
+            end = place
+        place = _next(row, _order(row, place))
+    return end
+
+
+@njit(cache=True)
+def _forget_furthest(row, after):
+    """Forget the window furthest ahead, if it begins after a time; returns whether there was one."""
+    begin = _furthest(row)
+    if begin < 0 or row.window_time[begin] <= after:
+        return False
+    end = _end_of(row, begin)
+    _drop(row, begin)
+    if end >= 0:
+        _drop(row, end)
+    return True
+
+
+@njit(cache=True)
+def _forget_begin(row, mark):
+    """Forget the begin ahead that belongs to an end for which there is no room: its window would stay open."""
+    for place in range(len(row.window_time)):
+        tag = row.window_tag[place]
+        is_own = tag + END == mark or (tag < CODED and mark < END + CODED)
+        if row.window_time[place] > row.newest and tag < END and is_own and _end_of(row, place) < 0:
+            _drop(row, place)
+            return
+
+
+@njit(cache=True)
+def _put(row, at, mark):
+    """Into an empty place; returns whether there was one."""
+    for place in range(len(row.window_time)):
+        if row.window_time[place] == 0:
+            row.window_time[place] = at
+            row.window_tag[place] = mark
+            return True
+    return False
 
 
 @njit(cache=True)
 def mark_window(row, time, is_end, tag, event_id):
-    """Returns whether this was news. `tag`: 14 bits of the code, 0: none; then the id tells windows apart."""
+    """Returns OLD, NEWS or FULL: a window that lies furthest ahead, perhaps this one, is not kept.
+
+    Args:
+        tag: 14 bits of the code, 0: none; then the id tells windows apart.
+    """
     at = np.int64(np.ceil(time)) if is_end else np.int64(np.floor(time))
     if at <= row.window_past:
-        return False
+        return OLD
     identity = CODED + tag if tag > 0 else np.int64(event_id & np.uint64(CODED - 1))
     mark = np.uint16(identity + (END if is_end else 0))
     for place in range(len(row.window_time)):
         if row.window_time[place] == at and row.window_tag[place] == mark:
-            return False
-    for _ in range(2):
-        for place in range(len(row.window_time)):
-            if row.window_time[place] == 0:
-                row.window_time[place] = at
-                row.window_tag[place] = mark
-                return True
-        _make_room(row)
-    return False
+            return OLD
+    if _put(row, at, mark):
+        return NEWS
+    if _make_room(row):
+        _put(row, at, mark)
+        return NEWS
+    if _forget_furthest(row, at):
+        _put(row, at, mark)
+    elif is_end:
+        _forget_begin(row, mark)
+    return FULL
 
 
 @njit(cache=True)

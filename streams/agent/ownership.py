@@ -19,6 +19,8 @@ from streams.kafka import ConsumerRecord
 LOG = structlog.get_logger(__name__)
 Positions = dict[str, int]  # topic on the broker -> next offset
 Placement = tuple[int, int]  # offset of an entry of the log, offset of the main topic before which it is applied
+MOST_BEHIND = 1_000  # records: a moment's work
+HEARD_S = 10.0
 SUSPICIOUS_FOR = 32  # records of a key that failed are applied one by one, until so many in a row did not fail
 TOLD_AT = (3, 30, 300, 3000)  # failures in a row of one key that are worth a line
 
@@ -115,6 +117,7 @@ class Partition:
     memory: Memory = field(default_factory=Memory)
     # fetch side
     lag: int | None = None  # records of its topics that are not applied yet, a second ago at most; none: not known
+    current_since: float | None = None  # epoch seconds: nearly up to date, and hears the broker; none: not so
     epoch: int = 0  # raised by every seek and release: older batches are stale
     must_seek: bool = False
     # failures; they outlive a reopening
@@ -133,6 +136,16 @@ class Partition:
     def is_sound(self) -> bool:
         """Its memory is worth saving."""
         return self.phase in {Phase.READY, Phase.SUSPENDED}
+
+    def note_currency(self, now_s: float, heard_s: float | None) -> None:
+        """Whether an asset that says nothing would be heard: what is not read yet is no silence, nor is an outage.
+
+        Args:
+            heard_s: when the broker last answered for its topics, epoch seconds; none: not known.
+        """
+        is_near = self.is_ready and self.lag is not None and self.lag <= MOST_BEHIND
+        is_heard = heard_s is not None and now_s - heard_s <= HEARD_S
+        self.current_since = (self.current_since or now_s) if is_near and is_heard else None
 
     def opened(self) -> None:
         """It is fenced and loaded."""

@@ -263,3 +263,4 @@ class Source(Service, ConsumerRebalanceListener):
         for number, part in self.runtime.parts.items():
             positions = {TopicPartition(topic, number): at for topic, at in part.positions.items()}
             part.lag = self._group.measure_lag(positions)
+            part.note_currency(time.time(), self._group.heard_at(positions))

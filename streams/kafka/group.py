@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -123,6 +123,13 @@ class GroupConsumer:
         lags = [self._lag.measure(self.consumer, tp, at) for tp, at in positions.items() if tp in assigned]
         known = [lag for lag in lags if lag is not None]
         return sum(known) if len(known) == len(positions) else None
+
+    def heard_at(self, positions: Iterable[TopicPartition]) -> float | None:
+        """When the broker last answered for all of them, epoch seconds; none: for some it never did."""
+        assigned = set() if self.consumer is None else self.consumer.assignment()
+        times = [self.consumer.last_poll_timestamp(tp) if tp in assigned else None for tp in positions]
+        known = [time for time in times if time is not None]
+        return min(known) / 1000 if known and len(known) == len(times) else None
 
     def forget(self, tp: TopicPartition) -> None:
         """Another worker tells the lag of this partition now."""

@@ -47,13 +47,13 @@ def test_time_that_passes_is_an_entry_and_leads_to_scores_until_the_alert_is_ove
         outputs, _, state = run(handler, records_of([event]), size=1, state=state)
         alerts += checked(outputs, ALERTS)
     now = event.event_time.timestamp()
-    assert list(entries_of(state, handler, SETTINGS, now + 60)) == []
+    assert list(entries_of(state, handler, SETTINGS, now + 60, 0.0)) == []
     wait_s, rounds = every_s(logged_class()), 0
     while alerts[-1].state == "raised":
         now, rounds = now + wait_s + 0.01, rounds + 1
-        (said,) = entries_of(state, handler, SETTINGS, now)
+        (said,) = entries_of(state, handler, SETTINGS, now, 0.0)
         assert (said["kind"], said["asset_id"]) == ("silent", event.asset_id)
-        assert list(entries_of(state, handler, SETTINGS, now)) == [said], "of the same moment"
+        assert list(entries_of(state, handler, SETTINGS, now, 0.0)) == [said], "of the same moment"
         outputs, dead, _ = run(handler, records_of([Maintenance.model_validate(said)]), size=1, state=state)
         assert not dead
         assert len(checked(outputs, SCORES)) == 2

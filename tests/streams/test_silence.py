@@ -42,7 +42,7 @@ def test_a_lost_sensor_is_one_data_alert_and_the_machine_is_still_scored(maintai
     assert len(checked(outputs, SCORES)) == len(events)
     raised, cleared = data_alerts(outputs)
     assert (raised.failure_mode, raised.state, raised.severity, raised.score) == ("data", "raised", "advisory", None)
-    assert raised.evidence.reason == "cannot be relied on: vibration is missing"
+    assert raised.evidence.reason == "cannot be relied on: vibration of the bearing is missing"
     assert [one.model_dump() for one in raised.evidence.sensors] == [{"sensor": "vibration", "fault": "missing"}]
     assert 30 <= raised.caused_by.offset < 40
     assert (cleared.alert_id, cleared.sequence, cleared.state) == (raised.alert_id, 1, "cleared")
@@ -53,11 +53,11 @@ def test_what_is_said_of_silence_is_an_input_that_leads_to_the_alert(maintain: M
     events = healthy(40)
     _, _, state = run(maintain, records_of(events), size=40)
     newest = events[-1].event_time.timestamp()
-    assert list(entries_of(state, maintain, SETTINGS, newest + 30)) == []
-    (said,) = entries_of(state, maintain, SETTINGS, newest + 61)
+    assert list(entries_of(state, maintain, SETTINGS, newest + 30, 0.0)) == []
+    (said,) = entries_of(state, maintain, SETTINGS, newest + 61, 0.0)
     assert (said["kind"], said["asset_id"], said["asset_class"]) == ("silent", events[0].asset_id, "pump")
     assert datetime.fromisoformat(said["event_time"]).timestamp() == pytest.approx(newest + 61)
-    (again,) = entries_of(state, maintain, SETTINGS, newest + 66)
+    (again,) = entries_of(state, maintain, SETTINGS, newest + 66, 0.0)
     assert again["event_id"] == said["event_id"], "of the same silence"
 
     outputs, dead, _ = run(maintain, records_of([Maintenance.model_validate(said)]), size=1, state=state)
@@ -69,7 +69,7 @@ def test_what_is_said_of_silence_is_an_input_that_leads_to_the_alert(maintain: M
     assert alert.evidence.threshold == pytest.approx(60)
     assert "no reading for 61 s" in alert.evidence.reason
     assert alert.caused_by.topic == MAINTENANCE
-    assert list(entries_of(state, maintain, SETTINGS, newest + 500)) == []
+    assert list(entries_of(state, maintain, SETTINGS, newest + 500, 0.0)) == []
 
 
 def open_data_alerts(settings: Settings) -> list[Any]:

@@ -16,9 +16,10 @@ from models.maintenance.alerts import (
     RENEWED,
     SEVERITIES,
     STEPPED_DOWN,
+    STOPPED,
     decide,
 )
-from models.maintenance.log_memory import ALERT_CLOSED, READING, REPLACEMENT
+from models.maintenance.log_memory import ALERT_CLOSED, OUT_OF_SERVICE, READING, REPLACEMENT
 from models.maintenance.observe import DOUBTFUL, LOGGED, SCORED, EventBatch, Seen
 from models.maintenance.policy import Policy, life_levels, life_policy, probability_policy
 from models.maintenance.rows import RowShape, row_dtype
@@ -189,3 +190,13 @@ def test_a_replacement_of_long_ago_does_not_clear_a_newer_alert() -> None:
     assert len(asset.log(REPLACEMENT, 0)) == 0
     asset.time += 2000
     assert len(asset.log(REPLACEMENT, 0)) == 1
+
+
+def test_out_of_service_ends_an_alert_and_what_holds_after_it_raises_another_one() -> None:
+    asset = Asset(unfiltered(level("warning", 30, 50)))
+    assert told(asset.score(20)[0]) == [(0, RAISED, "warning")]
+    cleared = asset.log(OUT_OF_SERVICE, 0)
+    assert told(cleared) == [(0, CLEARED, "warning")]
+    assert cleared["reason"][0] == STOPPED
+    assert told(asset.log(OUT_OF_SERVICE, 0)) == []
+    assert told(asset.score(20)[0]) == [(0, RAISED, "warning")]

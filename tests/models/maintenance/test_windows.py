@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from models.maintenance.alerts import CLEARED, RAISED
 from models.maintenance.model import AssetModel
+from models.maintenance.observe import CROWDED, LOGGED
 from tests.models.maintenance import test_time_and_identity as shared
 from tests.models.maintenance.test_time_and_identity import APART, Asset, life
 from tests.support.fleets import AssetEvent, entry, pump_readings, reading
@@ -62,3 +63,29 @@ def test_windows_that_are_over_make_room_and_do_not_open_again(pump: AssetModel)
     asset.take(events[40:80])
     asset.take([start])
     assert RAISED in asset.take(events[80:]).transitions["state"]
+
+
+def coded(number: int, start: float, end: float) -> list[AssetEvent]:
+    return [entry("a", at, kind, code=f"job-{number}") for kind, at in (("window_start", start), ("window_end", end))]
+
+
+@APART
+@given(st.permutations(range(10)), st.booleans())
+def test_of_too_many_windows_the_present_one_is_kept_and_the_rest_is_told(
+    pump: AssetModel, order: list[int], is_first: bool
+) -> None:
+    """`pump` has room for six: the ones nearest to now stay, in whatever order they are announced."""
+    asset, now = Asset(pump), entry("a", 4, "window_start", code="now")
+    ahead = [coded(number, 1000 + 100 * number, 1050 + 100 * number) for number in range(10)]
+    told = [mark for number in order for mark in ahead[number]]
+    asset.take(life(5))
+    made = asset.take([now, *told] if is_first else [*told, now])
+    assert (made.status == CROWDED).sum() >= 5, "each that is not kept is told"
+    healthy = life(90)
+    assert asset.take(healthy[5:60]).is_held.all(), "the present one is open"
+    assert asset.take([entry("a", 60, "window_end", code="now")]).status[0] == LOGGED
+    assert not asset.take(healthy[60:]).is_held.any()
+    between = [1000 + 100 * number - 20 for number in range(10)]
+    for at in between:
+        made = asset.take([reading("a", at, pump_readings(np.random.default_rng(at), 1.0))])
+        assert not made.is_held[0], "no begin is left without its end"
