@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 
-from models.maintenance import READING, AssetEvent, AssetModel, EventBatch, event_hashes
+from models.maintenance import READING, AssetEvent, Encoder, EventBatch, event_hashes
 from schemas import MAINTENANCE, TELEMETRY, Settings, Telemetry, parse_event, topic_name
 from streams.agent import DeadLetter, decode_topics, given_id, most_future, record_times_s
 from streams.kafka import ConsumerRecord
@@ -89,14 +89,14 @@ class _Read:
 
 
 class AssetReader:
-    """Reads the records of the classes that these models serve."""
+    """Reads the events of asset classes, each with the encoder of its model."""
 
-    def __init__(self, settings: Settings, models: Mapping[str, AssetModel]) -> None:
-        self._settings, self._models = settings, models
+    def __init__(self, settings: Settings, encoders: Mapping[str, Encoder]) -> None:
+        self._settings, self._encoders = settings, encoders
         self._telemetry = topic_name(settings, TELEMETRY)
         self._future_s, _ = most_future(TELEMETRY, settings)
-        self._width = max((len(model.encode.names) for model in models.values()), default=0)
-        self._reader = Reader(tuple((name.encode(), columns_of(model)) for name, model in models.items()))
+        self._width = max((len(encode.names) for encode in encoders.values()), default=0)
+        self._reader = Reader(tuple((name.encode(), columns_of(encode)) for name, encode in encoders.items()))
 
     def __call__(self, records: Sequence[ConsumerRecord], origins: Mapping[str, str]) -> Arrived:
         """Never raises for a record."""
@@ -106,15 +106,15 @@ class AssetReader:
         if left := np.flatnonzero(classes == NOT_READ).tolist():
             events, arrived.dead[:] = decode_topics([records[at] for at in left], TOPICS, self._settings, origins)
             for place, event in zip(left, events, strict=True):
-                if event is not None and event.asset_class in self._models:
+                if event is not None and event.asset_class in self._encoders:
                     rest[event.asset_class][place] = event
                 elif event is not None:
                     arrived.others[event.asset_class].append((records[place], event))
         present = set(classes.tolist())
-        for number, (name, model) in enumerate(self._models.items()):
+        for number, (name, encode) in enumerate(self._encoders.items()):
             if number in present or name in rest:
                 places = np.flatnonzero(classes == number)
-                arrived.events[name] = _events_of(model, records, read, places, rest[name], arrived.dead)
+                arrived.events[name] = _events_of(name, encode, records, read, places, rest[name], arrived.dead)
         return arrived
 
     def _read(self, records: Sequence[ConsumerRecord], origins: Mapping[str, str]) -> _Read:
@@ -136,15 +136,15 @@ class AssetReader:
         return _Read(heads, table, ids, arrived_s)
 
 
-def columns_of(model: AssetModel) -> tuple[tuple[bytes, ...], ...]:
+def columns_of(encode: Encoder) -> tuple[tuple[bytes, ...], ...]:
     """The names of a class as they may stand in JSON: as they are, and in ASCII, as Python's own encoder has them."""
-    names = model.encode.names
-    both = [dict.fromkeys((orjson.dumps(name)[1:-1], json.dumps(name)[1:-1].encode())) for name in names]
+    both = [dict.fromkeys((orjson.dumps(name)[1:-1], json.dumps(name)[1:-1].encode())) for name in encode.names]
     return tuple(map(tuple, both))
 
 
 def _events_of(
-    model: AssetModel,
+    name: str,
+    encode: Encoder,
     records: Sequence[ConsumerRecord],
     read: _Read,
     places: npt.NDArray[np.int64],
@@ -153,13 +153,13 @@ def _events_of(
 ) -> AssetEvents:
     """The events of one class: those at `places` were read natively; of the `rest` some are dead letters."""
     heads = read.heads[places]
-    values = read.table[places, : len(model.encode.names)]
-    batch = model.encode.columns(heads["time_us"] / 1e6, heads["id_hash"], values, read.arrived_s[places])
-    _count(model, int(heads["unknown_readings"].sum()), 0)
+    values = read.table[places, : len(encode.names)]
+    batch = encode.columns(heads["time_us"] / 1e6, heads["id_hash"], values, read.arrived_s[places])
+    _count(name, int(heads["unknown_readings"].sum()), 0)
     time_us, ids = heads["time_us"], read.ids
     made: dict[int, AssetEvent] = {}
     if rest:
-        others, kept = _encoded(model, records, rest, read.arrived_s, dead)
+        others, kept = _encoded(name, encode, records, rest, read.arrived_s, dead)
         order = np.argsort(all_places := np.concatenate([places, list(kept)]).astype(np.int64))
         batch = EventBatch(*(np.concatenate(both)[order] for both in zip(batch, others, strict=True)))
         given_us = [(event.event_time - EPOCH) // MICROSECOND for event in kept.values()]
@@ -168,12 +168,14 @@ def _events_of(
         made = {at: kept[place] for at, place in enumerate(places.tolist()) if place in kept}
         ids = [kept[place].event_id.encode() if place in kept else one for place, one in enumerate(read.ids)]
     if len(places) < len(records):
-        records, ids = [records[place] for place in places], [ids[place] for place in places]
-    return AssetEvents(model.asset_class.name, records, batch, time_us, ids, made)  # type: ignore[arg-type]  # each of these has an id
+        at = places.tolist()
+        records, ids = [records[place] for place in at], [ids[place] for place in at]
+    return AssetEvents(name, records, batch, time_us, ids, made)  # type: ignore[arg-type]  # each of these has an id
 
 
 def _encoded(
-    model: AssetModel,
+    name: str,
+    encode: Encoder,
     records: Sequence[ConsumerRecord],
     events: Mapping[int, AssetEvent],
     arrived_s: npt.NDArray[np.float64],
@@ -181,16 +183,16 @@ def _encoded(
 ) -> tuple[EventBatch, dict[int, AssetEvent]]:
     """The columns of the events, without those that have no number to use, which are dead letters; the others."""
     places = list(events)
-    batch, beside = model.encode(list(events.values()), arrived_s[places]), model.encode.beside
-    _count(model, beside.unknown, beside.not_numbers)
+    batch, beside = encode(list(events.values()), arrived_s[places]), encode.beside
+    _count(name, beside.unknown, beside.not_numbers)
     dead += [DeadLetter(records[places[at]], f"no reading can be used: {why}") for at, why in beside.unusable.items()]
     kept = [at for at in range(len(places)) if at not in beside.unusable]
     columns = (column[kept] for column in batch)
     return EventBatch(*columns), {places[at]: events[places[at]] for at in kept}
 
 
-def _count(model: AssetModel, unknown: int, not_numbers: int) -> None:
+def _count(asset_class: str, unknown: int, not_numbers: int) -> None:
     """What readings had beside numbers of sensors that the class names."""
     for what, count in (("unknown", unknown), ("not_a_number", not_numbers)):
         if count:
-            BESIDE.labels(model.asset_class.name, what).inc(count)
+            BESIDE.labels(asset_class, what).inc(count)

@@ -102,7 +102,7 @@ class Maintain:
     @served.setter
     def served(self, served: ServedAssets) -> None:
         self._served = served
-        self._read = AssetReader(self._settings, served.models)
+        self._read = AssetReader(self._settings, {name: model.encode for name, model in served.models.items()})
         for name in served.models:
             begin_class(name)
 
