@@ -29,7 +29,9 @@ from streams.wire import HEAD, Reader
 TOPICS = (TELEMETRY, MAINTENANCE)
 EPOCH, MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
 NOT_READ = -1  # natively
+ALL = slice(None)
 Pair = tuple[ConsumerRecord, AssetEvent]
+Places = npt.NDArray[np.int64] | slice  # a slice: all, without a copy
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,7 @@ class _Read:
     heads: npt.NDArray[np.void]  # HEAD
     table: npt.NDArray[np.float64]
     ids: list[bytes | None]
+    time_s: npt.NDArray[np.float64]
     arrived_s: npt.NDArray[np.float64]  # of the records, NaN: not known
 
 
@@ -113,7 +116,7 @@ class AssetReader:
         present = set(classes.tolist())
         for number, (name, encode) in enumerate(self._encoders.items()):
             if number in present or name in rest:
-                places = np.flatnonzero(classes == number)
+                places = ALL if present == {number} else np.flatnonzero(classes == number)
                 arrived.events[name] = _events_of(name, encode, records, read, places, rest[name], arrived.dead)
         return arrived
 
@@ -125,15 +128,15 @@ class AssetReader:
             values, [record.key for record in records], self._settings.max_event_bytes, heads, table
         )
         arrived_s = record_times_s(records)
-        ahead = heads["time_us"] / 1e6 - np.where(np.isnan(arrived_s), time.time(), arrived_s)
-        heads["asset_class"][ahead > self._future_s] = NOT_READ
-        is_read = heads["asset_class"] != NOT_READ
+        time_s, classes = heads["time_us"] / 1e6, heads["asset_class"]
+        classes[time_s - np.where(np.isnan(arrived_s), time.time(), arrived_s) > self._future_s] = NOT_READ
+        is_read = classes != NOT_READ
         for place in np.flatnonzero(is_read & (heads["id_hash"] == 0)).tolist():
             ids[place] = given = given_id(records[place], self._settings, origins).encode()
             heads["id_hash"][place] = event_hashes([given])[0]
         if extra_fields := int(heads["extra_fields"][is_read].sum()):
             UNKNOWN_FIELDS.labels(topic).inc(extra_fields)
-        return _Read(heads, table, ids, arrived_s)
+        return _Read(heads, table, ids, time_s, arrived_s)
 
 
 def columns_of(encode: Encoder) -> tuple[tuple[bytes, ...], ...]:
@@ -147,14 +150,14 @@ def _events_of(
     encode: Encoder,
     records: Sequence[ConsumerRecord],
     read: _Read,
-    places: npt.NDArray[np.int64],
+    places: Places,
     rest: Mapping[int, AssetEvent],
     dead: list[DeadLetter],
 ) -> AssetEvents:
     """The events of one class: those at `places` were read natively; of the `rest` some are dead letters."""
     heads = read.heads[places]
     values = read.table[places, : len(encode.names)]
-    batch = encode.columns(heads["time_us"] / 1e6, heads["id_hash"], values, read.arrived_s[places])
+    batch = encode.columns(read.time_s[places], heads["id_hash"], values, read.arrived_s[places])
     _count(name, int(heads["unknown_readings"].sum()), 0)
     time_us, ids = heads["time_us"], read.ids
     made: dict[int, AssetEvent] = {}
@@ -167,7 +170,7 @@ def _events_of(
         places = all_places[order]
         made = {at: kept[place] for at, place in enumerate(places.tolist()) if place in kept}
         ids = [kept[place].event_id.encode() if place in kept else one for place, one in enumerate(read.ids)]
-    if len(places) < len(records):
+    if not isinstance(places, slice):
         at = places.tolist()
         records, ids = [records[place] for place in at], [ids[place] for place in at]
     return AssetEvents(name, records, batch, time_us, ids, made)  # type: ignore[arg-type]  # each of these has an id

@@ -80,7 +80,6 @@ def scores_of(
 
 def alerts_of(model: AssetModel, events: AssetEvents, decisions: Decisions, state: PartitionState) -> Iterator[Output]:
     """One record for each transition of an alert."""
-    reference = model.reference.model_dump()
     for transition in decisions.transitions:
         place = int(transition["event"])
         said = {
@@ -89,7 +88,7 @@ def alerts_of(model: AssetModel, events: AssetEvents, decisions: Decisions, stat
             "score": float(transition["value"]),
             "evidence": _evidence(model, decisions, transition, events.event(place)),
         }
-        yield _alert(events.records[place], _head(events, place, reference), transition, said, state)
+        yield _alert(events.records[place], _head(events, place, model.reference.model_dump()), transition, said, state)
 
 
 def data_alerts_of(
@@ -101,10 +100,10 @@ def data_alerts_of(
     state: PartitionState,
 ) -> Iterator[Output]:
     """One record for each transition (DATA_TRANSITION) of a data alert."""
-    reference, asset_class = model.reference.model_dump(), model.asset_class
+    asset_class = model.asset_class
     for transition in transitions:
         place = int(transition["event"])
-        head = _head(events, place, reference)
+        head = _head(events, place, model.reference.model_dump())
         broken = broken_sensors(asset_class.sensors, transition, decisions.faults[place])
         is_silent = transition["causes"] & SILENCE and transition["silent_s"] > 0
         reason = data_reason(transition, broken, asset_class.regime)

@@ -8,6 +8,7 @@ page adds what Kafka needs: dead letters, ids that follow from the input, header
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -153,10 +154,9 @@ class Maintain:
     def _count(self, asset_class: str, decisions: Decisions) -> None:
         """What has no score, by reason; what has one though it is late."""
         has_score = decisions.regime >= 0
-        statuses, counts = np.unique(decisions.status[~has_score], return_counts=True)
-        for status, count in zip(statuses.tolist(), counts.tolist(), strict=True):
+        for status, count in Counter(decisions.status[~has_score].tolist()).items():
             SKIPPED.labels(self.name, STATUSES[status]).inc(count)
-        if late := int((has_score & (decisions.status == LATE)).sum()):
+        if late := int(np.count_nonzero(decisions.status[has_score] == LATE)):
             BESIDE.labels(asset_class, "late").inc(late)
 
     def _compare(

@@ -21,6 +21,7 @@ from streams.wire import SCORED, ScoreWriter
 
 CAUSES = (TELEMETRY, MAINTENANCE)  # the topics that scores are caused by, in the order of SCORED's `cause`
 TRACE = "traceparent"
+Chosen = slice | np.ndarray  # places of the readings that have a score; a slice: of all, without a copy
 _writers: WeakKeyDictionary[AssetModel, dict[tuple[int, str, str], ScoreWriter]] = WeakKeyDictionary()
 
 
@@ -47,19 +48,22 @@ class Scores:
 
     def batches(self, most: int, limit: int) -> list[tuple[bytearray, int]]:
         """As streams.agent.Bulk says."""
-        places, events = self._places, self._events
+        if not len(self):
+            return []
+        events, places = self._events, self._places
         records, ids = events.records, events.ids
+        chosen: Chosen = slice(None)
         if len(places) < len(records):
-            at = places.tolist()
+            at, chosen = places.tolist(), places
             records, ids = [records[place] for place in at], [ids[place] for place in at]
         has_headers = any(record.headers for record in records)
         return self._writer(records[0].partition).write(
             [record.key for record in records],
             ids,
             [dict(record.headers).get(TRACE) for record in records] if has_headers else None,
-            self._scored([record.offset for record in records]),
-            np.ascontiguousarray(self._decisions.faults[places]),
-            self._numbers(),
+            self._scored([record.offset for record in records], chosen),
+            np.ascontiguousarray(self._decisions.faults[chosen]),
+            self._numbers(chosen),
             most,
             limit,
         )
@@ -71,9 +75,9 @@ class Scores:
             writers[given] = _writer(self._model, *given)
         return writers[given]
 
-    def _scored(self, offsets: list[int]) -> np.ndarray:
-        places, decisions, batch = self._places, self._decisions, self._events.batch
-        scored = np.zeros(len(places), SCORED)
+    def _scored(self, offsets: list[int], places: Chosen) -> np.ndarray:
+        decisions, batch = self._decisions, self._events.batch
+        scored = np.zeros(len(offsets), SCORED)
         scored["offset"] = offsets
         scored["time_us"] = self._events.time_us[places]
         scored["regime"] = decisions.regime[places] if self._model.has_regimes else -1
@@ -82,11 +86,13 @@ class Scores:
         scored["is_late"] = decisions.status[places] == LATE
         return scored
 
-    def _numbers(self) -> bytes:
+    def _numbers(self, places: Chosen) -> bytes:
         """Value, low, high and health of each score, as orjson writes numbers; NaN is null."""
         of, health = self._decisions, health_told(self._model, self._decisions)
-        numbers = np.stack((of.value, of.low, of.high, health), axis=-1)[self._places]
-        return orjson.dumps(numbers.ravel(), option=orjson.OPT_SERIALIZE_NUMPY)
+        numbers = np.empty((*of.value.shape, 4))
+        for column, values in enumerate((of.value, of.low, of.high, health)):
+            numbers[:, :, column] = values
+        return orjson.dumps(numbers[places].ravel(), option=orjson.OPT_SERIALIZE_NUMPY)
 
 
 def _writer(model: AssetModel, partition: int, *origins: str) -> ScoreWriter:
