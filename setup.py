@@ -1,22 +1,27 @@
-"""The C extension of this package; everything else is in pyproject.toml. models/kernel/backend.py finds a compiler."""
+"""The C extensions; everything else is in pyproject.toml. models/kernel/backend.py finds a compiler."""
 
 from pathlib import Path
 
 from setuptools import Extension, setup
 
-KERNEL = Path("models/kernel")
+ABI = "models/kernel/python_abi.h"
+
+
+def extension(package: str) -> Extension:
+    """All C files of a package, as its module `_native`."""
+    folder = Path(package.replace(".", "/"))
+    return Extension(
+        f"{package}._native",
+        sources=sorted(str(path) for path in folder.glob("*.c")),
+        depends=sorted({ABI, *(str(path) for path in folder.glob("*.h"))}),
+        # No contraction: a fused multiply-add would change bits of the scores
+        extra_compile_args=["-O3", "-std=gnu11", "-ffp-contract=off", "-fvisibility=hidden"],
+        libraries=["m"],
+        py_limited_api=True,
+    )
+
 
 setup(
-    ext_modules=[
-        Extension(
-            "models.kernel._native",
-            sources=sorted(str(path) for path in KERNEL.glob("*.c")),
-            depends=sorted(str(path) for path in KERNEL.glob("*.h")),
-            # No contraction: a fused multiply-add would change bits of the scores
-            extra_compile_args=["-O3", "-std=gnu11", "-ffp-contract=off", "-fvisibility=hidden"],
-            libraries=["m"],
-            py_limited_api=True,
-        )
-    ],
+    ext_modules=[extension("models.kernel"), extension("streams.wire")],
     options={"bdist_wheel": {"py_limited_api": "cp311"}},
 )

@@ -5,11 +5,12 @@ Decisions of one asset class ─► scores.v1 (one a reading and target), alerts
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from models.maintenance import (
     CLEARED,
@@ -20,32 +21,38 @@ from models.maintenance import (
     AssetEvent,
     AssetModel,
     Decisions,
-    Moment,
     data_sentence,
     inputs_told,
     sentence_of,
 )
-from schemas import ALERTS, DATA_MODE, MAINTENANCE, SCORES, TELEMETRY, Telemetry
+from schemas import ALERTS, DATA_MODE, SCORES, TELEMETRY, Telemetry
 from streams.agent import Output, PartitionState, caused_by, decision, output_id
+from streams.asset_events import AssetEvents
 from streams.kafka import ConsumerRecord
 from streams.undecided import asks_why, undecided, what_lacks
 
-Decoded = tuple[ConsumerRecord, AssetEvent]
+
+def health_told(model: AssetModel, decisions: Decisions) -> npt.NDArray[np.float64]:
+    """As scores have it, (n, T)."""
+    return np.round(model.health(decisions.value), 6)
 
 
 def scores_of(
-    model: AssetModel, decoded: Sequence[Decoded], decisions: Decisions, state: PartitionState
+    model: AssetModel, events: AssetEvents, decisions: Decisions, origins: Mapping[str, str]
 ) -> Iterator[Output]:
-    """One score for each reading and target that has a forest; of late ones too, where the row allows it."""
+    """One score for each reading and target that has a forest; of late ones too, where the row allows it.
+
+    What `streams.scores` writes in bulk is this, byte for byte.
+    """
     reference, kind, unit = model.reference.model_dump(), model.kind, model.unit
     values, lows, highs = decisions.value.tolist(), decisions.low.tolist(), decisions.high.tolist()
-    health = np.round(model.health(decisions.value), 6).tolist()
+    health = health_told(model, decisions).tolist()
     inputs = inputs_told(model.asset_class.sensors, decisions.quality, decisions.faults)
     has_regimes = model.has_regimes
     for place in np.flatnonzero(decisions.regime >= 0).tolist():
-        record, event = decoded[place]
-        head = _head(record, event, reference)
-        origin = state.origin(head["caused_by"]["topic"])
+        record, head = events.records[place], _head(events, place, reference)
+        topic = events.topic(place)
+        origin = origins.get(topic, topic)
         for number in model.told:
             target = model.targets[number]
             score_id = output_id(origin, record.partition, record.offset, f"score/{target.failure_mode}")
@@ -68,35 +75,31 @@ def scores_of(
             yield decision(SCORES, "millrace.score.v1", score_id, score, record)
 
 
-def alerts_of(
-    model: AssetModel, decoded: Sequence[Decoded], decisions: Decisions, state: PartitionState
-) -> Iterator[Output]:
+def alerts_of(model: AssetModel, events: AssetEvents, decisions: Decisions, state: PartitionState) -> Iterator[Output]:
     """One record for each transition of an alert."""
-    reference = model.reference.model_dump()
     for transition in decisions.transitions:
-        record, event = decoded[int(transition["event"])]
+        place = int(transition["event"])
         said = {
             "failure_mode": model.targets[int(transition["target"])].failure_mode,
             "kind": "machine",
             "score": float(transition["value"]),
-            "evidence": _evidence(model, decisions, transition, event),
+            "evidence": _evidence(model, decisions, transition, events.event(place)),
         }
-        yield _alert(record, _head(record, event, reference), transition, said, state)
+        yield _alert(events.records[place], _head(events, place, model.reference.model_dump()), transition, said, state)
 
 
 def data_alerts_of(
     model: AssetModel,
-    decoded: Sequence[Decoded],
+    events: AssetEvents,
     decisions: Decisions,
     transitions: np.ndarray,
     state: PartitionState,
 ) -> Iterator[Output]:
     """One record for each transition (DATA_TRANSITION) of a data alert."""
-    reference = model.reference.model_dump()
     for transition in transitions:
         place = int(transition["event"])
-        record, event = decoded[place]
-        broken, reason = model.data_words(transition, decisions, _readings(event))
+        head = _head(events, place, model.reference.model_dump())
+        broken, reason = model.data_words(transition, decisions, _readings(events.event(place)))
         is_silent = transition["causes"] & SILENCE and transition["silent_s"] > 0
         said = {
             "failure_mode": DATA_MODE,
@@ -104,15 +107,14 @@ def data_alerts_of(
             "score": None,
             "evidence": {
                 "reason": reason,
-                "sentence": data_sentence(event.asset_id, reason),
+                "sentence": data_sentence(head["asset_id"], reason),
                 "value": float(transition["silent_s"]) if is_silent else None,
                 "threshold": float(transition["after_s"]) if is_silent else None,
                 "sensors": broken,
             },
         }
         at = datetime.fromtimestamp(float(transition["time"]), UTC)
-        head = {**_head(record, event, reference), "event_time": at}
-        yield _alert(record, head, transition, said, state)
+        yield _alert(events.records[place], {**head, "event_time": at}, transition, said, state)
 
 
 def _alert(
@@ -132,11 +134,11 @@ def _alert(
     return decision(ALERTS, "millrace.alert.v1", f"{alert_id}/{alert['sequence']}", alert, record)
 
 
-def undecided_of(model: AssetModel, decoded: Sequence[Decoded], decisions: Decisions) -> Iterator[Output]:
+def undecided_of(model: AssetModel, events: AssetEvents, decisions: Decisions) -> Iterator[Output]:
     """For readings without a score whose senders want to know why."""
     for place in np.flatnonzero(decisions.regime < 0).tolist():
-        record, event = decoded[place]
-        if isinstance(event, Telemetry) and asks_why(record):
+        record = events.records[place]
+        if asks_why(record) and isinstance(event := events.event(place), Telemetry):
             reason = STATUSES[decisions.status[place]]
             detail = what_lacks(model.asset_class, event) if reason == "blank" else ""
             yield undecided(record, TELEMETRY, reason, detail)
@@ -165,13 +167,13 @@ def _readings(event: AssetEvent) -> dict[str, Any]:
     return event.readings if isinstance(event, Telemetry) else {}
 
 
-def _head(record: ConsumerRecord, event: AssetEvent, reference: dict[str, Any]) -> dict[str, Any]:
+def _head(events: AssetEvents, place: int, reference: dict[str, Any]) -> dict[str, Any]:
     """What scores and alerts have in common."""
-    topic = TELEMETRY if isinstance(event, Telemetry) and not isinstance(event, Moment) else MAINTENANCE
+    record = events.records[place]
     return {
-        "event_time": event.event_time,
-        "asset_id": event.asset_id,
-        "asset_class": event.asset_class,
-        "caused_by": caused_by(record, topic, event.event_id),
+        "event_time": events.time(place),
+        "asset_id": record.key.decode(),
+        "asset_class": events.asset_class,
+        "caused_by": caused_by(record, events.topic(place), events.ids[place].decode()),
         "model": reference,
     }

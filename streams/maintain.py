@@ -8,8 +8,8 @@ page adds what Kafka needs: dead letters, ids that follow from the input, header
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -26,29 +26,26 @@ from models.maintenance import (
     AssetEvent,
     AssetModel,
     Decisions,
-    EventBatch,
     Patience,
-    has_moments,
-    moment_after,
 )
 from models.stages import enter
 from schemas import ALERTS, MAINTAIN_STATE, MAINTENANCE, SCORES, TELEMETRY, Settings
 from streams.agent import (
     TAKEN,
     TAKEN_LAYOUT,
-    DeadLetter,
     Layout,
     Outcome,
-    Output,
+    Outputs,
     PartitionState,
     decode_topics,
     placed,
-    record_time_s,
 )
-from streams.asset_outputs import Decoded, alerts_of, data_alerts_of, scores_of, undecided_of
+from streams.asset_events import AssetEvents, AssetReader
+from streams.asset_outputs import alerts_of, data_alerts_of, undecided_of
 from streams.kafka import ConsumerRecord
 from streams.metrics import BESIDE, SKIPPED, begin_class, begin_reasons
 from streams.no_model import REASON, NoModel
+from streams.scores import Scores
 
 log = structlog.get_logger(__name__)
 
@@ -94,7 +91,8 @@ class Maintain:
     changelog = MAINTAIN_STATE
 
     def __init__(self, settings: Settings, models: Mapping[str, AssetModel]) -> None:
-        self._settings, self.served = settings, ServedAssets(models)
+        self._settings = settings
+        self.served = ServedAssets(models)
         self._patience = Patience(settings.silent_intervals, settings.silent_least_s)
         self._no_model = NoModel(self.name)
         begin_reasons(self.name, (*STATUSES[1:], REASON))
@@ -106,6 +104,7 @@ class Maintain:
     @served.setter
     def served(self, served: ServedAssets) -> None:
         self._served = served
+        self._read = AssetReader(self._settings, {name: model.encode for name, model in served.models.items()})
         for name in served.models:
             begin_class(name)
 
@@ -124,94 +123,58 @@ class Maintain:
 
     def handle(self, state: PartitionState, records: Sequence[ConsumerRecord]) -> Outcome:
         records, outcome = placed(state, records, self.name, self._settings)
-        events, outcome.dead = decode_topics(records, self.topics, self._settings, state.origins)
-        by_class: dict[str, list[Decoded]] = defaultdict(list)
-        for record, event in zip(records, events, strict=True):
-            if event is not None:
-                by_class[event.asset_class].append((record, event))
-        for asset_class, decoded in by_class.items():
-            if asset_class in self.served.models:
-                outcome.outputs += self._decide(asset_class, decoded, state, outcome.dead)
-            else:
-                outcome.outputs += self._no_model.skip(asset_class, decoded, self.served.models)
+        arrived = self._read(records, state.origins)
+        outcome.dead = arrived.dead
+        for asset_class, events in arrived.events.items():
+            self._decide(asset_class, events, state, outcome.outputs)
+        for asset_class, others in arrived.others.items():
+            outcome.outputs += self._no_model.skip(asset_class, others, self.served.models)
         return outcome
 
-    def _decide(
-        self, asset_class: str, decoded: Sequence[Decoded], state: PartitionState, dead: list[DeadLetter]
-    ) -> Iterator[Output]:
+    def _decide(self, asset_class: str, events: AssetEvents, state: PartitionState, outputs: Outputs) -> None:
         enter("state")
-        model, assets = self.served.models[asset_class], state.tables[asset_class]
-        if has_moments(model.asset_class):
-            decoded = list(_with_moments(decoded))
-        decoded, batch = _encoded(model, decoded, dead)
-        keys = [record.key for record, _ in decoded]
+        model, assets, keys = self.served.models[asset_class], state.tables[asset_class], events.keys
         slots = assets.slots(keys)
-        decisions = model.step(assets.array, slots, batch)
+        decisions = model.step(assets.array, slots, events.batch)
         assets.touch(slots)
         watched = state.tables[watch_table(asset_class)]
         slots = watched.slots(keys)
-        transitions = model.watch(watched.array, slots, batch, decisions, self._patience)
+        transitions = model.watch(watched.array, slots, events.batch, decisions, self._patience)
         watched.touch(slots)
         if asset_class in self.served.challengers:
-            self._compare(self.served.challengers[asset_class], decisions, decoded, state)
+            self._compare(self.served.challengers[asset_class], decisions, events, state)
         self._count(asset_class, decisions)
         for place in np.flatnonzero(decisions.is_set_back).tolist():
-            _tell_clock(asset_class, decoded[place][1])
+            _tell_clock(asset_class, events.event(place))
         for place in np.flatnonzero(decisions.status == CROWDED).tolist():
-            _tell_window(asset_class, decoded[place][1])
+            _tell_window(asset_class, events.event(place))
         enter("emit")
-        yield from scores_of(model, decoded, decisions, state)
-        yield from alerts_of(model, decoded, decisions, state)
-        yield from data_alerts_of(model, decoded, decisions, transitions, state)
-        yield from undecided_of(model, decoded, decisions)
+        outputs.add_bulk(Scores(model, events, decisions, state.origins))
+        outputs += alerts_of(model, events, decisions, state)
+        outputs += data_alerts_of(model, events, decisions, transitions, state)
+        outputs += undecided_of(model, events, decisions)
 
     def _count(self, asset_class: str, decisions: Decisions) -> None:
         """What has no score, by reason; what has one though it is late."""
         has_score = decisions.regime >= 0
-        statuses, counts = np.unique(decisions.status[~has_score], return_counts=True)
-        for status, count in zip(statuses.tolist(), counts.tolist(), strict=True):
+        for status, count in Counter(decisions.status[~has_score].tolist()).items():
             SKIPPED.labels(self.name, STATUSES[status]).inc(count)
-        if late := int((has_score & (decisions.status == LATE)).sum()):
+        if late := int(np.count_nonzero(decisions.status[has_score] == LATE)):
             BESIDE.labels(asset_class, "late").inc(late)
 
     def _compare(
-        self, challenger: AssetChallenger, decisions: Decisions, decoded: Sequence[Decoded], state: PartitionState
+        self, challenger: AssetChallenger, decisions: Decisions, events: AssetEvents, state: PartitionState
     ) -> None:
         """Nothing of the challenger is emitted. Rows of its own are saved like all others."""
         if not challenger.has_own_rows:
             challenger.compare(decisions)
             return
         assets = state.tables[challenger_table(challenger.model.reference.name)]
-        slots = assets.slots([record.key for record, _ in decoded])
-        times = [record_time_s(record) for record, _ in decoded]
-        batch = challenger.model.encode([event for _, event in decoded], times)
+        slots = assets.slots(events.keys)
+        each = [events.event(place) for place in range(len(events))]  # it may be of other sensors
+        batch = challenger.model.encode(each, events.batch.arrived_s)
         challenger.follow(decisions, assets.array, slots, batch)
         assets.touch(slots)
-
-
-def _encoded(
-    model: AssetModel, decoded: Sequence[Decoded], dead: list[DeadLetter]
-) -> tuple[Sequence[Decoded], EventBatch]:
-    """The columns of the events, without those that have no number to use, which are dead letters."""
-    batch = model.encode([event for _, event in decoded], [record_time_s(record) for record, _ in decoded])
-    beside = model.encode.beside
-    for what, count in (("unknown", beside.unknown), ("not_a_number", beside.not_numbers)):
-        if count:
-            BESIDE.labels(model.asset_class.name, what).inc(count)
-    if not beside.unusable:
-        return decoded, batch
-    dead += [DeadLetter(decoded[place][0], f"no reading can be used: {why}") for place, why in beside.unusable.items()]
-    kept = [place for place in range(len(decoded)) if place not in beside.unusable]
-    columns = (None if column is None else column[kept] for column in batch)
-    return [decoded[place] for place in kept], EventBatch(*columns)
-
-
-def _with_moments(decoded: Sequence[Decoded]) -> Iterator[Decoded]:
-    """The events of a class without sensors, whose log entries lead to scores."""
-    for record, event in decoded:
-        yield record, event
-        if moment := moment_after(event, record_time_s(record)):
-            yield record, moment
 
 
 def _tell_clock(asset_class: str, event: AssetEvent) -> None:

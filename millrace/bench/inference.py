@@ -172,7 +172,7 @@ def _run(subject: Subject, size: int, effort: Effort, outbox: Outbox, clock: Sta
 
 def _cost(subject: Subject, size: int, spent: Sequence[dict[Stage, float]], outcomes: Sequence[Outcome]) -> Cost:
     """Medians over the parts of a run, after its warm-up."""
-    made = [sum(output.topic == subject.decisions for output in outcome.outputs) for outcome in outcomes]
+    made = [outcome.outputs.number(subject.decisions) for outcome in outcomes]
     first = int(WARM_UP * len(spent))
     cuts = [first + (len(spent) - first) * part // PARTS for part in range(PARTS + 1)]
     parts = [slice(begin, end) for begin, end in itertools.pairwise(cuts) if sum(made[begin:end])]

@@ -1,4 +1,4 @@
-/* python_abi.h: the part of CPython's stable ABI that module.c uses, for machines whose Python has no Python.h
+/* python_abi.h: the part of CPython's stable ABI that the C files which know Python use, for machines whose Python has no Python.h
  * (Debian's python3 without python3-dev). PEP 384 promises that these declarations hold for 3.11 and all that follow.
  * Where Python.h is found, it is used: MILLRACE_OWN_PYTHON_ABI is for the test that keeps this file true.
  */
@@ -94,18 +94,29 @@ typedef struct {
 #define Py_TPFLAGS_DEFAULT (1u << 18)
 #define Py_TPFLAGS_IMMUTABLETYPE (1u << 8)
 
-extern PyTypeObject PyTuple_Type;
+extern PyTypeObject PyTuple_Type, PyList_Type;
 extern PyObject *PyExc_ValueError, *PyExc_TypeError, _Py_NoneStruct;
 int PyArg_ParseTuple(PyObject *, const char *, ...);
 PyObject *Py_BuildValue(const char *, ...);
 PyObject *PyErr_Format(PyObject *, const char *, ...);
 void PyErr_SetString(PyObject *, const char *);
 PyObject *PyErr_NoMemory(void);
+PyObject *PyErr_Occurred(void);
+void PyErr_Clear(void);
 Py_ssize_t PyTuple_Size(PyObject *);
 PyObject *PyTuple_GetItem(PyObject *, Py_ssize_t);
 PyObject *PyTuple_New(Py_ssize_t);
 int PyTuple_SetItem(PyObject *, Py_ssize_t, PyObject *);
+Py_ssize_t PyList_Size(PyObject *);
+PyObject *PyList_GetItem(PyObject *, Py_ssize_t);
+PyObject *PyList_New(Py_ssize_t);
+int PyList_SetItem(PyObject *, Py_ssize_t, PyObject *);
+int PyList_Append(PyObject *, PyObject *);
+int PyBytes_AsStringAndSize(PyObject *, char **, Py_ssize_t *);
+PyObject *PyBytes_FromStringAndSize(const char *, Py_ssize_t);
+PyObject *PyByteArray_FromStringAndSize(const char *, Py_ssize_t);
 PyObject *PyUnicode_FromString(const char *);
+PyObject *PyLong_FromLong(long);
 int PyObject_IsTrue(PyObject *);
 PyThreadState *PyEval_SaveThread(void);
 void PyEval_RestoreThread(PyThreadState *);
@@ -121,6 +132,7 @@ void Py_DecRef(PyObject *);
 
 #define Py_TYPE(object) (((PyObject *)(object))->ob_type)
 #define Py_DECREF(object) Py_DecRef((PyObject *)(object))
+#define Py_None (&_Py_NoneStruct)
 #define Py_RETURN_NONE return Py_IncRef(&_Py_NoneStruct), &_Py_NoneStruct
 #define PyMODINIT_FUNC __attribute__((visibility("default"))) PyObject *
 

@@ -7,7 +7,7 @@ May import: schemas, models.registry, models.packs, the top of models. Its train
 from models.maintenance.alerts import Decided, decide
 from models.maintenance.challenger import AssetChallenger
 from models.maintenance.channels import fall_course
-from models.maintenance.events import AssetEvent, Encoder
+from models.maintenance.events import AssetEvent, Encoder, event_hashes
 from models.maintenance.faults import Course, course_of_sensors
 from models.maintenance.intervals import COVERAGE, EDGES, ROLES, Interval, conformal, tabled, with_value
 from models.maintenance.learned import (
@@ -112,6 +112,7 @@ __all__ = [
     "decide",
     "doing",
     "due_now",
+    "event_hashes",
     "every_s",
     "fall_course",
     "feature_names_of",

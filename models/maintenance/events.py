@@ -54,7 +54,7 @@ class Encoder:
 
     def __init__(self, asset_class: AssetClass) -> None:
         sensors = sensors_of(asset_class)
-        self._has_sensors = bool(asset_class.sensors)
+        self.has_sensors = bool(asset_class.sensors)
         self._names = [*sensors, *asset_class.regime, *asset_class.constants]
         self._cuts = np.cumsum([len(sensors), len(asset_class.regime)])
         pick = itemgetter(*self._names)
@@ -66,7 +66,7 @@ class Encoder:
         }
         self._component_code[None] = len(asset_class.errors) + len(components)
 
-    def __call__(self, events: Sequence[AssetEvent], arrived_s: Sequence[float] | None = None) -> EventBatch:
+    def __call__(self, events: Sequence[AssetEvent], arrived_s: npt.ArrayLike | None = None) -> EventBatch:
         """The columns of the events, in their order.
 
         Args:
@@ -81,18 +81,39 @@ class Encoder:
             time_s=np.fromiter((event.event_time.timestamp() for event in events), np.float64, count),
             kind=kind,
             code=np.fromiter((self._code(event) for event in events), np.int16, count),
-            event_id=_hashes([event.event_id for event in events]),
+            event_id=event_hashes([event.event_id.encode() for event in events]),
             readings=readings,
             variables=variables,
             constants=constants,
             arrived_s=np.full(count, np.nan) if arrived_s is None else np.array(arrived_s, np.float64),
         )
 
+    @property
+    def names(self) -> list[str]:
+        """Of sensors, regime variables and constants: what a reading may have that is used."""
+        return self._names
+
+    def columns(
+        self,
+        time_s: npt.NDArray[np.float64],
+        event_id: npt.NDArray[np.uint64],
+        values: npt.NDArray[np.float64],
+        arrived_s: npt.NDArray[np.float64],
+    ) -> EventBatch:
+        """Of readings whose values (n, names) are known, NaN where there is none."""
+        first, second = self._cuts
+        kind, code = np.full(len(values), READING, np.int8), np.full(len(values), NO_CODE, np.int16)
+        readings, variables, constants = map(
+            np.ascontiguousarray, (values[:, :first], values[:, first:second], values[:, second:])
+        )
+        ids = np.ascontiguousarray(event_id)
+        return EventBatch(time_s, kind, code, ids, readings, variables, constants, arrived_s)
+
     def _table(self, events: Sequence[AssetEvent]) -> npt.NDArray[np.float64]:
         """Values (n, names) of the readings the class names, NaN where there is none; notes what else there was."""
         values = np.full((len(events), len(self._names)), np.nan)
         places = [place for place, event in enumerate(events) if isinstance(event, Telemetry)]
-        if not self._has_sensors:
+        if not self.has_sensors:
             values[places], self.beside = 1.0, Beside()
             return values
         readings = [event.readings for event in events if isinstance(event, Telemetry)]
@@ -149,7 +170,7 @@ class Encoder:
         if isinstance(event, Telemetry):
             return NO_CODE
         if KINDS.index(event.kind) in (WINDOW_START, WINDOW_END):
-            return int(_hashes([event.code])[0] % np.uint64(TAGS - 1)) + 1 if event.code else 0
+            return int(event_hashes([event.code.encode()])[0] % np.uint64(TAGS - 1)) + 1 if event.code else 0
         if KINDS.index(event.kind) == ERROR:
             return self._error_code.get(event.code or "", NO_CODE)
         is_closing = KINDS.index(event.kind) == ALERT_CLOSED
@@ -171,8 +192,8 @@ def _number(value: Any) -> float | None:
     return number if isfinite(number) else None
 
 
-def _hashes(texts: Sequence[str]) -> npt.NDArray[np.uint64]:
+def event_hashes(ids: Sequence[bytes]) -> npt.NDArray[np.uint64]:
     """64 bits of BLAKE2b of each id, never 0: 0 is an empty place in the ring of a row."""
-    digests = b"".join([blake2b(text.encode(), digest_size=8).digest() for text in texts])
+    digests = b"".join([blake2b(one, digest_size=8).digest() for one in ids])
     found = np.frombuffer(digests, "<u8").astype(np.uint64)
     return np.where(found == 0, np.uint64(1), found)

@@ -64,7 +64,10 @@ SLACK = 1.0  # of the cusum, in sd
 STEP = 4.0  # one reading adds so much to a cusum at most
 ABOVE = 8.0  # a cusum goes no further above its limit: so soon a sensor that is mended is believed again
 MODE_SPEED, OWN_SPEED, SLOW_SPEED = 0.15, 0.12, 0.04  # of the modes; of the own offsets, fast, and in stand-ins
-MISSED, AGREED, WELL = 3, 2, 5  # readings in a row that tell: missing, another unit, recovered
+MISSED, AGREED, WELL = 3, 3, 5  # readings that tell: missing, another unit (the same one), recovered
+# sd of what is expected: within which a converted reading agrees, and by how much it must be off as it is
+UNIT_SD, UNIT_CLEAR = 2.5, 8.0
+MOST_AGREED = 7  # are counted
 NAT, MOST_NATS = 16, 4.0  # steps of one; of one reading
 MOST_COUNT = 255
 UNITS = np.array([
@@ -90,15 +93,31 @@ class Course(NamedTuple):
 
 
 @njit(cache=True)
-def _is_converted(s, known, reading, own, work):
-    """Whether the reading agrees with what the others say, once it is taken for one in another unit."""
-    expected = known[OFFSET, s] + own + work.of[FIT, s]
-    for unit in range(len(UNITS)):
+def _converted(s, known, reading, sensor, numbers, work, was):
+    """Readings of late that agree with what the others say, once they are taken for ones in the same other unit.
+
+    A unit changes at once, from one reading to the next: what drifts comes by other units too. And in its unit the
+    sensor moves as it always did, unlike one that is stuck.
+
+    Args:
+        was: the same after the reading before: eight times the unit, plus how many.
+    """
+    expected, count = known[OFFSET, s] + numbers[OWN, s] + work.of[FIT, s], was % (MOST_AGREED + 1)
+    is_abrupt = max(numbers[UP, s], numbers[DOWN, s]) <= DOUBT_SHARE * sensor[LIMIT, s]
+    best, least = -1, UNIT_SD * work.of[DEVIATION, s]
+    as_it_is = abs((reading - known[MEAN, s]) / known[SD, s] - expected)
+    for unit in range(len(UNITS) if as_it_is > UNIT_CLEAR * work.of[DEVIATION, s] else 0):
         value = (reading - UNITS[unit, 1]) / UNITS[unit, 0]
-        z = (value - known[MEAN, s]) / known[SD, s]
-        if abs(z - expected) < DOUBT * work.of[DEVIATION, s]:
-            return True
-    return False
+        off = abs((value - known[MEAN, s]) / known[SD, s] - expected)
+        if count > 0 and unit == was // (MOST_AGREED + 1):
+            if off < UNIT_SD * work.of[DEVIATION, s]:
+                has_moved = abs(reading - numbers[LAST, s]) > sensor[SMALL, s] * UNITS[unit, 0]
+                return was + 1 if has_moved and count < MOST_AGREED else was
+        elif off < least:
+            best, least = unit, off
+    if count > 1:
+        return was - 1
+    return best * (MOST_AGREED + 1) + 1 if best >= 0 and is_abrupt else 0
 
 
 @njit(cache=True)
@@ -133,11 +152,11 @@ def _count(regime, seen, readings, is_changed, learned, memory, work):
         counts[RUN_SAME, s] = min(run, MOST_COUNT) if is_same else 0
         run = counts[RUN_STILL, s] + _unlikely(sensor[STILL, s], apart)
         counts[RUN_STILL, s] = min(run, MOST_COUNT) if is_still else 0
-        numbers[LAST, s] = min(max(reading, -1e38), 1e38)
         counts[STRANGE, s] = _more(counts[STRANGE, s], is_out)
         is_odd = is_out or abs(residual) > DOUBT or counts[FAULT, s] >= DRIFTING
-        is_converted = is_odd and _is_converted(s, known, reading, numbers[OWN, s], work)
-        counts[CONVERTED, s] = _more(counts[CONVERTED, s], is_converted)
+        was = np.int64(counts[CONVERTED, s])
+        counts[CONVERTED, s] = _converted(s, known, reading, sensor, numbers, work, was) if is_odd else 0
+        numbers[LAST, s] = min(max(reading, -1e38), 1e38)
         if not is_changed and not is_out:
             most, part = sensor[LIMIT, s] + ABOVE, min(max(residual, -STEP), STEP)
             numbers[UP, s] = min(max(0.0, numbers[UP, s] + part - SLACK), most)
@@ -150,7 +169,7 @@ def _now(s, sensor, memory, work):
     counts = memory.counts
     if counts[ABSENT, s] > 0:
         return MISSING if counts[ABSENT, s] >= MISSED else counts[FAULT, s]
-    if counts[CONVERTED, s] >= AGREED:
+    if counts[CONVERTED, s] % (MOST_AGREED + 1) >= AGREED:
         return CHANGED_UNIT
     if work.flag[IS_OUT, s]:
         return OUT_OF_RANGE if counts[STRANGE, s] > 1 else SPIKING

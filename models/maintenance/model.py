@@ -90,8 +90,8 @@ class AssetModel:
 
     def health(self, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """What is left, 0 to 1, of the same shape: the share of the longest life, or what a probability lacks to 1."""
-        share = np.clip(values / self._policy.high, 0.0, 1.0)
-        return np.asarray(share if self.kind == "rul" else 1.0 - share)
+        share = (values / self._policy.high).clip(0.0, 1.0)
+        return share if self.kind == "rul" else 1.0 - share
 
     @cached_property
     def layout(self) -> int:

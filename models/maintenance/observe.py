@@ -25,7 +25,7 @@ from models.maintenance.log_memory import READING, SILENT, WINDOWS, is_repeated,
 from models.maintenance.parts import ANOTHER, IS_SCORED, add_part, end_parts, is_complete, is_empty, load_event
 from models.maintenance.preparation import Preparation
 from models.maintenance.recursions import FEATURES, SPEEDS
-from models.maintenance.rows import RowShape, row_dtype
+from models.maintenance.rows import RowShape
 from models.maintenance.sensors import doing, note_faults, unchecked
 from models.maintenance.step import take_step
 from models.maintenance.windows import NEWS, OLD, is_in_window
@@ -261,7 +261,7 @@ class Observer:
             readings=np.zeros(events.readings.shape[1]), variables=np.zeros(events.variables.shape[1]),
             constants=np.zeros(events.constants.shape[1]), known=np.zeros(events.variables.shape[1]),
             features=np.zeros(self.feature_count, np.float32),
-            is_renewed=np.zeros(self.shape.targets, np.uint8), draft=np.zeros(1, row_dtype(self.shape)),
+            is_renewed=np.zeros(self.shape.targets, np.uint8), draft=np.zeros(1, rows.dtype),
             can_hold=np.array([self.shape.held > 0]), said=np.zeros(sensors),
             check=doing(prep.check.sensor.shape[1], prep.check.load.shape[2]), is_doubtful=np.zeros(1, np.bool_),
             quality=np.zeros(1, np.int8),

@@ -1,13 +1,23 @@
 """One agent's partitions: from fetched records, through a handler and its rows, to outputs and a checkpoint.
 
 Source ─► Merge ─► Handler.handle(rows, records) ─► Outbox ─► checkpoint (one transaction)
-May import: schemas, streams.kafka, streams.metrics, models.stages. Knows no page and no model of any kind.
+May import: schemas, streams.kafka, streams.metrics, streams.wire, models.stages. Knows no
+page and no model of any kind.
 """
 
 from streams.agent.arrival import arrived_s, at_arrival
 from streams.agent.deadletters import HEADER
-from streams.agent.decode import decode_records, decode_topics, forgets_user, readable_key, record_time_s
-from streams.agent.handler import DeadLetter, Handler, Outcome, Output
+from streams.agent.decode import (
+    decode_records,
+    decode_topics,
+    forgets_user,
+    given_id,
+    most_future,
+    readable_key,
+    record_time_s,
+    record_times_s,
+)
+from streams.agent.handler import Bulk, DeadLetter, Handler, Outcome, Output, Outputs
 from streams.agent.notes import Note, is_note, note_of, read_note
 from streams.agent.outbox import Outbox
 from streams.agent.outputs import caused_by, cloud_event_headers, decision, output_id
@@ -22,6 +32,7 @@ __all__ = [
     "TAKEN",
     "TAKEN_FROM",
     "TAKEN_LAYOUT",
+    "Bulk",
     "DeadLetter",
     "Handler",
     "Layout",
@@ -29,6 +40,7 @@ __all__ = [
     "Outbox",
     "Outcome",
     "Output",
+    "Outputs",
     "PartitionState",
     "Rows",
     "Runtime",
@@ -44,8 +56,10 @@ __all__ = [
     "empty_state",
     "fits",
     "forgets_user",
+    "given_id",
     "is_note",
     "is_second",
+    "most_future",
     "note_of",
     "output_id",
     "partition_of",
@@ -53,5 +67,6 @@ __all__ = [
     "read_note",
     "readable_key",
     "record_time_s",
+    "record_times_s",
     "taken_from",
 ]

@@ -12,6 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any, TypeVar
 
+import numpy as np
+import numpy.typing as npt
 from pydantic import ValidationError
 from pydantic_core import from_json
 
@@ -69,7 +71,7 @@ def decode_records(
     topic, limits = "", (0.0, "")
     for record in records:
         if record.topic != topic:
-            topic, limits = record.topic, _most_future(record.topic.removeprefix(settings.topic_prefix), settings)
+            topic, limits = record.topic, most_future(record.topic.removeprefix(settings.topic_prefix), settings)
         event: Any = None
         reason, value = "", record.value
         if value is None or len(value) > most_bytes:
@@ -83,7 +85,7 @@ def decode_records(
             elif event.model_extra:
                 UNKNOWN_FIELDS.labels(record.topic).inc(len(event.model_extra))
             if may_lack_id and event is not None and not event.event_id:
-                event = event.model_copy(update={"event_id": _place(record, settings, origins)})
+                event = event.model_copy(update={"event_id": given_id(record, settings, origins)})
         events.append(event)
         if reason:
             dead.append(DeadLetter(record, reason))
@@ -111,7 +113,7 @@ def _foreign(value: bytes) -> str:
         return foreign_bytes(value)
 
 
-def _place(record: ConsumerRecord, settings: Settings, origins: Mapping[str, str] | None) -> str:
+def given_id(record: ConsumerRecord, settings: Settings, origins: Mapping[str, str] | None) -> str:
     """Id of an event that came without: where its producer put it."""
     topic = record.topic.removeprefix(settings.topic_prefix)
     if (source := taken_from(record)) is not None:
@@ -156,12 +158,19 @@ def record_time_s(record: ConsumerRecord) -> float:
     return float(timestamp_ms) / 1000
 
 
+def record_times_s(records: Sequence[ConsumerRecord]) -> npt.NDArray[np.float64]:
+    """Of all records, (n,)."""
+    times_ms = np.array([record.timestamp for record in records], np.float64)
+    times_ms[~((times_ms >= EARLIEST_MS) & (times_ms < LATEST_MS))] = np.nan
+    return times_ms / 1000
+
+
 def _clock(record: ConsumerRecord) -> float:
     found = record_time_s(record)
     return time.time() if math.isnan(found) else found
 
 
-def _most_future(topic: str, settings: Settings) -> tuple[float, str]:
+def most_future(topic: str, settings: Settings) -> tuple[float, str]:
     """How far ahead events of a topic may lie, and the setting that says so."""
     name = f"max_future_{topic.removesuffix('.v1')}_s"
     return getattr(settings, name, MOST_FUTURE_S), f"MILLRACE_{name.upper()}"

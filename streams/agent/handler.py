@@ -5,9 +5,9 @@ records of one partition ─► Handler.handle ─► rows changed in place, Out
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, overload
 
 from streams.agent.rows import Layout, PartitionState
 from streams.kafka import ConsumerRecord
@@ -23,6 +23,79 @@ class Output(NamedTuple):
     partition: int | None = None  # none: the partition of the input
 
 
+class Bulk(Protocol):
+    """Outputs of one topic on the partition of the input, written into record batches at once.
+
+    One by one they are the same, byte for byte: for who looks at them, such as whoever recalls what was sent.
+    """
+
+    @property
+    def topic(self) -> str: ...
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[Output]: ...
+
+    def batches(self, most: int, limit: int) -> list[tuple[bytearray, int]]:
+        """Record batches, each with room for its header before the records, and how many records it has.
+
+        Args:
+            most: bytes of records from which a batch is full.
+            limit: bytes of a batch; one that has several records has no more.
+        """
+
+
+class Outputs(Sequence[Output]):
+    """Outputs in their order. Those in bulk are made one by one only for who asks for one."""
+
+    def __init__(self, outputs: Iterable[Output] = ()) -> None:
+        self.parts: list[list[Output] | Bulk] = [list(outputs)]
+
+    def append(self, output: Output) -> None:
+        self += [output]
+
+    def add_bulk(self, bulk: Bulk) -> None:
+        """Behind those that are here."""
+        if len(bulk):
+            self.parts.append(bulk)
+
+    def number(self, topic: str) -> int:
+        """How many are for a topic; those in bulk are not made for it."""
+        each = (output.topic for part in self.parts if isinstance(part, list) for output in part)
+        bulk = (len(part) for part in self.parts if not isinstance(part, list) and part.topic == topic)
+        return sum(bulk) + sum(one == topic for one in each)
+
+    def __iadd__(self, outputs: Iterable[Output]) -> Outputs:
+        if isinstance(outputs, Outputs):
+            self.parts += outputs.parts
+        elif isinstance(self.parts[-1], list):
+            self.parts[-1] += outputs
+        else:
+            self.parts.append(list(outputs))
+        return self
+
+    def __iter__(self) -> Iterator[Output]:
+        for part in self.parts:
+            yield from part
+
+    def __len__(self) -> int:
+        return sum(map(len, self.parts))
+
+    @overload
+    def __getitem__(self, place: int) -> Output: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> list[Output]: ...
+
+    def __getitem__(self, place: Any) -> Any:
+        return list(self)[place]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and list(self) == list(other)
+
+    __hash__ = None  # type: ignore[assignment]  # it changes
+
+
 class DeadLetter(NamedTuple):
     """An input record that cannot be handled, and why, in one line or with a traceback."""
 
@@ -35,7 +108,7 @@ class DeadLetter(NamedTuple):
 class Outcome:
     """What a batch led to besides changed rows."""
 
-    outputs: list[Output] = field(default_factory=list)
+    outputs: Outputs = field(default_factory=Outputs)
     dead: list[DeadLetter] = field(default_factory=list)
 
 

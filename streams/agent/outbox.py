@@ -18,8 +18,9 @@ from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 
 from models.stages import StageClock
 from schemas import INPUTS, MillraceError, Settings, UnavailableError, dead_letters_of, topic_name
+from streams.agent.batches import WrittenBatch
 from streams.agent.deadletters import bare_letter, dead_letter_output
-from streams.agent.handler import DeadLetter, Outcome, Output
+from streams.agent.handler import Bulk, DeadLetter, Outcome, Output, Outputs
 from streams.kafka import BATCH_BYTES, MOST_BATCH_BYTES, client_options, started
 from streams.metrics import DEAD_LETTERS, OUTPUTS
 
@@ -146,21 +147,40 @@ class Outbox:
         """Raises:
         OutputTooLargeError: an output is larger than its topic takes.
         """
-        for output in outcome.outputs:
-            self._check_size(output)
+        for part in outcome.outputs.parts:
+            if isinstance(part, list) or part.topic in self._most:  # what is in bulk is small
+                for output in part:
+                    self._check_size(output)
 
     def pack(
         self, outputs: Sequence[Output], dead: Iterable[DeadLetter], partition: int
     ) -> dict[tuple[str, int], list[Packed]]:
         """(topic, partition) -> record batches, ready to be sent: all work of sending that does not wait."""
-        groups: dict[tuple[str, int], list[Output]] = defaultdict(list)
+        packed: dict[tuple[str, int], list[Packed]] = defaultdict(list)
         with self._clock.running("emit"):
-            for output in outputs:
-                groups[output.topic, partition if output.partition is None else output.partition].append(output)
-            for letter in dead:
-                output = self._quarantine(letter)
-                groups[output.topic, letter.record.partition].append(output)
-            return {(topic, number): self._pack_group(topic, group) for (topic, number), group in groups.items()}
+            for part in outputs.parts if isinstance(outputs, Outputs) else [outputs]:
+                if isinstance(part, Sequence):
+                    self._pack_each(part, partition, packed)
+                else:
+                    packed[part.topic, partition] += self._pack_bulk(part)
+            letters = [self._quarantine(letter)._replace(partition=letter.record.partition) for letter in dead]
+            self._pack_each(letters, partition, packed)
+            return packed
+
+    def _pack_each(
+        self, outputs: Sequence[Output], partition: int, packed: dict[tuple[str, int], list[Packed]]
+    ) -> None:
+        groups: dict[tuple[str, int], list[Output]] = defaultdict(list)
+        for output in outputs:
+            groups[output.topic, partition if output.partition is None else output.partition].append(output)
+        for (topic, number), group in groups.items():
+            packed[topic, number] += self._pack_group(topic, group)
+
+    def _pack_bulk(self, bulk: Bulk) -> list[Packed]:
+        now_ms = int(time.time() * 1000)
+        batches = bulk.batches(self._batch.get(bulk.topic, BATCH_BYTES), MOST_BATCH_BYTES)
+        written = [WrittenBatch(buffer, records, now_ms) for buffer, records in batches]
+        return [Packed(batch, batch.records_size) for batch in written]
 
     def _check_size(self, output: Output) -> None:
         if output.topic not in self._most and len(output.value or b"") < SURELY_BYTES:

@@ -18,9 +18,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import structlog
-from aiokafka.partitioner import murmur2
 from pydantic_core import from_json
 
 from schemas import KEY_FIELDS, Settings
@@ -28,6 +26,7 @@ from streams.agent.handler import Outcome, Output
 from streams.agent.rows import Layout, PartitionState
 from streams.kafka import ConsumerRecord
 from streams.metrics import MISPLACED, SKIPPED
+from streams.wire import partitions as partitions_of_keys
 
 log = structlog.get_logger(__name__)
 TAKEN_FROM = "__millrace.taken-from"  # header: topic/partition/offset at which the producer put the record, number
@@ -36,14 +35,12 @@ MOST_MARK_BYTES, MOST_DIGITS = 400, 18  # a topic's name has 249 characters at m
 TAKEN = "taken over"  # table: topic/partition -> number that is taken over next; topic>partition -> brought there next
 TAKEN_LAYOUT = Layout(np.dtype([("next", "i8")]), 1)
 ANY = -1  # whatever number comes next: those before it are lost
-FEW = 64  # keys that are hashed one by one: arrays begin to pay beyond
 TELL_EVERY_S = 60.0
 CURE = (
     "They are brought to the partition of their key, which costs each one a second way. Let the producer place keys as "
     "Java's client does: partitioner=murmur2_random (librdkafka: confluent-kafka, kcat, .NET), "
     "Balancer: kafka.Murmur2Balancer{} (kafka-go), and give every record its key"
 )
-_SEED, _M = np.uint32(0x9747B28C), np.uint32(0x5BD1E995)
 _told_at: dict[str, float] = {}
 
 
@@ -54,8 +51,11 @@ def placed(
     outcome = Outcome()
     if state.partitions == 0:  # of a state that is no topic's
         return records, outcome
+    homes = partitions_of(records, state.partitions)
+    if all(r.partition == home and r.key and not r.headers for r, home in zip(records, homes, strict=True)):
+        return records, outcome
     kept, away = list[ConsumerRecord](), Counter[str]()
-    for record, partition in zip(records, partitions_of(records, state.partitions), strict=True):
+    for record, partition in zip(records, homes, strict=True):
         source = taken_from(record)
         if source is not None:
             if _is_next(state, source, agent):
@@ -109,35 +109,12 @@ def is_second(record: ConsumerRecord) -> bool:
 
 def partition_of(key: bytes, partitions: int) -> int:
     """Where Java's client puts a key."""
-    return int(murmur2(key) & 0x7FFFFFFF) % partitions
+    return partitions_of_keys([key], partitions)[0]
 
 
 def partitions_of(records: Sequence[ConsumerRecord], partitions: int) -> list[int]:
     """Where the keys belong, (n,); of records without a key it says nothing."""
-    keys = [record.key or b"" for record in records]
-    if len(keys) < FEW:
-        return [partition_of(key, partitions) for key in keys]
-    hashes = _murmur2(keys) & np.uint32(0x7FFFFFFF)
-    places: list[int] = (hashes % np.uint32(partitions)).tolist()
-    return places
-
-
-def _murmur2(keys: Sequence[bytes]) -> npt.NDArray[np.uint32]:
-    """MurmurHash2 as Kafka has it, of all keys at once (Appleby; org.apache.kafka.common.utils.Utils.murmur2)."""
-    lengths = np.fromiter(map(len, keys), np.int64, len(keys))
-    width = int(lengths.max()) // 4 * 4 + 4
-    words = np.array(keys, f"S{width}").view("<u4").reshape(len(keys), width // 4)
-    whole, rest = lengths // 4, lengths % 4
-    hashes = _SEED ^ lengths.astype(np.uint32)
-    for place in range(int(whole.max())):
-        word = words[:, place] * _M
-        word = (word ^ (word >> np.uint32(24))) * _M
-        hashes = np.where(whole > place, (hashes * _M) ^ word, hashes)
-    last = words[np.arange(len(keys)), whole]  # the bytes that are left, padded with zeros
-    hashes = np.where(rest > 0, (hashes ^ last) * _M, hashes)
-    hashes = (hashes ^ (hashes >> np.uint32(13))) * _M
-    mixed: npt.NDArray[np.uint32] = hashes ^ (hashes >> np.uint32(15))
-    return mixed
+    return partitions_of_keys([record.key for record in records], partitions)
 
 
 def _is_next(state: PartitionState, source: Source, agent: str) -> bool:

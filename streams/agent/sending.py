@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
 from schemas import Settings
-from streams.agent.handler import Handler, Outcome
+from streams.agent.handler import Handler, Outcome, Output
 from streams.agent.outbox import Delivery, Outbox
 from streams.agent.ownership import Batch, Partition, Phase
 from streams.agent.recall import not_quarantined, not_sent
@@ -63,7 +63,8 @@ class Sending:
         """
         if part.phase is Phase.FENCED or self.has_stood_still():
             raise Interrupted
-        outputs, dead = outcome.outputs, outcome.dead
+        outputs: Sequence[Output] = outcome.outputs
+        dead = outcome.dead
         if before := part.memory.sent:
             outputs = not_sent(self._agent, outputs, before)
             dead = not_quarantined(dead, self._prefix, before)

@@ -1,0 +1,130 @@
+"""Scores that are written in bulk are the records of scores one by one, byte for byte, header for header."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from aiokafka.record.memory_records import MemoryRecords
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models.maintenance import FAULTS, LATE, LOGGED, QUALITIES, READING, SCORED, AssetModel, Decisions, EventBatch
+from models.registry import ModelStore
+from models.stages import StageClock
+from schemas import SCORES, Settings
+from streams.agent import Outbox, Outputs
+from streams.asset_events import EPOCH, MICROSECOND, AssetEvents
+from streams.scores import Scores
+
+PARTITION = 11
+ORIGINS = {"telemetry.v1": "telemetry.v1@3"}
+FLOATS = st.floats(allow_nan=False, allow_infinity=False) | st.sampled_from([0.0, -0.0, 1e16, 1e-5, 5e-324, 120.0])
+TEXTS = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=20) | st.sampled_from(
+    ['"', "\\", 'a"\\b', "é", "\U0001f600", "\u2028", "x" * 200]
+)
+TIMES = st.datetimes(datetime(1980, 1, 1), datetime(2199, 12, 31), timezones=st.just(UTC))
+TRACES = st.sampled_from(
+    [[], [], [("traceparent", b"00-abc-def-01")], [("x", None), ("traceparent", None)], [("traceparent", b"")]]
+) | st.just([("traceparent", b"1"), ("other", b"\xff"), ("traceparent", b"2" * 300)])
+READINGS = st.tuples(
+    st.integers(0, 2**62), TEXTS, TEXTS, TIMES, TRACES, st.integers(-1, 3), st.sampled_from(range(len(QUALITIES))),
+    st.sampled_from([SCORED, LATE, LOGGED]), st.sampled_from([0, 0, 1, 5]), st.integers(0, 2**32),
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module", params=["pump", "press"])
+def model(request: pytest.FixtureRequest, trained_fleets: ModelStore) -> AssetModel:
+    """One regards regimes and a life, the other components that fail."""
+    return AssetModel(trained_fleets.load(request.param))
+
+
+def scores_of_batch(model: AssetModel, readings: list[Any], numbers: list[float]) -> Scores:
+    """As if the model had decided it."""
+    offsets, assets, ids, times, traces, regimes, qualities, statuses, kinds, seeds = zip(*readings, strict=True)
+    count, targets, sensors = len(readings), len(model.targets), len(model.asset_class.sensors)
+    records = [
+        SimpleNamespace(partition=PARTITION, offset=offset, key=asset.encode(), headers=headers)
+        for offset, asset, headers in zip(offsets, assets, traces, strict=True)
+    ]
+    time_us = np.array([(time - EPOCH) // MICROSECOND for time in times], np.int64)
+    kind = np.array(kinds, np.int8)
+    batch = EventBatch(time_us / 1e6, kind, *[None] * 6)
+    events = AssetEvents(
+        model.asset_class.name, records, batch, time_us, [one.encode() for one in ids], {}, kind != READING
+    )
+    value = np.resize(np.array(numbers), (count, targets))
+    low, high = np.where(np.arange(count * targets).reshape(value.shape) % 3 == 0, np.nan, value[::-1]), value * 0.7
+    drawn = [np.random.default_rng(seed) for seed in seeds]
+    faults = np.array([one.integers(0, len(FAULTS), sensors) * one.integers(0, 2, sensors) for one in drawn], np.int8)
+    empty = dict.fromkeys(Decisions.__dataclass_fields__)
+    found = {"status": np.array(statuses, np.int8), "value": value, "low": low, "high": high, "faults": faults}
+    found |= {"regime": np.array(regimes, np.int16), "quality": np.array(qualities, np.int8)}
+    return Scores(model, events, Decisions(**{**empty, **found}), ORIGINS)  # type: ignore[arg-type]  # not all is read
+
+
+async def packed(outputs: Any, most: int) -> list[tuple[bytes, int, int]]:
+    """Bytes of the batches but for their times, how many records they have, and what the outbox notes of their size."""
+    outbox = Outbox(Settings(kafka="127.0.0.1:1"), "agent", StageClock())
+    outbox.prepare()
+    outbox._batch[SCORES] = most
+    batches = outbox.pack(outputs, [], PARTITION)[SCORES, PARTITION]
+    await outbox.stop()
+    found = []
+    for batch, size in batches:
+        batch._set_producer_state(1234567, 8, 90)
+        raw = bytes(batch._build())
+        whole = MemoryRecords(raw).next_batch()
+        assert whole.validate_crc()
+        assert (batch.record_count(), batch.size(), batch.closed()) == (len(list(whole)), len(raw), True)
+        assert abs(whole.first_timestamp / 1000 - datetime.now(UTC).timestamp()) < 3600
+        assert whole.first_timestamp == whole.max_timestamp
+        found.append((raw[:17] + raw[21:27] + raw[43:], len(raw), size))  # but CRC and times
+    return found
+
+
+@given(st.lists(READINGS, min_size=1, max_size=12), st.lists(FLOATS, min_size=1, max_size=12), st.integers(1, 5000))
+def test_in_bulk_they_are_what_they_are_one_by_one(
+    model: AssetModel, readings: list[Any], numbers: list[float], most: int
+) -> None:
+    scores = scores_of_batch(model, readings, numbers)
+    each = list(scores)
+    assert len(scores) == len(each)
+    if not each:
+        return
+    assert len(each) == len(model.targets) * sum(one[5] >= 0 for one in readings)
+    outputs = Outputs()
+    outputs.add_bulk(scores)
+    assert asyncio.run(packed(outputs, most)) == asyncio.run(packed(each, most))
+
+
+def test_what_producers_put_into_headers_cannot_make_a_batch_too_large(model: AssetModel) -> None:
+    trace = [("traceparent", b"t" * 300_000)]
+    reading = (7, "a", "e", datetime(2026, 1, 1, tzinfo=UTC), trace, 0, 0, SCORED, 0, 1)
+    scores = scores_of_batch(model, [reading] * 5, [1.5])
+    outputs = Outputs()
+    outputs.add_bulk(scores)
+    bulk = asyncio.run(packed(outputs, 900_000))
+    assert bulk == asyncio.run(packed(list(scores), 900_000))
+    assert len(bulk) > 1
+    assert max(size for _, size, _ in bulk) < 1_000_000
+
+
+def test_outputs_are_a_sequence_whatever_they_are_made_of(model: AssetModel) -> None:
+    reading = (7, "a", "e", datetime(2026, 1, 1, tzinfo=UTC), [], 0, 0, SCORED, 0, 1)
+    scores = scores_of_batch(model, [reading] * 2, [1.5])
+    first, second = Outputs(scores), Outputs()
+    second.add_bulk(scores)
+    second.append(first[0])
+    first += second
+    each = list(scores)
+    assert first == [*each, *each, each[0]]
+    assert len(first) == first.number(SCORES) == 2 * len(each) + 1
+    assert first.number("alerts.v1") == 0
+    assert first[-1] == each[0]
+    assert first[:2] == each[:2]
+    assert first != each

@@ -1,0 +1,122 @@
+"""The extension as a build product: sanitizers find nothing; it is built without headers of Python, and for ARM."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+
+import streams.wire
+from streams.wire import HEAD, SCORED, Reader, ScoreWriter, _native, partitions
+
+SOURCES = Path(streams.wire.__file__).parent
+WARNINGS = ("-Wall", "-Wextra", "-Werror", "-Wno-cast-function-type")
+FLAGS = ("-std=gnu11", "-ffp-contract=off", "-fPIC", "-shared", "-DMILLRACE_OWN_PYTHON_ABI", *WARNINGS)
+VALUE = (
+    b'{"event_id":"e","event_time":"2026-01-01T00:00:00Z","asset_id":"a","asset_class":"c","readings":{"s":1.5,"t":2}}'
+)
+
+
+def read(module: Any, value: bytes) -> tuple[Any, ...]:
+    heads, table = np.empty(1, HEAD), np.empty((1, 2))
+    [event_id] = module.Reader(((b"c", ((b"s",), (b"t", b"u"))),)).read([value], [b"a"], 1000, heads, table)
+    return event_id, heads.tolist(), table.tolist()
+
+
+def test_one_binary_serves_all_python_versions() -> None:
+    assert _native.__file__ is not None
+    assert _native.__file__.endswith(".abi3.so")
+
+
+@pytest.mark.long
+@pytest.mark.skipif(shutil.which("cc") is None, reason="needs a C compiler")
+def test_it_builds_where_python_has_no_headers(tmp_path: Path) -> None:
+    library = tmp_path / "_native.abi3.so"
+    subprocess.run(["cc", "-O1", *FLAGS, *map(str, SOURCES.glob("*.c")), "-o", str(library), "-lm"], check=True)
+    module = loaded(library)
+    assert read(module, VALUE) == read(_native, VALUE)
+    assert module.partitions([b"a", b"bc"], 7) == partitions([b"a", b"bc"], 7)
+    texts = ((b"t/1/", b"x"),), ((b"/score", b"y", b"z"),), (b"s",), (b"ok",), (b"good",)
+    given = [b"a"], [b"e"], [b"00"], np.zeros(1, SCORED), np.zeros((1, 1), np.int8), b"[1.5,null,2,3]", 10**5, 10**6
+    assert module.ScoreWriter(*texts).write(*given) == ScoreWriter(*texts).write(*given)
+
+
+def loaded(library: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location("_native", library)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.long
+def test_it_compiles_for_arm(tmp_path: Path) -> None:
+    compiler = ["aarch64-linux-gnu-gcc"]
+    if shutil.which(compiler[0]) is None:
+        pytest.importorskip("ziglang", reason="needs aarch64-linux-gnu-gcc, or zig (the ziglang package)")
+        compiler = [sys.executable, "-m", "ziglang", "cc", "-target", "aarch64-linux-gnu"]
+    library = tmp_path / "arm.so"
+    subprocess.run([*compiler, "-O1", *FLAGS, *map(str, SOURCES.glob("*.c")), "-o", str(library), "-lm"], check=True)
+    assert int.from_bytes(library.read_bytes()[18:20], "little") == 183  # EM_AARCH64
+
+
+@pytest.mark.long
+@pytest.mark.skipif(shutil.which("cc") is None, reason="needs a C compiler")
+def test_sanitizers_find_nothing_whatever_the_bytes(tmp_path: Path) -> None:
+    program = tmp_path / "fuzz"
+    knows_python = {"module.c", "objects.c", "reader.c", "writer.c"}
+    sources = [str(file) for file in SOURCES.glob("*.c") if file.name not in knows_python]
+    flags = ["-std=gnu11", "-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", *WARNINGS]
+    command = [
+        "cc",
+        *flags,
+        f"-I{SOURCES}",
+        str(Path(__file__).with_name("fuzz.c")),
+        *sources,
+        "-o",
+        str(program),
+        "-lm",
+    ]
+    built = subprocess.run(command, capture_output=True, text=True, check=False)
+    if built.returncode and "cannot find" in built.stderr:
+        pytest.skip("needs the libraries of the sanitizers")
+    assert built.returncode == 0, built.stderr
+    done = subprocess.run([str(program), "400000", "7"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("wrong", "what"),
+    [
+        (lambda: Reader(((b"c", ((b"s",), (b"s",))),)), "two columns have one name"),
+        (lambda: Reader(((b"c", ((),)),)), "a name has no spelling"),
+        (lambda: Reader(((b"c",),)), "a class is"),  # type: ignore[arg-type]
+        (lambda: Reader(()).read([b""], [], 1, np.empty(1, HEAD), np.empty((1, 0))), "as many keys as values"),
+        (lambda: Reader(()).read([b""], [b""], 1, np.empty(2, HEAD), np.empty((1, 0))), "heads must have 32 bytes"),
+        (lambda: ScoreWriter(((b"x",),), (), (), (), ()), "tuples of bytes"),  # type: ignore[arg-type]
+        (lambda: partitions([b"a"], 0), "one partition or more"),
+    ],
+)
+def test_what_cannot_be_is_refused(wrong: Any, what: str) -> None:
+    with pytest.raises(ValueError, match=what):
+        wrong()
+
+
+def test_a_place_beyond_the_texts_is_refused() -> None:
+    writer = ScoreWriter(((b"t/1/", b""),), ((b"", b"", b""),), (b"s",), (b"ok",), (b"good",))
+    scored, faults = np.zeros(1, SCORED), np.zeros((1, 1), np.int8)
+    for field in ("quality", "cause"):
+        wrong = scored.copy()
+        wrong[field] = 1
+        with pytest.raises(ValueError, match="a place is in no table"):
+            writer.write([b"a"], [b"e"], None, wrong, faults, b"[1,1,1,1]", 1000, 1000)
+    with pytest.raises(ValueError, match="a place is in no table"):
+        writer.write([b"a"], [b"e"], None, scored, faults + 1, b"[1,1,1,1]", 1000, 1000)
