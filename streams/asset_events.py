@@ -9,9 +9,10 @@ pydantic is the contract: what the native way reads, it reads to the same column
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -19,9 +20,9 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 
-from models.maintenance import READING, AssetEvent, Encoder, EventBatch, event_hashes, moment_after
+from models.maintenance import AHEAD, READING, Ahead, AssetEvent, Encoder, EventBatch, event_hashes, moment_after
 from schemas import MAINTENANCE, TELEMETRY, Settings, Telemetry, parse_event, topic_name
-from streams.agent import DeadLetter, decode_topics, given_id, most_future, record_times_s
+from streams.agent import DeadLetter, decode_topics, given_id, most_future, record_time_s, record_times_s
 from streams.kafka import ConsumerRecord
 from streams.metrics import BESIDE, UNKNOWN_FIELDS
 from streams.wire import HEAD, Reader
@@ -115,6 +116,10 @@ class AssetReader:
                     rest[event.asset_class][place] = event
                 elif event is not None:
                     arrived.others[event.asset_class].append((records[place], event))
+            for place, event in _ahead(records, left, arrived.dead):
+                if event.asset_class in self._native:
+                    named = event.event_id or given_id(records[place], self._settings, origins)
+                    rest[event.asset_class][place] = Ahead.model_construct(**{**dict(event), "event_id": named})
         present = set(classes.tolist())
         for number, name in enumerate(self._native):
             if number in present or name in rest:
@@ -178,8 +183,19 @@ def _events_of(
     if not isinstance(places, slice):
         at = places.tolist()
         records, ids = [records[place] for place in at], [ids[place] for place in at]
-    is_of_log = batch.kind != READING
+    is_of_log = (batch.kind != READING) & (batch.kind != AHEAD)
     return AssetEvents(name, records, batch, time_us, ids, made, is_of_log)  # type: ignore[arg-type]  # each has an id
+
+
+def _ahead(
+    records: Sequence[ConsumerRecord], places: Sequence[int], dead: Sequence[DeadLetter]
+) -> Iterator[tuple[int, Telemetry]]:
+    """Readings that are dead letters for their time alone: the watch over their asset is told of its clock."""
+    found = {id(letter.record): letter.event for letter in dead if isinstance(letter.event, Telemetry)}
+    for place in places if found else ():
+        record, event = records[place], found.get(id(records[place]))
+        if event is not None and record.key == event.asset_id.encode() and not math.isnan(record_time_s(record)):
+            yield place, event
 
 
 def _with_moments(

@@ -7,7 +7,7 @@ May import: schemas, models.registry, models.packs, the top of models. Its train
 from models.maintenance.alerts import Decided, decide
 from models.maintenance.challenger import AssetChallenger
 from models.maintenance.channels import fall_course
-from models.maintenance.events import AssetEvent, Encoder, event_hashes
+from models.maintenance.events import Ahead, AssetEvent, Encoder, event_hashes
 from models.maintenance.faults import Course, course_of_sensors
 from models.maintenance.intervals import COVERAGE, EDGES, ROLES, Interval, conformal, tabled, with_value
 from models.maintenance.learned import (
@@ -18,7 +18,7 @@ from models.maintenance.learned import (
     policy_of,
     shape_of,
 )
-from models.maintenance.log_memory import FAILURE, READING, REPLACEMENT
+from models.maintenance.log_memory import AHEAD, FAILURE, READING, REPLACEMENT
 from models.maintenance.model import AssetModel, Decisions
 from models.maintenance.moments import Moment, due_now, every_s, has_moments, moment_after, with_moments
 from models.maintenance.observe import CROWDED, LATE, LOGGED, SCORED, STATUSES, EventBatch, Seen
@@ -57,6 +57,7 @@ from models.maintenance.watch_rows import (
 )
 
 __all__ = [
+    "AHEAD",
     "BORN",
     "CHECKED",
     "CLEARED",
@@ -90,6 +91,7 @@ __all__ = [
     "WATCH",
     "WATCH_BOUNDS",
     "WATCH_LAYOUT",
+    "Ahead",
     "AssetChallenger",
     "AssetEvent",
     "AssetModel",

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from models.maintenance.log_memory import ALERT_CLOSED, ERROR, KINDS, NO_CODE, READING, WINDOW_END, WINDOW_START
+from models.maintenance.log_memory import AHEAD, ALERT_CLOSED, ERROR, KINDS, NO_CODE, READING, WINDOW_END, WINDOW_START
 from models.maintenance.observe import EventBatch
 from schemas import DATA_MODE, AssetClass, FailureTarget, Maintenance, Telemetry
 
@@ -23,6 +23,10 @@ AssetEvent = Telemetry | Maintenance
 TAGS = 0x4000  # of windows, see models.maintenance.windows
 PRESENT = "present"  # the one reading of a class without sensors: that the asset is there
 ABSENT: Any = float("nan")  # stands for a reading that was not given; told from a NaN that was by identity
+
+
+class Ahead(Telemetry):
+    """A reading that was refused, as its time lies too far ahead of its record: it only tells that a clock is wrong."""
 
 
 @dataclass(frozen=True)
@@ -112,11 +116,11 @@ class Encoder:
     def _table(self, events: Sequence[AssetEvent]) -> npt.NDArray[np.float64]:
         """Values (n, names) of the readings the class names, NaN where there is none; notes what else there was."""
         values = np.full((len(events), len(self._names)), np.nan)
-        places = [place for place, event in enumerate(events) if isinstance(event, Telemetry)]
+        places = [place for place, event in enumerate(events) if self._kind(event) == READING]
         if not self.has_sensors:
             values[places], self.beside = 1.0, Beside()
             return values
-        readings = [event.readings for event in events if isinstance(event, Telemetry)]
+        readings = [event.readings for event in events if isinstance(event, Telemetry) and not isinstance(event, Ahead)]
         found = [self._values(one) for one in readings]
         odd: dict[int, str] = {}
         count = 0
@@ -164,7 +168,9 @@ class Encoder:
 
     @staticmethod
     def _kind(event: AssetEvent) -> int:
-        return READING if isinstance(event, Telemetry) else KINDS.index(event.kind)
+        if isinstance(event, Telemetry):
+            return AHEAD if isinstance(event, Ahead) else READING
+        return KINDS.index(event.kind)
 
     def _code(self, event: AssetEvent) -> int:
         if isinstance(event, Telemetry):

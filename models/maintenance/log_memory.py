@@ -20,6 +20,7 @@ from models.maintenance.windows import NEWS, OLD, mark_window
 READING, ERROR, MAINTENANCE, REPLACEMENT, FAILURE, WINDOW_START, WINDOW_END = range(7)
 OUT_OF_SERVICE, IN_SERVICE, DECOMMISSIONED = range(7, 10)
 ALERT_CLOSED, SILENT = 10, 11
+AHEAD = 12  # a reading that was refused, as its time lies too far ahead of its record
 SERVICE = (1, 0, 2)  # what these three make of it
 KINDS = (
     "reading", "error", "maintenance", "replacement", "failure", "window_start", "window_end", "out_of_service",

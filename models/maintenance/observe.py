@@ -21,7 +21,7 @@ import numpy.typing as npt
 from models.jit import njit
 from models.maintenance.channels import Prepared, Work
 from models.maintenance.clocks import is_set_back
-from models.maintenance.log_memory import READING, SILENT, WINDOWS, is_repeated, write_log
+from models.maintenance.log_memory import AHEAD, READING, SILENT, WINDOWS, is_repeated, write_log
 from models.maintenance.parts import ANOTHER, IS_SCORED, add_part, end_parts, is_complete, is_empty, load_event
 from models.maintenance.preparation import Preparation
 from models.maintenance.recursions import FEATURES, SPEEDS
@@ -30,8 +30,8 @@ from models.maintenance.sensors import doing, note_faults, unchecked
 from models.maintenance.step import take_step
 from models.maintenance.windows import NEWS, OLD, is_in_window
 
-SCORED, DUPLICATE, LATE, LOGGED, BLANK, UNMONITORED, CROWDED = range(7)
-STATUSES = ("scored", "duplicate", "late", "logged", "blank", "out_of_service", "window_not_kept")
+SCORED, DUPLICATE, LATE, LOGGED, BLANK, UNMONITORED, CROWDED, REFUSED = range(8)
+STATUSES = ("scored", "duplicate", "late", "logged", "blank", "out_of_service", "window_not_kept", "ahead")
 
 
 NOT, AS_STEP, AS_FIRST_PART, AS_PART, ASIDE = range(5)  # how a reading is scored: by a step of the row, or of a draft
@@ -215,9 +215,9 @@ def _observe(rows, slots, prep, events, work, seen):
                 _note_doubt(row, work.is_doubtful[0], seen.hold[i])
             elif seen.status[i] == BLANK and is_in_window(row, time):
                 seen.hold[i, :] = HELD
-        elif kind == SILENT:  # says what time it is: nothing for the row to remember
-            seen.status[i] = LOGGED
-            if is_in_window(row, time):
+        elif kind in (SILENT, AHEAD):  # nothing for the row to remember
+            seen.status[i] = LOGGED if kind == SILENT else REFUSED
+            if is_in_window(row, time if kind == SILENT else events.arrived_s[i]):
                 seen.hold[i, :] = HELD
         else:
             found = write_log(row, time, kind, events.code[i], events.event_id[i], whole)

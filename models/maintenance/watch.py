@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from models.jit import njit
 from models.maintenance.log_memory import (
+    AHEAD,
     ALERT_CLOSED,
     DECOMMISSIONED,
     IN_SERVICE,
@@ -50,7 +51,7 @@ from models.maintenance.watch_rows import (
     Patience,
     silence_after,
 )
-from models.maintenance.watch_times import learn_interval, look_at_clock
+from models.maintenance.watch_times import CLOCK_READINGS, learn_interval, look_at_clock
 
 ON_DELAY, OFF_DELAY = 2, 10  # readings in a row
 BLANKS, BRIDGES = 5, 5  # readings in a row without a score, and whose regime is concluded from what else is known
@@ -133,18 +134,23 @@ def _note_silence(row, i, given, patience, journal):
 
 
 @njit(cache=True)
+def _end_silence(row, i, at, length, journal):
+    """The asset was heard again, after so many s."""
+    if row.causes == SILENCE:
+        _end(row, i, at, IS_HERE, length, journal)
+    else:
+        row.causes &= ~np.uint8(SILENCE)
+        _emit(row, i, at, CHANGED, 0, 0.0, 0.0, journal)
+
+
+@njit(cache=True)
 def _arrive(row, i, given, journal):
     """A reading is there: it ends the silence, and its distance to the one before is an interval."""
     time, arrived = given.time_s[i], given.arrived_s[i]
     gap = max(time - row.newest, 0.0) if row.newest > 0 else 0.0
     waited = arrived - row.arrived if row.arrived > 0 else np.nan
     if row.causes & SILENCE != 0:
-        at, length = max(time, row.raised_at), waited if waited >= 0 else gap
-        if row.causes == SILENCE:
-            _end(row, i, at, IS_HERE, length, journal)
-        else:
-            row.causes &= ~np.uint8(SILENCE)
-            _emit(row, i, at, CHANGED, 0, 0.0, 0.0, journal)
+        _end_silence(row, i, max(time, row.raised_at), waited if waited >= 0 else gap, journal)
     if gap > 0:
         learn_interval(row, gap, waited)
     row.newest = time if given.is_set_back[i] else max(row.newest, time)
@@ -245,10 +251,25 @@ def _log(row, i, given, whole, patience, journal):
 
 
 @njit(cache=True)
+def _hear(row, i, given, journal):
+    """A reading that was refused for its time: the asset is there, and its clock is wrong. By the record's time."""
+    at = given.arrived_s[i]
+    if row.causes & SILENCE != 0:
+        _end_silence(row, i, max(at, row.raised_at), at - row.arrived, journal)
+    row.arrived = max(row.arrived, at)
+    row.off_s, row.clock = given.time_s[i] - at, CLOCK_READINGS
+    row.bad, row.good = min(row.bad + 1, 255), 0
+    if row.bad >= ON_DELAY and row.service == 0 and not given.is_held[i]:
+        _tell(row, i, max(at, row.raised_at), CLOCK, np.uint64(0), WARNING, (0.0, 0.0), journal)
+
+
+@njit(cache=True)
 def _watch(rows, slots, given, whole, patience, journal):
     for i in range(len(slots)):
         row = rows[slots[i]]
-        if given.kind[i] != READING:
+        if given.kind[i] == AHEAD:
+            _hear(row, i, given, journal)
+        elif given.kind[i] != READING:
             if given.status[i] == LOGGED:
                 _log(row, i, given, whole, patience, journal)
         elif given.status[i] != UNMONITORED:

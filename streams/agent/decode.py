@@ -73,6 +73,7 @@ def decode_records(
         if record.topic != topic:
             topic, limits = record.topic, most_future(record.topic.removeprefix(settings.topic_prefix), settings)
         event: Any = None
+        ahead_of_time: Any = None
         reason, value = "", record.value
         if value is None or len(value) > most_bytes:
             reason = _unread(record, settings)
@@ -81,14 +82,14 @@ def decode_records(
         if event is not None:
             ahead = event.event_time.timestamp() - (now if now is not None else _clock(record))
             if ahead > limits[0]:
-                event, reason = None, _too_far(ahead, limits)
+                event, ahead_of_time, reason = None, event, _too_far(ahead, limits)
             elif event.model_extra:
                 UNKNOWN_FIELDS.labels(record.topic).inc(len(event.model_extra))
             if may_lack_id and event is not None and not event.event_id:
                 event = event.model_copy(update={"event_id": given_id(record, settings, origins)})
         events.append(event)
         if reason:
-            dead.append(DeadLetter(record, reason))
+            dead.append(DeadLetter(record, reason, event=ahead_of_time))
     return events, dead
 
 

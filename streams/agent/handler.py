@@ -102,6 +102,7 @@ class DeadLetter(NamedTuple):
     record: ConsumerRecord
     reason: str
     exception: str = "InvalidEvent"
+    event: Any = None  # what is sound but for its time, which lies too far ahead
 
 
 @dataclass

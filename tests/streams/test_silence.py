@@ -49,6 +49,21 @@ def test_a_lost_sensor_is_one_data_alert_and_the_machine_is_still_scored(maintai
     assert cleared.evidence.reason == "is good again"
 
 
+def test_readings_ahead_of_the_clock_are_dead_letters_and_a_data_alert(maintain: Maintain) -> None:
+    events = healthy(60)
+    records = records_of(events)
+    for record in records[20:40]:
+        record.timestamp -= 3_600_000
+    outputs, dead, _ = run(maintain, records, size=7)
+    assert [letter.record.offset for letter in dead] == list(range(20, 40))
+    assert [one.caused_by.offset for one in checked(outputs, SCORES)] == [*range(20), *range(40, len(events))]
+    raised, cleared = data_alerts(outputs)
+    assert (raised.state, raised.severity) == ("raised", "warning")
+    assert raised.evidence.reason == "cannot be relied on: its clock is 60 min ahead of the broker's"
+    assert raised.caused_by.topic == TELEMETRY
+    assert (cleared.state, cleared.alert_id) == ("cleared", raised.alert_id)
+
+
 def test_what_is_said_of_silence_is_an_input_that_leads_to_the_alert(maintain: Maintain) -> None:
     events = healthy(40)
     _, _, state = run(maintain, records_of(events), size=40)

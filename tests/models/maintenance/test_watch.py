@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from models.maintenance import AssetModel, Decisions
+from models.maintenance import Ahead, AssetModel, Decisions
 from models.maintenance.transitions import CHANGED, CLEARED, RAISED
 from models.maintenance.watch_rows import (
     CLOCK,
@@ -248,6 +248,20 @@ def test_a_clock_that_is_ahead_is_told(pump: AssetModel) -> None:
     said = plant.take(life(40, 80, seed=4), [BEGIN + (unit - 10) * UNIT_S for unit in range(40, 80)])
     assert (said[0][0], said[0][1] & CLOCK) == (RAISED, CLOCK)
     assert "its clock is 10 min ahead of the broker's" in said[0][2]
+
+
+def test_readings_that_are_refused_for_their_time_tell_of_the_clock_and_are_no_silence(pump: AssetModel) -> None:
+    plant = Plant(pump)
+    plant.take(life(1, 50))
+    events = [Ahead.model_construct(**dict(one)) for one in life(110, 150)]
+    said = plant.take(events, [BEGIN + (unit - 60) * UNIT_S for unit in range(110, 150)])
+    assert [(state, causes) for state, causes, _ in said] == [(RAISED, CLOCK)]
+    assert said[0][2] == "cannot be relied on: its clock is 60 min ahead of the broker's"
+    assert plant.transitions[-1]["severity"] == WARNING, "it is not monitored"
+    now = BEGIN + 89 * UNIT_S
+    assert silent_now(plant.watched, now + 299, 0.0, PATIENCE) == []
+    assert len(silent_now(plant.watched, now + 301, 0.0, PATIENCE)) == 1
+    assert [state for state, _, _ in plant.take(life(90, 130))] == [CLEARED]
 
 
 def test_a_sensor_that_spikes_again_and_again_is_named_and_one_spike_is_not(pump: AssetModel) -> None:
