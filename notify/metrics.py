@@ -6,6 +6,7 @@ from prometheus_client import Counter, Gauge
 
 READY = Gauge("millrace_notify_ready", "1 while a notify worker reads the journal of alerts")
 BEHIND = Gauge("millrace_notify_behind", "Entries of the journal of alerts that the last turn read")
+UNREADABLE = Counter("millrace_notify_unreadable", "Entries of the journal of alerts that could not be read")
 DECIDED = Counter("millrace_notifications_decided", "Notifications that are to be sent", ["channel"])
 ATTEMPTS = Counter("millrace_notification_attempts", "Attempts to send, by outcome", ["channel", "outcome"])
 FAILED = Counter("millrace_notifications_failed", "Notifications that were given up, or refused for good", ["channel"])

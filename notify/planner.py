@@ -11,11 +11,11 @@ from datetime import datetime, timedelta
 import structlog
 
 from notify.items import Item, Known, take
-from notify.metrics import BEHIND, DECIDED
+from notify.metrics import BEHIND, DECIDED, UNREADABLE
 from notify.plan import WINDOW, decide
 from notify.words import notification_of
 from schemas import Notification, NotificationChannel, NotificationRules
-from storage import Decision, JournalPart, NotificationStore, Place
+from storage import Decision, JournalPart, NotificationStore, Place, Unreadable
 
 log = structlog.get_logger(__name__)
 AT_ONCE = 2000  # entries of the journal in one transaction
@@ -52,7 +52,12 @@ class Planner:
         BEHIND.set(len(part.entries))
         if part.version != version and not self._load(part.version):
             return True
-        for _, entry in part.entries:
+        for number, entry in part.entries:
+            if isinstance(entry, Unreadable):
+                UNREADABLE.inc()
+                log.error("an entry of the journal of alerts cannot be read; nobody is told of it", id=number,
+                          reason=entry.reason)  # fmt: skip
+                continue
             take(self._known, entry, self._rules, part.places.get((entry.asset_class, entry.asset_id), NOWHERE), now)
         is_whole = len(part.entries) < AT_ONCE
         notifications = self._decide(part, now) if is_whole else []

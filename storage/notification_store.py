@@ -23,7 +23,7 @@ from storage.notification_tables import (
     NotificationPositionRow,
     NotificationRow,
 )
-from storage.read_alerts import AlertReading
+from storage.read_alerts import AlertReading, Unreadable
 from storage.schema import check_revision
 from storage.sites import Place
 from storage.tables import ShelvingRow
@@ -41,7 +41,7 @@ class JournalPart(NamedTuple):
 
     version: int
     position: int
-    entries: list[tuple[int, Alert | Action]]
+    entries: list[tuple[int, Alert | Action | Unreadable]]
     places: dict[AssetKey, Place]
     shelved: dict[ModeKey, datetime]
     sent: dict[str, list[datetime]]
@@ -107,7 +107,7 @@ class NotificationStore:
             place = connection.execute(select(NotificationPositionRow.position, NotificationPositionRow.version)).one()
             reader = _JournalReader(connection)
             entries = reader.transitions(place.position, most)
-            assets = {(entry.asset_class, entry.asset_id) for _, entry in entries}
+            assets = {(one.asset_class, one.asset_id) for _, one in entries if not isinstance(one, Unreadable)}
             sent = {name: list(connection.scalars(_sent_since(name, since))) for name in channels}
             waits = select(NotificationRow.channel).where(NotificationRow.state == "waiting").distinct()
             return JournalPart(

@@ -22,7 +22,7 @@ from storage import Placed, Store
 from tests.api.conftest import serving
 from tests.console.conftest import fill
 from tests.storage.test_kept import item, letter, reading
-from tests.support.decisions import NOON, alert, at, recommendation, score, worker_status
+from tests.support.decisions import NOON, alert, at, data_alert, recommendation, score, worker_status
 
 PAGES = [
     "/", "/alerts", "/alerts?state=cleared", "/alerts?severity=critical&acknowledged=false", "/alerts/a-1",
@@ -141,6 +141,15 @@ def test_an_alert_says_what_was_compared_with_what(console: httpx2.Client, store
     store.write([alert("s", 0, 9, evidence=reached, **share)], [])
     words = " ".join(Reader(console.get("/alerts/s").text).words.split())
     assert "the probability of failure was 64.3 %, the limit is 40.0 %." in words
+
+
+def test_a_data_alert_is_on_its_pages(console: httpx2.Client, store: Store) -> None:
+    store.write([data_alert("d", asset_id="p1")], [])
+    for path in ("/alerts/d", "/alerts", "/assets/pump/p1", "/"):
+        page = console.get(path)
+        assert page.status_code == 200, path
+        assert "/alerts/d" in page.text, path
+    assert "s3 is stuck" in Reader(console.get("/alerts/d").text).words
 
 
 def test_how_good_the_data_of_an_asset_is_can_be_seen(console: httpx2.Client, store: Store) -> None:

@@ -10,15 +10,18 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from notify.delivery import Delivery, pause_after
+from notify.metrics import UNREADABLE
 from notify.planner import Planner
 from notify.senders import Refusal, Sender
 from notify.worker import NotifyWorker
 from schemas import Asset, Notification, NotificationRules, Settings
 from storage import ActionRequest, NotificationStore, Placed, Store
+from storage.database import transaction
 from tests.notify.helpers import rules_of
-from tests.support.decisions import NOON, alert, at
+from tests.support.decisions import NOON, alert, at, data_alert
 
 HOUR = timedelta(hours=1)
 
@@ -135,6 +138,22 @@ def test_what_is_shelved_comes_back_by_itself(store: Store, notifier: Open) -> N
     assert inbox.alerts == [["b"]]
     one.turn(3600)
     assert ["a"] in inbox.alerts
+
+
+def test_a_data_alert_is_told_and_an_entry_that_cannot_be_read_stops_nothing(store: Store, notifier: Open) -> None:
+    inbox = Inbox()
+    one = notifier(inbox)
+    before = UNREADABLE._value.get()
+    store.write([data_alert("d"), alert("odd", 0, asset_id="p2"), alert("last", 0, asset_id="p3")], [])
+    with transaction(one.store._writing) as connection:
+        connection.execute(text("update alert_transitions set event = '{}' where alert_id = 'odd'"))
+    one.turn()
+    assert inbox.alerts == [["d"], ["last"]]
+    assert "s3 is stuck" in inbox.taken[0].text
+    assert UNREADABLE._value.get() - before == 1
+    store.write([data_alert("d", 1, state="cleared")], [])
+    one.turn(300)
+    assert inbox.alerts[2:] == [["d"]]
 
 
 def test_two_workers_decide_and_send_once(store: Store, notifier: Open) -> None:
