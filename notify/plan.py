@@ -11,7 +11,7 @@ items ─► groups of an asset, or of its site where many are in trouble ─►
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal
@@ -55,6 +55,7 @@ def decide(
     shelved: Mapping[ModeKey, datetime],
     *,
     waits: bool,
+    may_repeat: Callable[[Item], bool] = lambda _: True,
 ) -> Plan:
     """What the channel is told now.
 
@@ -62,6 +63,7 @@ def decide(
         sent: when it was told something, at least of the last ten minutes.
         shelved: until when a failure mode of an asset is out of sight.
         waits: whether something that was decided is not sent yet: then nothing is, and news gather.
+        may_repeat: whether an alert may be told again at this time.
     """
     plan = Plan()
     audible = []
@@ -71,7 +73,7 @@ def decide(
             plan.forgotten.append(item.alert_id)
         elif not is_shelved:
             audible.append(item)
-    due = [found for group in _groups(channel, audible) if (found := _due(channel, group, now))]
+    due = [found for group in _groups(channel, audible) if (found := _due(channel, group, now, may_repeat))]
     if is_within_any(channel.quiet, now):
         due = _break_quiet(channel, due, plan)
     elif any(group.was_held for group in due):
@@ -135,7 +137,7 @@ def _grouped(channel: NotificationChannel, items: Iterable[Item], level: Level) 
     return [Group(level, key, of, [item for item in of if item.news_at]) for key, of in members.items()]
 
 
-def _due(channel: NotificationChannel, group: Group, now: datetime) -> Group | None:
+def _due(channel: NotificationChannel, group: Group, now: datetime, may_repeat: Callable[[Item], bool]) -> Group | None:
     """The group with what is to be told of it now; none where it has to wait."""
     if group.news:
         first = min(item.news_at or now for item in group.news)
@@ -145,7 +147,7 @@ def _due(channel: NotificationChannel, group: Group, now: datetime) -> Group | N
             return Group(group.level, group.key, group.members, group.news, was_held=was_held)
     every = timedelta(hours=channel.repeat_h)
     unseen = [item for item in group.members if item.is_open and item.told and not item.acknowledged]
-    if every and any((item.told_at or now) + every <= now for item in unseen):
+    if every and any((item.told_at or now) + every <= now and may_repeat(item) for item in unseen):
         return Group(group.level, group.key, group.members, unseen, is_repeat=True)
     return None
 

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from notify.items import Item, Known, take
+from notify.items import PENDING, AssetKey, Item, Known, admit, may_repeat, take
 from notify.metrics import BEHIND, DECIDED, UNREADABLE
 from notify.plan import WINDOW, decide
 from notify.words import notification_of
@@ -48,7 +48,8 @@ class Planner:
             UnavailableError: the database is away; nothing was decided, or what was is read again.
         """
         version, self._version = self._version, -1  # until this turn has gone well
-        part = self._store.read([channel.name for channel in self._rules.channels], now - WINDOW, now, AT_ONCE)
+        names, waiting = [channel.name for channel in self._rules.channels], self._waiting(now)
+        part = self._store.read(names, now - WINDOW, now, AT_ONCE, waiting)
         BEHIND.set(len(part.entries))
         if part.version != version and not self._load(part.version):
             return True
@@ -59,6 +60,7 @@ class Planner:
                           reason=entry.reason)  # fmt: skip
                 continue
             take(self._known, entry, self._rules, part.places.get((entry.asset_class, entry.asset_id), NOWHERE), now)
+        admit(self._known, self._rules, waiting, part.places, now)
         is_whole = len(part.entries) < AT_ONCE
         notifications = self._decide(part, now) if is_whole else []
         position = part.entries[-1][0] if part.entries else part.position
@@ -74,6 +76,14 @@ class Planner:
             DECIDED.labels(one.channel).inc()
             self._nudge.get(one.channel, lambda: None)()
         return not is_whole
+
+    def _waiting(self, now: datetime) -> set[AssetKey]:
+        """Assets with alerts that may have come to fit a rule, now and then: the more there are, the more seldom."""
+        if now < self._look_at.get(PENDING, now):
+            return set()
+        items = self._known.items.get(PENDING, {})
+        self._look_at[PENDING] = now + timedelta(seconds=min(MOST_REST_S, len(items) / LOOKS_A_SECOND))
+        return {item.asset for item in items.values()}
 
     def _load(self, version: int) -> bool:
         """What is known, from the database. False: it has changed since."""
@@ -93,7 +103,10 @@ class Planner:
             return []
         self._look_at[channel.name] = now + timedelta(seconds=min(MOST_REST_S, len(items) / LOOKS_A_SECOND))
         waits = channel.name in part.waiting
-        plan = decide(channel, items, now, part.sent.get(channel.name, []), part.shelved, waits=waits)
+        plan = decide(
+            channel, items, now, part.sent.get(channel.name, []), part.shelved, waits=waits,
+            may_repeat=lambda item: may_repeat(self._rules, channel.name, item, now),
+        )  # fmt: skip
         notifications = [
             notification_of(channel, group, now, f"{part.version}/{number}", self._rules.console)
             for number, group in enumerate(plan.groups)

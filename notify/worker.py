@@ -15,6 +15,7 @@ import structlog
 from prometheus_client import start_http_server
 
 from notify.delivery import Delivery
+from notify.items import PENDING
 from notify.metrics import OLDEST, READY, WAITING, begin
 from notify.planner import Planner
 from notify.rules_file import load_rules
@@ -110,7 +111,7 @@ class NotifyWorker:
     def _begin(self) -> None:
         self._store.check()
         is_new = self._store.begin()
-        names = [channel.name for channel in self._rules.channels]
+        names = [PENDING, *(channel.name for channel in self._rules.channels)]
         if lost := self._store.forget_channels(names):
             log.warning("channels are gone from the rules; what waited on them has failed", channels=sorted(lost))
         log.info(

@@ -101,8 +101,10 @@ class NotificationStore:
             connection.execute(put.on_conflict_do_nothing())
             return True
 
-    def read(self, channels: Iterable[str], since: datetime, now: datetime, most: int) -> JournalPart:
-        """The next part of the journal, `most` entries; what was sent since then."""
+    def read(
+        self, channels: Iterable[str], since: datetime, now: datetime, most: int, also: Iterable[AssetKey] = ()
+    ) -> JournalPart:
+        """The next part of the journal, `most` entries; what was sent since then; where `also` these assets stand."""
         with transaction(self._reading) as connection:
             place = connection.execute(select(NotificationPositionRow.position, NotificationPositionRow.version)).one()
             reader = _JournalReader(connection)
@@ -111,8 +113,8 @@ class NotificationStore:
             sent = {name: list(connection.scalars(_sent_since(name, since))) for name in channels}
             waits = select(NotificationRow.channel).where(NotificationRow.state == "waiting").distinct()
             return JournalPart(
-                place.version, place.position, entries, reader.places_of(assets), _shelved(connection, now), sent,
-                set(connection.scalars(waits)),
+                place.version, place.position, entries, reader.places_of({*assets, *also}),
+                _shelved(connection, now), sent, set(connection.scalars(waits)),
             )  # fmt: skip
 
     def items(self) -> tuple[int, dict[ItemKey, dict[str, Any]]]:

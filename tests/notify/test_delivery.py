@@ -80,8 +80,8 @@ Open = Callable[..., Notifier]
 
 @pytest.fixture
 def notifier(database_url: str, opened: list[Notifier]) -> Open:
-    def build(sender: Sender, now: datetime = NOON, **fields: Any) -> Notifier:
-        opened.append(Notifier(database_url, rules_of(group_wait_s=0, **fields), sender, now))
+    def build(sender: Sender, now: datetime = NOON, rule: dict[str, Any] | None = None, **fields: Any) -> Notifier:
+        opened.append(Notifier(database_url, rules_of(rule or {}, group_wait_s=0, **fields), sender, now))
         return opened[-1]
 
     return build
@@ -125,6 +125,23 @@ def test_the_whole_way_with_a_place_an_acknowledgement_and_an_end(store: Store, 
     one.turn()
     assert inbox.taken[-1].title == "Cleared: pump-1, wear (north)"
     assert {one.state for one in listed(store)} == {"sent"}
+
+
+def test_what_fits_no_rule_yet_is_kept_by_any_worker_until_one_fits(store: Store, notifier: Open) -> None:
+    """Its site is told later than the alert, and it is another worker that sees that."""
+    inbox = Inbox()
+    one = notifier(inbox, rule={"site": ["north"], "when": [{"from": "12:30"}]})
+    store.write([alert("a", 0), alert("b", 0, asset_id="p2")], [])
+    one.turn()
+    store.write([Placed(0, 0, Asset(asset_id="pump-1", asset_class="pump", event_time=at(0), site="north"))], [])
+    one.turn(60)
+    two = notifier(inbox, one.now, rule={"site": ["north"], "when": [{"from": "12:30"}]})
+    two.turn()
+    assert inbox.taken == []
+    two.turn(1800)
+    assert (inbox.alerts, inbox.taken[0].group) == ([["a"]], "asset/north/pump/pump-1")
+    one.turn(3600)
+    assert inbox.alerts == [["a"]]
 
 
 def test_what_is_shelved_comes_back_by_itself(store: Store, notifier: Open) -> None:

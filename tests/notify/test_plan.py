@@ -11,7 +11,7 @@ from notify.times import is_within
 from notify.words import notification_of
 from schemas import TimeWindow
 from tests.notify.helpers import Person, rules_of
-from tests.support.decisions import NOON, alert
+from tests.support.decisions import NOON
 
 
 def test_news_wait_for_others_of_their_group_and_are_told_once() -> None:
@@ -217,27 +217,3 @@ def test_a_night_is_as_long_as_its_clocks_say() -> None:
         noon = datetime.fromisoformat(f"{day}T12:00:00").replace(tzinfo=ZoneInfo("Europe/Berlin")).astimezone(UTC)
         minutes = sum(is_within(window, noon + timedelta(minutes=minute)) for minute in range(24 * 60))
         assert minutes == hours * 60
-
-
-@pytest.mark.parametrize(
-    ("rule", "hears"),
-    [
-        ({}, "abcd"), ({"severity": "warning"}, "bcd"), ({"severity": "critical"}, "d"),
-        ({"asset_class": ["fan", "press"]}, "c"), ({"site": ["north"]}, "ab"), ({"line": ["l1"]}, "a"),
-        ({"labels": {"team": "x", "floor": "1"}}, "b"), ({"labels": {"team": "x"}}, "ab"), ({"kind": ["data"]}, ""),
-        ({"kind": ["machine", "data"]}, "abcd"), ({"site": ["north"], "severity": "warning"}, "b"),
-        ({"when": [{"from": "11:00", "to": "13:00"}]}, "abcd"), ({"when": [{"from": "13:00"}]}, ""),
-        ({"when": [{"days": ["sat"]}, {"days": ["fri"]}]}, "abcd"),
-        ({"when": [{"from": "11:00", "to": "13:00", "zone": "Asia/Tokyo"}]}, ""),
-    ],
-)  # fmt: skip
-def test_a_rule_fits_by_all_that_it_names(rule: dict[str, object], hears: str) -> None:
-    person = Person(rules_of(rule, group_wait_s=0))
-    told = {"labels": {"team": "x"}, "line": "l1"}
-    for name, severity, of_class, site, more in (
-        ("a", "advisory", "pump", "north", told),
-        ("b", "warning", "pump", "north", {"labels": {"team": "x", "floor": "1"}}),
-        ("c", "warning", "fan", "south", {}), ("d", "critical", "pump", None, {}),
-    ):  # fmt: skip
-        person.hears(alert(name, 0, severity=severity, asset_class=of_class, asset_id=name), site, **more)
-    assert sorted(alert_id for group in person.told(0) for alert_id in group) == sorted(hears)
