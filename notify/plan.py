@@ -5,7 +5,8 @@ items ─► groups of an asset, or of its site where many are in trouble ─►
 * A group is due once its first news waited for others to come, and not sooner than the interval after what it was told
   before, unless the news are worse than all that was told.
 * From `parent_from` assets of a site on, the site is told and not its assets. Where groups are still more than half of
-  what the rate limit leaves, they are told by site, or all in one: so something is left for what comes next.
+  what the rate limit leaves, they are told by site, or all in one; all in one as soon as half of it is used. The last
+  of it is kept for what is worse: so something is left for what comes next.
 * What cannot be told now stays news. Nothing is dropped but what was shelved from beginning to end.
 """
 
@@ -78,9 +79,11 @@ def decide(
         due = _break_quiet(channel, due, plan)
     elif any(group.was_held for group in due):
         due = _merged(due, "all")
-    left = channel.most - sum(at > now - WINDOW for at in sent)
-    if due and left > 0 and not waits:
-        plan.groups = _within(channel, due, left)
+    used = sum(at > now - WINDOW for at in sent)
+    free = channel.most - used - _kept(channel, due, items.values(), now)
+    if due and free > 0 and not waits:
+        allowed = 1 if 2 * used >= channel.most else min(free, (channel.most - used) // 2)
+        plan.groups = _within(channel, due, allowed)
         for group in plan.groups:
             plan.items |= {item.alert_id: _told(item, group, now) for item in group.news}
     return plan
@@ -180,9 +183,24 @@ def _break_quiet(channel: NotificationChannel, due: Iterable[Group], plan: Plan)
     return broken
 
 
-def _within(channel: NotificationChannel, due: list[Group], left: int) -> list[Group]:
-    """No more groups than half of what is left of the rate limit, and one at least."""
-    allowed = max(1, left // 2)
+def _kept(channel: NotificationChannel, due: Iterable[Group], items: Iterable[Item], now: datetime) -> int:
+    """How much of the rate limit what is due must leave: the last one for what is critical, and one for each severity
+    that is worse than it and than all that was told in the window. So what is worse never waits for what is milder.
+    """
+    worst = max((_rank_of_news(group) for group in due), default=0)
+    if worst == RANK["critical"]:
+        return 0
+    lately = [item for item in items if item.told_at and item.told_at > now - WINDOW and not item.told_over]
+    told = max((RANK[item.told] for item in lately), default=0)
+    return min(channel.most - 1, max(1, RANK["critical"] - max(worst, told)))
+
+
+def _rank_of_news(group: Group) -> int:
+    return 0 if group.is_repeat else max((RANK[item.severity] for item in group.news if item.is_open), default=0)
+
+
+def _within(channel: NotificationChannel, due: list[Group], allowed: int) -> list[Group]:
+    """No more groups than that, and one at least."""
     for level in levels_of(channel):
         merged = _coarser(channel, due, level)
         if len(merged) <= allowed:

@@ -155,6 +155,36 @@ def test_the_rate_limit_leaves_something_for_what_comes_next() -> None:
     assert {i.alert_id for g in [*told, *late] for i in g.news} == {f"a{n}" for n in range(10_060)}
 
 
+@pytest.mark.parametrize("most", [2, 3, 5, 10, 100])
+@pytest.mark.parametrize("every_s", [1, 11, 59])
+def test_what_is_worse_than_all_that_was_told_never_waits_for_the_limit(most: int, every_s: int) -> None:
+    """Milder news without an end, which also get better and worse and are repeated; then a warning, then a critical."""
+    person = Person(rules_of(most=most, repeat_h=0.1, group_interval_s=0, parent_from=10_000))
+    number = 0
+    for severity in ("warning", "critical")[most == 2 :]:
+        for _ in range(40):
+            number += 1
+            person.raised(number, f"site-{number % 9}", "advisory")
+            person.after(every_s)
+            if number % 3 == 0:
+                person.cleared(number)
+        name = f"a{severity}"
+        person.raised(severity, "west", severity)
+        assert any(name in news for news in person.told(10)), severity
+    for at in person.sent:
+        assert sum(at <= other < at + timedelta(minutes=10) for other in person.sent) <= most
+
+
+def test_from_half_of_the_limit_on_all_is_told_in_one() -> None:
+    person = Person(rules_of(group_wait_s=0))
+    for number in range(5):
+        person.raised(number, f"site-{number}")
+    assert len(person.told(0)) == 5
+    for number in range(5, 8):
+        person.raised(number, f"site-{number}")
+    assert person.told(0) == [["a5", "a6", "a7"]]
+
+
 def test_while_something_waits_to_be_sent_news_gather() -> None:
     person = Person()
     person.raised(1)
