@@ -44,6 +44,14 @@ def _zone(value: str) -> str:
     return value
 
 
+def _referring(value: str) -> str:
+    """Whoever forgot the braces would sign, or sign in, with a text that anybody can read."""
+    if "$" in REFERENCE.sub("", value):
+        raise ValueError("has a $ that begins no reference: write ${NAME}, with braces (and a $ that is meant as %24)")
+    return value
+
+
+Referring = Annotated[str, AfterValidator(_referring)]
 Clock = Annotated[str, AfterValidator(_clock)]
 Zone = Annotated[str, AfterValidator(_zone)]
 
@@ -69,9 +77,9 @@ class NotificationChannel(Frozen):
     """Where notifications go: to a service that apprise knows by its URL, or as a signed request to a webhook."""
 
     name: Name
-    url: str | None = Field(None, min_length=1, description="of apprise, such as mailtos://...; secrets as ${NAME}")
-    webhook: str | None = Field(None, pattern=r"^(https?://|\$\{)\S+$", description="address that takes a POST")
-    secret: str | None = Field(None, description="of the webhook, as ${NAME}: Standard Webhooks, base64 after whsec_")
+    url: Referring | None = Field(None, min_length=1, description="of apprise; secrets as ${NAME}")
+    webhook: Referring | None = Field(None, pattern=r"^(https?://|\$\{)\S+$", description="address that takes a POST")
+    secret: Referring | None = Field(None, description="of the webhook, as ${NAME}: base64 after whsec_")
     payload: Literal["millrace", "alertmanager"] = Field("millrace", description="body of the webhook")
     group_by: list[GroupBy] = Field(default_factory=lambda: list(BY_DEFAULT), description="[]: all in one")
     group_wait_s: float = Field(10, ge=0, le=3600, description="after the first news of a group, for others to come")

@@ -18,7 +18,7 @@ import orjson
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult
 
-SECRET = "whsec_c2VjcmV0IG9mIHRoZSB0ZXN0cw=="
+SECRET = "whsec_c2VjcmV0IG9mIHRoZSB0ZXN0cyBvZiBub3RpZnkh"
 
 
 class Post(NamedTuple):

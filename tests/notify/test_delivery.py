@@ -15,7 +15,8 @@ from sqlalchemy import text
 from notify.delivery import Delivery, pause_after
 from notify.metrics import UNREADABLE
 from notify.planner import Planner
-from notify.senders import Refusal, Sender
+from notify.refusals import Refusal
+from notify.senders import Sender
 from notify.worker import NotifyWorker
 from schemas import Asset, Notification, NotificationRules, Settings
 from storage import ActionRequest, NotificationStore, Placed, Store
