@@ -106,6 +106,16 @@ def test_a_setting_that_cannot_be_used_is_named(
     assert "MILLRACE_PARTITIONS='many'" in capsys.readouterr().err
 
 
+def test_a_setting_that_is_empty_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in Settings.model_fields:
+        monkeypatch.delenv(f"MILLRACE_{name.upper()}", raising=False)
+    expected = load_settings()
+    for name in Settings.model_fields:
+        monkeypatch.setenv(f"MILLRACE_{name.upper()}", "")
+        assert load_settings() == expected, name
+    assert expected.notifications_file is None
+
+
 @pytest.mark.parametrize(
     ("name", "said"),
     [
