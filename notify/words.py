@@ -43,15 +43,15 @@ def notification_of(
     )  # fmt: skip
 
 
-def notification_to_try(channel: NotificationChannel, now: datetime, console: str | None) -> Notification:
-    """For whoever wants to see whether a channel is reached: no alert is behind it."""
+def notification_to_try(channel: NotificationChannel, now: datetime) -> Notification:
+    """For whoever wants to see whether a channel is reached: no alert is behind it, so no link leads anywhere."""
     item = Item(
         alert_id="test", asset_class="test", asset_id="test", failure_mode="test", kind="machine", site=None, line=None,
         labels={}, sequence=0, state="raised", severity="advisory", raised_at=now, changed_at=now,
         reason="This is a test of the channel: nothing is wrong.",
     )  # fmt: skip
     group = Group("asset", "test", [item], [item])
-    return notification_of(channel, group, now, f"test/{now.isoformat()}", console)
+    return notification_of(channel, group, now, f"test/{now.isoformat()}", None)
 
 
 def link_to(console: str | None, item: Item) -> str | None:
