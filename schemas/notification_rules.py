@@ -18,7 +18,6 @@ from typing import Annotated, Literal, Self, get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BaseModel, Field, ValidationError, model_validator
-from pydantic_core import ErrorDetails
 
 from schemas.base import Frozen, Label, Name
 from schemas.errors import Fault, SettingsError, faults_of
@@ -178,15 +177,10 @@ def parse_notification_rules(text: str, source: PurePath) -> NotificationRules:
     try:
         return NotificationRules.model_validate(document)
     except ValidationError as error:
-        names = {
-            ".".join(map(str, one["loc"])): _names_beside(one["loc"]) for one in error.errors() if _is_unknown(one)
-        }
-        faults = [f"{_named(fault, document)}{fault.message}{names.get(fault.path, '')}" for fault in faults_of(error)]
+        unknown = [one["loc"] for one in error.errors() if one["type"] == "extra_forbidden"]
+        names = {".".join(map(str, path)): _names_beside(path) for path in unknown}
+        faults = [f"{_named(one, document)}{one.message}{names.get(one.path, '')}" for one in faults_of(error)]
         raise SettingsError(f"{source}: {'; '.join(faults)}.", ADVICE) from error
-
-
-def _is_unknown(error: ErrorDetails) -> bool:
-    return error["type"] == "extra_forbidden"
 
 
 def _names_beside(path: Sequence[int | str]) -> str:

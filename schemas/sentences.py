@@ -80,7 +80,7 @@ def sentence_of(error: Mapping[str, Any]) -> str:
     if kind == "string_pattern_mismatch":
         return ALPHABETS.get(context["pattern"], "has characters that may not stand here")
     if kind in BOUNDS and str(error.get("input")).strip().lower().lstrip("+-") == "nan":
-        return SENTENCES["finite_number"]
+        kind = "finite_number"
     if kind in ("string_too_short", "too_short"):
         return _too_short(kind, context)
     if kind in SENTENCES:
