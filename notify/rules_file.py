@@ -28,6 +28,24 @@ def load_rules(file: Path) -> NotificationRules:
     return parse_notification_rules(text, file)
 
 
+class WatchedFile:
+    """Says when a file is another one than before: by what it holds, so neither clocks nor links matter."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._seen = self._read()
+
+    def has_changed(self) -> bool:
+        before, self._seen = self._seen, self._read()
+        return self._seen != before
+
+    def _read(self) -> bytes | None:
+        try:
+            return self._file.read_bytes()
+        except OSError:
+            return None
+
+
 def revealed(text: str, channel: NotificationChannel, environment: Mapping[str, str]) -> tuple[str, list[str]]:
     """The text with its secrets, and the secrets, which must never be shown.
 

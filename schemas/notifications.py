@@ -112,6 +112,9 @@ class NotificationChannelBody(Frozen):
     seen_at: Time = Field(description="when a notify worker last said that it serves it")
     rules: list[str] = Field(description="names of the rules that tell on it")
     is_quiet: bool = Field(description="whether it had quiet hours then")
+    rules_fault: str | None = Field(
+        None, description="why the file of rules, as it is now, cannot be used: the rules of before serve"
+    )
     open_alerts: int = Field(description="alerts that were told on it and are open, or are to be told")
     waiting: int
     failed: int

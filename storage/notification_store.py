@@ -185,6 +185,7 @@ class NotificationStore:
         with transaction(self._writing) as connection:
             lost = set(connection.scalars(select(NotificationRow.channel).where(*waits).distinct()))
             lost |= set(connection.scalars(select(NotificationItemRow.channel).where(knows).distinct()))
+            connection.execute(delete(NotificationChannelRow).where(NotificationChannelRow.channel.not_in(but)))
             if lost:
                 connection.execute(update(NotificationPositionRow).values(version=NotificationPositionRow.version + 1))
                 connection.execute(delete(NotificationItemRow).where(knows))

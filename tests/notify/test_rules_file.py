@@ -43,7 +43,8 @@ RULE = '[[rule]]\nname = "r"\nchannels = ["c"]\n'
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("[[channel", "is not TOML"), ("chanel = 1", "chanel: is not known here (did you mean channel?), and there are"),
+        ("[[channel", "is not TOML"),
+        ("chanel = 1", "chanel: is not known here (did you mean channel?), and there are"),
         (CHANNEL + RULE.replace("[[rule]]", "[[rules]]"), "rules: is not known here (did you mean rule?), and there"),
         (CHANNEL + "hook = 1\n" + RULE, "channel 'c', hook: is not known here (did you mean webhook?), and"),
         (CHANNEL + 'quiet = [{until = "x"}]\n' + RULE, "quiet.0.until: is not known here, and there are days, from, "),
