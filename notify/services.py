@@ -9,7 +9,7 @@ import logging
 import re
 import threading
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Self
 from urllib.parse import quote
@@ -22,6 +22,7 @@ from schemas import Notification, NotificationChannel, SettingsError
 
 WITH_HEADERS = ("mailto", "mailtos", "json", "jsons", "form", "forms", "xml", "xmls")  # of apprise: `+Name=value`
 APPRISE_LOG = logging.getLogger("apprise")
+_SMTP_CODE = re.compile(r"(?:\(|was refused: )(\d{3})(?=,? b['\"])")
 _HTTP_ERROR = re.compile(r"\berror=(\d{3})\b")
 
 
@@ -36,6 +37,7 @@ class _Heard(logging.Handler):
 
     def __enter__(self) -> Self:
         APPRISE_LOG.propagate = False
+        APPRISE_LOG.setLevel(logging.DEBUG)  # what a mail server answered is told no louder
         APPRISE_LOG.addHandler(self)
         return self
 
@@ -46,6 +48,12 @@ class _Heard(logging.Handler):
         text = record.getMessage()
         if record.thread == self._thread and (record.levelno >= logging.WARNING or "Exception" in text):
             self.lines.append(text)
+
+
+def _is_refused_by_mail_server(lines: Sequence[str]) -> bool:
+    """Whether it said of all recipients whom it refused that it always will: 5xx of SMTP."""
+    codes = [_SMTP_CODE.findall(line) for line in lines if "Exception" in line or "was refused" in line]
+    return bool(codes) and all(of_one and min(of_one) >= "500" for of_one in codes)
 
 
 class AppriseSender:
@@ -92,6 +100,8 @@ class AppriseSender:
         if is_taken:
             return None
         reason = without("; ".join(heard.lines) or f"{self.service} did not take it", self._secrets)
+        if self._url.lower().startswith("mailto"):
+            return Refusal(reason, is_final=_is_refused_by_mail_server(heard.lines))
         status = _HTTP_ERROR.search(reason)
         return refusal_of(int(status[1]), reason) if status else Refusal(reason)
 

@@ -1,4 +1,4 @@
-"""The file of rules changes while a worker serves: the new rules serve, or the old ones go on and everybody can see why."""
+"""The file of rules changes while a worker serves: the new rules serve, or the old go on and people see why."""
 
 from __future__ import annotations
 

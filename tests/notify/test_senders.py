@@ -140,16 +140,29 @@ def test_a_mail_comes_with_its_id() -> None:
     assert "This is a test of the channel" in body.get_content()
 
 
-@pytest.mark.parametrize("answer", ["451 later", "554 never", "421 closing"])
-def test_a_mail_that_is_refused_is_tried_again(answer: str) -> None:
-    """Apprise does not tell what the server said for good, so it is tried until it is given up."""
-    with mailing(answer) as (mails, port):
+@pytest.mark.parametrize(
+    ("answer", "is_final"),
+    [("451 later", False), ("421 closing", False), ("554 never", True), ("550 5.1.1 no such user", True)],
+)
+@pytest.mark.parametrize("stage", ["RCPT", "DATA"])
+def test_what_a_mail_server_answers(answer: str, is_final: bool, stage: str) -> None:
+    with mailing(answer, stage=stage) as (mails, port):
         sender = mail(port)
-        with pytest.raises(Refusal) as refusal:
+        with pytest.raises(Refusal, match=answer[:3]) as refusal:
             sender.send(some())
-        assert not refusal.value.is_final
+        assert refusal.value.is_final is is_final
         sender.send(some())
         assert (mails.tried, len(mails.mails)) == (2, 1)
+
+
+def test_a_mail_that_one_of_two_may_still_get_is_tried_again() -> None:
+    cases = ((["550 no", "451 later"], False), (["550 no", "550 no"], True), (["250 OK", "550 no"], True))
+    for answers, is_final in cases:
+        with mailing(*answers, stage="RCPT") as (_, port):
+            url = f"mailto://127.0.0.1:{port}?from=m@example.com&to=jo@example.com,bo@example.com&mode=insecure"
+            with pytest.raises(Refusal, match="550") as refusal:
+                build_sender(NotificationChannel.model_validate({"name": "c", "url": url}), None, {}).send(some())
+        assert refusal.value.is_final is is_final, answers
 
 
 def test_a_mail_server_that_hangs_or_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
