@@ -6,7 +6,7 @@ rules, transitions, actions, now ─► which channels ─► items; what fits n
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
@@ -49,6 +49,12 @@ class Item(BaseModel):
     told_at: datetime | None = None
     told_level: int = 0
     waits_for: tuple[str, ...] = ()
+    is_past: bool = False
+
+    @property
+    def is_history(self) -> bool:
+        """Whether it happened long ago, and was told at no time."""
+        return self.is_past and self.told is None
 
     @property
     def is_open(self) -> bool:
@@ -106,7 +112,7 @@ def take(known: Known, entry: Alert | Action, rules: NotificationRules, place: P
         channels = channels_of(rules, entry, place, now) if entry.state == "raised" else set()
         for channel in sorted((known.of_alert(entry.alert_id) - {PENDING}) | channels):
             before = known.items.get(channel, {}).get(entry.alert_id)
-            if (item := _after(before, entry, place, now)) is not None:
+            if (item := _after(before, entry, place, now, rules)) is not None:
                 known.put(channel, item)
         _keep_waiting(known, entry, rules, place, now)
         return
@@ -141,7 +147,7 @@ def admit(
 def _keep_waiting(known: Known, alert: Alert, rules: NotificationRules, place: Place, now: datetime) -> None:
     """Keep the open alert where a rule may come to fit: by time and place these change, and no transition tells it."""
     before = known.items.get(PENDING, {}).get(alert.alert_id)
-    if (item := _after(before, alert, place, now)) is not None:
+    if (item := _after(before, alert, place, now, rules)) is not None:
         may_tell = {name for rule in rules.rules if _is_about(rule, alert) for name in rule.channels}
         _wait_for(known, item, may_tell - known.of_alert(alert.alert_id) if item.is_open else set())
 
@@ -153,11 +159,13 @@ def _wait_for(known: Known, item: Item, channels: set[str]) -> None:
         known.forget(PENDING, item.alert_id)
 
 
-def _after(before: Item | None, alert: Alert, place: Place, now: datetime) -> Item | None:
+def _after(before: Item | None, alert: Alert, place: Place, now: datetime, rules: NotificationRules) -> Item | None:
     """The item after a transition. None: nothing follows, as it is an old one, or the alert is over and unknown."""
     if before is not None and (alert.sequence <= before.sequence or not before.is_open):
         return None
     told = before.told if before else None
+    is_past = now - alert.event_time > timedelta(hours=rules.past_after_h)
+    is_past = is_past or (alert.state == "cleared" and before is not None and before.is_past)
     is_news = alert.state == "cleared" or RANK[alert.severity] > RANK[told]
     news_at = before.news_at if before else None
     item = before or Item(
@@ -170,7 +178,7 @@ def _after(before: Item | None, alert: Alert, place: Place, now: datetime) -> It
         update={
             "sequence": alert.sequence, "state": alert.state, "severity": alert.severity,
             "changed_at": alert.event_time, "reason": alert.evidence.sentence or f"It {alert.evidence.reason}.",
-            "news_at": (news_at or now) if is_news else news_at,
+            "news_at": (news_at or now) if is_news else news_at, "is_past": is_past,
         }
     )  # fmt: skip
 

@@ -7,7 +7,8 @@ items ─► groups of an asset, or of its site where many are in trouble ─►
 * From `parent_from` assets of a site on, the site is told and not its assets. Where groups are still more than half of
   what the rate limit leaves, they are told by site, or all in one; all in one as soon as half of it is used. The last
   of it is kept for what is worse: so something is left for what comes next.
-* What cannot be told now stays news. Nothing is dropped but what was shelved from beginning to end.
+* What cannot be told now stays news. Nothing is dropped but what was shelved from beginning to end, and what began and
+  ended long ago; what began long ago and is open is told in one.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from notify.times import is_within_any
 from schemas import NotificationChannel
 
 WINDOW = timedelta(minutes=10)  # of the rate limit
+HISTORY_WAITS, HISTORY_WAITS_MOST = timedelta(minutes=10), timedelta(hours=1)
 Level = Literal["asset", "site", "all"]
 LEVELS: tuple[Level, ...] = ("asset", "site", "all")
 ModeKey = tuple[str, str, str]
@@ -67,17 +69,17 @@ def decide(
         may_repeat: whether an alert may be told again at this time.
     """
     plan = Plan()
-    audible = []
+    audible, holds_history = [], _holds_history(items.values(), now)
     for item in items.values():
         is_shelved = item.mode in shelved and shelved[item.mode] > now
         if _is_done(channel, item, now, is_shelved=is_shelved):
             plan.forgotten.append(item.alert_id)
-        elif not is_shelved:
+        elif not is_shelved and not (holds_history and item.is_history):
             audible.append(item)
     due = [found for group in _groups(channel, audible) if (found := _due(channel, group, now, may_repeat))]
     if is_within_any(channel.quiet, now):
         due = _break_quiet(channel, due, plan)
-    elif any(group.was_held for group in due):
+    elif any(group.was_held or any(item.is_history for item in group.news) for group in due):
         due = _merged(due, "all")
     used = sum(at > now - WINDOW for at in sent)
     free = channel.most - used - _kept(channel, due, items.values(), now)
@@ -105,10 +107,16 @@ def _is_done(channel: NotificationChannel, item: Item, now: datetime, *, is_shel
     if item.is_open:
         return False
     if item.told is None:
-        return is_shelved
+        return is_shelved or item.is_past
     if item.told_over and item.told_at is not None:  # kept as long as the interval of its group counts from it
         return item.told_at + timedelta(seconds=channel.group_interval_s) <= now
     return not channel.resolved
+
+
+def _holds_history(items: Iterable[Item], now: datetime) -> bool:
+    """What is open of long ago waits for the end of a replay, in which most of it ends too; but not for ever."""
+    news = [item.news_at for item in items if item.is_history and item.news_at]
+    return bool(news) and max(news) + HISTORY_WAITS > now and min(news) + HISTORY_WAITS_MOST > now
 
 
 def _groups(channel: NotificationChannel, items: Iterable[Item]) -> list[Group]:

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from notify.items import PENDING, AssetKey, Item, Known, admit, may_repeat, take
-from notify.metrics import BEHIND, DECIDED, UNREADABLE
+from notify.metrics import BEHIND, DECIDED, PASSED_OVER, UNREADABLE
 from notify.plan import WINDOW, decide
 from notify.words import notification_of
 from schemas import Notification, NotificationChannel, NotificationRules
@@ -113,6 +113,13 @@ class Planner:
         ]
         for item in plan.items.values():
             self._known.put(channel.name, item)
+        untold = [items[alert_id] for alert_id in plan.forgotten if items[alert_id].told is None]
         for alert_id in plan.forgotten:
             self._known.forget(channel.name, alert_id)
+        if untold:
+            past = sum(item.is_past for item in untold)
+            PASSED_OVER.labels("past").inc(past)
+            PASSED_OVER.labels("shelved").inc(len(untold) - past)
+            log.info("alerts that were over long ago, or while they were shelved, are told to nobody",
+                     channel=channel.name, past=past, shelved=len(untold) - past)  # fmt: skip
         return notifications

@@ -100,6 +100,8 @@ def _title(group: Group, news: Sequence[Item], sites: Sequence[SiteCount], worst
 
 def _text(group: Group, news: Sequence[Item], sites: Sequence[SiteCount], console: str | None) -> str:
     lines = ["Held back during quiet hours:"] if group.was_held else []
+    if all(item.is_history for item in news):
+        lines.append("This began longer ago and is still open:")
     if group.is_repeat:
         lines.append("Nobody has acknowledged this yet:")
     if len(news) > 1 and group.level != "asset":

@@ -127,9 +127,7 @@ class NotifyWorker:
         except SettingsError as error:
             self._fault = error.detail
             REFUSED.set(1)
-            log.warning(
-                "the file of rules has changed and cannot be used; the rules of before serve", error=error.detail
-            )
+            log.warning("the changed file of rules cannot be used; the rules of before serve", error=error.detail)
             return
         self._fault = None
         REFUSED.set(0)

@@ -143,6 +143,9 @@ class NotificationRules(Frozen):
     """The file."""
 
     console: WebAddress | None = Field(None, description="public address of the console, for links")
+    past_after_h: float = Field(
+        6, gt=0, le=1_000_000, description="what happened longer ago is history, as where it is replayed: told in one"
+    )
     channels: list[NotificationChannel] = Field(default_factory=list, alias="channel", max_length=100)
     rules: list[NotificationRule] = Field(default_factory=list, alias="rule", max_length=1000)
 

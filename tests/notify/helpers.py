@@ -19,10 +19,14 @@ def channel_of(**fields: Any) -> NotificationChannel:
 
 
 def rules_of(*rules: dict[str, Any], **fields: Any) -> NotificationRules:
-    """One channel `c` with these fields; rules that tell on it, all alerts where none is given."""
+    """One channel `c` with these fields; rules that tell on it, all alerts where none is given. Nothing is history, as
+    the clocks of tests are not those of their events.
+    """
     given = rules or ({},)
     named = [{"name": f"r{number}", "channels": ["c"], **rule} for number, rule in enumerate(given)]
-    return NotificationRules.model_validate({"channel": [{"name": "c", **HOOK, **fields}], "rule": named})
+    past = fields.pop("past_after_h", 1_000_000)
+    document = {"past_after_h": past, "channel": [{"name": "c", **HOOK, **fields}], "rule": named}
+    return NotificationRules.model_validate(document)
 
 
 class Person:
@@ -52,12 +56,12 @@ class Person:
 
     def raised(self, number: int | str, site: str | None = None, severity: str = "warning", **fields: Any) -> None:
         name = f"a{number}"
-        fields = {"asset_id": f"p{number}", **fields}
+        fields = {"asset_id": f"p{number}", "event_time": self.now, **fields}
         self.hears(alert(name, self._next(name), severity=severity, **fields), site)
 
     def cleared(self, number: int | str, site: str | None = None, **fields: Any) -> None:
         name = f"a{number}"
-        fields = {"asset_id": f"p{number}", **fields}
+        fields = {"asset_id": f"p{number}", "event_time": self.now, **fields}
         self.hears(alert(name, self._next(name), state="cleared", **fields), site)
 
     def acts(self, number: int | str, kind: str, **fields: Any) -> None:

@@ -378,7 +378,7 @@ def test_a_slow_channel_keeps_no_other_waiting(store: Store, running: Callable[.
         assert time.monotonic() < deadline
         time.sleep(0.02)
     for number in range(3):
-        store.write([alert(f"a{number}", 0, asset_id=f"p{number}")], [])
+        store.write([alert(f"a{number}", 0, asset_id=f"p{number}", event_time=datetime.now(UTC))], [])
         while len(quick.taken) <= number:
             assert time.monotonic() < deadline
             time.sleep(0.02)
