@@ -89,13 +89,18 @@ def _title(group: Group, news: Sequence[Item], sites: Sequence[SiteCount], worst
     head = head[:1].upper() + head[1:]
     if len(news) == 1:
         item = news[0]
-        return f"{head}: {item.asset_id}, {item.failure_mode}{f' ({item.site})' if item.site else ''}"
+        return f"{head}: {item.asset_id}, {item.failure_mode} ({_where(item)})"
     if group.level == "asset" or len({item.asset for item in news}) == 1:
         item = news[0]
-        return f"{head}: {item.asset_id}, {len(news)} alerts{f' ({item.site})' if item.site else ''}"
+        return f"{head}: {item.asset_id}, {len(news)} alerts ({_where(item)})"
     if len(sites) == 1:
         return f"{head}: {_site_words(sites[0])}"
     return f"{head}: {len(sites)} sites, {sum(one.assets for one in sites):,} assets with open alerts"
+
+
+def _where(item: Item) -> str:
+    """The class too: one id may be that of assets of two classes."""
+    return ", ".join(part for part in (item.asset_class, item.site) if part)
 
 
 def _text(group: Group, news: Sequence[Item], sites: Sequence[SiteCount], console: str | None) -> str:

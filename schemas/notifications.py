@@ -68,7 +68,7 @@ class Notification(Frozen):
         "group": "asset/north/pump/pump-7",
         "status": "open",
         "severity": "warning",
-        "title": "Warning: pump-7, wear (north)",
+        "title": "Warning: pump-7, wear (pump, north)",
         "text": "pump-7 (pump, north, line-2), wear: warning, reached the warning level, 2026-05-01 12:00:00 UTC",
         "sites": [{"site": "north", "assets": 1, "warning": 1}],
         "alerts": [

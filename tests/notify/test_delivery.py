@@ -115,7 +115,7 @@ def test_the_whole_way_with_a_place_an_acknowledgement_and_an_end(store: Store, 
     store.write([alert("a", 0)], [])
     one.turn()
     [told] = inbox.taken
-    assert (told.title, told.group) == ("Warning: pump-1, wear (north)", "asset/north/pump/pump-1")
+    assert (told.title, told.group) == ("Warning: pump-1, wear (pump, north)", "asset/north/pump/pump-1")
     assert (told.alerts[0].line, told.alerts[0].labels) == ("l1", {"t": "x"})
     one.turn(3600)
     assert [one.is_repeat for one in inbox.taken] == [False, True]
@@ -124,7 +124,7 @@ def test_the_whole_way_with_a_place_an_acknowledgement_and_an_end(store: Store, 
     assert len(inbox.taken) == 2
     store.write([alert("a", 1, state="cleared")], [])
     one.turn()
-    assert inbox.taken[-1].title == "Cleared: pump-1, wear (north)"
+    assert inbox.taken[-1].title == "Cleared: pump-1, wear (pump, north)"
     assert {one.state for one in listed(store)} == {"sent"}
 
 

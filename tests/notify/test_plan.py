@@ -11,7 +11,7 @@ from notify.times import is_within
 from notify.words import notification_of
 from schemas import TimeWindow
 from tests.notify.helpers import Person, rules_of
-from tests.support.decisions import NOON
+from tests.support.decisions import NOON, alert
 
 
 def test_news_wait_for_others_of_their_group_and_are_told_once() -> None:
@@ -23,6 +23,14 @@ def test_news_wait_for_others_of_their_group_and_are_told_once() -> None:
     assert person.told(1) == [["a1", "a1b"]]
     assert person.told(9) == [["a2"]]
     assert person.told(1000) == []
+
+
+def test_one_id_in_two_classes_is_told_apart_in_the_title() -> None:
+    person = Person(rules_of(group_wait_s=0))
+    for of_class in ("pump", "fan"):
+        person.hears(alert(of_class, 0, asset_class=of_class, asset_id="1"), "north")
+    titles = {notification_of(person.channel, group, person.now, "x", None).title for group in person.after(0).groups}
+    assert titles == {"Warning: 1, wear (pump, north)", "Warning: 1, wear (fan, north)"}
 
 
 def test_a_group_waits_for_its_interval_unless_it_gets_worse() -> None:

@@ -134,7 +134,7 @@ def test_a_mail_comes_with_its_id() -> None:
         assert sender.service == "E-Mail"
         sender.send(some())
         [found] = mails.mails
-    assert found["Subject"] == "Advisory: test, test"
+    assert found["Subject"] == "Advisory: test, test (test)"
     assert found["Idempotency-Key"] == some().notification_id
     body = found.get_body(("plain", "html"))  # type: ignore[attr-defined]
     assert "This is a test of the channel" in body.get_content()
@@ -191,7 +191,7 @@ def test_what_a_service_of_apprise_answers(status: int, is_final: bool) -> None:
         assert refusal.value.is_final is is_final
         sender.send(some())
         assert receiver.posts[1].headers["idempotency-key"] == some().notification_id
-        assert receiver.posts[1].json["title"] == "Advisory: test, test"
+        assert receiver.posts[1].json["title"] == "Advisory: test, test (test)"
     assert "hush" not in str(refusal.value)
 
 
