@@ -5,16 +5,18 @@ journal ─► items of each channel ─► decide ─► items and notification
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
+from typing import Any
 
 import structlog
+from pydantic import ValidationError
 
-from notify.items import PENDING, AssetKey, Item, Known, admit, may_repeat, take
+from notify.items import PENDING, AssetKey, Item, ItemKey, Known, admit, may_repeat, take
 from notify.metrics import BEHIND, DECIDED, PASSED_OVER, UNREADABLE
 from notify.plan import WINDOW, decide
 from notify.words import notification_of
-from schemas import Notification, NotificationChannel, NotificationRules
+from schemas import Notification, NotificationChannel, NotificationRules, text_of
 from storage import Decision, JournalPart, NotificationStore, Place, Unreadable
 
 log = structlog.get_logger(__name__)
@@ -90,7 +92,7 @@ class Planner:
         found, items = self._store.items()
         if found != version:
             return False
-        self._known = Known((key, Item.model_validate({"alert_id": key[1], **item})) for key, item in items.items())
+        self._known = Known(_readable(items))
         return True
 
     def _decide(self, part: JournalPart, now: datetime) -> list[Notification]:
@@ -123,3 +125,13 @@ class Planner:
             log.info("alerts that were over long ago, or while they were shelved, are told to nobody",
                      channel=channel.name, past=past, shelved=len(untold) - past)  # fmt: skip
         return notifications
+
+
+def _readable(items: Mapping[ItemKey, dict[str, Any]]) -> Iterator[tuple[ItemKey, Item]]:
+    """Without what another version may have written and this one does not understand: it hides no other."""
+    for key, item in items.items():
+        try:
+            yield key, Item.model_validate({"alert_id": key[1], **item})
+        except ValidationError as error:
+            UNREADABLE.inc()
+            log.warning("what a channel knows of an alert cannot be read", key=key, reason=text_of(error))

@@ -10,10 +10,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
+from pydantic import ValidationError
 from sqlalchemy import Connection, delete, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from schemas import Action, Alert, Notification
+from schemas import Action, Alert, Notification, text_of
 from storage.database import build_engine, transaction
 from storage.keys import any_of
 from storage.notification_tables import (
@@ -155,7 +156,13 @@ class NotificationStore:
         with transaction(self._writing) as connection:
             if not connection.execute(take).rowcount:
                 return None
-        return Claimed(row.id, row.tries + 1, row.give_up_at, Notification.model_validate(row.notification))
+        try:
+            return Claimed(row.id, row.tries + 1, row.give_up_at, Notification.model_validate(row.notification))
+        except ValidationError as error:  # of another version; it keeps nothing behind it
+            failed = {"state": "failed", "reason": f"cannot be read by this version: {text_of(error)}"}
+            with transaction(self._writing) as connection:
+                connection.execute(update(NotificationRow).where(NotificationRow.id == row.id).values(**failed))
+            return None
 
     def sent(self, claimed: Claimed, at: datetime) -> None:
         """It was taken, whoever else has claimed it meanwhile."""

@@ -174,6 +174,24 @@ def test_a_data_alert_is_told_and_an_entry_that_cannot_be_read_stops_nothing(sto
     assert inbox.alerts[2:] == [["d"]]
 
 
+def test_what_is_kept_and_cannot_be_read_stops_nothing(store: Store, notifier: Open) -> None:
+    """As where a newer version has written it, and the one of before is back."""
+    one = notifier(Inbox(Refusal("away")))
+    store.write([alert("a", 0), alert("b", 0, asset_id="p2")], [])
+    one.turn()
+    with transaction(one.store._writing) as connection:
+        connection.execute(text("update notification_items set item = '{}' where alert_id = 'a'"))
+        connection.execute(text("update notifications set notification = '{}' where state = 'waiting'"))
+    inbox = Inbox()
+    two = notifier(inbox, one.now + timedelta(seconds=60))
+    two.turn()
+    store.write([alert("c", 0, asset_id="p3")], [])
+    for _ in range(3):
+        two.turn(60)
+    assert inbox.alerts[-1] == ["c"]
+    assert two.store.waiting() == {}
+
+
 def test_two_workers_decide_and_send_once(store: Store, notifier: Open) -> None:
     """Threads that plan and send at once, on a journal that grows."""
     inbox = Inbox()
