@@ -10,87 +10,15 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import text
 
-from notify.delivery import Delivery, pause_after
-from notify.metrics import UNREADABLE
-from notify.planner import Planner
+from notify.delivery import pause_after
 from notify.refusals import Refusal
 from notify.senders import Sender
 from notify.worker import NotifyWorker
-from schemas import Asset, Notification, NotificationRules, Settings
+from schemas import Asset, NotificationRules, Settings
 from storage import ActionRequest, NotificationStore, Placed, Store
-from storage.database import transaction
-from tests.notify.helpers import rules_of
-from tests.support.decisions import NOON, alert, at, data_alert
-
-HOUR = timedelta(hours=1)
-
-
-class Inbox:
-    """A channel in memory that refuses as `refusals` says, then takes everything."""
-
-    service = "inbox"
-
-    def __init__(self, *refusals: Refusal | None) -> None:
-        self.refusals, self.tried, self.taken = list(refusals), list[Notification](), list[Notification]()
-        self.before: Callable[[], None] = lambda: None
-
-    def send(self, notification: Notification) -> None:
-        self.tried.append(notification)
-        self.before()
-        refusal = self.refusals.pop(0) if self.refusals else None
-        if refusal is not None:
-            raise refusal
-        self.taken.append(notification)
-
-    @property
-    def alerts(self) -> list[list[str]]:
-        return [[one.alert_id for one in notification.alerts] for notification in self.taken]
-
-
-class Notifier:
-    """One worker without threads, on a clock that the test moves."""
-
-    def __init__(self, url: str, rules: NotificationRules, sender: Sender, now: datetime = NOON) -> None:
-        self.store = NotificationStore(url)
-        self.store.begin()
-        self.now, self.planner = now, Planner(self.store, rules, 24 * HOUR)
-        channel = rules.channels[0]
-        self.delivery = Delivery(self.store, channel, sender, threading.Event(), lambda: self.now)
-
-    def turn(self, seconds: float = 0) -> None:
-        """Decide and send all that is due then."""
-        self.now += timedelta(seconds=seconds)
-        while self.planner.turn(self.now):
-            pass
-        while self.delivery.turn():
-            pass
-
-
-@pytest.fixture
-def opened(database_url: str) -> Iterator[list[Notifier]]:
-    found: list[Notifier] = []
-    yield found
-    for notifier in found:
-        notifier.store.close()
-
-
-Open = Callable[..., Notifier]
-
-
-@pytest.fixture
-def notifier(database_url: str, opened: list[Notifier]) -> Open:
-    def build(sender: Sender, now: datetime = NOON, rule: dict[str, Any] | None = None, **fields: Any) -> Notifier:
-        opened.append(Notifier(database_url, rules_of(rule or {}, group_wait_s=0, **fields), sender, now))
-        return opened[-1]
-
-    return build
-
-
-def listed(store: Store, state: str | None = None) -> list[Any]:
-    with store.reading() as reader:
-        return [body for _, body in reader.notifications(state, None, None, 99)]
+from tests.notify.notifier import HOUR, Inbox, Notifier, Open, listed
+from tests.support.decisions import NOON, alert, at
 
 
 def test_what_happened_before_the_first_worker_is_not_told(store: Store, notifier: Open) -> None:
@@ -128,23 +56,6 @@ def test_the_whole_way_with_a_place_an_acknowledgement_and_an_end(store: Store, 
     assert {one.state for one in listed(store)} == {"sent"}
 
 
-def test_what_fits_no_rule_yet_is_kept_by_any_worker_until_one_fits(store: Store, notifier: Open) -> None:
-    """Its site is told later than the alert, and it is another worker that sees that."""
-    inbox = Inbox()
-    one = notifier(inbox, rule={"site": ["north"], "when": [{"from": "12:30"}]})
-    store.write([alert("a", 0), alert("b", 0, asset_id="p2")], [])
-    one.turn()
-    store.write([Placed(0, 0, Asset(asset_id="pump-1", asset_class="pump", event_time=at(0), site="north"))], [])
-    one.turn(60)
-    two = notifier(inbox, one.now, rule={"site": ["north"], "when": [{"from": "12:30"}]})
-    two.turn()
-    assert inbox.taken == []
-    two.turn(1800)
-    assert (inbox.alerts, inbox.taken[0].group) == ([["a"]], "asset/north/pump/pump-1")
-    one.turn(3600)
-    assert inbox.alerts == [["a"]]
-
-
 def test_what_is_shelved_comes_back_by_itself(store: Store, notifier: Open) -> None:
     inbox, now = Inbox(), datetime.now(UTC)
     one = notifier(inbox, now)
@@ -156,40 +67,6 @@ def test_what_is_shelved_comes_back_by_itself(store: Store, notifier: Open) -> N
     assert inbox.alerts == [["b"]]
     one.turn(3600)
     assert ["a"] in inbox.alerts
-
-
-def test_a_data_alert_is_told_and_an_entry_that_cannot_be_read_stops_nothing(store: Store, notifier: Open) -> None:
-    inbox = Inbox()
-    one = notifier(inbox)
-    before = UNREADABLE._value.get()
-    store.write([data_alert("d"), alert("odd", 0, asset_id="p2"), alert("last", 0, asset_id="p3")], [])
-    with transaction(one.store._writing) as connection:
-        connection.execute(text("update alert_transitions set event = '{}' where alert_id = 'odd'"))
-    one.turn()
-    assert inbox.alerts == [["d"], ["last"]]
-    assert "s3 is stuck" in inbox.taken[0].text
-    assert UNREADABLE._value.get() - before == 1
-    store.write([data_alert("d", 1, state="cleared")], [])
-    one.turn(300)
-    assert inbox.alerts[2:] == [["d"]]
-
-
-def test_what_is_kept_and_cannot_be_read_stops_nothing(store: Store, notifier: Open) -> None:
-    """As where a newer version has written it, and the one of before is back."""
-    one = notifier(Inbox(Refusal("away")))
-    store.write([alert("a", 0), alert("b", 0, asset_id="p2")], [])
-    one.turn()
-    with transaction(one.store._writing) as connection:
-        connection.execute(text("update notification_items set item = '{}' where alert_id = 'a'"))
-        connection.execute(text("update notifications set notification = '{}' where state = 'waiting'"))
-    inbox = Inbox()
-    two = notifier(inbox, one.now + timedelta(seconds=60))
-    two.turn()
-    store.write([alert("c", 0, asset_id="p3")], [])
-    for _ in range(3):
-        two.turn(60)
-    assert inbox.alerts[-1] == ["c"]
-    assert two.store.waiting() == {}
 
 
 def test_two_workers_decide_and_send_once(store: Store, notifier: Open) -> None:
