@@ -129,7 +129,7 @@ def _the_class(reader: Reader, asset_id: str, asked: str | None) -> str:
         return classes[0]
     if asked is None or asked not in classes:
         of_class = "" if asked is None else f" of the class {asked}"
-        elsewhere = f" There is one of {', '.join(classes)}." if classes else ""
+        elsewhere = f" There is one of {', '.join(dict.fromkeys(classes))}." if classes else ""
         raise ProblemError(
             "unknown-asset", f"No score, alert, reading or log entry of asset {asset_id}{of_class} is kept.{elsewhere}"
         )

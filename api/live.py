@@ -14,7 +14,7 @@ from fastapi.sse import format_sse_event
 
 from api.metrics import STREAMS
 from schemas import Action, Alert, MillraceError
-from storage import Store, in_thread
+from storage import Store, Unreadable, in_thread
 
 log = structlog.get_logger(__name__)
 POLL_S = 0.05  # one read of the last id, of about .2 ms; the budget from reading to visible alert is 100 ms
@@ -73,10 +73,13 @@ class Live:
             if not await self._wait_for_news(after, min(HEARTBEAT_S, end - loop.time())):
                 yield format_sse_event(comment="alive")
                 continue
-            for number, alert in await self._read(after):
-                kind = "alert" if isinstance(alert, Alert) else "action"
-                yield format_sse_event(id=str(number), event=kind, data_str=alert.model_dump_json())
+            for number, entry in await self._read(after):
                 after = number
+                if isinstance(entry, Unreadable):
+                    log.error("an entry of the journal of alerts cannot be read", id=number, reason=entry.reason)
+                    continue
+                kind = "alert" if isinstance(entry, Alert) else "action"
+                yield format_sse_event(id=str(number), event=kind, data_str=entry.model_dump_json())
 
     async def _wait_for_news(self, after: int, timeout_s: float) -> bool:
         def is_news() -> bool:
@@ -89,14 +92,14 @@ class Live:
             return False
         return True
 
-    async def _read(self, after: int) -> list[tuple[int, Alert | Action]]:
+    async def _read(self, after: int) -> list[tuple[int, Alert | Action | Unreadable]]:
         try:
             return await in_thread(lambda: self._read_page(after))
         except MillraceError:
             await asyncio.sleep(POLL_AWAY_S)
             return []
 
-    def _read_page(self, after: int) -> list[tuple[int, Alert | Action]]:
+    def _read_page(self, after: int) -> list[tuple[int, Alert | Action | Unreadable]]:
         with self.store.reading() as reader:
             return reader.transitions(after, PAGE)
 

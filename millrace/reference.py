@@ -38,7 +38,13 @@ def _settings() -> list[str]:
         rows.append(
             (f"`MILLRACE_{name.upper()}`", _default(field.default), field.description or _choices(field.annotation))
         )
-    return ["## Settings", "", "Environment variables.", "", *_table(("variable", "default", "meaning"), rows)]
+    return [
+        "## Settings",
+        "",
+        "Environment variables; one that is empty is as if it were not set.",
+        "",
+        *_table(("variable", "default", "meaning"), rows),
+    ]
 
 
 def _default(value: Any) -> str:

@@ -4,8 +4,9 @@ journal of alerts ─► items ─► plan (pure: items, time and budget in, gro
 May import: schemas, storage.
 """
 
+from notify.refusals import Refusal
 from notify.rules_file import load_rules
-from notify.senders import Refusal, Sender, build_sender
+from notify.senders import Sender, build_sender
 from notify.words import notification_to_try
 from notify.worker import run_notify, senders_of
 

@@ -16,7 +16,8 @@ import structlog
 
 from notify.metrics import ATTEMPTS, FAILED
 from notify.plan import WINDOW
-from notify.senders import SEND_S, Refusal, Sender
+from notify.refusals import SEND_S, Refusal
+from notify.senders import Sender
 from schemas import MillraceError, NotificationChannel
 from storage import Claimed, NotificationStore
 

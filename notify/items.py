@@ -1,12 +1,12 @@
 """Items: what a channel knows of an alert, and what the journal changes about it. Pure functions.
 
-rules, transitions, actions, now ─► which channels ─► items
+rules, transitions, actions, now ─► which channels ─► items; what fits no rule yet waits ─► admit ─► items
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from datetime import datetime
+from collections.abc import Container, Iterable, Mapping
+from datetime import datetime, timedelta
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
@@ -16,6 +16,8 @@ from schemas import Action, Alert, AlertKind, AlertState, NotificationRule, Noti
 from storage import Place
 
 ItemKey = tuple[str, str]  # channel, alert_id
+AssetKey = tuple[str, str]  # asset_class, asset_id
+PENDING = ""  # where a channel stands else: open alerts that no rule tells yet on `waits_for`
 RANK: Mapping[str | None, int] = {None: 0, "advisory": 1, "warning": 2, "critical": 3}
 
 
@@ -46,13 +48,20 @@ class Item(BaseModel):
     told_over: bool = False
     told_at: datetime | None = None
     told_level: int = 0
+    waits_for: tuple[str, ...] = ()
+    is_past: bool = False
+
+    @property
+    def is_history(self) -> bool:
+        """Whether it happened long ago, and was told at no time."""
+        return self.is_past and self.told is None
 
     @property
     def is_open(self) -> bool:
         return self.state == "raised"
 
     @property
-    def asset(self) -> tuple[str, str]:
+    def asset(self) -> AssetKey:
         return self.asset_class, self.asset_id
 
     @property
@@ -101,26 +110,62 @@ def take(known: Known, entry: Alert | Action, rules: NotificationRules, place: P
     """One entry of the journal."""
     if isinstance(entry, Alert):
         channels = channels_of(rules, entry, place, now) if entry.state == "raised" else set()
-        for channel in sorted(known.of_alert(entry.alert_id) | channels):
+        for channel in sorted((known.of_alert(entry.alert_id) - {PENDING}) | channels):
             before = known.items.get(channel, {}).get(entry.alert_id)
-            if (item := _after(before, entry, place, now)) is not None:
+            if (item := _after(before, entry, place, now, rules)) is not None:
                 known.put(channel, item)
+        _keep_waiting(known, entry, rules, place, now)
         return
     for channel in sorted(known.of_alert(entry.alert_id)):
         item = known.items[channel][entry.alert_id]
         if entry.kind == "acknowledged":
             known.put(channel, item.model_copy(update={"acknowledged": True}))
+        elif entry.kind == "closed" and channel == PENDING:
+            known.forget(channel, entry.alert_id)
         elif entry.kind == "closed" and item.is_open:
             by_hand = {"state": "cleared", "changed_at": entry.event_time, "news_at": item.news_at or now}
             reason = f"It was closed by {entry.by}{f': {entry.reason}' if entry.reason else ''}."
             known.put(channel, item.model_copy(update={**by_hand, "reason": reason}))
 
 
-def _after(before: Item | None, alert: Alert, place: Place, now: datetime) -> Item | None:
+def admit(
+    known: Known, rules: NotificationRules, assets: Container[AssetKey], places: Mapping[AssetKey, Place], now: datetime
+) -> None:
+    """Give channels the open alerts of these assets that fit a rule only now: its time has come, or the asset's place
+    is told.
+    """
+    for item in [item for item in known.items.get(PENDING, {}).values() if item.asset in assets]:
+        place = places.get(item.asset, Place())
+        channels = channels_of(rules, item, place, now) & set(item.waits_for)
+        where = {"site": place.site, "line": place.line, "labels": dict(place.labels)}
+        for channel in sorted(channels):
+            known.put(channel, item.model_copy(update={"waits_for": (), "news_at": now, **where}))
+        if channels:
+            _wait_for(known, item, set(item.waits_for) - channels)
+
+
+def _keep_waiting(known: Known, alert: Alert, rules: NotificationRules, place: Place, now: datetime) -> None:
+    """Keep the open alert where a rule may come to fit: by time and place these change, and no transition tells it."""
+    before = known.items.get(PENDING, {}).get(alert.alert_id)
+    if (item := _after(before, alert, place, now, rules)) is not None:
+        may_tell = {name for rule in rules.rules if _is_about(rule, alert) for name in rule.channels}
+        _wait_for(known, item, may_tell - known.of_alert(alert.alert_id) if item.is_open else set())
+
+
+def _wait_for(known: Known, item: Item, channels: set[str]) -> None:
+    if channels:
+        known.put(PENDING, item.model_copy(update={"waits_for": tuple(sorted(channels))}))
+    elif PENDING in known.of_alert(item.alert_id):
+        known.forget(PENDING, item.alert_id)
+
+
+def _after(before: Item | None, alert: Alert, place: Place, now: datetime, rules: NotificationRules) -> Item | None:
     """The item after a transition. None: nothing follows, as it is an old one, or the alert is over and unknown."""
     if before is not None and (alert.sequence <= before.sequence or not before.is_open):
         return None
     told = before.told if before else None
+    is_past = now - alert.event_time > timedelta(hours=rules.past_after_h)
+    is_past = is_past or (alert.state == "cleared" and before is not None and before.is_past)
     is_news = alert.state == "cleared" or RANK[alert.severity] > RANK[told]
     news_at = before.news_at if before else None
     item = before or Item(
@@ -133,23 +178,36 @@ def _after(before: Item | None, alert: Alert, place: Place, now: datetime) -> It
         update={
             "sequence": alert.sequence, "state": alert.state, "severity": alert.severity,
             "changed_at": alert.event_time, "reason": alert.evidence.sentence or f"It {alert.evidence.reason}.",
-            "news_at": (news_at or now) if is_news else news_at,
+            "news_at": (news_at or now) if is_news else news_at, "is_past": is_past,
         }
     )  # fmt: skip
 
 
-def channels_of(rules: NotificationRules, alert: Alert, place: Place, now: datetime) -> set[str]:
+def channels_of(rules: NotificationRules, alert: Alert | Item, place: Place, now: datetime) -> set[str]:
     """The channels on which some rule tells of the alert at this moment."""
     return {name for rule in rules.rules if fits(rule, alert, place, now) for name in rule.channels}
 
 
-def fits(rule: NotificationRule, alert: Alert, place: Place, now: datetime) -> bool:
+def may_repeat(rules: NotificationRules, channel: str, item: Item, now: datetime) -> bool:
+    """Whether it is the time of a rule that tells of the alert there, however bad it is by now."""
+    place, worst = Place(item.site, item.line, item.labels), item.model_copy(update={"severity": "critical"})
+    return channel in channels_of(rules, worst, place, now)
+
+
+def fits(rule: NotificationRule, alert: Alert | Item, place: Place, now: datetime) -> bool:
     return (
-        RANK[alert.severity] >= RANK[rule.severity]
-        and (not rule.asset_class or alert.asset_class in rule.asset_class)
-        and (not rule.kind or alert.kind in rule.kind)
+        _is_about(rule, alert)
         and (not rule.site or place.site in rule.site)
         and (not rule.line or place.line in rule.line)
         and all(place.labels.get(name) == value for name, value in rule.labels.items())
         and (not rule.when or is_within_any(rule.when, now))
+    )
+
+
+def _is_about(rule: NotificationRule, alert: Alert | Item) -> bool:
+    """Wherever the asset stands and whatever the time."""
+    return (
+        RANK[alert.severity] >= RANK[rule.severity]
+        and (not rule.asset_class or alert.asset_class in rule.asset_class)
+        and (not rule.kind or alert.kind in rule.kind)
     )

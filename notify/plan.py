@@ -5,13 +5,15 @@ items ─► groups of an asset, or of its site where many are in trouble ─►
 * A group is due once its first news waited for others to come, and not sooner than the interval after what it was told
   before, unless the news are worse than all that was told.
 * From `parent_from` assets of a site on, the site is told and not its assets. Where groups are still more than half of
-  what the rate limit leaves, they are told by site, or all in one: so something is left for what comes next.
-* What cannot be told now stays news. Nothing is dropped but what was shelved from beginning to end.
+  what the rate limit leaves, they are told by site, or all in one; all in one as soon as half of it is used. The last
+  of it is kept for what is worse: so something is left for what comes next.
+* What cannot be told now stays news. Nothing is dropped but what was shelved from beginning to end, and what began and
+  ended long ago; what began long ago and is open is told in one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal
@@ -21,6 +23,7 @@ from notify.times import is_within_any
 from schemas import NotificationChannel
 
 WINDOW = timedelta(minutes=10)  # of the rate limit
+HISTORY_WAITS, HISTORY_WAITS_MOST = timedelta(minutes=10), timedelta(hours=1)
 Level = Literal["asset", "site", "all"]
 LEVELS: tuple[Level, ...] = ("asset", "site", "all")
 ModeKey = tuple[str, str, str]
@@ -55,6 +58,7 @@ def decide(
     shelved: Mapping[ModeKey, datetime],
     *,
     waits: bool,
+    may_repeat: Callable[[Item], bool] = lambda _: True,
 ) -> Plan:
     """What the channel is told now.
 
@@ -62,23 +66,26 @@ def decide(
         sent: when it was told something, at least of the last ten minutes.
         shelved: until when a failure mode of an asset is out of sight.
         waits: whether something that was decided is not sent yet: then nothing is, and news gather.
+        may_repeat: whether an alert may be told again at this time.
     """
     plan = Plan()
-    audible = []
+    audible, holds_history = [], _holds_history(items.values(), now)
     for item in items.values():
         is_shelved = item.mode in shelved and shelved[item.mode] > now
         if _is_done(channel, item, now, is_shelved=is_shelved):
             plan.forgotten.append(item.alert_id)
-        elif not is_shelved:
+        elif not is_shelved and not (holds_history and item.is_history):
             audible.append(item)
-    due = [found for group in _groups(channel, audible) if (found := _due(channel, group, now))]
+    due = [found for group in _groups(channel, audible) if (found := _due(channel, group, now, may_repeat))]
     if is_within_any(channel.quiet, now):
         due = _break_quiet(channel, due, plan)
-    elif any(group.was_held for group in due):
+    elif any(group.was_held or any(item.is_history for item in group.news) for group in due):
         due = _merged(due, "all")
-    left = channel.most - sum(at > now - WINDOW for at in sent)
-    if due and left > 0 and not waits:
-        plan.groups = _within(channel, due, left)
+    used = sum(at > now - WINDOW for at in sent)
+    free = channel.most - used - _kept(channel, due, items.values(), now)
+    if due and free > 0 and not waits:
+        allowed = 1 if 2 * used >= channel.most else min(free, (channel.most - used) // 2)
+        plan.groups = _within(channel, due, allowed)
         for group in plan.groups:
             plan.items |= {item.alert_id: _told(item, group, now) for item in group.news}
     return plan
@@ -100,10 +107,16 @@ def _is_done(channel: NotificationChannel, item: Item, now: datetime, *, is_shel
     if item.is_open:
         return False
     if item.told is None:
-        return is_shelved
+        return is_shelved or item.is_past
     if item.told_over and item.told_at is not None:  # kept as long as the interval of its group counts from it
         return item.told_at + timedelta(seconds=channel.group_interval_s) <= now
     return not channel.resolved
+
+
+def _holds_history(items: Iterable[Item], now: datetime) -> bool:
+    """What is open of long ago waits for the end of a replay, in which most of it ends too; but not for ever."""
+    news = [item.news_at for item in items if item.is_history and item.news_at]
+    return bool(news) and max(news) + HISTORY_WAITS > now and min(news) + HISTORY_WAITS_MOST > now
 
 
 def _groups(channel: NotificationChannel, items: Iterable[Item]) -> list[Group]:
@@ -135,7 +148,7 @@ def _grouped(channel: NotificationChannel, items: Iterable[Item], level: Level) 
     return [Group(level, key, of, [item for item in of if item.news_at]) for key, of in members.items()]
 
 
-def _due(channel: NotificationChannel, group: Group, now: datetime) -> Group | None:
+def _due(channel: NotificationChannel, group: Group, now: datetime, may_repeat: Callable[[Item], bool]) -> Group | None:
     """The group with what is to be told of it now; none where it has to wait."""
     if group.news:
         first = min(item.news_at or now for item in group.news)
@@ -145,7 +158,7 @@ def _due(channel: NotificationChannel, group: Group, now: datetime) -> Group | N
             return Group(group.level, group.key, group.members, group.news, was_held=was_held)
     every = timedelta(hours=channel.repeat_h)
     unseen = [item for item in group.members if item.is_open and item.told and not item.acknowledged]
-    if every and any((item.told_at or now) + every <= now for item in unseen):
+    if every and any((item.told_at or now) + every <= now and may_repeat(item) for item in unseen):
         return Group(group.level, group.key, group.members, unseen, is_repeat=True)
     return None
 
@@ -178,9 +191,24 @@ def _break_quiet(channel: NotificationChannel, due: Iterable[Group], plan: Plan)
     return broken
 
 
-def _within(channel: NotificationChannel, due: list[Group], left: int) -> list[Group]:
-    """No more groups than half of what is left of the rate limit, and one at least."""
-    allowed = max(1, left // 2)
+def _kept(channel: NotificationChannel, due: Iterable[Group], items: Iterable[Item], now: datetime) -> int:
+    """How much of the rate limit what is due must leave: the last one for what is critical, and one for each severity
+    that is worse than it and than all that was told in the window. So what is worse never waits for what is milder.
+    """
+    worst = max((_rank_of_news(group) for group in due), default=0)
+    if worst == RANK["critical"]:
+        return 0
+    lately = [item for item in items if item.told_at and item.told_at > now - WINDOW and not item.told_over]
+    told = max((RANK[item.told] for item in lately), default=0)
+    return min(channel.most - 1, max(1, RANK["critical"] - max(worst, told)))
+
+
+def _rank_of_news(group: Group) -> int:
+    return 0 if group.is_repeat else max((RANK[item.severity] for item in group.news if item.is_open), default=0)
+
+
+def _within(channel: NotificationChannel, due: list[Group], allowed: int) -> list[Group]:
+    """No more groups than that, and one at least."""
     for level in levels_of(channel):
         merged = _coarser(channel, due, level)
         if len(merged) <= allowed:

@@ -43,15 +43,15 @@ def notification_of(
     )  # fmt: skip
 
 
-def notification_to_try(channel: NotificationChannel, now: datetime, console: str | None) -> Notification:
-    """For whoever wants to see whether a channel is reached: no alert is behind it."""
+def notification_to_try(channel: NotificationChannel, now: datetime) -> Notification:
+    """For whoever wants to see whether a channel is reached: no alert is behind it, so no link leads anywhere."""
     item = Item(
         alert_id="test", asset_class="test", asset_id="test", failure_mode="test", kind="machine", site=None, line=None,
         labels={}, sequence=0, state="raised", severity="advisory", raised_at=now, changed_at=now,
         reason="This is a test of the channel: nothing is wrong.",
     )  # fmt: skip
     group = Group("asset", "test", [item], [item])
-    return notification_of(channel, group, now, f"test/{now.isoformat()}", console)
+    return notification_of(channel, group, now, f"test/{now.isoformat()}", None)
 
 
 def link_to(console: str | None, item: Item) -> str | None:
@@ -89,17 +89,24 @@ def _title(group: Group, news: Sequence[Item], sites: Sequence[SiteCount], worst
     head = head[:1].upper() + head[1:]
     if len(news) == 1:
         item = news[0]
-        return f"{head}: {item.asset_id}, {item.failure_mode}{f' ({item.site})' if item.site else ''}"
+        return f"{head}: {item.asset_id}, {item.failure_mode} ({_where(item)})"
     if group.level == "asset" or len({item.asset for item in news}) == 1:
         item = news[0]
-        return f"{head}: {item.asset_id}, {len(news)} alerts{f' ({item.site})' if item.site else ''}"
+        return f"{head}: {item.asset_id}, {len(news)} alerts ({_where(item)})"
     if len(sites) == 1:
         return f"{head}: {_site_words(sites[0])}"
     return f"{head}: {len(sites)} sites, {sum(one.assets for one in sites):,} assets with open alerts"
 
 
+def _where(item: Item) -> str:
+    """The class too: one id may be that of assets of two classes."""
+    return ", ".join(part for part in (item.asset_class, item.site) if part)
+
+
 def _text(group: Group, news: Sequence[Item], sites: Sequence[SiteCount], console: str | None) -> str:
     lines = ["Held back during quiet hours:"] if group.was_held else []
+    if all(item.is_history for item in news):
+        lines.append("This began longer ago and is still open:")
     if group.is_repeat:
         lines.append("Nobody has acknowledged this yet:")
     if len(news) > 1 and group.level != "asset":

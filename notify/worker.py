@@ -1,6 +1,6 @@
 """Worker: the role `notify`: reads the journal of alerts, decides, and sends, until it is told to stop.
 
-rules, senders ─► begin ─► Planner, once a second ─► Delivery, a thread a channel
+rules, senders ─► begin ─► Planner, once a second ─► Delivery, a thread a channel; when the file changes, others
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ import structlog
 from prometheus_client import start_http_server
 
 from notify.delivery import Delivery
-from notify.metrics import OLDEST, READY, WAITING, begin
+from notify.items import PENDING
+from notify.metrics import OLDEST, READY, REFUSED, WAITING, begin, end
 from notify.planner import Planner
-from notify.rules_file import load_rules
+from notify.rules_file import WatchedFile, load_rules
 from notify.senders import Sender, build_sender
 from notify.times import is_within_any
 from schemas import MillraceError, NotificationRules, Settings, SettingsError
@@ -63,6 +64,10 @@ def run_notify(settings: Settings, stopping: threading.Event) -> None:
 
 
 class NotifyWorker:
+    """Follows the file of rules: when it changes, other channels and rules take the place of these between two turns.
+    One that cannot be used changes nothing, and is told wherever people look.
+    """
+
     def __init__(
         self,
         store: NotificationStore,
@@ -71,12 +76,13 @@ class NotifyWorker:
         settings: Settings,
         stopping: threading.Event,
     ) -> None:
-        self._store, self._rules, self._senders, self._stopping = store, rules, senders, stopping
-        self._planner = Planner(store, rules, timedelta(hours=settings.notifications_give_up_h))
-        self._deliveries = [Delivery(store, one, senders[one.name], stopping) for one in rules.channels]
-        for channel, delivery in zip(rules.channels, self._deliveries, strict=True):
-            self._planner.on_news(channel.name, delivery.nudge)
-            begin(channel.name)
+        self._store, self._settings, self._stopping = store, settings, stopping
+        self._file = WatchedFile(settings.notifications_file) if settings.notifications_file else None
+        self._fault: str | None = None  # of the file as it is now
+        self._deliveries: list[Delivery] = []
+        self._ending = threading.Event()  # of the deliveries of these rules
+        self._news: str | None = None  # why other rules are to serve; they do as soon as the database is there
+        self._take_over(rules, senders)
         self._told_at = -TELL_EVERY_S
 
     def run(self) -> None:
@@ -86,6 +92,10 @@ class NotifyWorker:
                 if not has_begun:
                     self._begin()
                     has_begun = True
+                self._follow_file()
+                if self._news is not None:
+                    self._serve(self._news)
+                    self._news = None
                 self._tell()
                 goes_on = self._planner.turn(datetime.now(UTC))
                 READY.set(1)
@@ -96,8 +106,39 @@ class NotifyWorker:
             if not goes_on:
                 self._stopping.wait(EVERY_S)
 
+    def _take_over(self, rules: NotificationRules, senders: Mapping[str, Sender]) -> None:
+        """Their deliveries are not started yet. An attempt of before ends; its claim keeps others from sending it."""
+        self._ending.set()
+        self._rules, self._senders, self._ending = rules, senders, threading.Event()
+        self._planner = Planner(self._store, rules, timedelta(hours=self._settings.notifications_give_up_h))
+        self._deliveries = [one for one in self._deliveries if one.is_alive()]
+        for channel in rules.channels:
+            delivery = Delivery(self._store, channel, senders[channel.name], self._ending)
+            self._planner.on_news(channel.name, delivery.nudge)
+            self._deliveries.append(delivery)
+            begin(channel.name)
+
+    def _follow_file(self) -> None:
+        if self._file is None or not self._file.has_changed():
+            return
+        self._told_at = -TELL_EVERY_S
+        try:
+            rules, senders = senders_of(self._settings, os.environ)
+        except SettingsError as error:
+            self._fault = error.detail
+            REFUSED.set(1)
+            log.warning("the changed file of rules cannot be used; the rules of before serve", error=error.detail)
+            return
+        self._fault = None
+        REFUSED.set(0)
+        for channel in self._rules.channels:
+            end(channel.name)
+        self._take_over(rules, senders)
+        self._news = "the file of rules has changed; its rules serve from now on"
+
     def end(self) -> None:
         self._stopping.set()
+        self._ending.set()
         READY.set(0)
         deadline = time.monotonic() + END_S
         for delivery in self._deliveries:
@@ -110,16 +151,23 @@ class NotifyWorker:
     def _begin(self) -> None:
         self._store.check()
         is_new = self._store.begin()
-        names = [channel.name for channel in self._rules.channels]
+        REFUSED.set(0)
+        self._news = "notifications begin with what happens from now on"
+        if not is_new:
+            self._news = "notifications go on where they were"
+
+    def _serve(self, what: str) -> None:
+        names = [PENDING, *(channel.name for channel in self._rules.channels)]
         if lost := self._store.forget_channels(names):
             log.warning("channels are gone from the rules; what waited on them has failed", channels=sorted(lost))
         log.info(
-            "notifications begin with what happens from now on" if is_new else "notifications go on where they were",
+            what,
             channels={name: sender.service for name, sender in self._senders.items()},
             rules=[rule.name for rule in self._rules.rules],
         )
         for delivery in self._deliveries:
-            delivery.start()
+            if delivery.ident is None:
+                delivery.start()
 
     def _tell(self) -> None:
         """What this worker serves, for the API; what waits, for Prometheus."""
@@ -131,6 +179,7 @@ class NotifyWorker:
                 "service": self._senders[channel.name].service,
                 "rules": [rule.name for rule in self._rules.rules if channel.name in rule.channels],
                 "is_quiet": is_within_any(channel.quiet, now),
+                **({"rules_fault": self._fault} if self._fault else {}),  # versions of before do not know it
             }
             for channel in self._rules.channels
         }, now)  # fmt: skip

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
 import tomllib
+from collections.abc import Iterator
 from pathlib import PurePath
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, get_args
 
 from pydantic import Field, ValidationError, model_validator
 
 from schemas.base import Frozen, Name, SensorName
 from schemas.errors import SettingsError, text_of
 from schemas.outputs import Severity
+
+YEAR_S = 365.25 * 86_400
+LONGEST_S = 100 * YEAR_S
 
 
 class RulTarget(Frozen):
@@ -121,10 +126,11 @@ def parse_asset_class(text: str, source: PurePath | str = "asset class") -> Asse
     """An asset class from TOML.
 
     Raises:
-        SettingsError: with each field that cannot be used.
+        SettingsError: with each field that cannot be used, or that would do nothing, or not what it says. A manifest
+            of before may have such a class, and serves.
     """
     try:
-        return AssetClass.model_validate(tomllib.loads(text))
+        asset_class = AssetClass.model_validate(tomllib.loads(text))
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(
             f"{source} is not TOML: {error}.", "Correct the file; docs/train.md has an example."
@@ -133,3 +139,45 @@ def parse_asset_class(text: str, source: PurePath | str = "asset class") -> Asse
         raise SettingsError(
             f"{source}: {text_of(error)}.", "Correct the file; docs/train.md has an example."
         ) from error
+    if vain := [*_vain_values(asset_class), *_vain_levels(asset_class)]:
+        raise SettingsError(f"{source}: {'; '.join(vain)}.", "Correct the file; docs/train.md has an example.")
+    return asset_class
+
+
+def _vain_values(of: AssetClass) -> Iterator[str]:
+    """Values that a person wrote and that do nothing, or nothing sensible."""
+    target = of.target
+    if target.kind == "rul" and "costs" in of.model_fields_set:
+        yield "costs: they do nothing for a target rul, whose levels follow from cap; leave them out, or set [[policy]]"
+    name, length = ("cap", target.cap) if target.kind == "rul" else ("horizon", target.horizon)
+    if not length * of.unit_seconds <= LONGEST_S:
+        years = length * of.unit_seconds / YEAR_S
+        wanted = "what a life lasts" if name == "cap" else "how long before a failure to tell"
+        yield (
+            f"target.{name} = {length:g} {of.unit} is {years:,.0f} years, as `unit_seconds` is {of.unit_seconds:g}: "
+            f"nothing could be learned of it; give {wanted}"
+        )
+    for reading, said in of.labels.items():
+        if "label" in said.model_fields_set and not said.label.strip():
+            yield f"labels.{reading}.label is empty, so its name is shown; give one, or leave `label` out"
+
+
+def _vain_levels(of: AssetClass) -> Iterator[str]:
+    """Levels of the policy that no value reaches, or of which the worse is reached before the milder."""
+    target = of.target
+    is_life, most = target.kind == "rul", target.cap if target.kind == "rul" else 1.0
+    severities: tuple[Severity, ...] = get_args(Severity)
+    levels = sorted(of.policy, key=lambda level: severities.index(level.severity))
+    for level in levels:
+        if not 0 <= level.on < most or not 0 <= level.clear <= most:
+            what = f"lives are told from 0 to cap = {most:g}" if is_life else "probabilities are from 0 to 1"
+            values = f"on = {level.on:g}, clear = {level.clear:g}"
+            yield f"policy {level.severity}: {values}: {what}, so it would never change"
+    for mild, bad in itertools.pairwise(levels):
+        if mild.severity == bad.severity:
+            yield f"policy: two levels are {bad.severity}; leave one out"
+        elif (bad.on > mild.on) if is_life else (bad.on < mild.on):
+            yield (
+                f"policy {bad.severity}: on = {bad.on:g} is {'above' if is_life else 'below'} that of {mild.severity}, "
+                f"{mild.on:g}, so it would be {bad.severity} before it is {mild.severity}; exchange them"
+            )

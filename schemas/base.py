@@ -85,6 +85,15 @@ class InputEvent(BaseModel):
     EXAMPLE: ClassVar[Json]  # a valid value, for the documents; a test checks that it is
 
 
+def always_told(*names: str) -> ConfigDict:
+    """Fields that each event on Kafka has, null where there is nothing, and that what is stored leaves out then."""
+
+    def require(schema: Json) -> None:
+        schema["required"] = [name for name in schema["properties"] if name in {*schema["required"], *names}]
+
+    return ConfigDict(json_schema_extra=require)
+
+
 class OutputEvent(Frozen):
     model_config = ConfigDict(val_temporal_unit="milliseconds")
     EXAMPLE: ClassVar[Json]

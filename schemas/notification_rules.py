@@ -7,18 +7,20 @@ Secrets stand in the file as `${NAME}`: they are taken from the environment by w
 
 from __future__ import annotations
 
+import difflib
 import json
 import re
 import tomllib
+from collections.abc import Sequence
 from datetime import time
 from pathlib import PurePath
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, Field, ValidationError, model_validator
 
 from schemas.base import Frozen, Label, Name
-from schemas.errors import SettingsError, faults_of
+from schemas.errors import Fault, SettingsError, faults_of
 from schemas.outputs import AlertKind, Severity
 
 ADVICE = "Nothing was started. Correct the file; docs/notifications.md has examples."
@@ -27,6 +29,7 @@ Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 DAYS: tuple[Day, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 GroupBy = Literal["site", "asset"]
 BY_DEFAULT: tuple[GroupBy, ...] = ("site", "asset")
+_ADDRESS = re.compile(r"https?://\S+")
 _CLOCK = re.compile(r"([01]\d|2[0-3]):([0-5]\d)|24:00")
 
 
@@ -44,6 +47,25 @@ def _zone(value: str) -> str:
     return value
 
 
+def _referring(value: str) -> str:
+    """Whoever forgot the braces would sign, or sign in, with a text that anybody can read."""
+    if "$" in REFERENCE.sub("", value):
+        raise ValueError("has a $ that begins no reference: write ${NAME}, with braces (and a $ that is meant as %24)")
+    return value
+
+
+def _web_address(value: str) -> str:
+    if not _ADDRESS.fullmatch(value):
+        raise ValueError("must be an address such as https://host/path, without spaces")
+    return value
+
+
+def _web_hook(value: str) -> str:
+    return value if REFERENCE.match(value) and " " not in value else _web_address(value)
+
+
+WebAddress = Annotated[str, AfterValidator(_web_address)]
+Referring = Annotated[str, AfterValidator(_referring)]
 Clock = Annotated[str, AfterValidator(_clock)]
 Zone = Annotated[str, AfterValidator(_zone)]
 
@@ -58,6 +80,13 @@ class TimeWindow(Frozen):
     end: Clock = Field("24:00", alias="to")
     zone: Zone = "UTC"
 
+    @model_validator(mode="after")
+    def _has_a_length(self) -> Self:
+        start, end = self.bounds
+        if start == end and self.end != "24:00":
+            raise ValueError(f"`from` and `to` are both {self.end}; for the whole day leave both out")
+        return self
+
     @property
     def bounds(self) -> tuple[time, time]:
         """The end 24:00 as 00:00."""
@@ -69,9 +98,11 @@ class NotificationChannel(Frozen):
     """Where notifications go: to a service that apprise knows by its URL, or as a signed request to a webhook."""
 
     name: Name
-    url: str | None = Field(None, min_length=1, description="of apprise, such as mailtos://...; secrets as ${NAME}")
-    webhook: str | None = Field(None, pattern=r"^(https?://|\$\{)\S+$", description="address that takes a POST")
-    secret: str | None = Field(None, description="of the webhook, as ${NAME}: Standard Webhooks, base64 after whsec_")
+    url: Referring | None = Field(None, min_length=1, description="of apprise; secrets as ${NAME}")
+    webhook: Annotated[Referring, AfterValidator(_web_hook)] | None = Field(
+        None, description="address that takes a POST; secrets as ${NAME}"
+    )
+    secret: Referring | None = Field(None, description="of the webhook, as ${NAME}: base64 after whsec_")
     payload: Literal["millrace", "alertmanager"] = Field("millrace", description="body of the webhook")
     group_by: list[GroupBy] = Field(default_factory=lambda: list(BY_DEFAULT), description="[]: all in one")
     group_wait_s: float = Field(10, ge=0, le=3600, description="after the first news of a group, for others to come")
@@ -86,7 +117,7 @@ class NotificationChannel(Frozen):
     @model_validator(mode="after")
     def _goes_somewhere(self) -> Self:
         if (self.url is None) == (self.webhook is None):
-            raise ValueError("needs either `url` (of apprise) or `webhook`, and not both")
+            raise ValueError("either `url` (of apprise) or `webhook` is needed, and not both")
         if self.url is not None and (self.secret is not None or self.payload != "millrace"):
             raise ValueError("`secret` and `payload` are of a webhook, and it has a `url` of apprise")
         if self.webhook is not None and self.secret is None:
@@ -111,13 +142,18 @@ class NotificationRule(Frozen):
 class NotificationRules(Frozen):
     """The file."""
 
-    console: str | None = Field(None, pattern=r"^https?://\S+$", description="public address of the console, for links")
+    console: WebAddress | None = Field(None, description="public address of the console, for links")
+    past_after_h: float = Field(
+        6, gt=0, le=1_000_000, description="what happened longer ago is history, as where it is replayed: told in one"
+    )
     channels: list[NotificationChannel] = Field(default_factory=list, alias="channel", max_length=100)
     rules: list[NotificationRule] = Field(default_factory=list, alias="rule", max_length=1000)
 
     @model_validator(mode="after")
     def _names_are_known(self) -> Self:
         names = [channel.name for channel in self.channels]
+        if not names:
+            raise ValueError("there is no [[channel]], so nobody would be told of anything")
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(f"two channels are named {', '.join(twice)}")
         for rule in self.rules:
@@ -144,18 +180,34 @@ def parse_notification_rules(text: str, source: PurePath) -> NotificationRules:
     try:
         return NotificationRules.model_validate(document)
     except ValidationError as error:
-        faults = [f"{_named(fault.path, document)}{fault.message}" for fault in faults_of(error)]
+        unknown = [one["loc"] for one in error.errors() if one["type"] == "extra_forbidden"]
+        names = {".".join(map(str, path)): _names_beside(path) for path in unknown}
+        faults = [f"{_named(one, document)}{one.message}{names.get(one.path, '')}" for one in faults_of(error)]
         raise SettingsError(f"{source}: {'; '.join(faults)}.", ADVICE) from error
 
 
-def _named(path: str, document: object) -> str:
-    """`rule.2.severity` as `rule 'night', severity: `."""
-    what, _, rest = path.partition(".")
+def _names_beside(path: Sequence[int | str]) -> str:
+    """What may stand where a name stands that is not known."""
+    model: type[BaseModel] = NotificationRules
+    for part in path[:-1]:
+        if isinstance(part, str):
+            field = next(field for name, field in model.model_fields.items() if part == (field.alias or name))
+            model = next(one for one in get_args(field.annotation) if issubclass(one, BaseModel))
+    names = [field.alias or name for name, field in model.model_fields.items()]
+    near = difflib.get_close_matches(str(path[-1]), names, 1)
+    return f"{f' (did you mean {near[0]}?)' if near else ''}, and there are {', '.join(names)}"
+
+
+def _named(fault: Fault, document: object) -> str:
+    """`rule.2.severity` as `rule 'night', severity: `; of an entry of a list the entry is told."""
+    what, _, rest = fault.path.partition(".")
     number, _, field = rest.partition(".")
+    if field.rpartition(".")[2].isdigit() and isinstance(fault.value, str | int | float):
+        field = f"{field.rpartition('.')[0]}: {fault.value!r}"
     listed = document.get(what) if isinstance(document, dict) else None
     if not number.isdigit() or not isinstance(listed, list) or int(number) >= len(listed):
-        return f"{path}: " if path else ""
+        return f"{fault.path}: " if fault.path else ""
     entry = listed[int(number)]
     name = entry.get("name") if isinstance(entry, dict) else None
     text = f"{what} {name!r}" if isinstance(name, str) else f"{what} number {int(number) + 1}"
-    return f"{text}, {field}: " if field else f"{text} "
+    return f"{text}, {field}: " if field else f"{text}: "

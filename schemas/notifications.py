@@ -68,7 +68,7 @@ class Notification(Frozen):
         "group": "asset/north/pump/pump-7",
         "status": "open",
         "severity": "warning",
-        "title": "Warning: pump-7, wear (north)",
+        "title": "Warning: pump-7, wear (pump, north)",
         "text": "pump-7 (pump, north, line-2), wear: warning, reached the warning level, 2026-05-01 12:00:00 UTC",
         "sites": [{"site": "north", "assets": 1, "warning": 1}],
         "alerts": [
@@ -112,6 +112,9 @@ class NotificationChannelBody(Frozen):
     seen_at: Time = Field(description="when a notify worker last said that it serves it")
     rules: list[str] = Field(description="names of the rules that tell on it")
     is_quiet: bool = Field(description="whether it had quiet hours then")
+    rules_fault: str | None = Field(
+        None, description="why the file of rules, as it is now, cannot be used: the rules of before serve"
+    )
     open_alerts: int = Field(description="alerts that were told on it and are open, or are to be told")
     waiting: int
     failed: int

@@ -9,7 +9,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from schemas.base import Json, OutputEvent, Time
+from schemas.base import Json, OutputEvent, Time, always_told
 
 # for the examples
 _CLICK_CAUSE: Json = {"topic": "clicks.v1", "partition": 2, "offset": 40817, "event_id": "c-40817"}
@@ -134,9 +134,10 @@ DATA_MODE = "data"  # failure mode of what is wrong with what an asset sends
 class Evidence(OutputEvent):
     """Why the policy moved the alert, in numbers that a person can check."""
 
+    model_config = always_told("value", "threshold")
     reason: str
-    value: float | None = Field(description="what was compared with the threshold; null where no score decided")
-    threshold: float | None
+    value: float | None = Field(None, description="what was compared with the threshold; null where no score decided")
+    threshold: float | None = None
     low: float | None = None
     high: float | None = None
     regime: int | None = None
@@ -153,6 +154,7 @@ class Evidence(OutputEvent):
 class Alert(OutputEvent):
     """One transition of an alert: raised, changed in severity while raised, or cleared."""
 
+    model_config = always_told("score")
     alert_id: str
     sequence: int = Field(description="0, 1, 2, ... within the alert")
     event_time: Time
@@ -162,7 +164,7 @@ class Alert(OutputEvent):
     kind: AlertKind = Field("machine", description="`data`: not the machine is in doubt but what it sends")
     state: AlertState
     severity: Severity
-    score: float | None
+    score: float | None = None
     evidence: Evidence
     model: ModelRef
     caused_by: Cause

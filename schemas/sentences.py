@@ -52,6 +52,7 @@ SENTENCES = {
     "int_from_float": "must be a whole number",
     "int_parsing_size": "is too large a number",
 }
+BOUNDS = ("greater_than", "greater_than_equal", "less_than", "less_than_equal")  # NaN is within none
 WANTED = {
     "string_type": "a text",
     "int_type": "a whole number",
@@ -78,6 +79,8 @@ def sentence_of(error: Mapping[str, Any]) -> str:
         return TIME
     if kind == "string_pattern_mismatch":
         return ALPHABETS.get(context["pattern"], "has characters that may not stand here")
+    if kind in BOUNDS and str(error.get("input")).strip().lower().lstrip("+-") == "nan":
+        kind = "finite_number"
     if kind in ("string_too_short", "too_short"):
         return _too_short(kind, context)
     if kind in SENTENCES:

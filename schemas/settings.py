@@ -18,7 +18,8 @@ OTHER_VARIABLES = {"MILLRACE_EVALUATOR"}  # read where there are no settings, se
 
 
 class Settings(BaseSettings):
-    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
+    # empty is as if it were not set: files of environments say `NAME=` for that, and an empty path would be a folder
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore", env_ignore_empty=True)
 
     home: Path = Field(Path(".millrace"), description="folder of models, embedded Kafka, SQLite, logs and snapshots")
     # Kafka

@@ -9,7 +9,7 @@ from storage.forget import Ages
 from storage.handling import ActionRequest, KeyReusedError, NotOpenError
 from storage.notification_store import Claimed, Decision, JournalPart, NotificationStore
 from storage.read import Reader
-from storage.read_alerts import AlertFilter, Told
+from storage.read_alerts import AlertFilter, Told, Unreadable
 from storage.read_assets import SEVERITIES, AssetFilter, place_of
 from storage.read_items import ItemFilter
 from storage.read_trend import TREND_LOOKED_AT
@@ -52,6 +52,7 @@ __all__ = [
     "StorageError",
     "Store",
     "Told",
+    "Unreadable",
     "Written",
     "in_thread",
     "metadata",

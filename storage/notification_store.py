@@ -10,10 +10,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
+from pydantic import ValidationError
 from sqlalchemy import Connection, delete, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from schemas import Action, Alert, Notification
+from schemas import Action, Alert, Notification, text_of
 from storage.database import build_engine, transaction
 from storage.keys import any_of
 from storage.notification_tables import (
@@ -23,7 +24,7 @@ from storage.notification_tables import (
     NotificationPositionRow,
     NotificationRow,
 )
-from storage.read_alerts import AlertReading
+from storage.read_alerts import AlertReading, Unreadable
 from storage.schema import check_revision
 from storage.sites import Place
 from storage.tables import ShelvingRow
@@ -41,7 +42,7 @@ class JournalPart(NamedTuple):
 
     version: int
     position: int
-    entries: list[tuple[int, Alert | Action]]
+    entries: list[tuple[int, Alert | Action | Unreadable]]
     places: dict[AssetKey, Place]
     shelved: dict[ModeKey, datetime]
     sent: dict[str, list[datetime]]
@@ -101,18 +102,20 @@ class NotificationStore:
             connection.execute(put.on_conflict_do_nothing())
             return True
 
-    def read(self, channels: Iterable[str], since: datetime, now: datetime, most: int) -> JournalPart:
-        """The next part of the journal, `most` entries; what was sent since then."""
+    def read(
+        self, channels: Iterable[str], since: datetime, now: datetime, most: int, also: Iterable[AssetKey] = ()
+    ) -> JournalPart:
+        """The next part of the journal, `most` entries; what was sent since then; where `also` these assets stand."""
         with transaction(self._reading) as connection:
             place = connection.execute(select(NotificationPositionRow.position, NotificationPositionRow.version)).one()
             reader = _JournalReader(connection)
             entries = reader.transitions(place.position, most)
-            assets = {(entry.asset_class, entry.asset_id) for _, entry in entries}
+            assets = {(one.asset_class, one.asset_id) for _, one in entries if not isinstance(one, Unreadable)}
             sent = {name: list(connection.scalars(_sent_since(name, since))) for name in channels}
             waits = select(NotificationRow.channel).where(NotificationRow.state == "waiting").distinct()
             return JournalPart(
-                place.version, place.position, entries, reader.places_of(assets), _shelved(connection, now), sent,
-                set(connection.scalars(waits)),
+                place.version, place.position, entries, reader.places_of({*assets, *also}),
+                _shelved(connection, now), sent, set(connection.scalars(waits)),
             )  # fmt: skip
 
     def items(self) -> tuple[int, dict[ItemKey, dict[str, Any]]]:
@@ -153,7 +156,13 @@ class NotificationStore:
         with transaction(self._writing) as connection:
             if not connection.execute(take).rowcount:
                 return None
-        return Claimed(row.id, row.tries + 1, row.give_up_at, Notification.model_validate(row.notification))
+        try:
+            return Claimed(row.id, row.tries + 1, row.give_up_at, Notification.model_validate(row.notification))
+        except ValidationError as error:  # of another version; it keeps nothing behind it
+            failed = {"state": "failed", "reason": f"cannot be read by this version: {text_of(error)}"}
+            with transaction(self._writing) as connection:
+                connection.execute(update(NotificationRow).where(NotificationRow.id == row.id).values(**failed))
+            return None
 
     def sent(self, claimed: Claimed, at: datetime) -> None:
         """It was taken, whoever else has claimed it meanwhile."""
@@ -183,6 +192,7 @@ class NotificationStore:
         with transaction(self._writing) as connection:
             lost = set(connection.scalars(select(NotificationRow.channel).where(*waits).distinct()))
             lost |= set(connection.scalars(select(NotificationItemRow.channel).where(knows).distinct()))
+            connection.execute(delete(NotificationChannelRow).where(NotificationChannelRow.channel.not_in(but)))
             if lost:
                 connection.execute(update(NotificationPositionRow).values(version=NotificationPositionRow.version + 1))
                 connection.execute(delete(NotificationItemRow).where(knows))

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, get_args
 
+from pydantic import ValidationError
 from sqlalchemy import ColumnElement, Connection, Row, Select, and_, bindparam, func, literal, select, tuple_
 from sqlalchemy.orm import InstrumentedAttribute
 
@@ -24,6 +25,7 @@ from schemas import (
     AlertState,
     Severity,
     Shelving,
+    text_of,
 )
 from storage.kept_write import ASSET
 from storage.read_words import beginning_with, with_words
@@ -65,6 +67,15 @@ class Told(NamedTuple):
     action: Action
     sequence: int
     updated_at: datetime
+
+
+class Unreadable(NamedTuple):
+    """An entry of the journal that this version does not understand: it stands for itself, and hides no other."""
+
+    reason: str
+
+
+Entry = Alert | Action | Unreadable
 
 
 class AlertReading(SiteReading):
@@ -110,11 +121,12 @@ class AlertReading(SiteReading):
         if row is None:
             return None
         of_alert = select(TransitionRow.sequence, TransitionRow.event).where(TransitionRow.alert_id == alert_id)
-        found = self._connection.execute(of_alert.order_by(TransitionRow.sequence)).all()
+        found = self._connection.execute(of_alert.order_by(TransitionRow.sequence))
+        entries = [_entry(sequence, event) for sequence, event in found]
         return AlertDetail(
             **_alert(row, self.sites_of([(row.asset_class, row.asset_id)])),
-            transitions=[Alert.model_validate(event) for sequence, event in found if sequence >= 0],
-            actions=[Action.model_validate(event) for sequence, event in reversed(found) if sequence < 0],
+            transitions=[entry for entry in entries if isinstance(entry, Alert)],
+            actions=[entry for entry in reversed(entries) if isinstance(entry, Action)],
         )
 
     def sentences(self, alert_ids: Sequence[str]) -> dict[str, str]:
@@ -128,7 +140,7 @@ class AlertReading(SiteReading):
     def last_transition_id(self) -> int:
         return self._connection.scalar(select(func.max(TransitionRow.id))) or 0
 
-    def transitions(self, after: int, limit: int) -> list[tuple[int, Alert | Action]]:
+    def transitions(self, after: int, limit: int) -> list[tuple[int, Entry]]:
         """Transitions of alerts, and what people did about them, in the order in which they were committed."""
         statement = (
             select(TransitionRow.id, TransitionRow.sequence, TransitionRow.event)
@@ -136,10 +148,7 @@ class AlertReading(SiteReading):
             .order_by(TransitionRow.id)
             .limit(limit)
         )
-        return [
-            (number, Action.model_validate(event) if sequence < 0 else Alert.model_validate(event))
-            for number, sequence, event in self._connection.execute(statement)
-        ]
+        return [(number, _entry(sequence, event)) for number, sequence, event in self._connection.execute(statement)]
 
     def untold_actions(self, limit: int) -> list[Told]:
         """Actions that are not on actions.v1 yet; of each alert in their order."""
@@ -156,6 +165,13 @@ class AlertReading(SiteReading):
 
     def has_ended_shelvings(self, now: datetime) -> bool:
         return self._connection.scalar(select(ShelvingRow.until).where(ShelvingRow.until <= now).limit(1)) is not None
+
+
+def _entry(sequence: int, event: dict[str, Any]) -> Entry:
+    try:
+        return Action.model_validate(event) if sequence < 0 else Alert.model_validate(event)
+    except ValidationError as error:
+        return Unreadable(text_of(error))
 
 
 def _is_event_of_action() -> ColumnElement[bool]:

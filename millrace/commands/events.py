@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from millrace.commands.common import Json, connected_settings, tell, tell_json, tell_table
 from millrace.commands.tables import Map, SkipBad, Skipped, TimeFormat, Zone, described, tell_layouts
-from schemas import NOBODY, MillraceError, ReplayBody, dead_letters_of, text_of
+from schemas import INPUTS, NOBODY, MillraceError, ReplayBody, dead_letters_of, text_of
 
 if TYPE_CHECKING:
     from millrace.events import Replay, ReplayResult
@@ -142,6 +142,11 @@ def _pairs(files: list[str]) -> list[tuple[str | None, str]]:
         return [(None, files[0])]
     if len(files) % 2:
         raise typer.BadParameter("are pairs of TOPIC and FILE, or one FILE", param_hint="arguments")
+    if wrong := [topic for topic in files[::2] if topic not in INPUTS]:
+        raise typer.BadParameter(
+            f"are pairs of TOPIC and FILE, or one FILE whose rows tell what they are; {wrong[0]!r} stands where a "
+            f"topic is to stand, one of {', '.join(INPUTS)}", param_hint="arguments",
+        )  # fmt: skip
     return list(zip(files[::2], files[1::2], strict=True))
 
 

@@ -61,9 +61,9 @@ def _of_lives(metrics: Mapping[str, float], unit: str) -> str:
 
 def _of_failures(metrics: Mapping[str, float], unit: str) -> str:
     failures = metrics["cv_failures"]
-    found = round(metrics["cv_failures_found"] * failures)
+    name, found = "failure" if failures == 1 else "failures", round(metrics["cv_failures_found"] * failures)
     return (
-        f"Of {failures:.0f} failures, judged by models that had not seen them, {found:.0f} were found, "
+        f"Of {failures:.0f} {name}, judged by models that had not seen them, {found:.0f} were found, "
         f"{metrics['cv_median_lead']:.3g} {unit} ahead, and {failures - found:.0f} missed; "
         f"{metrics['cv_false_alarms_per_asset_month']:.2g} false alarms an asset and month."
     )
@@ -71,15 +71,23 @@ def _of_failures(metrics: Mapping[str, float], unit: str) -> str:
 
 def _without(few: Mapping[str, int]) -> str:
     """Of components that failed too seldom to be learned."""
-    told = ", ".join(f"{name} ({count} failures)" for name, count in few.items())
+    told = ", ".join(f"{name} ({count} {'failure' if count == 1 else 'failures'})" for name, count in few.items())
     return f" No score of {told}: too few failures to learn from." if told else ""
 
 
 def complaints_of(manifest: Manifest) -> list[str]:
     """Why it is too poor to serve without a word; none where it is good enough, or was not judged."""
+    if _raised_none(manifest.metrics):
+        return ["no alert was raised, so none of the failures was found; 50% is the least"]
     found = []
     for limit in LIMITS.get(manifest.kind, ()):
         value = manifest.metrics.get(limit.metric)
         if value is not None and (value < limit.least if limit.least >= 0 else value > -limit.least):
             found.append(limit.what.format(value=value, limit=abs(limit.least)))
     return found
+
+
+def _raised_none(metrics: Mapping[str, float]) -> bool:
+    """Of failures: then there is no share of alerts that came true."""
+    names = ("cv_failures_found", "cv_false_alarms_per_asset_month")
+    return all(metrics.get(name) == 0 for name in names)

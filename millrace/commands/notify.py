@@ -61,7 +61,7 @@ def _channel(rules: NotificationRules, name: str) -> NotificationChannel:
 def _send_test(channel: NotificationChannel, rules: NotificationRules) -> None:
     from notify import Refusal, build_sender, notification_to_try
 
-    notification = notification_to_try(channel, datetime.now(UTC), rules.console)
+    notification = notification_to_try(channel, datetime.now(UTC))
     try:
         build_sender(channel, rules.console, os.environ).send(notification)
     except Refusal as refusal:

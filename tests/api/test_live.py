@@ -12,9 +12,11 @@ from pathlib import Path
 
 import httpx2
 import pytest
+from sqlalchemy import text
 
 from storage import Store
-from tests.support.decisions import alert
+from storage.database import transaction
+from tests.support.decisions import alert, data_alert
 
 
 def _events(lines: Iterator[str]) -> Iterator[tuple[str, str]]:
@@ -63,6 +65,21 @@ def test_a_client_that_comes_back_misses_nothing(client: httpx2.Client, store: S
     first = _take(client, 120, last_event_id=0)
     rest = _take(client, 130, last_event_id=int(first[-1][0]))
     assert [data for _, data in first + rest] == [alert("a", n).model_dump_json() for n in range(250)]
+
+
+def test_a_data_alert_is_told_listed_and_shown(client: httpx2.Client, store: Store) -> None:
+    """No score decided it, so it has none; one that cannot be read hides none."""
+    store.write([data_alert("d"), alert("odd", 0), alert("last", 0)], [])
+    with transaction(store._writing) as connection:
+        connection.execute(text("update alert_transitions set event = '{}' where alert_id = 'odd'"))
+    assert [data for _, data in _take(client, 2, last_event_id=0)] == [
+        data_alert("d").model_dump_json(), alert("last", 0).model_dump_json(),
+    ]  # fmt: skip
+    shown = client.get("/v1/alerts/d").json()
+    assert (shown["kind"], shown["score"], shown["transitions"][0]["evidence"]["value"]) == ("data", None, None)
+    listed = client.get("/v1/alerts", params={"kind": "data"}).json()["items"]
+    assert [(one["alert_id"], one["score"]) for one in listed] == [("d", None)]
+    assert client.get("/v1/alerts/odd").json()["transitions"] == []
 
 
 @pytest.mark.parametrize("value", ["abc", "-1", str(2**63)])

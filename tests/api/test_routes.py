@@ -11,10 +11,10 @@ import httpx2
 import pytest
 
 from api import PROBLEM_TYPES
-from schemas import Asset, Notification
+from schemas import Asset, Notification, Telemetry
 from storage import Decision, NotificationStore, Placed, Store
 from tests.storage.test_kept import letter
-from tests.support.decisions import alert, at, catalogue_entry, recommendation, score, worker_status
+from tests.support.decisions import alert, at, catalogue_entry, data_alert, recommendation, score, worker_status
 from tests.support.postgres import Postgres
 
 
@@ -94,6 +94,10 @@ def test_one_id_in_two_classes(client: httpx2.Client, store: Store) -> None:
     for path in ("/v1/assets/1", "/v1/assets/1/scores"):
         assert "fan, pump" in _problem(client.get(path), "ambiguous-asset")["detail"]
         assert "pump" in _problem(client.get(path, params={"asset_class": "press"}), "unknown-asset")["detail"]
+    lost = Telemetry(event_id="t", event_time=at(0), asset_id="m", asset_class="mystery", readings={"s": 1.0})
+    store.write([Placed(0, 0, lost), data_alert("d", asset_id="m", asset_class="mystery")], [])
+    said = _problem(client.get("/v1/assets/m", params={"asset_class": "pump"}), "unknown-asset")["detail"]
+    assert said.endswith("There is one of mystery.")
     for asset_class, value in (("pump", 10.0), ("fan", 99.0)):
         which = {"asset_class": asset_class}
         asset = client.get("/v1/assets/1", params=which).json()
@@ -463,6 +467,7 @@ def test_notifications_are_listed_and_one_that_failed_is_retried(client: httpx2.
         refused = client.post(f"/v1/notifications/{path}/retry")
         assert (refused.status_code, refused.json()["type"].rpartition("/")[2]) == (status, slug)
     one = client.get("/v1/notifications/n0").json()["notification"]
-    assert (one["title"], one["alerts"][0]["reason"]) == ("Warning: pump-7, wear (north)", "reached the warning level")
+    assert one["title"] == "Warning: pump-7, wear (pump, north)"
+    assert one["alerts"][0]["reason"] == "reached the warning level"
     assert client.get("/v1/notifications/none").status_code == 404
     notifying.close()

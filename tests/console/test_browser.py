@@ -77,7 +77,7 @@ def test_a_notification_that_failed_is_seen_and_tried_again(page: Page, store: S
     expect(page.get_by_role("status").last).to_contain_text("It is sent again")
     expect(page.locator("#list")).to_contain_text("None that failed")
     page.get_by_role("link", name="Waiting").click()
-    expect(page.locator("#list")).to_contain_text("Warning: pump-7, wear (north)")
+    expect(page.locator("#list")).to_contain_text("Warning: pump-7, wear (pump, north)")
     notifying.close()
 
 

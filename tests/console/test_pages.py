@@ -18,11 +18,11 @@ from console import install, read_lock
 from console.charts import chart_of
 from console.page import ago, coded, number, part
 from schemas import Asset, Comparison, Evidence, Point, Series, Settings, Telemetry
-from storage import Placed, Store
+from storage import NotificationStore, Placed, Store
 from tests.api.conftest import serving
 from tests.console.conftest import fill
 from tests.storage.test_kept import item, letter, reading
-from tests.support.decisions import NOON, alert, at, recommendation, score, worker_status
+from tests.support.decisions import NOON, alert, at, data_alert, recommendation, score, worker_status
 
 PAGES = [
     "/", "/alerts", "/alerts?state=cleared", "/alerts?severity=critical&acknowledged=false", "/alerts/a-1",
@@ -141,6 +141,25 @@ def test_an_alert_says_what_was_compared_with_what(console: httpx2.Client, store
     store.write([alert("s", 0, 9, evidence=reached, **share)], [])
     words = " ".join(Reader(console.get("/alerts/s").text).words.split())
     assert "the probability of failure was 64.3 %, the limit is 40.0 %." in words
+
+
+def test_a_data_alert_is_on_its_pages(console: httpx2.Client, store: Store) -> None:
+    store.write([data_alert("d", asset_id="p1")], [])
+    for path in ("/alerts/d", "/alerts", "/assets/pump/p1", "/"):
+        page = console.get(path)
+        assert page.status_code == 200, path
+        assert "/alerts/d" in page.text, path
+    assert "s3 is stuck" in Reader(console.get("/alerts/d").text).words
+
+
+def test_a_file_of_rules_that_is_refused_is_told(console: httpx2.Client, sqlite_url: str) -> None:
+    notifications = NotificationStore(sqlite_url)
+    told = {"service": "E-Mail", "rules": ["r"], "is_quiet": False, "rules_fault": "rules.toml: severity: must be <b>"}
+    notifications.tell_channels({"a": told, "b": told}, NOON)
+    notifications.close()
+    page = console.get("/notifications").text
+    assert page.count("rules refused") == 1
+    assert "severity: must be &lt;b&gt;" in page
 
 
 def test_how_good_the_data_of_an_asset_is_can_be_seen(console: httpx2.Client, store: Store) -> None:

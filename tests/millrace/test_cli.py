@@ -72,6 +72,7 @@ def test_help_loads_no_heavy_room() -> None:
         ["worker", "--role", "boss"],
         ["replay", CLICKS],
         ["replay", CLICKS, "a.jsonl", TELEMETRY],
+        ["replay", "a.jsonl", "b.jsonl"],
         ["replay", CLICKS, "a.jsonl", "--rate", "5", "--max"],
     ],
     ids=" ".join,
@@ -79,7 +80,10 @@ def test_help_loads_no_heavy_room() -> None:
 def test_wrong_usage_is_status_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     expected = 1 if arguments == ["replay", CLICKS] else 2  # a file of that name could have been meant
     assert run(arguments) == expected
-    assert capsys.readouterr().err
+    said = " ".join(capsys.readouterr().err.replace("│", " ").split())
+    assert said
+    if arguments[1:2] == ["a.jsonl"]:
+        assert "are pairs of TOPIC and FILE, or one FILE whose rows tell what they are; 'a.jsonl' stands where" in said
 
 
 def test_an_error_is_title_detail_and_advice(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
@@ -104,6 +108,16 @@ def test_a_setting_that_cannot_be_used_is_named(
     monkeypatch.setenv("MILLRACE_PARTITIONS", "many")
     assert run(["topics", "list"]) == 1
     assert "MILLRACE_PARTITIONS='many'" in capsys.readouterr().err
+
+
+def test_a_setting_that_is_empty_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in Settings.model_fields:
+        monkeypatch.delenv(f"MILLRACE_{name.upper()}", raising=False)
+    expected = load_settings()
+    for name in Settings.model_fields:
+        monkeypatch.setenv(f"MILLRACE_{name.upper()}", "")
+        assert load_settings() == expected, name
+    assert expected.notifications_file is None
 
 
 @pytest.mark.parametrize(

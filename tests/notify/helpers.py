@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from notify.items import Item, Known, take
+from notify.items import PENDING, Item, Known, admit, may_repeat, take
 from notify.plan import Plan, decide
 from schemas import Action, Alert, NotificationChannel, NotificationRules
 from storage import Place
@@ -19,10 +19,14 @@ def channel_of(**fields: Any) -> NotificationChannel:
 
 
 def rules_of(*rules: dict[str, Any], **fields: Any) -> NotificationRules:
-    """One channel `c` with these fields; rules that tell on it, all alerts where none is given."""
+    """One channel `c` with these fields; rules that tell on it, all alerts where none is given. Nothing is history, as
+    the clocks of tests are not those of their events.
+    """
     given = rules or ({},)
     named = [{"name": f"r{number}", "channels": ["c"], **rule} for number, rule in enumerate(given)]
-    return NotificationRules.model_validate({"channel": [{"name": "c", **HOOK, **fields}], "rule": named})
+    past = fields.pop("past_after_h", 1_000_000)
+    document = {"past_after_h": past, "channel": [{"name": "c", **HOOK, **fields}], "rule": named}
+    return NotificationRules.model_validate(document)
 
 
 class Person:
@@ -35,23 +39,30 @@ class Person:
         self.sent: list[datetime] = []
         self.shelved: dict[tuple[str, str, str], datetime] = {}
         self.plans: list[tuple[datetime, Plan]] = []
+        self.places: dict[tuple[str, str], Place] = {}
 
     @property
     def items(self) -> dict[str, Item]:
         return self.known.items.get("c", {})
 
+    @property
+    def waiting(self) -> dict[str, Item]:
+        return self.known.items.get(PENDING, {})
+
     def hears(self, entry: Alert | Action, site: str | None = None, **place: Any) -> None:
-        take(self.known, entry, self.rules, Place(site, place.get("line"), place.get("labels", {})), self.now)
+        stands = Place(site, place.get("line"), place.get("labels", {}))
+        self.places[entry.asset_class, entry.asset_id] = stands
+        take(self.known, entry, self.rules, stands, self.now)
 
     def raised(self, number: int | str, site: str | None = None, severity: str = "warning", **fields: Any) -> None:
         name = f"a{number}"
-        fields = {"asset_id": f"p{number}", **fields}
+        fields = {"asset_id": f"p{number}", "event_time": self.now, **fields}
         self.hears(alert(name, self._next(name), severity=severity, **fields), site)
 
-    def cleared(self, number: int | str, **fields: Any) -> None:
+    def cleared(self, number: int | str, site: str | None = None, **fields: Any) -> None:
         name = f"a{number}"
-        fields = {"asset_id": f"p{number}", **fields}
-        self.hears(alert(name, self._next(name), state="cleared", **fields))
+        fields = {"asset_id": f"p{number}", "event_time": self.now, **fields}
+        self.hears(alert(name, self._next(name), state="cleared", **fields), site)
 
     def acts(self, number: int | str, kind: str, **fields: Any) -> None:
         defaults = {
@@ -63,7 +74,11 @@ class Person:
     def after(self, seconds: float, *, waits: bool = False) -> Plan:
         """The plan at a later time, carried out."""
         self.now += timedelta(seconds=seconds)
-        plan = decide(self.channel, self.items, self.now, self.sent, self.shelved, waits=waits)
+        admit(self.known, self.rules, {item.asset for item in self.waiting.values()}, self.places, self.now)
+        plan = decide(
+            self.channel, self.items, self.now, self.sent, self.shelved, waits=waits,
+            may_repeat=lambda item: may_repeat(self.rules, "c", item, self.now),
+        )  # fmt: skip
         for item in plan.items.values():
             self.known.put("c", item)
         for alert_id in plan.forgotten:
@@ -77,5 +92,5 @@ class Person:
         return [sorted(item.alert_id for item in group.news) for group in self.after(seconds, **how).groups]
 
     def _next(self, name: str) -> int:
-        item = self.items.get(name)
+        item = self.items.get(name) or self.waiting.get(name)
         return 0 if item is None else item.sequence + 1

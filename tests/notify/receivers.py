@@ -18,7 +18,7 @@ import orjson
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult
 
-SECRET = "whsec_c2VjcmV0IG9mIHRoZSB0ZXN0cw=="
+SECRET = "whsec_c2VjcmV0IG9mIHRoZSB0ZXN0cyBvZiBub3RpZnkh"
 
 
 class Post(NamedTuple):
@@ -146,22 +146,31 @@ def receiving(*answers: Answer, context: ssl.SSLContext | None = None) -> Iterat
 class Mails:
     """The handler of an SMTP server: says what `answers` has in turn, then takes everything."""
 
-    def __init__(self, *answers: str) -> None:
-        self.answers, self.mails = list(answers), list[Message]()
+    def __init__(self, *answers: str, stage: str = "DATA") -> None:
+        self.answers, self.mails, self.stage = list(answers), list[Message](), stage
         self.tried = 0
 
+    async def handle_RCPT(self, _server: SMTP, _session: Any, envelope: Any, address: str, _options: Any) -> str:
+        if self.stage == "RCPT":
+            self.tried += 1
+            if self.answers and not (answer := self.answers.pop(0)).startswith("250"):
+                return answer
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
+
     async def handle_DATA(self, _server: SMTP, _session: Any, envelope: Any) -> str:
-        self.tried += 1
-        if self.answers:
-            return self.answers.pop(0)
+        if self.stage == "DATA":
+            self.tried += 1
+            if self.answers:
+                return self.answers.pop(0)
         self.mails.append(message_from_bytes(envelope.content, policy=default))  # type: ignore[arg-type]
         return "250 OK"
 
 
 @contextmanager
-def mailing(*answers: str) -> Iterator[tuple[Mails, int]]:
-    """A handler and the port of its server."""
-    mails = Mails(*answers)
+def mailing(*answers: str, stage: str = "DATA") -> Iterator[tuple[Mails, int]]:
+    """A handler and the port of its server; `stage` is the command that it answers so."""
+    mails = Mails(*answers, stage=stage)
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     logging.getLogger("mail.log").setLevel(logging.WARNING)

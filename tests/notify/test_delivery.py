@@ -11,82 +11,14 @@ from typing import Any
 
 import pytest
 
-from notify.delivery import Delivery, pause_after
-from notify.planner import Planner
-from notify.senders import Refusal, Sender
+from notify.delivery import pause_after
+from notify.refusals import Refusal
+from notify.senders import Sender
 from notify.worker import NotifyWorker
-from schemas import Asset, Notification, NotificationRules, Settings
+from schemas import Asset, NotificationRules, Settings
 from storage import ActionRequest, NotificationStore, Placed, Store
-from tests.notify.helpers import rules_of
+from tests.notify.notifier import HOUR, Inbox, Notifier, Open, listed
 from tests.support.decisions import NOON, alert, at
-
-HOUR = timedelta(hours=1)
-
-
-class Inbox:
-    """A channel in memory that refuses as `refusals` says, then takes everything."""
-
-    service = "inbox"
-
-    def __init__(self, *refusals: Refusal | None) -> None:
-        self.refusals, self.tried, self.taken = list(refusals), list[Notification](), list[Notification]()
-        self.before: Callable[[], None] = lambda: None
-
-    def send(self, notification: Notification) -> None:
-        self.tried.append(notification)
-        self.before()
-        refusal = self.refusals.pop(0) if self.refusals else None
-        if refusal is not None:
-            raise refusal
-        self.taken.append(notification)
-
-    @property
-    def alerts(self) -> list[list[str]]:
-        return [[one.alert_id for one in notification.alerts] for notification in self.taken]
-
-
-class Notifier:
-    """One worker without threads, on a clock that the test moves."""
-
-    def __init__(self, url: str, rules: NotificationRules, sender: Sender, now: datetime = NOON) -> None:
-        self.store = NotificationStore(url)
-        self.store.begin()
-        self.now, self.planner = now, Planner(self.store, rules, 24 * HOUR)
-        channel = rules.channels[0]
-        self.delivery = Delivery(self.store, channel, sender, threading.Event(), lambda: self.now)
-
-    def turn(self, seconds: float = 0) -> None:
-        """Decide and send all that is due then."""
-        self.now += timedelta(seconds=seconds)
-        while self.planner.turn(self.now):
-            pass
-        while self.delivery.turn():
-            pass
-
-
-@pytest.fixture
-def opened(database_url: str) -> Iterator[list[Notifier]]:
-    found: list[Notifier] = []
-    yield found
-    for notifier in found:
-        notifier.store.close()
-
-
-Open = Callable[..., Notifier]
-
-
-@pytest.fixture
-def notifier(database_url: str, opened: list[Notifier]) -> Open:
-    def build(sender: Sender, now: datetime = NOON, **fields: Any) -> Notifier:
-        opened.append(Notifier(database_url, rules_of(group_wait_s=0, **fields), sender, now))
-        return opened[-1]
-
-    return build
-
-
-def listed(store: Store, state: str | None = None) -> list[Any]:
-    with store.reading() as reader:
-        return [body for _, body in reader.notifications(state, None, None, 99)]
 
 
 def test_what_happened_before_the_first_worker_is_not_told(store: Store, notifier: Open) -> None:
@@ -111,7 +43,7 @@ def test_the_whole_way_with_a_place_an_acknowledgement_and_an_end(store: Store, 
     store.write([alert("a", 0)], [])
     one.turn()
     [told] = inbox.taken
-    assert (told.title, told.group) == ("Warning: pump-1, wear (north)", "asset/north/pump/pump-1")
+    assert (told.title, told.group) == ("Warning: pump-1, wear (pump, north)", "asset/north/pump/pump-1")
     assert (told.alerts[0].line, told.alerts[0].labels) == ("l1", {"t": "x"})
     one.turn(3600)
     assert [one.is_repeat for one in inbox.taken] == [False, True]
@@ -120,7 +52,7 @@ def test_the_whole_way_with_a_place_an_acknowledgement_and_an_end(store: Store, 
     assert len(inbox.taken) == 2
     store.write([alert("a", 1, state="cleared")], [])
     one.turn()
-    assert inbox.taken[-1].title == "Cleared: pump-1, wear (north)"
+    assert inbox.taken[-1].title == "Cleared: pump-1, wear (pump, north)"
     assert {one.state for one in listed(store)} == {"sent"}
 
 
@@ -341,7 +273,7 @@ def test_a_slow_channel_keeps_no_other_waiting(store: Store, running: Callable[.
         assert time.monotonic() < deadline
         time.sleep(0.02)
     for number in range(3):
-        store.write([alert(f"a{number}", 0, asset_id=f"p{number}")], [])
+        store.write([alert(f"a{number}", 0, asset_id=f"p{number}", event_time=datetime.now(UTC))], [])
         while len(quick.taken) <= number:
             assert time.monotonic() < deadline
             time.sleep(0.02)

@@ -25,6 +25,14 @@ def test_news_wait_for_others_of_their_group_and_are_told_once() -> None:
     assert person.told(1000) == []
 
 
+def test_one_id_in_two_classes_is_told_apart_in_the_title() -> None:
+    person = Person(rules_of(group_wait_s=0))
+    for of_class in ("pump", "fan"):
+        person.hears(alert(of_class, 0, asset_class=of_class, asset_id="1"), "north")
+    titles = {notification_of(person.channel, group, person.now, "x", None).title for group in person.after(0).groups}
+    assert titles == {"Warning: 1, wear (pump, north)", "Warning: 1, wear (fan, north)"}
+
+
 def test_a_group_waits_for_its_interval_unless_it_gets_worse() -> None:
     person = Person()
     person.raised(1)
@@ -155,6 +163,36 @@ def test_the_rate_limit_leaves_something_for_what_comes_next() -> None:
     assert {i.alert_id for g in [*told, *late] for i in g.news} == {f"a{n}" for n in range(10_060)}
 
 
+@pytest.mark.parametrize("most", [2, 3, 5, 10, 100])
+@pytest.mark.parametrize("every_s", [1, 11, 59])
+def test_what_is_worse_than_all_that_was_told_never_waits_for_the_limit(most: int, every_s: int) -> None:
+    """Milder news without an end, which also get better and worse and are repeated; then a warning, then a critical."""
+    person = Person(rules_of(most=most, repeat_h=0.1, group_interval_s=0, parent_from=10_000))
+    number = 0
+    for severity in ("warning", "critical")[most == 2 :]:
+        for _ in range(40):
+            number += 1
+            person.raised(number, f"site-{number % 9}", "advisory")
+            person.after(every_s)
+            if number % 3 == 0:
+                person.cleared(number)
+        name = f"a{severity}"
+        person.raised(severity, "west", severity)
+        assert any(name in news for news in person.told(10)), severity
+    for at in person.sent:
+        assert sum(at <= other < at + timedelta(minutes=10) for other in person.sent) <= most
+
+
+def test_from_half_of_the_limit_on_all_is_told_in_one() -> None:
+    person = Person(rules_of(group_wait_s=0))
+    for number in range(5):
+        person.raised(number, f"site-{number}")
+    assert len(person.told(0)) == 5
+    for number in range(5, 8):
+        person.raised(number, f"site-{number}")
+    assert person.told(0) == [["a5", "a6", "a7"]]
+
+
 def test_while_something_waits_to_be_sent_news_gather() -> None:
     person = Person()
     person.raised(1)
@@ -217,27 +255,3 @@ def test_a_night_is_as_long_as_its_clocks_say() -> None:
         noon = datetime.fromisoformat(f"{day}T12:00:00").replace(tzinfo=ZoneInfo("Europe/Berlin")).astimezone(UTC)
         minutes = sum(is_within(window, noon + timedelta(minutes=minute)) for minute in range(24 * 60))
         assert minutes == hours * 60
-
-
-@pytest.mark.parametrize(
-    ("rule", "hears"),
-    [
-        ({}, "abcd"), ({"severity": "warning"}, "bcd"), ({"severity": "critical"}, "d"),
-        ({"asset_class": ["fan", "press"]}, "c"), ({"site": ["north"]}, "ab"), ({"line": ["l1"]}, "a"),
-        ({"labels": {"team": "x", "floor": "1"}}, "b"), ({"labels": {"team": "x"}}, "ab"), ({"kind": ["data"]}, ""),
-        ({"kind": ["machine", "data"]}, "abcd"), ({"site": ["north"], "severity": "warning"}, "b"),
-        ({"when": [{"from": "11:00", "to": "13:00"}]}, "abcd"), ({"when": [{"from": "13:00"}]}, ""),
-        ({"when": [{"days": ["sat"]}, {"days": ["fri"]}]}, "abcd"),
-        ({"when": [{"from": "11:00", "to": "13:00", "zone": "Asia/Tokyo"}]}, ""),
-    ],
-)  # fmt: skip
-def test_a_rule_fits_by_all_that_it_names(rule: dict[str, object], hears: str) -> None:
-    person = Person(rules_of(rule, group_wait_s=0))
-    told = {"labels": {"team": "x"}, "line": "l1"}
-    for name, severity, of_class, site, more in (
-        ("a", "advisory", "pump", "north", told),
-        ("b", "warning", "pump", "north", {"labels": {"team": "x", "floor": "1"}}),
-        ("c", "warning", "fan", "south", {}), ("d", "critical", "pump", None, {}),
-    ):  # fmt: skip
-        person.hears(alert(name, 0, severity=severity, asset_class=of_class, asset_id=name), site, **more)
-    assert sorted(alert_id for group in person.told(0) for alert_id in group) == sorted(hears)

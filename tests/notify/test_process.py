@@ -114,7 +114,9 @@ def test_a_worker_that_is_killed_while_a_receiver_hangs_sends_again_under_the_sa
     assert ids[0] == ids[1]
     assert Counter(ids).most_common() == [(ids[0], 2), (ids[2], 1)]
     assert posts[0].body == posts[1].body
-    assert sorted(str(mail["Subject"]) for mail in mails.mails) == ["Critical: p2, wear", "Critical: pump-1, wear"]
+    assert sorted(str(mail["Subject"]) for mail in mails.mails) == [
+        "Critical: p2, wear (pump)", "Critical: pump-1, wear (pump)",
+    ]  # fmt: skip
     assert "hush-hush" not in workers.log.read_text()
     assert SECRET not in workers.log.read_text()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import logging
 import ssl
@@ -9,12 +10,14 @@ import subprocess
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from standardwebhooks import Webhook
 
 from notify import Refusal, build_sender
-from notify.senders import Sender, _seconds
+from notify.refusals import _seconds
+from notify.senders import Sender
 from notify.words import notification_to_try
 from schemas import Notification, NotificationChannel, SettingsError
 from tests.notify.receivers import (
@@ -45,7 +48,7 @@ def mail(port: int, more: str = "") -> Sender:
 
 
 def some() -> Notification:
-    return notification_to_try(NotificationChannel.model_validate({"name": "c", "url": "x://"}), NOON, CONSOLE)
+    return notification_to_try(NotificationChannel.model_validate({"name": "c", "url": "x://"}), NOON)
 
 
 def test_a_webhook_is_signed_and_has_the_same_id_at_each_attempt() -> None:
@@ -72,7 +75,8 @@ def test_the_body_of_alertmanager() -> None:
     assert alert["startsAt"] == "2026-05-01T12:00:00Z"
     assert alert["endsAt"] == "0001-01-01T00:00:00Z"
     assert alert["labels"]["severity"] == body["commonLabels"]["severity"] == "advisory"
-    assert alert["generatorURL"] == body["externalURL"] + "/alerts/test"
+    assert (alert["generatorURL"], body["externalURL"]) == ("", CONSOLE), "no alert is behind a test"
+    assert "/alerts" not in str(body)
 
 
 @pytest.mark.parametrize(
@@ -89,7 +93,7 @@ def test_the_body_of_alertmanager() -> None:
 def test_what_an_answer_means(
     answer: Answer, is_final: bool, after_s: float, reason: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("notify.senders.SEND_S", 1.0)
+    monkeypatch.setattr("notify.webhook.SEND_S", 1.0)
     with receiving(answer) as receiver:
         with pytest.raises(Refusal) as refusal:
             hook(receiver.url + "?t=${TOKEN}").send(some())
@@ -130,26 +134,39 @@ def test_a_mail_comes_with_its_id() -> None:
         assert sender.service == "E-Mail"
         sender.send(some())
         [found] = mails.mails
-    assert found["Subject"] == "Advisory: test, test"
+    assert found["Subject"] == "Advisory: test, test (test)"
     assert found["Idempotency-Key"] == some().notification_id
     body = found.get_body(("plain", "html"))  # type: ignore[attr-defined]
     assert "This is a test of the channel" in body.get_content()
 
 
-@pytest.mark.parametrize("answer", ["451 later", "554 never", "421 closing"])
-def test_a_mail_that_is_refused_is_tried_again(answer: str) -> None:
-    """Apprise does not tell what the server said for good, so it is tried until it is given up."""
-    with mailing(answer) as (mails, port):
+@pytest.mark.parametrize(
+    ("answer", "is_final"),
+    [("451 later", False), ("421 closing", False), ("554 never", True), ("550 5.1.1 no such user", True)],
+)
+@pytest.mark.parametrize("stage", ["RCPT", "DATA"])
+def test_what_a_mail_server_answers(answer: str, is_final: bool, stage: str) -> None:
+    with mailing(answer, stage=stage) as (mails, port):
         sender = mail(port)
-        with pytest.raises(Refusal) as refusal:
+        with pytest.raises(Refusal, match=answer[:3]) as refusal:
             sender.send(some())
-        assert not refusal.value.is_final
+        assert refusal.value.is_final is is_final
         sender.send(some())
         assert (mails.tried, len(mails.mails)) == (2, 1)
 
 
+def test_a_mail_that_one_of_two_may_still_get_is_tried_again() -> None:
+    cases = ((["550 no", "451 later"], False), (["550 no", "550 no"], True), (["250 OK", "550 no"], True))
+    for answers, is_final in cases:
+        with mailing(*answers, stage="RCPT") as (_, port):
+            url = f"mailto://127.0.0.1:{port}?from=m@example.com&to=jo@example.com,bo@example.com&mode=insecure"
+            with pytest.raises(Refusal, match="550") as refusal:
+                build_sender(NotificationChannel.model_validate({"name": "c", "url": url}), None, {}).send(some())
+        assert refusal.value.is_final is is_final, answers
+
+
 def test_a_mail_server_that_hangs_or_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("notify.senders.SEND_S", 1.0)
+    monkeypatch.setattr("notify.services.SEND_S", 1.0)
     with receiving(hangs, hangs) as receiver:  # it waits for a request, the client for a greeting
         sender = mail(receiver.port)
         with pytest.raises(Refusal, match="no answer within 1 s"):
@@ -174,7 +191,7 @@ def test_what_a_service_of_apprise_answers(status: int, is_final: bool) -> None:
         assert refusal.value.is_final is is_final
         sender.send(some())
         assert receiver.posts[1].headers["idempotency-key"] == some().notification_id
-        assert receiver.posts[1].json["title"] == "Advisory: test, test"
+        assert receiver.posts[1].json["title"] == "Advisory: test, test (test)"
     assert "hush" not in str(refusal.value)
 
 
@@ -186,7 +203,10 @@ def test_what_a_service_of_apprise_answers(status: int, is_final: bool) -> None:
         ({"url": "mailto://jo:${MISSING}@x"}, "no environment variable MISSING is set"),
         ({"webhook": "http://", "secret": SECRET}, "no address"),
         ({"webhook": "http://x/", "secret": "${MISSING}"}, "MISSING"),
-        ({"webhook": "http://x/", "secret": "whsec_"}, "not base64"),
+        ({"webhook": "http://x/", "secret": "whsec_"}, "holds 0 of 24 bytes.*make one: whsec_"),
+        ({"webhook": "http://x/", "secret": "whsec_YQ=="}, "holds 1 of 24 bytes.*can be guessed"),
+        ({"webhook": "http://x/", "secret": "HOOK_SECRET"}, "not base64"),
+        ({"webhook": "http://jo:hush/hush@x/", "secret": SECRET}, "no address such as"),
         ({"webhook": "http://x/", "secret": "whsec_a"}, "not base64"),
     ],
 )
@@ -197,6 +217,49 @@ def test_a_channel_that_cannot_be_reached_is_refused_at_the_start(fields: dict[s
         return
     with pytest.raises(SettingsError, match=words):
         build_sender(NotificationChannel.model_validate({"name": "c", **fields}), None, {})
+
+
+ODD = ["p@ss-hush", "hush/a", "hush#a", "hush?a=b", "hush%41", "a:hush", "hush&to=x", "hush hush", "a%2Fhush@x:/?#"]
+
+
+@pytest.mark.parametrize("password", ODD)
+def test_a_password_may_have_any_character_and_is_shown_nowhere(password: str) -> None:
+    """It is used as it is, by the host that is meant, and no part of it is in an error."""
+    expected = f"Basic {base64.b64encode(f'jo:{password}'.encode()).decode()}"
+    with receiving(*[says(500, body=f"of {password}")] * 2) as receiver:
+        host, environment = f"127.0.0.1:{receiver.port}", {"PW": password, "SECRET": SECRET}
+        for fields in (
+            {"url": f"json://jo:${{PW}}@{host}/hook"},
+            {"webhook": f"http://jo:${{PW}}@{host}/?t=${{PW}}", "secret": "${SECRET}"},
+        ):
+            sender = build_sender(NotificationChannel.model_validate({"name": "c", **fields}), None, environment)
+            with pytest.raises(Refusal) as refusal:
+                sender.send(some())
+            assert "hush" not in str(refusal.value) + sender.service
+            assert receiver.posts[-1].headers["authorization"] == expected
+    assert receiver.posts[-1].path == f"/?t={quote(password, safe='')}"
+    for fields in ({"url": "nonsense://jo:${PW}@x"}, {"url": "slack://${PW}/b/c"}):
+        with pytest.raises(SettingsError) as error:
+            build_sender(NotificationChannel.model_validate({"name": "c", **fields}), None, environment)
+        assert "hush" not in str(error.value).lower()
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:{port}/a?b=c", "http://jo:p%40ss@127.0.0.1:{port}/a?b=c"])
+def test_a_whole_address_may_come_from_the_environment(url: str) -> None:
+    with receiving() as receiver:
+        address = url.format(port=receiver.port)
+        channel = NotificationChannel.model_validate({"name": "c", "webhook": "${URL}", "secret": "${SECRET}"})
+        build_sender(channel, None, {"URL": address, "SECRET": SECRET}).send(some())
+    assert receiver.posts[0].path == "/a?b=c"
+
+
+def test_a_reference_without_braces_is_refused() -> None:
+    for fields in (
+        {"webhook": "http://x/", "secret": "$HOOK_SECRET"}, {"webhook": "http://$HOST/", "secret": SECRET},
+        {"url": "mailto://jo:$PW@x"}, {"url": "mailto://jo:${PW@x"}, {"url": "mailto://jo:${1}@x"},
+    ):  # fmt: skip
+        with pytest.raises(ValueError, match=r"write \$\{NAME\}, with braces"):
+            NotificationChannel.model_validate({"name": "c", **fields})
 
 
 def test_what_a_library_says_of_a_secret_is_in_no_log_and_no_error() -> None:

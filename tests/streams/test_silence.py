@@ -50,7 +50,7 @@ def test_a_lost_sensor_is_one_data_alert_and_the_machine_is_still_scored(maintai
 
 
 def test_readings_ahead_of_the_clock_are_dead_letters_and_a_data_alert(maintain: Maintain) -> None:
-    events = healthy(60)
+    events = healthy(80)
     records = records_of(events)
     for record in records[20:40]:
         record.timestamp -= 3_600_000

@@ -51,6 +51,16 @@ def alert(alert_id: str, sequence: int, seconds: float = 0, **fields: Any) -> Al
     return Alert(**(defaults | fields))
 
 
+def data_alert(alert_id: str, sequence: int = 0, seconds: float = 0, **fields: Any) -> Alert:
+    """Of a sensor that is not believed: no score decided, so all that is of one is null."""
+    evidence = {"reason": "", "sentence": "s3 is stuck", "sensors": [{"sensor": "s3", "fault": "stuck"}]}
+    defaults = {
+        "kind": "data", "failure_mode": "data", "severity": "advisory", "score": None,
+        "evidence": Evidence.model_validate({"value": None, "threshold": None, **evidence}),
+    }  # fmt: skip
+    return alert(alert_id, sequence, seconds, **(defaults | fields))
+
+
 def recommendation(user: str, offset: int, items: list[str] | None = None, **fields: Any) -> Recommendation:
     defaults = {
         "recommendation_id": f"{user}-{offset}", "event_time": at(offset), "user_id": user,

@@ -65,8 +65,9 @@ def fleet_of(log: AssetLog) -> Fleet:
     is_labelled = np.isfinite(log.remaining)
     lives = np.unique(log.life[is_labelled])
     if len(lives) < LEAST_LIVES:
+        counted = "one life that ends" if len(lives) == 1 else f"{len(lives)} lives that end"
         raise TrainingError(
-            f"The history of asset class {log.asset_class.name} has {len(lives)} lives that end with a failure of the "
+            f"The history of asset class {log.asset_class.name} has {counted} with a failure of the "
             f"whole asset; at least {LEAST_LIVES} are needed, {LEAST_LIVES - len(lives)} more, and from {FEW_LIVES} on "
             "the interval is not widened for their number. Nothing was trained.",
             "Give a longer history, with a maintenance event of kind `failure` at the end of each life. Until there is "

@@ -52,6 +52,10 @@ def test_each_limit_is_a_complaint_of_its_own(press: Manifest, pump: Manifest) -
     ]
     false = measured(press, **FOUND | {"cv_precision": 0.164})
     assert complaints_of(false) == ["16% of the alerts came true; 20% is the least"]
+    none = FOUND | {"cv_failures_found": 0.0, "cv_false_alarms_per_asset_month": 0.0, "cv_precision": 0.0}
+    assert complaints_of(measured(press, **none)) == [
+        "no alert was raised, so none of the failures was found; 50% is the least"
+    ]
     poor = measured(pump, cv_lives_alerted=0.2, cv_coverage=0.5, cv_alerts_per_life=7.0)
     assert len(complaints_of(poor)) == 3
     assert complaints_of(measured(pump)) == [], "what was not judged is not called poor"
