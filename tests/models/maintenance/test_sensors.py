@@ -140,6 +140,19 @@ def without(events: list[AssetEvent], first: int, name: str, value: float | None
     return [*events[:first], *other]
 
 
+@pytest.mark.parametrize("name", ["heat", "shake", "flow"])
+@pytest.mark.parametrize("seed", range(4))
+def test_what_comes_by_the_values_of_another_unit_has_none(pump: AssetModel, name: str, seed: int) -> None:
+    """A drift passes them, and a frozen value may happen to be one."""
+    events = life(100, seed)
+    said = [float(event.readings[name]) for event in events]  # type: ignore[union-attr]
+    drifting = [one for place in range(60, 100) for one in without([events[place]], 0, name, said[place] * place / 60)]
+    for broken in (events[:60] + drifting, without(events, 60, name, 1.5 * said[59])):
+        faults = taken(pump, broken).faults[60:]
+        assert faults.any()
+        assert (faults != FAULTS.index("changed_unit")).all()
+
+
 def test_scores_say_how_good_their_input_was_and_which_sensors_are_broken(pump: AssetModel) -> None:
     events = life()[:60]
     names = pump.asset_class.sensors
