@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from models.maintenance import FAULTS, LATE, LOGGED, QUALITIES, SCORED, AssetModel, Decisions, EventBatch
 from models.registry import ModelStore
-from schemas import SCORES
-from streams.agent import EPOCH, MICROSECOND, Outputs
+from models.stages import StageClock
+from schemas import SCORES, Settings
+from streams.agent import EPOCH, MICROSECOND, Outbox, Outcome, Outputs
 from streams.asset_events import AssetEvents
 from streams.scores import Scores
 from tests.streams.batches import FLOATS, PARTITION, TEXTS, TIMES, TRACES, packed
@@ -80,6 +81,22 @@ def test_what_producers_put_into_headers_cannot_make_a_batch_too_large(model: As
     assert bulk == asyncio.run(packed(list(scores), SCORES, 900_000))
     assert len(bulk) > 1
     assert max(size for _, size, _ in bulk) < 1_000_000
+
+
+def test_what_is_in_bulk_is_written_while_a_record_that_fails_can_be_undone(model: AssetModel) -> None:
+    """An item of the batch that no writer takes: the trial of the batch fails, not the sending of it."""
+    reading = (7, "a", "e", datetime(2026, 1, 1, tzinfo=UTC), [], 0, 0, SCORED, 0, 1)
+    outbox, outcome = Outbox(Settings(kafka="127.0.0.1:1"), "agent", StageClock()), Outcome()
+    scores = scores_of_batch(model, [reading] * 3, [1.5])
+    outcome.outputs.add_bulk(scores)
+    outbox.check(outcome)
+    assert asyncio.run(packed(outcome.outputs, SCORES, 900_000)) == asyncio.run(packed(list(scores), SCORES, 900_000))
+    assert outcome.outputs == list(scores)
+    scores._events.ids[1] = None  # type: ignore[call-overload]
+    failing = Outcome()
+    failing.outputs.add_bulk(scores)
+    with pytest.raises(TypeError, match="expected bytes"):
+        outbox.check(failing)
 
 
 def test_outputs_are_a_sequence_whatever_they_are_made_of(model: AssetModel) -> None:
