@@ -4,8 +4,8 @@ clock.running(first stage) ─► enter(stage) in the code that is measured ─�
 
 | stage | what is in it |
 |---|---|
-| decode | bytes ─► JSON, schema, keys and time checked |
-| state | events as arrays, rows found and advanced, alerts decided, the click feed's record |
+| decode | bytes ─► JSON, schema, keys and time checked; of readings and the log, arrays |
+| state | clicks as arrays, rows found and advanced, alerts decided, the click feed's record |
 | features | candidates and their feature rows; for readings the one pass that advances rows and writes features |
 | score | forests, intervals; for clicks the policy that picks the best items too |
 | emit | ids, evidence of alerts, JSON, headers, record batches |

@@ -14,7 +14,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 
 import numpy as np
 import numpy.typing as npt
@@ -22,13 +22,21 @@ import orjson
 
 from models.maintenance import AHEAD, READING, Ahead, AssetEvent, Encoder, EventBatch, event_hashes, moment_after
 from schemas import MAINTENANCE, TELEMETRY, Settings, Telemetry, parse_event, topic_name
-from streams.agent import DeadLetter, decode_topics, given_id, most_future, record_time_s, record_times_s
+from streams.agent import (
+    EPOCH,
+    MICROSECOND,
+    DeadLetter,
+    decode_topics,
+    given_id,
+    most_future,
+    record_time_s,
+    record_times_s,
+)
 from streams.kafka import ConsumerRecord
 from streams.metrics import BESIDE, UNKNOWN_FIELDS
 from streams.wire import HEAD, Reader
 
 TOPICS = (TELEMETRY, MAINTENANCE)
-EPOCH, MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
 NOT_READ = -1  # natively
 ALL = slice(None)
 Pair = tuple[ConsumerRecord, AssetEvent]

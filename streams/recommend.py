@@ -41,12 +41,11 @@ from streams.agent import (
     Layout,
     Outcome,
     Output,
+    Outputs,
     PartitionState,
     arrived_s,
     at_arrival,
-    caused_by,
     cloud_event_headers,
-    decision,
     decode_topics,
     forgets_user,
     output_id,
@@ -55,11 +54,11 @@ from streams.agent import (
 )
 from streams.kafka import ConsumerRecord
 from streams.metrics import LEFT_OUT, SKIPPED, begin_reasons
+from streams.recommendations import Decoded, Recommendations
 from streams.repeats import RECENT, RECENT_LAYOUT, known_before
 from streams.undecided import asks_why, undecided
 
 USERS = "users"
-Decoded = tuple[ConsumerRecord, Click]
 
 
 @dataclass(frozen=True)
@@ -116,7 +115,7 @@ class Recommend:
             outcome.outputs.append(self._tell_items(items, feed_source(state, ITEMS)))
         for clicks, forgotten in _until_forgotten(records, events, self._settings):
             if clicks:
-                outcome.outputs += self._answer(clicks, state)
+                self._answer(clicks, state, outcome.outputs)
             if forgotten is not None:
                 outcome.outputs.append(self._forget(forgotten, state))
         return outcome
@@ -139,7 +138,7 @@ class Recommend:
         record = feed_items(changes, source, offsets, removed)
         return Output(FEED, None, encode_record(record), partition=0)
 
-    def _answer(self, decoded: Sequence[Decoded], state: PartitionState) -> list[Output]:
+    def _answer(self, decoded: Sequence[Decoded], state: PartitionState, outputs: Outputs) -> None:
         clicks = self.served.recommender.encode([click for _, click in decoded])
         if clicks.unusable:
             LEFT_OUT.labels(topic_name(self._settings, CLICKS), "context").inc(clicks.unusable)
@@ -151,48 +150,24 @@ class Recommend:
         accepted = np.flatnonzero(steps.is_accepted)
         SKIPPED.labels(self.name, "duplicate").inc(len(decoded) - len(accepted))
         known = [decoded[place][0] for place in np.flatnonzero(~steps.is_accepted).tolist()]
-        told = [undecided(record, CLICKS, "duplicate") for record in known if asks_why(record)]
-        feed = self._tell_clicks(decoded, clicks, steps, feed_source(state, CLICKS))
-        if not len(accepted):
-            return [feed, *told]
-        origin = state.origin(CLICKS)
-        return [feed, *told, *self._recommend([decoded[place] for place in accepted.tolist()], clicks, steps, origin)]
+        outputs.append(self._tell_clicks(decoded, clicks, steps, feed_source(state, CLICKS)))
+        outputs += [undecided(record, CLICKS, "duplicate") for record in known if asks_why(record)]
+        if len(accepted):
+            decoded = [decoded[place] for place in accepted.tolist()]
+            outputs.add_bulk(self._recommend(decoded, clicks, steps, state.origin(CLICKS)))
 
     def _tell_clicks(self, decoded: Sequence[Decoded], clicks: ClickArrays, steps: Steps, source: int) -> Output:
         offsets = np.array([record.offset for record, _ in decoded], np.int64)
         return Output(FEED, None, encode_record(feed_clicks(clicks, steps, source, offsets)), partition=0)
 
-    def _recommend(self, decoded: Sequence[Decoded], clicks: ClickArrays, steps: Steps, origin: str) -> list[Output]:
+    def _recommend(self, decoded: Sequence[Decoded], clicks: ClickArrays, steps: Steps, origin: str) -> Recommendations:
         served, queries = self.served, queries_of(clicks, steps)
-        view, reference = served.view, served.model.model_dump()
+        view = served.view
         ranked = served.recommender.rank(view, queries)
         if served.challenger is not None:
             served.challenger.compare(queries, ranked)
         enter("emit")
-        names, outputs = view.item_ids, []
-        rows, scores, counts = ranked.items.tolist(), ranked.scores.tolist(), ranked.counts.tolist()
-        for place, (record, click) in enumerate(decoded):
-            best = zip(rows[place][: counts[place]], scores[place], strict=False)
-            items = [{"item_id": names[row], "score": score} for row, score in best]
-            recommendation_id = output_id(origin, record.partition, record.offset, "recommendation")
-            answer = {
-                "model": reference,
-                "strategy": ranked.strategies[place],
-                "feed_offset": view.feed_offset,
-                "items": items,
-            }
-            outputs.append(self._output(record, click, recommendation_id, answer))
-        return outputs
-
-    def _output(self, record: ConsumerRecord, click: Click, recommendation_id: str, answer: dict[str, Any]) -> Output:
-        recommendation = {
-            "recommendation_id": recommendation_id,
-            "event_time": click.event_time,
-            "user_id": click.user_id,
-            "caused_by": caused_by(record, CLICKS, click.event_id),
-            **answer,
-        }
-        return decision(RECOMMENDATIONS, "millrace.recommendation.v1", recommendation_id, recommendation, record)
+        return Recommendations(decoded, ranked, view.item_ids, view.feed_offset, served.model, origin)
 
 
 def _until_forgotten(

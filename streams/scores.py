@@ -14,13 +14,12 @@ import orjson
 
 from models.maintenance import FAULTS, LATE, QUALITIES, AssetModel, Decisions
 from schemas import MAINTENANCE, SCORES, TELEMETRY
-from streams.agent import Output
+from streams.agent import Output, traces_of
 from streams.asset_events import AssetEvents
 from streams.asset_outputs import health_told, scores_of
 from streams.wire import SCORED, ScoreWriter
 
 CAUSES = (TELEMETRY, MAINTENANCE)  # the topics that scores are caused by, in the order of SCORED's `cause`
-TRACE = "traceparent"
 Chosen = slice | np.ndarray  # places of the readings that have a score; a slice: of all, without a copy
 _writers: WeakKeyDictionary[AssetModel, dict[tuple[int, str, str], ScoreWriter]] = WeakKeyDictionary()
 
@@ -56,11 +55,10 @@ class Scores:
         if len(places) < len(records):
             at, chosen = places.tolist(), places
             records, ids = [records[place] for place in at], [ids[place] for place in at]
-        has_headers = any(record.headers for record in records)
         return self._writer(records[0].partition).write(
             [record.key for record in records],
             ids,
-            [dict(record.headers).get(TRACE) for record in records] if has_headers else None,
+            traces_of(records),
             self._scored([record.offset for record in records], chosen),
             np.ascontiguousarray(self._decisions.faults[chosen]),
             self._numbers(chosen),

@@ -116,6 +116,7 @@ int PyBytes_AsStringAndSize(PyObject *, char **, Py_ssize_t *);
 PyObject *PyBytes_FromStringAndSize(const char *, Py_ssize_t);
 PyObject *PyByteArray_FromStringAndSize(const char *, Py_ssize_t);
 PyObject *PyUnicode_FromString(const char *);
+const char *PyUnicode_AsUTF8AndSize(PyObject *, Py_ssize_t *);
 PyObject *PyLong_FromLong(long);
 int PyObject_IsTrue(PyObject *);
 PyThreadState *PyEval_SaveThread(void);

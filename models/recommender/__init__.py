@@ -15,7 +15,7 @@ from models.recommender.given import EXPECTED, FRESH_BONUS, GivenRanking, contri
 from models.recommender.hashing import halves, stable_hash
 from models.recommender.queries import Queries, queries_of
 from models.recommender.ranking import choose_best
-from models.recommender.recommender import STRATEGIES, Candidates, Recommender
+from models.recommender.recommender import STRATEGIES, Candidates, Rankings, Recommender
 from models.recommender.repeats import REMEMBERED, Repeats
 from models.recommender.snapshot import SnapshotError
 from models.recommender.users import (
@@ -51,6 +51,7 @@ __all__ = [
     "ItemRecord",
     "Queries",
     "RankChallenger",
+    "Rankings",
     "Recommender",
     "Repeats",
     "SnapshotError",

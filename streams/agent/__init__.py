@@ -20,7 +20,7 @@ from streams.agent.decode import (
 from streams.agent.handler import Bulk, DeadLetter, Handler, Outcome, Output, Outputs
 from streams.agent.notes import Note, is_note, note_of, read_note
 from streams.agent.outbox import Outbox
-from streams.agent.outputs import caused_by, cloud_event_headers, decision, output_id
+from streams.agent.outputs import EPOCH, MICROSECOND, caused_by, cloud_event_headers, decision, output_id, traces_of
 from streams.agent.placing import CURE, TAKEN, TAKEN_FROM, TAKEN_LAYOUT, is_second, partition_of, placed, taken_from
 from streams.agent.rows import Layout, PartitionState, Rows, adopt, empty_state, fits
 from streams.agent.runtime import Runtime
@@ -28,7 +28,9 @@ from streams.agent.source import Source
 
 __all__ = [
     "CURE",
+    "EPOCH",
     "HEADER",
+    "MICROSECOND",
     "TAKEN",
     "TAKEN_FROM",
     "TAKEN_LAYOUT",
@@ -69,4 +71,5 @@ __all__ = [
     "record_time_s",
     "record_times_s",
     "taken_from",
+    "traces_of",
 ]

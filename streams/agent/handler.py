@@ -45,6 +45,23 @@ class Bulk(Protocol):
         """
 
 
+class Written:
+    """Outputs in bulk whose batches are there: what cannot be written failed before anything was sent."""
+
+    def __init__(self, bulk: Bulk, most: int, limit: int) -> None:
+        self.topic, self._bulk, self._batches = bulk.topic, bulk, bulk.batches(most, limit)
+
+    def __len__(self) -> int:
+        return len(self._bulk)
+
+    def __iter__(self) -> Iterator[Output]:
+        return iter(self._bulk)
+
+    def batches(self, most: int, limit: int) -> list[tuple[bytearray, int]]:  # noqa: ARG002 - of Bulk
+        """Copies: a producer that failed may hold those of an earlier try."""
+        return [(bytearray(buffer), records) for buffer, records in self._batches]
+
+
 class Outputs(Sequence[Output]):
     """Outputs in their order. Those in bulk are made one by one only for who asks for one."""
 

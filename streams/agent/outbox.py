@@ -20,7 +20,7 @@ from models.stages import StageClock
 from schemas import INPUTS, MillraceError, Settings, UnavailableError, dead_letters_of, topic_name
 from streams.agent.batches import WrittenBatch
 from streams.agent.deadletters import bare_letter, dead_letter_output
-from streams.agent.handler import Bulk, DeadLetter, Outcome, Output, Outputs
+from streams.agent.handler import Bulk, DeadLetter, Outcome, Output, Outputs, Written
 from streams.kafka import BATCH_BYTES, MOST_BATCH_BYTES, client_options, started
 from streams.metrics import DEAD_LETTERS, OUTPUTS
 
@@ -144,13 +144,22 @@ class Outbox:
             await self.start()
 
     def check(self, outcome: Outcome) -> None:
-        """Raises:
-        OutputTooLargeError: an output is larger than its topic takes.
+        """Write what is in bulk, as long as a record that fails can be undone.
+
+        Raises:
+            OutputTooLargeError: an output is larger than its topic takes.
         """
-        for part in outcome.outputs.parts:
-            if isinstance(part, list) or part.topic in self._most:  # what is in bulk is small
-                for output in part:
-                    self._check_size(output)
+        outcome.outputs.parts = [self._checked(part) for part in outcome.outputs.parts]
+
+    def _checked(self, part: list[Output] | Bulk) -> list[Output] | Bulk:
+        if isinstance(part, list) or part.topic in self._most:  # what is in bulk is small
+            for output in part:
+                self._check_size(output)
+        return part if isinstance(part, list) else Written(part, *self._room(part.topic))
+
+    def _room(self, topic: str) -> tuple[int, int]:
+        """Bytes of records from which a batch is full, and those that it must not pass."""
+        return self._batch.get(topic, BATCH_BYTES), MOST_BATCH_BYTES
 
     def pack(
         self, outputs: Sequence[Output], dead: Iterable[DeadLetter], partition: int
@@ -178,8 +187,7 @@ class Outbox:
 
     def _pack_bulk(self, bulk: Bulk) -> list[Packed]:
         now_ms = int(time.time() * 1000)
-        batches = bulk.batches(self._batch.get(bulk.topic, BATCH_BYTES), MOST_BATCH_BYTES)
-        written = [WrittenBatch(buffer, records, now_ms) for buffer, records in batches]
+        written = [WrittenBatch(buffer, records, now_ms) for buffer, records in bulk.batches(*self._room(bulk.topic))]
         return [Packed(batch, batch.records_size) for batch in written]
 
     def _check_size(self, output: Output) -> None:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from datetime import datetime
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
@@ -15,6 +16,8 @@ import orjson
 from streams.agent.handler import Output
 from streams.kafka import ConsumerRecord
 
+EPOCH, MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
+TRACE = "traceparent"
 NAMESPACE = uuid.UUID("8a0b5f2c-52f5-5d0e-9f7e-3f1f2f6d9c11")
 _SHA1 = hashlib.sha1(NAMESPACE.bytes, usedforsecurity=False)
 _VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}  # RFC 9562: two bits of that place
@@ -44,7 +47,7 @@ def cloud_event_headers(
         ("content-type", b"application/json"),
     ]
     if traceparent is not None:
-        headers.append(("traceparent", traceparent))
+        headers.append((TRACE, traceparent))
     return headers
 
 
@@ -59,6 +62,13 @@ def decision(topic: str, ce_type: str, ce_id: str, value: dict[str, Any], record
     Args:
         value: with `event_time` as datetime in UTC, as input events have it.
     """
-    traceparent = dict(record.headers).get("traceparent") if record.headers else None
+    traceparent = dict(record.headers).get(TRACE) if record.headers else None
     headers = cloud_event_headers(ce_id, ce_type, "millrace", value["event_time"], traceparent)
     return Output(topic, record.key, orjson.dumps(value, option=orjson.OPT_UTC_Z), headers)
+
+
+def traces_of(records: Sequence[ConsumerRecord]) -> list[bytes | None] | None:
+    """The trace contexts that records carry; none where no record has any header."""
+    if not any(record.headers for record in records):
+        return None
+    return [dict(record.headers).get(TRACE) for record in records]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import repeat
 from typing import Any, Protocol
 
 import numpy as np
@@ -88,8 +89,7 @@ class Rows:
 
     def slots(self, keys: Sequence[bytes]) -> np.ndarray:
         """Slots of the keys, int64 (n,). New keys get rows of zeros, which count as changed."""
-        find = self._slot_of.get
-        slots = np.fromiter((find(key, -1) for key in keys), np.int64, len(keys))
+        slots = np.fromiter(map(self._slot_of.get, keys, repeat(-1)), np.int64, len(keys))
         for i in np.flatnonzero(slots < 0).tolist():
             slots[i] = self._slot_of.get(keys[i], -1)  # the batch may name a new key twice
             if slots[i] < 0:

@@ -43,3 +43,16 @@ class ScoreWriter:
     ) -> list[tuple[bytearray, int]]: ...
 
 def partitions(keys: list[bytes | None], count: int, /) -> list[int]: ...
+def write_recommendations(
+    texts: tuple[bytes, bytes, bytes, bytes],  # prefix of ids; JSON before offset, strategy and items
+    keys: list[bytes],
+    ids: list[bytes],
+    strategies: list[str],
+    traceparents: list[bytes | None] | None,
+    ranked: np.ndarray,
+    names: list[str],
+    numbers: bytes,
+    most: int,
+    limit: int,
+    /,
+) -> list[tuple[bytearray, int]]: ...

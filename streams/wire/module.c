@@ -32,6 +32,8 @@ static int add_contents(PyObject *module) {
              : 0;
 }
 static PyMethodDef FUNCTIONS[] = {
+    {"write_recommendations", write_recommendations, METH_VARARGS,
+     "write_recommendations(texts, keys, ids, strategies, traceparents, ranked, names, numbers, most, limit)"},
     {"partitions", partitions, METH_VARARGS, "partitions(keys, count) -> where Java's client puts the keys"},
     {NULL, NULL, 0, NULL},
 };

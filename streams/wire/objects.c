@@ -11,6 +11,14 @@ int span_of(PyObject *object, Span *span) {
   return 1;
 }
 
+int text_of(PyObject *object, Span *span) {
+  Py_ssize_t length;
+  const char *text = object ? PyUnicode_AsUTF8AndSize(object, &length) : NULL;
+  if (!text) return 0;
+  *span = (Span){(const uint8_t *)text, (const uint8_t *)text + length};
+  return 1;
+}
+
 Span span_or_nothing(PyObject *object) {
   Span span = {0};
   if (object && object != Py_None && !span_of(object, &span)) PyErr_Clear();

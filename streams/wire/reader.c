@@ -50,8 +50,7 @@ static int fill_reader(Reader *reader, PyObject *classes) {
     if (!fill_class(reader->classes + i, PyTuple_GetItem(one, 0), PyTuple_GetItem(one, 1))) return 0;
     if (reader->classes[i].columns > reader->width) reader->width = reader->classes[i].columns;
   }
-  reader->seen = calloc((size_t)reader->width + 1, sizeof *reader->seen);
-  return reader->seen ? 1 : (PyErr_NoMemory(), 0);
+  return 1;
 }
 
 static PyObject *reader_new(PyTypeObject *type, PyObject *args, PyObject *keywords) {
@@ -74,7 +73,6 @@ static void reader_dealloc(PyObject *self) {
     free(reader->classes[i].table);
   }
   free(reader->classes);
-  free(reader->seen);
   free_object(self, ((ReaderObject *)self)->texts);
 }
 

@@ -1,7 +1,7 @@
 /* telemetry.c: one reading from its JSON to a row of numbers, in one pass.
  *
  * Whatever is not the canonical shape of schemas.Telemetry is refused without a word, for pydantic to read and to judge:
- * escapes and numbers as texts where they matter, values in values, a name that comes twice, limits that are passed.
+ * escapes and numbers as texts where they matter, values in values, a field that comes twice, limits that are passed.
  */
 #include <math.h>
 #include <string.h>
@@ -74,7 +74,6 @@ static int is_new(Reader *reader, uint64_t hash, int32_t count) {
 static void begin_turn(Reader *reader) {
   if (++reader->turn == 0) { /* it has come round: what was seen then must not count */
     memset(reader->name_turns, 0, sizeof reader->name_turns);
-    memset(reader->seen, 0, reader->width * sizeof *reader->seen);
     reader->turn = 1;
   }
 }
@@ -103,10 +102,8 @@ static int take_reading(Reader *reader, const ReadingClass *asset_class, Span *c
   if (!asset_class) return take_scalar(cursor); /* it is read again when the class is known */
   const int64_t column = column_of(asset_class, name, *expected, &hash);
   if (column < 0) return !has_escape && is_new(reader, hash, head->unknown_readings++) && take_scalar(cursor);
-  if (reader->seen[column] == reader->turn) return 0;
-  reader->seen[column] = reader->turn;
   *expected = (uint32_t)column + 1;
-  return take_value(cursor, row + column);
+  return take_value(cursor, row + column); /* of a name that comes twice the last one counts */
 }
 
 static int take_readings(Reader *reader, const ReadingClass *asset_class, Span *cursor, Head *head, double *row) {

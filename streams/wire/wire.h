@@ -1,6 +1,6 @@
 /* wire.h: what the files of this extension share. None of them but module.c knows Python.
  *
- * Layers, each standing on those before it: text.c, hashes.c, times.c; telemetry.c, scores.c; module.c
+ * Layers, each standing on those before it: text.c, hashes.c, times.c; records.c; telemetry.c, scores.c, recommendations.c; those that know Python
  */
 #ifndef MILLRACE_WIRE_H
 #define MILLRACE_WIRE_H
@@ -69,10 +69,8 @@ typedef struct {
 typedef struct {
   ReadingClass *classes;
   uint32_t class_count, width;
-  uint32_t *seen; /* per column: the turn in which it was */
-  uint32_t turn;
   uint64_t names[NAME_SLOTS]; /* hashes of names that the class does not have */
-  uint32_t name_turns[NAME_SLOTS];
+  uint32_t name_turns[NAME_SLOTS], turn; /* the turns in which they came: each object is one */
 } Reader;
 
 /* Of one record; streams.wire.HEAD */
@@ -86,14 +84,31 @@ typedef struct {
 int class_index(ReadingClass *asset_class); /* fills `table`; 0: two spellings are one */
 int read_telemetry(Reader *reader, Span value, Span key, Head *head, double *row, Span *event_id);
 
-/* scores.c */
+/* records.c: into memory that grows; once there is none left nothing is written any more */
 #define BATCH_HEADER 61
+#define UUID_LENGTH 36
+#define TIME_LENGTH 27
 typedef struct {
   uint8_t *bytes;
   size_t length, capacity;
   int is_out_of_memory;
 } Buffer;
 
+typedef struct {
+  Span key, value, id, type, time, traceparent; /* the last one at NULL: it has none */
+} Record;
+
+#define PUT(to, literal) put(to, literal, sizeof(literal) - 1)
+#define SPAN(literal) ((Span){(const uint8_t *)(literal), (const uint8_t *)(literal) + sizeof(literal) - 1})
+void put(Buffer *to, const void *bytes, size_t length);
+void put_span(Buffer *to, Span span);
+void put_decimal(Buffer *to, int64_t number);
+void put_escaped(Buffer *to, Span text);
+void put_number(Buffer *to, Span *numbers); /* the next one of a JSON array, as it stands there */
+void write_uuid(Span prefix, int64_t number, Span suffix, uint8_t *to);
+void put_record(Buffer *to, const Record *record, int64_t place);
+
+/* scores.c */
 typedef struct {
   Span id_prefix, before_offset; /* of the topic that the record is of */
 } CauseText;
@@ -126,6 +141,20 @@ typedef struct {
 
 /* One record of a batch; `numbers` moves behind the four of it. 0: a place is out of its table */
 int write_score(ScoreTexts *texts, const ScoreCause *cause, uint32_t target, Span *numbers, int64_t place, Buffer *to);
-void put(Buffer *to, const void *bytes, size_t length);
+
+/* recommendations.c */
+typedef struct {
+  Span id_prefix, before_offset, before_strategy, before_items; /* the same in all of a batch */
+} RankingTexts;
+
+typedef struct {
+  int64_t offset, time_us;
+  Span key, event_id, strategy, traceparent;
+  const Span *names; /* of the items, best first */
+  uint32_t items;
+} Ranking;
+
+void write_recommendation(const RankingTexts *texts, const Ranking *ranking, Span *numbers, int64_t place, Buffer *value,
+                          Buffer *to);
 
 #endif

@@ -68,85 +68,42 @@ static void writer_dealloc(PyObject *self) {
 }
 
 typedef struct {
+  Job job; /* first: `write_one` is given it */
+  ScoreTexts *texts;
   PyObject *keys, *ids, *traceparents;
   const Scored *scored;
   const uint8_t *faults;
-  Span numbers;
-  size_t count, most, limit; /* scores, bytes from which a batch is full, bytes that it must not pass */
-} WriteJob;
+} ScoreJob;
 
-static int cause_at(const ScoreTexts *texts, const WriteJob *job, size_t place, ScoreCause *cause) {
-  *cause = (ScoreCause){.scored = job->scored + place, .faults = job->faults + place * texts->sensor_count};
-  if (!span_of(PyList_GetItem(job->keys, (Py_ssize_t)place), &cause->key)) return 0;
-  if (!span_of(PyList_GetItem(job->ids, (Py_ssize_t)place), &cause->event_id)) return 0;
-  if (job->traceparents) cause->traceparent = span_or_nothing(PyList_GetItem(job->traceparents, (Py_ssize_t)place));
-  return 1;
-}
-
-/* Fills one batch with scores from `*next` on. How many it has; -1: an exception is set. */
-static Py_ssize_t fill_batch(ScoreTexts *texts, WriteJob *job, size_t *next, Buffer *to) {
-  static const uint8_t HEADER[BATCH_HEADER] = {0};
-  Py_ssize_t place = 0;
-  to->length = 0;
-  put(to, HEADER, BATCH_HEADER);
-  for (; *next < job->count && to->length - BATCH_HEADER < job->most; place++, ++*next) {
-    ScoreCause cause;
-    const size_t begin = to->length;
-    const Span numbers = job->numbers;
-    if (!cause_at(texts, job, *next / texts->target_count, &cause)) return -1;
-    if (!write_score(texts, &cause, (uint32_t)(*next % texts->target_count), &job->numbers, place, to))
-      return PyErr_SetString(PyExc_ValueError, "a place is in no table of texts"), -1;
-    if (to->is_out_of_memory || texts->value.is_out_of_memory) return PyErr_NoMemory(), -1;
-    if (to->length > job->limit && place) {
-      to->length = begin;
-      job->numbers = numbers;
-      break;
-    }
-  }
-  return place;
-}
-
-static PyObject *write_batches(ScoreTexts *texts, WriteJob *job) {
-  PyObject *batches = PyList_New(0);
-  Buffer to = {0};
-  size_t next = 0;
-  while (batches && next < job->count) {
-    const Py_ssize_t records = fill_batch(texts, job, &next, &to);
-    PyObject *bytes = records < 0 ? NULL : PyByteArray_FromStringAndSize((const char *)to.bytes, (Py_ssize_t)to.length);
-    PyObject *batch = bytes ? Py_BuildValue("(Nn)", bytes, records) : NULL;
-    if (!batch || PyList_Append(batches, batch)) {
-      Py_DECREF(batches);
-      batches = NULL;
-    }
-    if (batch) Py_DECREF(batch);
-  }
-  free(to.bytes);
-  return batches;
+static int write_one(Job *base, size_t which, int64_t place, Buffer *to) {
+  ScoreJob *job = (ScoreJob *)base;
+  const size_t reading = which / job->texts->target_count;
+  ScoreCause cause = {.scored = job->scored + reading, .faults = job->faults + reading * job->texts->sensor_count};
+  if (!span_of(PyList_GetItem(job->keys, (Py_ssize_t)reading), &cause.key)) return 0;
+  if (!span_of(PyList_GetItem(job->ids, (Py_ssize_t)reading), &cause.event_id)) return 0;
+  if (job->traceparents) cause.traceparent = span_or_nothing(PyList_GetItem(job->traceparents, (Py_ssize_t)reading));
+  const uint32_t target = (uint32_t)(which % job->texts->target_count);
+  if (write_score(job->texts, &cause, target, &base->numbers, place, to)) return 1;
+  PyErr_SetString(PyExc_ValueError, "a place is in no table of texts");
+  return 0;
 }
 
 static PyObject *writer_write(PyObject *self, PyObject *args) {
-  ScoreTexts *texts = &((WriterObject *)self)->score;
+  ScoreJob job = {.job.write = write_one, .texts = &((WriterObject *)self)->score};
   PyObject *scored, *faults, *numbers, *batches = NULL;
   Py_ssize_t most, limit;
-  WriteJob job = {0};
   Py_buffer from_scored, from_faults;
   if (!PyArg_ParseTuple(args, "O!O!OOOOnn", &PyList_Type, &job.keys, &PyList_Type, &job.ids, &job.traceparents, &scored,
-                        &faults, &numbers, &most, &limit) ||
-      !span_of(numbers, &job.numbers))
+                        &faults, &numbers, &most, &limit))
     return NULL;
   const size_t count = (size_t)PyList_Size(job.keys);
-  if (job.traceparents == Py_None) job.traceparents = NULL;
-  if ((size_t)PyList_Size(job.ids) != count || (job.traceparents && (size_t)PyList_Size(job.traceparents) != count))
-    return PyErr_Format(PyExc_ValueError, "as many ids and traceparents as keys");
-  if (!take_byte(&job.numbers, '[')) return PyErr_Format(PyExc_ValueError, "numbers are a JSON array");
-  job.count = count * texts->target_count;
-  job.most = most < 1 ? 1 : (size_t)most;
-  job.limit = limit < 0 ? 0 : (size_t)limit;
+  if (!are_as_many(job.ids, count) || !take_list_or_none(&job.traceparents, count)) return NULL;
+  if (!begin_job(&job.job, count * job.texts->target_count, numbers, most, limit)) return NULL;
   if (!take_buffer(scored, &from_scored, 0, count * sizeof(Scored), "scored")) return NULL;
-  if (take_buffer(faults, &from_faults, 0, count * texts->sensor_count, "faults")) {
+  if (take_buffer(faults, &from_faults, 0, count * job.texts->sensor_count, "faults")) {
     job.scored = from_scored.buf;
     job.faults = from_faults.buf;
-    batches = write_batches(texts, &job);
+    batches = write_batches(&job.job);
     PyBuffer_Release(&from_faults);
   }
   PyBuffer_Release(&from_scored);

@@ -33,7 +33,7 @@ from schemas import (
     Settings,
     dead_letters_of,
 )
-from streams.agent import HEADER, DeadLetter, Outcome, PartitionState, empty_state
+from streams.agent import HEADER, DeadLetter, Outcome, Outputs, PartitionState, empty_state
 from streams.agent.saved import ReplayedChangelog, restore
 from streams.maintain import Maintain
 from streams.recommend import Recommend, ServedRanker
@@ -167,7 +167,9 @@ class Oracle:
             if len(records) == 1:
                 return Outcome(dead=[DeadLetter(records[0], repr(error))])
         parts = [self._handle(handler, state, [record]) for record in records]
-        return Outcome([o for part in parts for o in part.outputs], [letter for part in parts for letter in part.dead])
+        return Outcome(
+            Outputs(o for part in parts for o in part.outputs), [letter for part in parts for letter in part.dead]
+        )
 
     def made_anew(self, topics: Mapping[str, str]) -> None:
         """Topics by name, with their new ids, which ids of decisions are made of from now on."""

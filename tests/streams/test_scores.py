@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from aiokafka.record.memory_records import MemoryRecords
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,20 +16,12 @@ from models.maintenance import FAULTS, LATE, LOGGED, QUALITIES, READING, SCORED,
 from models.registry import ModelStore
 from models.stages import StageClock
 from schemas import SCORES, Settings
-from streams.agent import Outbox, Outputs
-from streams.asset_events import EPOCH, MICROSECOND, AssetEvents
+from streams.agent import EPOCH, MICROSECOND, Outbox, Outcome, Outputs
+from streams.asset_events import AssetEvents
 from streams.scores import Scores
+from tests.streams.batches import FLOATS, PARTITION, TEXTS, TIMES, TRACES, packed
 
-PARTITION = 11
 ORIGINS = {"telemetry.v1": "telemetry.v1@3"}
-FLOATS = st.floats(allow_nan=False, allow_infinity=False) | st.sampled_from([0.0, -0.0, 1e16, 1e-5, 5e-324, 120.0])
-TEXTS = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=20) | st.sampled_from(
-    ['"', "\\", 'a"\\b', "é", "\U0001f600", "\u2028", "x" * 200]
-)
-TIMES = st.datetimes(datetime(1980, 1, 1), datetime(2199, 12, 31), timezones=st.just(UTC))
-TRACES = st.sampled_from(
-    [[], [], [("traceparent", b"00-abc-def-01")], [("x", None), ("traceparent", None)], [("traceparent", b"")]]
-) | st.just([("traceparent", b"1"), ("other", b"\xff"), ("traceparent", b"2" * 300)])
 READINGS = st.tuples(
     st.integers(0, 2**62), TEXTS, TEXTS, TIMES, TRACES, st.integers(-1, 3), st.sampled_from(range(len(QUALITIES))),
     st.sampled_from([SCORED, LATE, LOGGED]), st.sampled_from([0, 0, 1, 5]), st.integers(0, 2**32),
@@ -67,26 +58,6 @@ def scores_of_batch(model: AssetModel, readings: list[Any], numbers: list[float]
     return Scores(model, events, Decisions(**{**empty, **found}), ORIGINS)  # type: ignore[arg-type]  # not all is read
 
 
-async def packed(outputs: Any, most: int) -> list[tuple[bytes, int, int]]:
-    """Bytes of the batches but for their times, how many records they have, and what the outbox notes of their size."""
-    outbox = Outbox(Settings(kafka="127.0.0.1:1"), "agent", StageClock())
-    outbox.prepare()
-    outbox._batch[SCORES] = most
-    batches = outbox.pack(outputs, [], PARTITION)[SCORES, PARTITION]
-    await outbox.stop()
-    found = []
-    for batch, size in batches:
-        batch._set_producer_state(1234567, 8, 90)
-        raw = bytes(batch._build())
-        whole = MemoryRecords(raw).next_batch()
-        assert whole.validate_crc()
-        assert (batch.record_count(), batch.size(), batch.closed()) == (len(list(whole)), len(raw), True)
-        assert abs(whole.first_timestamp / 1000 - datetime.now(UTC).timestamp()) < 3600
-        assert whole.first_timestamp == whole.max_timestamp
-        found.append((raw[:17] + raw[21:27] + raw[43:], len(raw), size))  # but CRC and times
-    return found
-
-
 @given(st.lists(READINGS, min_size=1, max_size=12), st.lists(FLOATS, min_size=1, max_size=12), st.integers(1, 5000))
 def test_in_bulk_they_are_what_they_are_one_by_one(
     model: AssetModel, readings: list[Any], numbers: list[float], most: int
@@ -99,7 +70,7 @@ def test_in_bulk_they_are_what_they_are_one_by_one(
     assert len(each) == len(model.targets) * sum(one[5] >= 0 for one in readings)
     outputs = Outputs()
     outputs.add_bulk(scores)
-    assert asyncio.run(packed(outputs, most)) == asyncio.run(packed(each, most))
+    assert asyncio.run(packed(outputs, SCORES, most)) == asyncio.run(packed(each, SCORES, most))
 
 
 def test_what_producers_put_into_headers_cannot_make_a_batch_too_large(model: AssetModel) -> None:
@@ -108,10 +79,26 @@ def test_what_producers_put_into_headers_cannot_make_a_batch_too_large(model: As
     scores = scores_of_batch(model, [reading] * 5, [1.5])
     outputs = Outputs()
     outputs.add_bulk(scores)
-    bulk = asyncio.run(packed(outputs, 900_000))
-    assert bulk == asyncio.run(packed(list(scores), 900_000))
+    bulk = asyncio.run(packed(outputs, SCORES, 900_000))
+    assert bulk == asyncio.run(packed(list(scores), SCORES, 900_000))
     assert len(bulk) > 1
     assert max(size for _, size, _ in bulk) < 1_000_000
+
+
+def test_what_is_in_bulk_is_written_while_a_record_that_fails_can_be_undone(model: AssetModel) -> None:
+    """An item of the batch that no writer takes: the trial of the batch fails, not the sending of it."""
+    reading = (7, "a", "e", datetime(2026, 1, 1, tzinfo=UTC), [], 0, 0, SCORED, 0, 1)
+    outbox, outcome = Outbox(Settings(kafka="127.0.0.1:1"), "agent", StageClock()), Outcome()
+    scores = scores_of_batch(model, [reading] * 3, [1.5])
+    outcome.outputs.add_bulk(scores)
+    outbox.check(outcome)
+    assert asyncio.run(packed(outcome.outputs, SCORES, 900_000)) == asyncio.run(packed(list(scores), SCORES, 900_000))
+    assert outcome.outputs == list(scores)
+    scores._events.ids[1] = None  # type: ignore[call-overload]
+    failing = Outcome()
+    failing.outputs.add_bulk(scores)
+    with pytest.raises(TypeError, match="expected bytes"):
+        outbox.check(failing)
 
 
 def test_outputs_are_a_sequence_whatever_they_are_made_of(model: AssetModel) -> None:

@@ -59,12 +59,12 @@ static Spelling spellings[2][4] = {
     {{TEXT("heat"), 0, 0}, {TEXT("shake"), 0, 1}, {TEXT("speed"), 0, 2}},
     {{TEXT("heat"), 0, 0}, {TEXT("Temp [\xc2\xb0" "C]"), 0, 1}, {TEXT("Temp [\\u00b0C]"), 0, 1}},
 };
-static uint32_t tables[2][16], seen[3];
+static uint32_t tables[2][16];
 static ReadingClass classes[2] = {
     {TEXT("pump"), spellings[0], 3, 3, tables[0], 15},
     {TEXT("press"), spellings[1], 2, 3, tables[1], 15},
 };
-static Reader reader = {.classes = classes, .class_count = 2, .width = 3, .seen = seen};
+static Reader reader = {.classes = classes, .class_count = 2, .width = 3};
 
 static int read_one(void) {
   const size_t which = below(3);
@@ -101,6 +101,22 @@ static void write_one(ScoreTexts *texts, Buffer *to) {
   free((void *)numbers.at);
 }
 
+static void recommend_one(Buffer *value, Buffer *to) {
+  const RankingTexts texts = {TEXT("t/1/"), TEXT("\","), TEXT("\"}"), TEXT("\",")};
+  const Span user = changed(0), item = changed(1), numbers = changed(below(3));
+  const Span names[3] = {item, user, item};
+  Ranking ranking = {.offset = (int64_t)next_random(), .time_us = EARLIEST_US, .names = names};
+  ranking.key = ranking.event_id = ranking.strategy = user;
+  ranking.items = (uint32_t)below(4);
+  Span left = numbers;
+  to->length = 0;
+  write_recommendation(&texts, &ranking, &left, (int64_t)below(1000), value, to);
+  if (left.at > left.end) abort();
+  free((void *)user.at);
+  free((void *)item.at);
+  free((void *)numbers.at);
+}
+
 int main(int count, char **arguments) {
   const long rounds = count > 1 ? atol(arguments[1]) : 100000;
   long read = 0;
@@ -109,13 +125,15 @@ int main(int count, char **arguments) {
   TargetText target = {TEXT("/score/wear"), TEXT("value"), TEXT("health")};
   Span sensors[2] = {TEXT("one"), TEXT("two")}, words[3] = {TEXT("ok"), TEXT("flat"), TEXT("stuck")};
   ScoreTexts texts = {causes, &target, sensors, words, words, 2, 1, 2, 3, 3, {0}};
-  Buffer to = {0};
+  Buffer to = {0}, value = {0};
   if (!class_index(classes) || !class_index(classes + 1)) return 1;
   for (long i = 0; i < rounds; i++) {
     read += read_one();
     if (i % 8 == 0) write_one(&texts, &to);
+    if (i % 8 == 4) recommend_one(&value, &to);
   }
   free(to.bytes);
+  free(value.bytes);
   free(texts.value.bytes);
   printf("%ld of %ld were read\n", read, rounds);
   return read == 0;
