@@ -23,6 +23,7 @@ from models.maintenance.words import Origin
 from schemas import AssetClass, RulTarget
 
 LINES = 5
+FAR = 1e100  # a wilder reading is as far away
 LEAST_SHARE = 0.1  # of the strongest line, from which one is worth a place in the sentence
 _SINCE = FEATURES.index("since_change")
 ALL_ELSE = "all else"
@@ -105,7 +106,7 @@ class Explainer:
         low, high = self.preparation.normal_range(regime)
         sd = np.maximum(self.preparation.sd[regime], 1e-9)
         said = np.array([_number(readings.get(name)) for name in self._names], np.float64)
-        away = np.abs(said - (low + high) / 2) / sd
+        away = np.abs(np.clip(said, -FAR, FAR) - (low + high) / 2) / sd
         strength = weights * np.where(np.isnan(away), 0.0, np.minimum(away, 1e3))
         strength = strength if strength.sum() > 0 else weights
         total = strength.sum()
