@@ -60,7 +60,7 @@ class Scores:
             ids,
             traces_of(records),
             self._scored([record.offset for record in records], chosen),
-            np.ascontiguousarray(self._decisions.faults[chosen]),
+            np.ascontiguousarray(self._decisions.faults[chosen, : len(self._model.asset_class.sensors)]),
             self._numbers(chosen),
             most,
             limit,

@@ -19,6 +19,7 @@ from models.arrays import Floats
 from models.maintenance.events import sensors_of
 from models.maintenance.preparation import Preparation
 from models.maintenance.recursions import FEATURES
+from models.maintenance.step import NEVER
 from models.maintenance.words import Origin
 from schemas import AssetClass, RulTarget
 
@@ -154,7 +155,12 @@ def _words(kind: str, name: str, values: Mapping[str, float], unit: str, asset_c
         count = values[window]
         return f"error {name} {count:.0f} time{'s' if count > 1 else ''} within {window.removeprefix('count_')} {unit}s"
     if kind == "renewal":
-        return f"{name} in use for {figure(values['since_renewal'])} {unit}s"
+        since = values["since_renewal"]
+        return (
+            f"{name} in use for longer than is known"
+            if since >= NEVER
+            else f"{name} in use for {figure(since)} {unit}s"
+        )
     label, of = asset_class.words_of(name)
     return f"{label} {amount(values[''], of)}"
 

@@ -54,6 +54,7 @@ class Decisions:
     role: npt.NDArray[np.int8]  # (n,) place among the roles of models.maintenance.parts
     is_held: npt.NDArray[np.bool_]  # (n,) within a maintenance window
     is_bridged: npt.NDArray[np.bool_]  # (n,) what tells the regime was not there
+    is_excused: npt.NDArray[np.bool_]  # (n,) a maintenance window was open since the reading before
 
 
 class AssetModel:
@@ -154,6 +155,7 @@ class AssetModel:
             seen.role,
             seen.hold[:, 0] == HELD,
             seen.is_bridged,
+            seen.is_excused,
         )
 
     def watch(
@@ -176,7 +178,7 @@ class AssetModel:
         enter("state")
         given = Input(
             batch.time_s, batch.arrived_s, batch.kind, batch.code, decisions.status, decisions.role, decisions.quality,
-            decisions.is_held, decisions.is_bridged, decisions.is_set_back, decisions.faults,
+            decisions.is_held, decisions.is_bridged, decisions.is_set_back, decisions.is_excused, decisions.faults,
         )  # fmt: skip
         return watch(rows, slots, given, len(self.asset_class.errors) + len(components_of(self.asset_class)), patience)
 

@@ -28,7 +28,7 @@ from models.maintenance.recursions import FEATURES, SPEEDS
 from models.maintenance.rows import RowShape
 from models.maintenance.sensors import doing, note_faults, unchecked
 from models.maintenance.step import take_step
-from models.maintenance.windows import NEWS, OLD, is_in_window
+from models.maintenance.windows import NEWS, OLD, is_excused, is_in_window
 
 SCORED, DUPLICATE, LATE, LOGGED, BLANK, UNMONITORED, CROWDED, REFUSED = range(8)
 STATUSES = ("scored", "duplicate", "late", "logged", "blank", "out_of_service", "window_not_kept", "ahead")
@@ -70,6 +70,7 @@ class Seen(NamedTuple):
     quality: Any = None  # (n,) i1: place in models.maintenance.step.QUALITIES, of what has a score
     faults: Any = None  # (n, sensors of the class) i1: place in models.maintenance.sensors.FAULTS
     is_bridged: Any = None  # (n,) bool: what tells the regime was not there; it is concluded
+    is_excused: Any = None  # (n,) bool: a maintenance window was open since the reading before
 
 
 @njit(cache=True)
@@ -209,6 +210,7 @@ def _observe(rows, slots, prep, events, work, seen):
         row, time, kind = rows[slots[i]], events.time_s[i], events.kind[i]
         seen.regime[i] = -1
         if kind == READING:
+            seen.is_excused[i] = is_excused(row, row.newest, time)
             seen.status[i] = _take(row, time, i, prep, events, work, seen)
             if seen.status[i] == SCORED:
                 _note_holds(row, time, events.arrived_s[i], prep.errors, prep.components, seen.hold[i])
@@ -250,6 +252,7 @@ class Observer:
             quality=np.zeros(count, np.int8),
             faults=np.zeros(events.readings.shape, np.int8),
             is_bridged=np.zeros(count, np.bool_),
+            is_excused=np.zeros(count, np.bool_),
         )
         if events.arrived_s is None:
             events = events._replace(arrived_s=np.full(count, np.nan))

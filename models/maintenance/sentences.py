@@ -18,6 +18,7 @@ from models.maintenance.transitions import (
     REPLACED,
     RETIRED,
     STEPPED_DOWN,
+    STOPPED,
 )
 from schemas import AssetClass, RulTarget
 
@@ -28,6 +29,7 @@ ENDS = {
     RENEWED: "it looks repaired, though nobody logged that",
     RETIRED: "it was decommissioned",
     CLOSED: "it was closed by hand",
+    STOPPED: "it was taken out of service",
 }
 
 
@@ -68,7 +70,9 @@ def _limit(transition: np.void, limit: str) -> str:
 def _life(asset_class: AssetClass, subject: str, transition: np.void, interval: tuple[float, float]) -> str:
     unit = asset_class.unit
     value, limit = figure(float(transition["value"])), figure(float(transition["threshold"]))
-    between = "" if np.isnan(interval[0]) else f" ({figure(interval[0])} to {figure(interval[1])})"
+    # what is compared with the levels is filtered more than the score whose interval this is
+    is_within = interval[0] <= transition["value"] <= interval[1]
+    between = f" ({figure(interval[0])} to {figure(interval[1])})" if is_within else ""
     return f"Remaining life of {subject} is about {value} {unit}s{between}, {_limit(transition, f'{limit} {unit}s')}"
 
 

@@ -72,6 +72,7 @@ class Input(NamedTuple):
     is_held: Any  # (n,) bool: within a maintenance window
     is_bridged: Any  # (n,) bool: the regime was not told
     is_set_back: Any  # (n,) bool: the asset's clock
+    is_excused: Any  # (n,) bool: it may have been silent since the reading before
     faults: Any  # (n, sensors) i1
 
 
@@ -151,7 +152,7 @@ def _arrive(row, i, given, journal):
     waited = arrived - row.arrived if row.arrived > 0 else np.nan
     if row.causes & SILENCE != 0:
         _end_silence(row, i, max(time, row.raised_at), waited if waited >= 0 else gap, journal)
-    if gap > 0:
+    if gap > 0 and not given.is_excused[i] and row.counts_from <= row.arrived:
         learn_interval(row, gap, waited)
     row.newest = time if given.is_set_back[i] else max(row.newest, time)
     if not np.isnan(arrived):

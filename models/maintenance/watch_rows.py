@@ -19,7 +19,7 @@ ADVISORY, WARNING = 1, 2  # places in `policy.SEVERITIES`
 WATCHED = 64  # sensors that are told by name
 WAITS, IS_POOR, HAS_SPIKE, IS_BLANK = 1, 2, 4, 8  # bits of `waits`
 LONGER = 1.5  # than the longest gap of late, is a silence
-LIVE_PACE = 0.25  # readings of now have about 1
+LIVE_PACE, LIVE_S = 0.25, 600.0  # readings of now have a pace of about 1, or a record time that is theirs
 WATCH_LAYOUT = 1
 _TIMES = ("newest", "arrived", "claimed", "counts_from", "raised_at", "service_at", "judged_at")
 WATCH = np.dtype(
@@ -103,8 +103,8 @@ def silent_now(
 ) -> list[tuple[int, float, float]]:
     """Assets that send readings of now, and whose silence is long enough to be told.
 
-    It is counted in record times: an asset's own clock may be wrong. Readings of now come as fast as their event times
-    advance; history that was replayed comes faster, and its end is no silence.
+    It is counted in record times: an asset's own clock may be wrong. Readings of now are of now, or come as fast as
+    their event times advance; history that was replayed comes faster, and its end is no silence.
 
     Args:
         rows: WATCH.
@@ -117,7 +117,8 @@ def silent_now(
     after = np.maximum.reduce([patience.intervals * usual, LONGER * longest, np.full(len(rows), patience.least_s)])
     newest, lag = rows["newest"], rows["arrived"] - rows["newest"]
     heard = np.maximum.reduce([rows["arrived"], rows["counts_from"], np.full(len(rows), since_s)])
-    is_watched = (rows["arrived"] > 0) & (usual > 0) & (rows["service"] == 0) & (rows["pace"] >= LIVE_PACE)
+    is_live = (rows["pace"] >= LIVE_PACE) | (np.abs(lag) <= LIVE_S)
+    is_watched = (rows["arrived"] > 0) & (usual > 0) & (rows["service"] == 0) & is_live
     is_told = (rows["causes"] & SILENCE != 0) | (now_s - lag - rows["claimed"] <= after)
     found = np.flatnonzero(is_watched & ~is_told & (now_s - heard > after))
     return [(place, now_s - float(lag[place]), float(newest[place])) for place in found.tolist()]

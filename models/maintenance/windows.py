@@ -192,6 +192,17 @@ def mark_window(row, time, is_end, tag, event_id):
 
 
 @njit(cache=True)
+def is_excused(row, since, time):
+    """Whether a window was open at any time after `since`, up to `time`."""
+    if row.window_past > since:
+        return True
+    for place in range(len(row.window_time)):
+        if since < row.window_time[place] <= time:
+            return True
+    return is_in_window(row, time)
+
+
+@njit(cache=True)
 def is_in_window(row, time):
     for place in range(len(row.window_time)):
         if row.window_time[place] > 0:

@@ -9,6 +9,7 @@ from typing import Any
 
 from models.recommender import CatalogueView, Recommender
 from models.registry import ModelStore
+from models.stages import StageClock
 from schemas import (
     FEED,
     KEY_FIELDS,
@@ -19,7 +20,7 @@ from schemas import (
     Recommendation,
     Settings,
 )
-from streams.agent import Output, PartitionState, empty_state
+from streams.agent import Outbox, Output, PartitionState, empty_state
 from streams.kafka import ConsumerRecord
 from streams.recommend import Recommend, ServedRanker
 from tests.support.world import START, topic_of
@@ -66,9 +67,10 @@ def checked(outputs: Sequence[Output], topic: str) -> list[Any]:
 def run(handler: Any, records: Sequence[ConsumerRecord], size: int, state: PartitionState | None = None) -> Any:
     """Outputs and dead letters of the records, in batches of `size`, and the state they leave."""
     state = state or empty_state(1, handler.layouts())
-    outputs, dead = [], []
+    outbox, outputs, dead = Outbox(SETTINGS, handler.name, StageClock()), [], []
     for start in range(0, len(records), size):
         outcome = handler.handle(state, records[start : start + size])
+        outbox.check(outcome)  # writes what is in bulk, as a worker does
         outputs += outcome.outputs
         dead += outcome.dead
     return outputs, dead, state

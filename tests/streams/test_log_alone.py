@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+from pathlib import Path
+
 import pytest
 
 from models.maintenance import AssetModel, every_s
 from models.registry import ModelStore
 from schemas import ALERTS, MAINTENANCE, SCORES, Alert, Maintenance
+from streams.agent import empty_state
 from streams.maintain import Maintain
 from streams.silence import entries_of
+from tests.streams.batches import packed
 from tests.streams.pages import SETTINGS, checked, records_of, run
-from tests.support.fleets import log_history, logged_class, train_logged
+from tests.support.fleets import AssetEvent, log_history, logged_class, train_logged
 
 pytestmark = pytest.mark.long
 
@@ -38,6 +43,29 @@ def test_each_entry_that_tells_something_is_scored_for_each_component(handler: M
     said = [line["words"] for alert in alerts if alert.state == "raised" for line in alert.evidence.contributions]
     assert any("error jam" in words or "error leak" in words for words in said)
     assert not any("present" in words for words in said)
+
+
+def test_scores_are_the_same_in_bulk(handler: Maintain) -> None:
+    records = records_of(log_history(5, assets=3, hours=200))
+    outputs = handler.handle(empty_state(1, handler.layouts()), records).outputs
+    one_by_one = [output for output in outputs if output.topic == SCORES]
+    assert len(one_by_one) > 100
+    assert asyncio.run(packed(outputs, SCORES, 20_000)) == asyncio.run(packed(one_by_one, SCORES, 20_000))
+
+
+def test_a_component_that_is_not_learned_has_no_score(tmp_path: Path) -> None:
+    def is_kept(event: AssetEvent) -> bool:
+        return not (isinstance(event, Maintenance) and event.kind == "failure" and event.component == "seal")
+
+    store = ModelStore(tmp_path)
+    train_logged(store, [event for event in log_history(1, assets=24) if is_kept(event)])
+    handler = Maintain(SETTINGS, {"logged": AssetModel(store.load("logged"))})
+    records = records_of(log_history(5, assets=3, hours=200))
+    outputs = handler.handle(empty_state(1, handler.layouts()), records).outputs
+    one_by_one = [output for output in outputs if output.topic == SCORES]
+    assert {score.component for score in checked(one_by_one, SCORES)} == {"bearing"}
+    assert asyncio.run(packed(outputs, SCORES, 20_000)) == asyncio.run(packed(one_by_one, SCORES, 20_000))
+    assert {alert.failure_mode for alert in checked(list(outputs), ALERTS)} == {"bearing"}
 
 
 def test_time_that_passes_is_an_entry_and_leads_to_scores_until_the_alert_is_over(handler: Maintain) -> None:

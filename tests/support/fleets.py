@@ -141,10 +141,10 @@ def log_history(seed: int, assets: int = 12, hours: int = 600) -> list[AssetEven
     return sorted(found, key=lambda event: event.event_time)
 
 
-def train_logged(store: ModelStore) -> Manifest:
+def train_logged(store: ModelStore, history: list[AssetEvent] | None = None) -> Manifest:
     from models.maintenance.training import train
 
-    [manifest] = train([(logged_class(), batches(log_history(1, assets=24)))], store)
+    [manifest] = train([(logged_class(), batches(history or log_history(1, assets=24)))], store)
     store.promote(manifest.name, manifest.version)
     return manifest
 

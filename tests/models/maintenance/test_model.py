@@ -251,9 +251,9 @@ def test_evidence_names_what_moved_the_score(pump: AssetModel) -> None:
     assert pump.reason(first) == "reached the advisory level"
     shake = next(line for line in worn if line["feature"] == "shake")
     assert shake["value"] > shake["normal_high"], "the pump shakes more than one that is well"
-    sentence = sentence_of(pump.asset_class, "a", None, first, (1.0, 9.0), told)
+    sentence = sentence_of(pump.asset_class, "a", None, first, (1.0, 29.0), told)
     assert sentence.startswith("Remaining life of a is about ")
-    assert "cycles (1 to 9), advisory, which begins at" in sentence
+    assert "cycles (1 to 29), advisory, which begins at" in sentence
     assert sentence.count("at this load") == 1
     assert "shake" in sentence
     assert sentence.endswith(".")

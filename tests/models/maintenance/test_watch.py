@@ -154,6 +154,26 @@ def test_one_long_gap_is_not_the_usual_interval(pump: AssetModel) -> None:
     assert "usually one every 60 s" in plant.said[-1][2]
 
 
+@pytest.mark.parametrize("kinds", [("window_start", "window_end"), ("out_of_service", "in_service")])
+def test_nights_that_are_announced_are_no_usual_gaps(pump: AssetModel, kinds: tuple[str, str]) -> None:
+    plant, events = Plant(pump), list[AssetEvent]()
+    for day in range(10):
+        begin = 1 + 1440 * day
+        events += [*life(begin, begin + 600, seed=day), entry("a", begin + 599.5, kinds[0])]
+        events.append(entry("a", begin + 1439.5, kinds[1]))
+    plant.take([*events, *life(14401, 14501)])
+    last = BEGIN + 14500 * UNIT_S
+    assert silent_now(plant.watched, last + 299, 0.0, PATIENCE) == []
+    assert len(silent_now(plant.watched, last + 301, 0.0, PATIENCE)) == 1
+
+
+def test_a_backfill_up_to_now_is_followed_by_readings_of_now(pump: AssetModel) -> None:
+    plant, events = Plant(pump), life(1, 200)
+    now = BEGIN + 200 * UNIT_S
+    plant.take(events, [now + n / 1000 for n in range(len(events))])
+    assert len(silent_now(plant.watched, now + 301, 0.0, PATIENCE)) == 1
+
+
 def test_an_outage_of_the_broker_is_no_silence(pump: AssetModel) -> None:
     plant = Plant(pump)
     plant.take(life(1, 50))
