@@ -258,9 +258,12 @@ def _hear(row, i, given, journal):
     if row.causes & SILENCE != 0:
         _end_silence(row, i, max(at, row.raised_at), at - row.arrived, journal)
     row.arrived = max(row.arrived, at)
-    row.off_s, row.clock = given.time_s[i] - at, CLOCK_READINGS
+    row.off_s = given.time_s[i] - at
     row.bad, row.good = min(row.bad + 1, 255), 0
-    if row.bad >= ON_DELAY and row.service == 0 and not given.is_held[i]:
+    if row.bad < ON_DELAY:
+        return
+    row.clock = CLOCK_READINGS
+    if row.service == 0 and not given.is_held[i]:
         _tell(row, i, max(at, row.raised_at), CLOCK, np.uint64(0), WARNING, (0.0, 0.0), journal)
 
 

@@ -51,5 +51,7 @@ def look_at_clock(row, time, arrived, is_set_back):
         row.wrong_s = row.wrong_s if row.wrong_s > CLOCK_WRONG_S else 0.0  # before, it was ahead
     elif arrived - time < row.wrong_s / 2:
         row.wrong_s = 0.0
-    if is_set_back or row.wrong_s > 0 or time - arrived > CLOCK_WRONG_S:  # not where it is NaN
+    if is_set_back:
         row.clock = CLOCK_READINGS
+    elif row.wrong_s > 0 or time - arrived > CLOCK_WRONG_S:  # not where it is NaN
+        row.clock = CLOCK_READINGS if row.bad > 0 else 1  # one reading may be a slip

@@ -58,7 +58,7 @@ def _scores(rows: Any, scores: Mapping[str, dict[str, Any]], verdict: Verdict) -
 def _alerts(rows: Any, alerts: Mapping[str, dict[str, Any]], verdict: Verdict) -> None:
     wanted = {(a["alert_id"], a["sequence"]): (a["state"], a["severity"], a["score"]) for a in alerts.values()}
     found = {
-        (alert_id, sequence): (event["state"], event["severity"], event["score"])
+        (alert_id, sequence): (event["state"], event["severity"], event.get("score"))
         for alert_id, sequence, document in rows(TRANSITIONS_SQL)
         if (event := _document(document))
     }

@@ -284,6 +284,15 @@ def test_readings_that_are_refused_for_their_time_tell_of_the_clock_and_are_no_s
     assert [state for state, _, _ in plant.take(life(90, 130))] == [CLEARED]
 
 
+@pytest.mark.parametrize("is_refused", [True, False])
+def test_one_reading_with_a_wrong_time_is_a_slip(pump: AssetModel, is_refused: bool) -> None:
+    plant, wrong = Plant(pump), reading("a", 53, pump_readings(np.random.default_rng(1), 0.0))
+    plant.take(life(1, 50))
+    slip = Ahead.model_construct(**dict(wrong)) if is_refused else wrong
+    assert plant.take([slip], [BEGIN + 50 * UNIT_S]) == []
+    assert plant.take(life(54, 80)) == []
+
+
 def test_a_sensor_that_spikes_again_and_again_is_named_and_one_spike_is_not(pump: AssetModel) -> None:
     once, often = Plant(pump), Plant(pump)
     wild = life(50, 60, seed=8, heat=lambda said: said + 40)
