@@ -27,6 +27,7 @@ from streams.agent import (
     MICROSECOND,
     DeadLetter,
     decode_topics,
+    epoch_us,
     given_id,
     most_future,
     record_time_s,
@@ -183,7 +184,7 @@ def _events_of(
         others, kept = _encoded(name, encode, records, rest, read.arrived_s, dead)
         order = np.argsort(all_places := np.concatenate([places, list(kept)]).astype(np.int64))
         batch = EventBatch(*(np.concatenate(both)[order] for both in zip(batch, others, strict=True)))
-        given_us = [(event.event_time - EPOCH) // MICROSECOND for event in kept.values()]
+        given_us = [epoch_us(event.event_time) for event in kept.values()]
         time_us = np.concatenate([time_us, np.array(given_us, np.int64)])[order]
         places = all_places[order]
         made = {at: kept[place] for at, place in enumerate(places.tolist()) if place in kept}
@@ -220,7 +221,7 @@ def _with_moments(
         if moment := moment_after(event, float(arrived_s[place])):
             found.append((place, moment))
     places, each = [place for place, _ in found], [event for _, event in found]
-    times_us = np.array([(event.event_time - EPOCH) // MICROSECOND for event in each], np.int64)
+    times_us = np.array([epoch_us(event.event_time) for event in each], np.int64)
     is_of_log = np.array([type(event) is not Telemetry for event in each])
     ids, chosen = [event.event_id.encode() for event in each], [records[place] for place in places]
     return AssetEvents(name, chosen, encode(each, arrived_s[places]), times_us, ids, dict(enumerate(each)), is_of_log)

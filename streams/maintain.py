@@ -13,10 +13,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+import numpy.typing as npt
 import structlog
 
 from models.maintenance import (
     CROWDED,
+    DATA_TRANSITION,
     LATE,
     STATUSES,
     WATCH,
@@ -27,6 +29,7 @@ from models.maintenance import (
     AssetModel,
     Decisions,
     Patience,
+    has_moments,
 )
 from models.stages import enter
 from schemas import ALERTS, MAINTAIN_STATE, MAINTENANCE, SCORES, TELEMETRY, Settings
@@ -110,7 +113,8 @@ class Maintain:
 
     def layouts(self) -> Mapping[str, Layout]:
         tables = {name: Layout(m.dtype, m.layout, m.bounds, m.earlier) for name, m in self.served.models.items()}
-        tables |= {watch_table(name): Layout(WATCH, WATCH_LAYOUT, WATCH_BOUNDS) for name in self.served.models}
+        watched = [name for name, model in self.served.models.items() if not has_moments(model.asset_class)]
+        tables |= {watch_table(name): Layout(WATCH, WATCH_LAYOUT, WATCH_BOUNDS) for name in watched}
         for name, challenger in self.served.challengers.items():
             if challenger.has_own_rows:
                 own = challenger.model
@@ -137,10 +141,7 @@ class Maintain:
         slots = assets.slots(keys)
         decisions = model.step(assets.array, slots, events.batch)
         assets.touch(slots)
-        watched = state.tables[watch_table(asset_class)]
-        slots = watched.slots(keys)
-        transitions = model.watch(watched.array, slots, events.batch, decisions, self._patience)
-        watched.touch(slots)
+        transitions = self._watch(events, decisions, state)
         if asset_class in self.served.challengers:
             self._compare(self.served.challengers[asset_class], decisions, events, state)
         self._count(asset_class, decisions)
@@ -153,6 +154,18 @@ class Maintain:
         outputs += alerts_of(model, events, decisions, state)
         outputs += data_alerts_of(model, events, decisions, transitions, state)
         outputs += undecided_of(model, events, decisions)
+
+    def _watch(self, events: AssetEvents, decisions: Decisions, state: PartitionState) -> npt.NDArray[np.void]:
+        """Transitions of the data alerts of the assets; none of a class that sends nothing that could be missed."""
+        watched = state.tables.get(watch_table(events.asset_class))
+        if watched is None:
+            return np.zeros(0, DATA_TRANSITION)
+        slots = watched.slots(events.keys)
+        transitions = self.served.models[events.asset_class].watch(
+            watched.array, slots, events.batch, decisions, self._patience
+        )
+        watched.touch(slots)
+        return transitions
 
     def _count(self, asset_class: str, decisions: Decisions) -> None:
         """What has no score, by reason; what has one though it is late."""

@@ -13,7 +13,7 @@ import orjson
 
 from models.recommender import Rankings
 from schemas import CLICKS, RECOMMENDATIONS, Click, ModelRef
-from streams.agent import EPOCH, MICROSECOND, Output, caused_by, decision, output_id, traces_of
+from streams.agent import Output, caused_by, decision, epoch_us, output_id, traces_of
 from streams.kafka import ConsumerRecord
 from streams.wire import RANKED, write_recommendations
 
@@ -69,7 +69,7 @@ class Recommendations:
         records = [record for record, _ in self._decoded]
         ranked = np.zeros(len(records), RANKED)
         ranked["offset"] = [record.offset for record in records]
-        ranked["time_us"] = [(click.event_time - EPOCH) // MICROSECOND for _, click in self._decoded]
+        ranked["time_us"] = [epoch_us(click.event_time) for _, click in self._decoded]
         ranked["items"], ranked["first"] = self._counts, self._firsts
         return write_recommendations(
             self._texts(records[0].partition),

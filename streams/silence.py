@@ -27,7 +27,6 @@ from streams.maintain import Maintain, watch_table
 
 log = structlog.get_logger(__name__)
 EVERY_S = 5.0
-LIVE_S = 600.0  # event time and record time of readings of now differ by less
 
 
 class Silence(Service):
@@ -79,7 +78,7 @@ def entries_of(
         if rows is None:
             continue
         if is_asked:
-            due = due_now(rows.array, now_s, LIVE_S, every_s(model.asset_class))
+            due = due_now(rows.array, now_s, every_s(model.asset_class))
         else:
             due = silent_now(rows.array, now_s, since_s, patience)
         for slot, at, newest in due:

@@ -48,6 +48,7 @@ from models.maintenance.sentences import data_sentence, sentence_of
 from models.maintenance.step import QUALITIES
 from models.maintenance.transitions import CLEARED, RAISED
 from models.maintenance.watch_rows import (
+    DATA_TRANSITION,
     SILENCE,
     WATCH,
     WATCH_BOUNDS,
@@ -64,6 +65,7 @@ __all__ = [
     "CLIP",
     "COVERAGE",
     "CROWDED",
+    "DATA_TRANSITION",
     "DIRECTIONS",
     "EDGES",
     "FAILURE",

@@ -51,7 +51,8 @@ def sensors_of(asset_class: AssetClass) -> list[str]:
 class Encoder:
     """Encodes events of one asset class. Readings, errors and components that it does not name are left out.
 
-    `beside` is what the readings of the last call had beside what was encoded.
+    `names` are those of sensors, regime variables and constants: what a reading may have that is used. `beside` is what
+    the readings of the last call had beside that.
     """
 
     beside = Beside()
@@ -59,10 +60,10 @@ class Encoder:
     def __init__(self, asset_class: AssetClass) -> None:
         sensors = sensors_of(asset_class)
         self.has_sensors = bool(asset_class.sensors)
-        self._names = [*sensors, *asset_class.regime, *asset_class.constants]
+        self.names = [*sensors, *asset_class.regime, *asset_class.constants]
         self._cuts = np.cumsum([len(sensors), len(asset_class.regime)])
-        pick = itemgetter(*self._names)
-        self._pick = pick if len(self._names) > 1 else lambda readings: (pick(readings),)
+        pick = itemgetter(*self.names)
+        self._pick = pick if len(self.names) > 1 else lambda readings: (pick(readings),)
         components = components_of(asset_class)
         self._error_code = {code: place for place, code in enumerate(asset_class.errors)}
         self._component_code: dict[str | None, int] = {
@@ -92,11 +93,6 @@ class Encoder:
             arrived_s=np.full(count, np.nan) if arrived_s is None else np.array(arrived_s, np.float64),
         )
 
-    @property
-    def names(self) -> list[str]:
-        """Of sensors, regime variables and constants: what a reading may have that is used."""
-        return self._names
-
     def columns(
         self,
         time_s: npt.NDArray[np.float64],
@@ -115,7 +111,7 @@ class Encoder:
 
     def _table(self, events: Sequence[AssetEvent]) -> npt.NDArray[np.float64]:
         """Values (n, names) of the readings the class names, NaN where there is none; notes what else there was."""
-        values = np.full((len(events), len(self._names)), np.nan)
+        values = np.full((len(events), len(self.names)), np.nan)
         places = [place for place, event in enumerate(events) if self._kind(event) == READING]
         if not self.has_sensors:
             values[places], self.beside = 1.0, Beside()
@@ -140,13 +136,13 @@ class Encoder:
             if not is_plain:
                 table, odd, count = self._numbers(found)
             values[places] = table
-        given = sum(map(len, readings)) - sum(len(self._names) - row.count(ABSENT) for row in found)
+        given = sum(map(len, readings)) - sum(len(self.names) - row.count(ABSENT) for row in found)
         self.beside = Beside(given, count, {places[place]: why for place, why in odd.items()})
         return values
 
     def _numbers(self, found: Sequence[tuple[Any, ...]]) -> tuple[npt.NDArray[np.float64], dict[int, str], int]:
         """The numbers among the values, why a reading has none though it was given some, and how many were none."""
-        table, odd, count = np.full((len(found), len(self._names)), np.nan), dict[int, str](), 0
+        table, odd, count = np.full((len(found), len(self.names)), np.nan), dict[int, str](), 0
         for place, row in enumerate(found):
             first = ""
             for column, value in enumerate(row):
@@ -155,7 +151,7 @@ class Encoder:
                     table[place, column] = number
                 elif value is not None and value is not ABSENT:
                     count += 1
-                    first = first or f"{value!r:.60} is no number - at readings.{self._names[column]}"
+                    first = first or f"{value!r:.60} is no number - at readings.{self.names[column]}"
             if first and np.isnan(table[place]).all():
                 odd[place] = first
         return table, odd, count
@@ -164,7 +160,7 @@ class Encoder:
         try:
             return self._pick(readings)
         except KeyError:
-            return tuple(readings.get(name, ABSENT) for name in self._names)
+            return tuple(readings.get(name, ABSENT) for name in self.names)
 
     @staticmethod
     def _kind(event: AssetEvent) -> int:

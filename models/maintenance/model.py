@@ -23,12 +23,11 @@ from models.maintenance.alerts import CLEARED, DECIDED_BY_SCORE, REASONS, SEVERI
 from models.maintenance.events import AssetEvent, Encoder, components_of, sensors_of
 from models.maintenance.evidence import Evidence, Explainer
 from models.maintenance.learned import Learned, Target, learned_of, observer_of, origins_of, policy_of, targets_of
-from models.maintenance.moments import has_moments
 from models.maintenance.observe import HELD, EventBatch
 from models.maintenance.rows import row_bounds, row_dtype
 from models.maintenance.rows_before import Earlier, earlier_rows
 from models.maintenance.watch import Input, watch
-from models.maintenance.watch_rows import DATA_TRANSITION, WATCH, Patience
+from models.maintenance.watch_rows import WATCH, Patience
 from models.maintenance.watch_words import BrokenSensor, broken_sensors, data_reason
 from models.registry import Model
 from models.stages import enter
@@ -75,7 +74,8 @@ class AssetModel:
         self._observe = observer_of(self.asset_class, self._learned.preparation)
         self._policy = policy_of(self.asset_class, self._learned)
         self._scorers = model.scorers
-        self.told = [place for place, one in enumerate(self.targets) if one.component not in self._learned.without]
+        has_forest = [target.component not in self._learned.without for target in self.targets]
+        self.told, self._untold = np.flatnonzero(has_forest).tolist(), np.flatnonzero(~np.array(has_forest)).tolist()
         self.dtype = row_dtype(self._observe.shape)
         self._check(model)
 
@@ -132,8 +132,8 @@ class AssetModel:
             raw[scored] = self.raw_scores(features)
         enter("state")
         decided = decide(rows, slots, batch, seen, raw, self._policy)
-        if len(self.told) < len(self.targets):
-            self._untell(decided.value, raw)
+        if self._untold:
+            decided.value[:, self._untold] = raw[:, self._untold] = np.nan
         enter("score")
         low, high = np.full_like(raw, np.nan), np.full_like(raw, np.nan)
         if self._learned.interval and len(scored):
@@ -173,8 +173,6 @@ class AssetModel:
             slots: (n,) the row of each event.
             decisions: of the same batch.
         """
-        if has_moments(self.asset_class):  # nothing is sent that could be missed
-            return np.zeros(0, DATA_TRANSITION)
         enter("state")
         given = Input(
             batch.time_s, batch.arrived_s, batch.kind, batch.code, decisions.status, decisions.role, decisions.quality,
@@ -184,17 +182,10 @@ class AssetModel:
 
     def raw_scores(self, features: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
         """What the forests say of feature rows (n, F), for each target: (n, T); 0 for a target without a forest."""
-        if len(self.told) == len(self.targets):
-            return np.column_stack([self._scorers[target.role].score(features) for target in self.targets])
         raw = np.zeros((len(features), len(self.targets)))
         for place in self.told:
             raw[:, place] = self._scorers[self.targets[place].role].score(features)
         return raw
-
-    def _untell(self, *scores: npt.NDArray[np.float64]) -> None:
-        """Targets without a forest have no score."""
-        for values in scores:
-            values[:, [place for place in range(len(self.targets)) if place not in self.told]] = np.nan
 
     def explain(self, decisions: Decisions, transition: np.void, readings: Mapping[str, Any]) -> Evidence:
         """What moved the score of a transition most, strongest first, in words. No lines where no score decided.

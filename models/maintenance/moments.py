@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from models.maintenance.events import PRESENT, AssetEvent
 from models.maintenance.observe import CLOCKS_S
+from models.maintenance.watch_rows import LIVE_S
 from schemas import AssetClass, FailureTarget, Maintenance, Telemetry
 
 A_HORIZON = 4  # moments at least
@@ -91,18 +92,17 @@ def _between(newest: Telemetry, end: datetime, step: timedelta) -> Iterator[Mome
         at += step
 
 
-def due_now(rows: npt.NDArray[np.void], now_s: float, live_s: float, wait_s: float) -> list[tuple[int, float, float]]:
+def due_now(rows: npt.NDArray[np.void], now_s: float, wait_s: float) -> list[tuple[int, float, float]]:
     """Assets in service that are followed now, and whose newest moment is so long ago.
 
     Args:
         rows: of the asset class.
-        live_s: what event times and record times of now may differ by; history that was replayed differs by more.
         wait_s: seconds from a moment to the next.
 
     Returns:
         Place in `rows`, time of the moment in the asset's own clock, time of its newest one; epoch seconds.
     """
     newest, lag = rows["newest"], rows["arrived"] - rows["newest"]
-    is_followed = (rows["arrived"] > 0) & (rows["service"] == 0) & (np.abs(lag) <= live_s)
+    is_followed = (rows["arrived"] > 0) & (rows["service"] == 0) & (np.abs(lag) <= LIVE_S)
     found = np.flatnonzero(is_followed & (now_s - lag - newest >= wait_s))
     return [(place, now_s - float(lag[place]), float(newest[place])) for place in found.tolist()]

@@ -20,7 +20,16 @@ from streams.agent.decode import (
 from streams.agent.handler import Bulk, DeadLetter, Handler, Outcome, Output, Outputs
 from streams.agent.notes import Note, is_note, note_of, read_note
 from streams.agent.outbox import Outbox
-from streams.agent.outputs import EPOCH, MICROSECOND, caused_by, cloud_event_headers, decision, output_id, traces_of
+from streams.agent.outputs import (
+    EPOCH,
+    MICROSECOND,
+    caused_by,
+    cloud_event_headers,
+    decision,
+    epoch_us,
+    output_id,
+    traces_of,
+)
 from streams.agent.placing import CURE, TAKEN, TAKEN_FROM, TAKEN_LAYOUT, is_second, partition_of, placed, taken_from
 from streams.agent.rows import Layout, PartitionState, Rows, adopt, empty_state, fits
 from streams.agent.runtime import Runtime
@@ -56,6 +65,7 @@ __all__ = [
     "decode_records",
     "decode_topics",
     "empty_state",
+    "epoch_us",
     "fits",
     "forgets_user",
     "given_id",

@@ -67,6 +67,11 @@ def decision(topic: str, ce_type: str, ce_id: str, value: dict[str, Any], record
     return Output(topic, record.key, orjson.dumps(value, option=orjson.OPT_UTC_Z), headers)
 
 
+def epoch_us(at: datetime) -> int:
+    """Microseconds since 1970, exactly."""
+    return (at - EPOCH) // MICROSECOND
+
+
 def traces_of(records: Sequence[ConsumerRecord]) -> list[bytes | None] | None:
     """The trace contexts that records carry; none where no record has any header."""
     if not any(record.headers for record in records):

@@ -136,13 +136,15 @@ def test_the_worker_asks_anew_when_an_asset_has_had_no_moment(model: AssetModel)
     made = model.step(rows, slots, model.encode([error, moment], [at + 1, at + 1]))
     assert made.status[1] == SCORED
     assert not np.isnan(made.value[1]).any()
-    assert due_now(rows, at + 100, 600.0, 180.0) == []
-    [(place, when, newest)] = due_now(rows, at + 182, 600.0, 180.0)
+    assert due_now(rows, at + 100, 180.0) == []
+    [(place, when, newest)] = due_now(rows, at + 182, 180.0)
     assert (place, when, newest) == pytest.approx((0, at + 181, at), abs=0.01)
-    assert due_now(rows, at + 182, 0.5, 180.0) == [], "history that is replayed has no now"
+    replayed = np.zeros(1, model.dtype)
+    model.step(replayed, slots, model.encode([error, moment], [at + 86_400, at + 86_400]))
+    assert due_now(replayed, at + 90_000, 180.0) == [], "history that is replayed has no now"
     gone = entry("a", 11, "decommissioned", "logged")
     model.step(rows, slots[:1], model.encode([gone], [at + 61]))
-    assert due_now(rows, at + 1000, 600.0, 180.0) == []
+    assert due_now(rows, at + 1000, 180.0) == []
 
 
 def test_a_reading_says_that_the_asset_is_there(model: AssetModel) -> None:
