@@ -4,7 +4,7 @@ from pathlib import Path
 
 from setuptools import Extension, setup
 
-ABI = "models/kernel/python_abi.h"
+SHARED = Path("models/native")  # headers
 
 
 def extension(package: str) -> Extension:
@@ -13,7 +13,7 @@ def extension(package: str) -> Extension:
     return Extension(
         f"{package}._native",
         sources=sorted(str(path) for path in folder.glob("*.c")),
-        depends=sorted({ABI, *(str(path) for path in folder.glob("*.h"))}),
+        depends=sorted(str(path) for place in (folder, SHARED) for path in place.glob("*.h")),
         # No contraction: a fused multiply-add would change bits of the scores
         extra_compile_args=["-O3", "-std=gnu11", "-ffp-contract=off", "-fvisibility=hidden"],
         libraries=["m"],

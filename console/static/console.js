@@ -77,6 +77,7 @@
       place.innerHTML = html;
       refreshTimes(place);
     }
+    watchWidths();
     moments += 1;
     const every = Number(document.querySelector("[data-fresh]")?.dataset.fresh || 0);
     const isDue = every > 0 ? moments % every === 0 : news !== null && news !== moment.news;
@@ -111,13 +112,19 @@
     first.open = localStorage.getItem("millrace.first") !== "closed";
     first.addEventListener("toggle", () => localStorage.setItem("millrace.first", first.open ? "open" : "closed"));
   }
-  // a table that is wider than its card says so, see console.css
-  function markWide() {
-    for (const place of document.querySelectorAll(".card, .table")) place.classList.toggle("overflows", place.scrollWidth > place.clientWidth + 1);
+  // a table that is wider than its card says so, see console.css; rows that come and times that pass make it wider later
+  const places = ".card, .table";
+  const widths = new ResizeObserver((changed) => {
+    for (const { target } of changed) {
+      const place = target.closest(places);
+      if (place) place.classList.toggle("overflows", place.scrollWidth > place.clientWidth + 1);
+    }
+  });
+  function watchWidths() {
+    for (const place of document.querySelectorAll(places)) for (const part of [place, ...place.querySelectorAll("table")]) widths.observe(part);
   }
-  document.addEventListener("fresh", markWide);
-  window.addEventListener("resize", markWide);
-  markWide();
+  document.addEventListener("fresh", watchWidths);
+  watchWidths();
   remember(document);
   open();
 })();

@@ -5,7 +5,7 @@
  * meanwhile; who writes to them gets scores of what was read, but nothing worse: all that is derived from rows is
  * bounded.
  */
-#include "python_abi.h" /* first: Python.h wants to be */
+#include "../native/python_abi.h" /* first: Python.h wants to be */
 
 #include <string.h>
 

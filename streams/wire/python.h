@@ -3,7 +3,7 @@
 #ifndef MILLRACE_WIRE_PYTHON_H
 #define MILLRACE_WIRE_PYTHON_H
 
-#include "../../models/kernel/python_abi.h" /* first: Python.h wants to be */
+#include "../../models/native/python_abi.h" /* first: Python.h wants to be */
 
 #include "wire.h"
 
