@@ -48,7 +48,7 @@ lock: setup ## resolve the dependencies anew
 	$(UV) export --quiet --no-emit-project --no-header --no-annotate --no-dev -o requirements.lock
 	$(UV) export --quiet --no-emit-project --no-header --no-annotate -o requirements-dev.lock
 	$(UV) export --quiet --no-emit-project --no-header --no-annotate --only-group peers -o requirements-peers.lock
-	$(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --no-header --no-annotate --generate-hashes benchmarks/lleaves.in -o benchmarks/lleaves.lock
+	for peer in lleaves quix nvforest; do $(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --no-header --no-annotate --generate-hashes benchmarks/$$peer.in -o benchmarks/$$peer.lock; done
 
 vendor: setup ## fetch the files of npm packages that console/vendor.lock names, and check them
 	$(BIN)/python -m console.vendor

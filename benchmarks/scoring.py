@@ -1,11 +1,13 @@
-"""Scoring against everything one could pick instead: LightGBM, tl2cgen, lleaves, ONNX Runtime, in one run.
+"""Scoring against everything one could pick instead, in one run: LightGBM, tl2cgen, lleaves, ONNX Runtime, XGBoost,
+YDF, scikit-learn-intelex (daal4py), timber-compiler, and nvForest where it is asked for.
 
 lock files ─► environments of the peers ─► three forests ─► contest (millrace.bench) ─► tables, targets, README
 
-    python -m benchmarks.scoring [--readme] [--json FILE] [--forests A,C] [--quick]
+    python -m benchmarks.scoring [--readme] [--json FILE] [--forests A,C] [--quick] [--nvforest]
 
-Makes what it needs under build/scoring: environments from requirements-peers.lock (the dependency group `peers`) and
-benchmarks/lleaves.lock, the forests, and what the peers compile of them (some minutes, once; gcc for tl2cgen).
+Makes what it needs under build/scoring: environments from requirements-peers.lock (the dependency group `peers`),
+benchmarks/lleaves.lock and benchmarks/nvforest.lock (3.3 GB: it wants CUDA's libraries on a CPU too), the forests, and
+what the peers compile of them (some minutes, once; gcc for tl2cgen and timber-compiler).
 Each contestant has a process of its own, one thread, and its best case: the better of float32 and float64 rows, a
 single row as an array of one dimension where it takes that. The table of the README is written by --readme alone.
 """
@@ -28,10 +30,10 @@ from millrace.bench import contest, forests
 from millrace.bench.tables import cpu_name
 
 ROOT = Path(__file__).parents[1]
-LOCKS = {
-    "tl2cgen": ROOT / "requirements-peers.lock",
-    "onnxruntime": ROOT / "requirements-peers.lock",
+SHARED = ROOT / "requirements-peers.lock"
+LOCKS = dict.fromkeys(("tl2cgen", "onnxruntime", "daal4py", "timber", "xgboost", "ydf"), SHARED) | {
     "lleaves": ROOT / "benchmarks" / "lleaves.lock",
+    "nvforest": ROOT / "benchmarks" / "nvforest.lock",
 }
 RANKED = 100  # rows of a list, for the lambdarank forest
 
@@ -51,13 +53,23 @@ def environment(lock: Path, folder: Path) -> str:
     return str(python)
 
 
-def entries(folder: Path) -> list[contest.Entry]:
-    peers = [contest.Entry(name, name, environment(lock, folder)) for name, lock in LOCKS.items()]
+def entries(folder: Path, has_nvforest: bool) -> list[contest.Entry]:
+    """Who takes part; a peer that cannot be installed is left out with a word."""
+    peers = []
+    for name, lock in LOCKS.items():
+        if name == "nvforest" and not has_nvforest:
+            continue
+        try:
+            peers.append(contest.Entry(name, name, environment(lock, folder)))
+        except subprocess.CalledProcessError as error:
+            print(f"{name} is left out, its environment could not be made: {error}", file=sys.stderr)
     return [*contest.installed(("millrace", "lightgbm")), *peers, *contest.forced()]
 
 
-def measure(shapes: Sequence[forests.ForestShape], folder: Path, turns: contest.Turns) -> list[contest.Result]:
-    taking_part, results = entries(folder), []
+def measure(
+    shapes: Sequence[forests.ForestShape], folder: Path, turns: contest.Turns, has_nvforest: bool
+) -> list[contest.Result]:
+    taking_part, results = entries(folder, has_nvforest), []
     for shape in shapes:
         began = time.perf_counter()
         home = forests.prepare(shape, folder)
@@ -72,12 +84,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--forests", default="A,B,C", help="some of A, B and C")
     parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds: noisier")
+    parser.add_argument("--nvforest", action="store_true", help="with nvForest, whose environment takes 3.3 GB")
     parser.add_argument("--json", type=Path, help="write all figures there")
     parser.add_argument("--readme", action="store_true", help="write the tables into README.md")
     options = parser.parse_args()
     shapes = [shape for shape in forests.SHAPES if shape.name in options.forests.split(",")]
     turns = contest.Turns(3, 0.03) if options.quick else contest.Turns(9, 0.1)
-    results = measure(shapes, ROOT / "build" / "scoring", turns)
+    results = measure(shapes, ROOT / "build" / "scoring", turns, options.nvforest)
     told = report(results, cpu_name())
     print(told)
     print("\n".join(targets(results)))

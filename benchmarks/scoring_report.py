@@ -11,7 +11,10 @@ from millrace.bench.contest import MILLRACE, Result
 from millrace.bench.tables import figure
 
 BEGIN, END = "<!-- scoring:begin -->", "<!-- scoring:end -->"
-NAMES = {"lightgbm": "LightGBM", "onnxruntime": "ONNX Runtime"}
+NAMES = {
+    "lightgbm": "LightGBM", "onnxruntime": "ONNX Runtime", "daal4py": "scikit-learn-intelex",
+    "nvforest": "nvForest (CPU)", "timber": "timber-compiler", "xgboost": "XGBoost", "ydf": "YDF",
+}  # fmt: skip
 
 
 class Target(NamedTuple):
@@ -42,6 +45,8 @@ def report(results: Sequence[Result], cpu: str) -> str:
     lines = [f"{cpu}, one thread, {time.strftime('%Y-%m-%d')}; {', '.join(peers)}. CPU microseconds a call:"]
     for result in results:
         lines += ["", *_table(result)]
+    absent = {name: why for result in results for name, why in result.absent.items() if not _is_ours(name)}
+    lines += [f"\n{NAMES.get(name, name)} took no part: {' '.join(why.split())[:160]}" for name, why in absent.items()]
     return "\n".join(lines)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import gc
 import importlib.metadata
+import importlib.util
 import json
 import os
 import sys
@@ -38,6 +39,10 @@ class Contestant(NamedTuple):
     ways: list[Way]
 
 
+def _both(name: str, call: Callable[[Any], Any]) -> list[Way]:
+    return [Way(f"{name} float32", np.float32, call), Way(f"{name} float64", np.float64, call)]
+
+
 def millrace(folder: Path) -> Contestant:
     """The scorer of this installation; MILLRACE_EVALUATOR chooses its evaluator."""
     from models.packs import Scorer
@@ -62,10 +67,7 @@ def lightgbm(folder: Path) -> Contestant:
     def predict(rows: Any) -> Any:
         return booster.predict(rows, num_threads=1)
 
-    return Contestant(
-        library.__version__,
-        [Way("predict of float32", np.float32, predict), Way("predict of float64", np.float64, predict)],
-    )
+    return Contestant(library.__version__, _both("predict of", predict))
 
 
 def lleaves(folder: Path) -> Contestant:
@@ -94,10 +96,7 @@ def tl2cgen(folder: Path) -> Contestant:
     def predict(rows: Any) -> Any:
         return predictor.predict(library.DMatrix(rows))
 
-    return Contestant(
-        importlib.metadata.version("tl2cgen"),
-        [Way("Predictor on float32", np.float32, predict), Way("Predictor on float64", np.float64, predict)],
-    )
+    return Contestant(importlib.metadata.version("tl2cgen"), _both("Predictor on", predict))
 
 
 def onnxruntime(folder: Path) -> Contestant:
@@ -127,12 +126,82 @@ def _onnx(folder: Path) -> bytes:
     return file.read_bytes()
 
 
+def daal4py(folder: Path) -> Contestant:
+    """The forests of scikit-learn-intelex."""
+    import daal4py as library
+    import lightgbm as trainer
+    from daal4py.mb import convert_model
+
+    library.daalinit(1)
+    model = convert_model(trainer.Booster(model_file=str(folder / "model.txt")))
+    return Contestant(importlib.metadata.version("scikit-learn-intelex"), _both("predict of", model.predict))
+
+
+def nvforest(folder: Path) -> Contestant:
+    """RAPIDS' forests on the CPU."""
+    import nvforest as library
+
+    model = library.load_model(str(folder / "model.txt"), model_type="lightgbm", device="cpu")
+    return Contestant(importlib.metadata.version("nvforest-cu12"), _both("predict of", model.predict))
+
+
+def timber(folder: Path) -> Contestant:
+    """Without its optimizer, which changes scores."""
+    from timber.runtime.predictor import TimberPredictor
+
+    predictor = TimberPredictor.from_model(folder / "model.txt", optimize=False)
+    one = Way("predict_single of float32", np.float32, predictor.predict_single, takes_one=True)
+    many = Way("predict of float32", np.float32, predictor.predict)
+    return Contestant(importlib.metadata.version("timber-compiler"), [many, one])
+
+
+def xgboost(folder: Path) -> Contestant:
+    import xgboost as library
+
+    file = folder / "xgboost.json"
+    file.write_bytes(_rebuilt().xgboost_json(_booster(folder)))
+    model = library.Booster({"nthread": 1}, model_file=str(file))
+    return Contestant(library.__version__, [Way("inplace_predict of float32", np.float32, model.inplace_predict)])
+
+
+def ydf(folder: Path) -> Contestant:
+    import ydf as library
+
+    model = _rebuilt().ydf_model(library, _booster(folder), folder / "ydf")
+    names = model.input_feature_names()
+
+    def predict(rows: Any) -> Any:
+        return model.predict(dict(zip(names, rows.T, strict=True)), num_threads=1)
+
+    return Contestant(library.__version__, [Way("predict of float32", np.float32, predict)])
+
+
+def _booster(folder: Path) -> Any:
+    import lightgbm as trainer
+
+    return trainer.Booster(model_file=str(folder / "model.txt"))
+
+
+def _rebuilt() -> Any:
+    """The file beside this one, which is no module where this one runs as a script."""
+    spec = importlib.util.spec_from_file_location("rebuilt", Path(__file__).with_name("rebuilt.py"))
+    assert spec is not None and spec.loader is not None  # noqa: PT018
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
 CONTESTANTS: dict[str, Callable[[Path], Contestant]] = {
     "millrace": millrace,
     "lightgbm": lightgbm,
     "lleaves": lleaves,
     "tl2cgen": tl2cgen,
     "onnxruntime": onnxruntime,
+    "daal4py": daal4py,
+    "nvforest": nvforest,
+    "timber": timber,
+    "xgboost": xgboost,
+    "ydf": ydf,
 }
 
 

@@ -9,6 +9,7 @@ import pytest
 from benchmarks.scoring import LOCKS
 from benchmarks.scoring_report import BEGIN, END, report, targets, write_readme
 from millrace.bench import contest
+from millrace.bench.contestants import CONTESTANTS
 
 ROOT = Path(__file__).parents[2]
 SIZES = (1, 100, 1024)
@@ -85,10 +86,12 @@ def test_the_readme_of_the_project_has_the_marks() -> None:
 
 
 def test_peers_are_pinned_with_hashes_and_name_no_index() -> None:
-    assert set(LOCKS) == {"tl2cgen", "onnxruntime", "lleaves"}
-    for peer, lock in LOCKS.items():
+    packages = {"daal4py": "scikit-learn-intelex", "timber": "timber-compiler", "xgboost": "xgboost-cpu",
+                "nvforest": "nvforest-cu12"}  # fmt: skip
+    assert set(LOCKS) == set(CONTESTANTS) - {"millrace", "lightgbm"}
+    for peer, lock in {**LOCKS, "quixstreams": ROOT / "benchmarks" / "quix.lock"}.items():
         text = lock.read_text()
-        assert f"\n{peer}==" in f"\n{text}"
+        assert f"\n{packages.get(peer, peer)}==" in f"\n{text}"
         assert "--hash=sha256:" in text
         assert "://" not in text
         assert "--index-url" not in text

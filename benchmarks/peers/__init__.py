@@ -1,0 +1,1 @@
+"""Peers that do the work of Millrace's agents with other stream libraries. Run by benchmarks/same_work.py."""
