@@ -1,11 +1,11 @@
 """Which items for this user now: users' rows, the catalogue view, candidates, features, ranking.
 
-clicks ─► advance (users' rows) ─► Queries ─► evidence, gathering ─► candidates ─► features ─► Scorer ─► Rankings
-May import: schemas, models.registry, models.packs, the top of models. Its training is a room of its own.
+clicks ─► advance (users' rows) ─► Queries ─► kernel: evidence, candidates, features ─► Scorer ─► Rankings
+May import: schemas, models.recommender.kernel, models.registry, models.packs, the top of models. Its training is a
+room of its own.
 """
 
 from models.recommender.arrays import action_weights
-from models.recommender.candidates import LIST_LENGTH
 from models.recommender.catalogue import CatalogueView, context_fingerprint
 from models.recommender.challenger import RankChallenger
 from models.recommender.clicks import ClickArrays, ContextType, encode_clicks, feed_clicks, feed_items
@@ -13,8 +13,8 @@ from models.recommender.features import feature_names
 from models.recommender.feed import ClickRecord, FeedError, ItemRecord, encode_record
 from models.recommender.given import EXPECTED, FRESH_BONUS, GivenRanking, contributions, question, rank_given
 from models.recommender.hashing import halves, stable_hash
+from models.recommender.kernel import LIST_LENGTH, choose_best
 from models.recommender.queries import Queries, queries_of
-from models.recommender.ranking import choose_best
 from models.recommender.recommender import STRATEGIES, Candidates, Rankings, Recommender
 from models.recommender.repeats import REMEMBERED, Repeats
 from models.recommender.snapshot import SnapshotError

@@ -1,13 +1,13 @@
-"""The arrays of the catalogue view and the kernel that applies a click to them, about 0.4 us each.
+"""The arrays of the catalogue view, which the kernels read and change in place.
 
-click ─► open_session ─► log entry, threaded by item ─► counts, decayed popularity, context popularity
+profile ─► build_arrays, build_clock ─► kernel.View ─► clicks and items change the arrays, questions read them
 
 One structure serves every generator of candidates: a circular log of clicks in which each entry points to the one
 before it on the same item, and a ring of recent sessions kept as short item lists. Memory: 16 B a logged click, 148 B
 a session, and 160 B an item (+ 4 B a context value) beside its id.
 
 Clicks that one user repeats are in the log, but are not popularity: of those in a row on an item, with nobody else in
-between, `MOST_COUNTED` count in ten minutes, and so many of those in one list of a session.
+between, three count in ten minutes, and so many of those in one list of a session.
 """
 
 from __future__ import annotations
@@ -17,17 +17,14 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from models.jit import borrowing
-from models.recommender.hashing import find, insert, remove
 from schemas import ActionWeights, RecommenderProfile
 
 ACTIONS = tuple(ActionWeights.model_fields)  # by number: view is 0
 SESSION_ITEMS = 20  # a longer session goes on in a second list; the log keeps the position in 5 bits
 NEW_RING = 1024
 HOT_LISTS, HOT_LENGTH = 4, 128
-HALF_LIVES, CONTINUED = 4, 4  # columns of `popularity`: 4 half-lives, then continued clicks at the two shortest
-MOST_COUNTED, COUNTED_FOR_S = 3, 600.0
-CONTEXT_HALF_LIFE = 2  # context popularity decays with the third half-life
+HALF_LIVES = 4  # columns of `popularity`: 4 half-lives, then continued clicks at the two shortest
+MOST_ACTIONS = 16
 ITEM = np.dtype(
     [
         ("key", "u8"),  # stable hash of the item id
@@ -52,6 +49,18 @@ ITEM = np.dtype(
     ]  # rows of 8 n bytes: others are slower by half
 )  # no padding: its bytes would be anyone's guess in a snapshot
 SESSION = np.dtype([("key", "u8"), ("number", "i8"), ("last", "f8"), ("length", "i8")])
+CLOCK = np.dtype(
+    [
+        ("hot_refresh", "f8"),
+        ("new_age", "f8"),
+        ("hot_clicks", "i8"),
+        ("counts_sessions", "i8"),
+        ("hides_unknown", "i8"),  # as soon as an item was told of
+        ("actions", "i8"),
+        ("weights", "f4", (MOST_ACTIONS,)),  # of actions, in popularity
+    ]
+)  # the part of the profile that the update needs
+# Numbers of counters and clocks: those of the kernels, kernel.COUNTERS and kernel.CLOCKS
 (
     CLICKS,  # counters: entries of the log ever
     SESSIONS,  # ever
@@ -67,7 +76,7 @@ SESSION = np.dtype([("key", "u8"), ("number", "i8"), ("last", "f8"), ("length", 
     CONTEXT_AT,
     CONTEXT_TOTAL,
     EVENTS,  # newest event time, epoch seconds
-    NEXT,  # when the first of the waiting items is published, epoch seconds
+    RELEASE_AT,  # when the first of the waiting items is published, epoch seconds
 ) = range(6)
 
 
@@ -91,17 +100,6 @@ class Arrays(NamedTuple):
     counters: Any  # (7,) i8
     clocks: Any  # (6,) f8
     rates: Any  # (4,) f8: decay rates of popularity
-
-
-class Clock(NamedTuple):
-    """The part of the profile that the update needs."""
-
-    counts_sessions: bool
-    hot_refresh: float
-    hot_clicks: int
-    new_age: float
-    hides_unknown: bool  # as soon as an item was told of
-    weights: Any  # (actions,) f4
 
 
 def build_arrays(profile: RecommenderProfile, items: int = 1024) -> Arrays:
@@ -129,142 +127,19 @@ def build_arrays(profile: RecommenderProfile, items: int = 1024) -> Arrays:
     )
 
 
-def build_clock(profile: RecommenderProfile) -> Clock:
-    sessions, hides_unknown = profile.clock == "sessions", profile.unknown_items is None
-    return Clock(
-        sessions, profile.hot_refresh, profile.hot_clicks, profile.new_age, hides_unknown, action_weights(profile)
+def build_clock(profile: RecommenderProfile) -> npt.NDArray[Any]:
+    """(1,) CLOCK."""
+    clock = np.zeros(1, CLOCK)
+    clock["hot_refresh"], clock["new_age"], clock["hot_clicks"] = (
+        profile.hot_refresh,
+        profile.new_age,
+        profile.hot_clicks,
     )
+    clock["counts_sessions"], clock["hides_unknown"] = profile.clock == "sessions", profile.unknown_items is None
+    clock["actions"], clock["weights"][0, : len(ACTIONS)] = len(ACTIONS), action_weights(profile)
+    return clock
 
 
 def action_weights(profile: RecommenderProfile) -> npt.NDArray[np.float32]:
     """(actions,) by number: what each counts in popularity and co-visitation."""
     return np.array([getattr(profile.action_weights, action) for action in ACTIONS], np.float32)
-
-
-@borrowing()
-def elapsed(now, since):
-    """Never negative: a clock that is ahead must not turn a decay into growth."""
-    return max(now - since, 0.0)
-
-
-@borrowing()
-def first_seen(view, item, time):
-    view.items[item].first = time
-    if view.items[item].clicks == 0:  # decays go on from the last click
-        view.items[item].last = time
-    view.new_ring[view.counters[NEW] % NEW_RING] = item
-    view.counters[NEW] += 1
-
-
-@borrowing()
-def open_session(view, key):
-    """The slot of the session to append to, and whether this click continues a session."""
-    slot = find(view.session_table, view.sessions, key)
-    if slot >= 0 and view.sessions[slot].length < SESSION_ITEMS:
-        return slot, True
-    continues = slot >= 0
-    if continues:
-        remove(view.session_table, view.sessions, slot)
-    number = view.counters[SESSIONS]
-    view.counters[SESSIONS] += 1
-    slot = number & (len(view.sessions) - 1)
-    forgotten = view.sessions[slot].key
-    if forgotten != 0 and find(view.session_table, view.sessions, forgotten) == slot:
-        remove(view.session_table, view.sessions, slot)
-    view.sessions[slot].key = key
-    view.sessions[slot].number = number
-    view.sessions[slot].length = 0
-    insert(view.session_table, key, slot)
-    return slot, continues
-
-
-@borrowing()
-def append(view, slot, item, action, time):
-    """Item at the end of the session and of the log. Returns how often the list of the session had it."""
-    session = view.sessions[slot]
-    position = np.int64(session.length)
-    times_before = 0
-    for earlier in range(position):
-        times_before += view.session_items[slot, earlier] == item
-    if times_before > 0:
-        view.items[item].repeats += 1
-    view.session_items[slot, position] = item
-    view.session_actions[slot, position] = action
-    session.length = position + 1
-    session.last = max(session.last, time) if position > 0 else time
-    entry = view.counters[CLICKS] & (len(view.log) - 1)
-    view.log[entry, 0] = session.number * 32 + position
-    view.log[entry, 1] = view.items[item].head
-    view.counters[CLICKS] += 1
-    view.items[item].head = view.counters[CLICKS]
-    return times_before
-
-
-@borrowing()
-def count_context(view, item, time, passed, codes, weight):
-    """Decayed clicks per context value, of the item and of all."""
-    rate = view.rates[CONTEXT_HALF_LIFE]
-    of_item = np.float32(np.exp(-rate * passed))
-    of_all = np.exp(-rate * elapsed(time, view.clocks[CONTEXT_AT]))
-    view.clocks[CONTEXT_AT] = max(view.clocks[CONTEXT_AT], time)
-    for value in range(view.context.shape[1]):
-        view.context[item, value] *= of_item
-        view.context_total[value] *= of_all
-    view.clocks[CONTEXT_TOTAL] = view.clocks[CONTEXT_TOTAL] * of_all + weight
-    for column in range(len(codes)):
-        if codes[column] < view.context.shape[1]:
-            view.context[item, codes[column]] += weight
-            view.context_total[codes[column]] += weight
-
-
-@borrowing()
-def apply_click(view, clock, session_key, item, event_time, codes, who, action):
-    """One click.
-
-    Args:
-        item: its row.
-        event_time: epoch seconds.
-        codes: columns of `context`, 255 for none.
-        who: half of the hash of the user, and whether the user repeats the click.
-    """
-    user, is_repeated = who
-    slot, continues = open_session(view, session_key)
-    time = np.float64(view.counters[SESSIONS]) if clock.counts_sessions else event_time
-    times_before = append(view, slot, item, action, time)
-    record = view.items[item]
-    if record.clicks == 0 and record.is_announced == 0:
-        first_seen(view, item, time)
-    view.clocks[NOW] = max(view.clocks[NOW], time)
-    view.clocks[EVENTS] = max(view.clocks[EVENTS], event_time)
-    in_a_row = clicks_in_a_row(record, user, view.clocks[EVENTS])
-    record.clicks += 1
-    if is_repeated == 0 and in_a_row <= MOST_COUNTED and times_before < MOST_COUNTED:
-        count_click(view, item, time, continues, codes, clock.weights[action])
-    return time
-
-
-@borrowing()
-def clicks_in_a_row(record, user, now):
-    """Of this user on the item of late, with this one."""
-    if record.clicks == 0 or record.clicker != user or now - record.row_since > COUNTED_FOR_S:
-        if record.clicks > 0 and record.clicker != user:
-            record.has_others = 1
-        record.clicker, record.row_since, record.in_a_row = user, now, 0
-    record.in_a_row += 1
-    return record.in_a_row
-
-
-@borrowing()
-def count_click(view, item, time, continues, codes, weight):
-    """The click as popularity of its item. `weight`: f4, of the action."""
-    record = view.items[item]
-    passed = elapsed(time, record.last)
-    for half_life in range(HALF_LIVES):
-        decay = np.float32(np.exp(-view.rates[half_life] * passed))
-        view.popularity[item, half_life] = view.popularity[item, half_life] * decay + weight
-        if half_life < 2:
-            kept = view.popularity[item, CONTINUED + half_life] * decay
-            view.popularity[item, CONTINUED + half_life] = kept + (weight if continues else np.float32(0.0))
-    if view.context.shape[1] > 0:
-        count_context(view, item, time, passed, codes, weight)
-    record.last = max(record.last, time)

@@ -1,6 +1,6 @@
 """The catalogue view: what every worker knows about all users and items, a pure function of the click feed.
 
-feed record ─► ignore what is known (offset per input partition) ─► rows of the items ─► kernels ─► arrays
+feed record ─► ignore what is known (offset per input partition) ─► rows of the items ─► kernel.View ─► arrays
 
 Two views that applied the same records are equal bit for bit, whether rebuilt or continued from a snapshot.
 """
@@ -9,14 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from zlib import crc32
 
 import numpy as np
 import numpy.typing as npt
 
-from models.jit import njit
 from models.recommender import snapshot
 from models.recommender.arrays import (
+    ACTIONS,
     CLICKS,
     EVENTS,
     ITEM,
@@ -29,9 +30,9 @@ from models.recommender.arrays import (
     build_clock,
 )
 from models.recommender.feed import CLICK_KIND, ITEM_KIND, REMOVED, ClickRecord, ItemRecord, decode_record
-from models.recommender.hashing import find, halves, insert, rebuilt, stable_hash
-from models.recommender.hot_lists import apply_clicks, apply_items
-from models.recommender.scratch import Scratch, build_scratch
+from models.recommender.hashing import halves, indexed, stable_hash
+from models.recommender.kernel import View
+from models.recommender.snapshot import SnapshotError
 from models.recommender.trending import trending
 from schemas import RecommenderProfile
 
@@ -41,24 +42,6 @@ PER_ITEM = ("items", "popularity", "context", "waiting")
 def context_fingerprint(profile: RecommenderProfile) -> int:
     """Tells whether the codes in a feed record mean what this profile means by them."""
     return crc32(repr([(c.name, c.values) for c in profile.context_popularity]).encode())
-
-
-@njit(cache=True)
-def _register(items, table, keys, count, new):
-    """Row of each key, in order of first appearance; `new` receives where the new ones are. Returns rows, new count."""
-    rows = np.empty(len(keys), np.int64)
-    added = 0
-    for place in range(len(keys)):
-        row = find(table, items, keys[place])
-        if row < 0:
-            row = count + added
-            items[row].key = keys[place]
-            items[row].is_available = 1
-            insert(table, keys[place], row)
-            new[added] = place
-            added += 1
-        rows[place] = row
-    return rows, added
 
 
 class CatalogueView:
@@ -73,7 +56,7 @@ class CatalogueView:
         self.feed_offset = 0
         self.feed_id = ""  # which feed the offset is of; empty: not known
         self._context = context_fingerprint(profile)
-        self._scratch: Scratch | None = None
+        self._kernels: tuple[Arrays, View] | None = None
 
     def start_over(self, feed_offset: int = 0) -> None:
         """Forget everything, and go on with the feed at this offset."""
@@ -102,11 +85,11 @@ class CatalogueView:
 
     def row_of(self, item_id: str) -> int:
         """Row of an item, or -1."""
-        return int(find(self.arrays.item_table, self.arrays.items, np.uint64(stable_hash(item_id))))
+        return self.kernels.row_of(stable_hash(item_id))
 
     def query_time(self, event_times: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """Times of queries in the clock of the profile: not before the newest click, or its item would not decay."""
-        if self.clock.counts_sessions:
+        if self.profile.clock == "sessions":
             return np.full(len(event_times), float(self.arrays.counters[SESSIONS]))
         return np.maximum(event_times, self.time)
 
@@ -148,15 +131,15 @@ class CatalogueView:
         else:
             users, is_repeated = record.users, record.is_repeated
         actions = np.zeros(len(rows), np.uint8) if record.actions is None else record.actions
-        actions = np.where(actions < len(self.clock.weights), actions, 0)  # of a newer worker: a view
+        actions = np.where(actions < len(ACTIONS), actions, np.uint8(0))  # of a newer worker: a view
         clicks = (record.offsets, record.sessions, rows, record.times, codes, users, is_repeated, actions)
-        return int(apply_clicks(self.arrays, self.clock, beyond, clicks))
+        return self.kernels.apply_clicks(beyond, *clicks)
 
     def _apply_items(self, record: ItemRecord, beyond: int) -> int:
         rows = self._rows(record, beyond)
         is_removed = record.categories == np.uint64(REMOVED)
         changes = (record.offsets, rows, record.times, record.published, record.is_available, is_removed)
-        return int(apply_items(self.arrays, self.clock, beyond, changes))
+        return self.kernels.apply_items(beyond, *changes)
 
     def _rows(self, record: ClickRecord | ItemRecord, beyond: int) -> npt.NDArray[np.int64]:
         """Rows of the record's items, -1 where the offset is not beyond; new items are added."""
@@ -165,8 +148,8 @@ class CatalogueView:
         if self.items + len(keys) > self.profile.max_items:
             self._forget(self.profile.max_items // 2)
         self._reserve(self.items + len(keys))
-        new = np.empty(len(keys), np.int64)
-        found, added = _register(self.arrays.items, self.arrays.item_table, keys, self.items, new)
+        found, new = np.empty((2, len(keys)), np.int64)
+        added = self.kernels.register(keys, found, new)
         self.item_ids.extend(record.item_ids[int(place)] for place in fresh[new[:added]])
         self.arrays.counters[ITEMS] = self.items
         rows = np.full(len(record.offsets), -1, np.int64)
@@ -186,8 +169,7 @@ class CatalogueView:
             grown[name] = np.zeros((capacity, *old.shape[1:]), old.dtype)
             grown[name][: len(old)] = old
         size = 1 << (2 * capacity - 1).bit_length()
-        self.arrays = self.arrays._replace(**grown, item_table=rebuilt(size, grown["items"], self.items))
-        self._scratch = None
+        self.arrays = self.arrays._replace(**grown, item_table=indexed(size, grown["items"], self.items))
 
     def _forget(self, keep: int) -> None:
         """Keep the `keep` items seen last; the rows of the others are taken by those behind them."""
@@ -214,16 +196,20 @@ class CatalogueView:
             arrays.hot[kind, : len(left)] = left
             arrays.hot_length[kind] = len(left)
         self.item_ids = [self.item_ids[row] for row in kept]
-        self.arrays = arrays._replace(item_table=rebuilt(len(arrays.item_table), arrays.items, keep))
+        arrays.counters[ITEMS] = keep
+        self.arrays = arrays._replace(item_table=indexed(len(arrays.item_table), arrays.items, keep))
 
     # ---- questions
 
     @property
-    def scratch(self) -> Scratch:
-        """Working memory that fits the arrays."""
-        if self._scratch is None:
-            self._scratch = build_scratch(len(self.arrays.items), len(self.arrays.sessions))
-        return self._scratch
+    def kernels(self) -> View:
+        """The kernels on the arrays as they are now, with working memory."""
+        if self._kernels is None or self._kernels[0] is not self.arrays:
+            self._kernels = self.arrays, View(self.arrays, self.clock)
+        return self._kernels[1]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_kernels": None}  # of a copy, they are made anew
 
     def trending(self, count: int = 20, time: float | None = None) -> list[tuple[str, float]]:
         """The most clicked items that may be shown, best first, with decayed clicks.
@@ -231,7 +217,7 @@ class CatalogueView:
         Args:
             time: in the clock of the profile; now, if not given.
         """
-        found = trending(self.arrays, count, self.time if time is None else time, self.event_time)
+        found = trending(self.arrays, self.kernels, count, self.time if time is None else time, self.event_time)
         return [(self.item_ids[row], score) for row, score in zip(*(part.tolist() for part in found), strict=True)]
 
     def trending_rows(self, count: int, now: float | None = None) -> list[int]:
@@ -240,7 +226,8 @@ class CatalogueView:
         Args:
             now: epoch seconds: items that are published later are not there.
         """
-        rows: list[int] = trending(self.arrays, count, self.time, self.event_time if now is None else now)[0].tolist()
+        until = self.event_time if now is None else now
+        rows: list[int] = trending(self.arrays, self.kernels, count, self.time, until)[0].tolist()
         return rows
 
     # ---- snapshots
@@ -280,14 +267,19 @@ class CatalogueView:
         view._reserve(len(ends))
         for name in PER_ITEM:
             getattr(view.arrays, name)[: len(ends)] = arrays.pop(name)
-        view.arrays = view.arrays._replace(**arrays)
         size = len(view.arrays.item_table)
-        view.arrays = view.arrays._replace(item_table=rebuilt(size, view.arrays.items, len(ends)))
+        arrays["item_table"] = indexed(size, view.arrays.items, len(ends))
+        view.arrays = view.arrays._replace(**arrays)
+        view.arrays.counters[ITEMS] = len(ends)
         view.item_ids = [text[a:b].decode() for a, b in zip([0, *ends[:-1]], ends, strict=True)] if len(ends) else []
         view.positions = {(kind, partition): offset for kind, partition, offset in facts["positions"]}
         view.feed_offset = facts["feed_offset"]
         view.feed_id = facts.get("feed_id", "")  # snapshots of the version before do not know it
+        try:
+            View(view.arrays, view.clock)
+        except ValueError as error:
+            raise SnapshotError(f"{path} is damaged: {error}.", snapshot.ADVICE) from error
         return view
 
 
-__all__ = ["ITEM", "CatalogueView", "Scratch", "context_fingerprint"]
+__all__ = ["ITEM", "CatalogueView", "context_fingerprint"]

@@ -17,8 +17,8 @@ from models.recommender.arrays import ACTIONS
 from models.recommender.catalogue import context_fingerprint
 from models.recommender.feed import REMOVED, ClickRecord, ItemRecord
 from models.recommender.hashing import halves, stable_hash
-from models.recommender.item_life import KEPT
-from models.recommender.users import TURN_DOWN, Moves, Steps
+from models.recommender.kernel import KEPT, TURN_DOWN
+from models.recommender.users import Moves, Steps
 from schemas import Click, Item, RecommenderProfile
 
 NUMBERS = {**{action: number for number, action in enumerate(ACTIONS)}, "remove": TURN_DOWN, "dislike": TURN_DOWN}

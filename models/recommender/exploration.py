@@ -10,7 +10,6 @@ import numpy.typing as npt
 
 from models.recommender.arrays import NEW, NEW_RING
 from models.recommender.catalogue import CatalogueView
-from models.recommender.item_life import may_be_shown
 from models.recommender.queries import Queries
 from schemas import RecommenderProfile
 
@@ -35,7 +34,7 @@ def explore(view: CatalogueView, queries: Queries, profile: RecommenderProfile, 
     for query in range(len(counts)):
         now = max(float(queries.times[query]), view.event_time)
         free = ~np.isin(halves, queries.turned_down[query]) & ~np.isin(new, items[query, : counts[query]])
-        rows = [row for row in new[free].tolist() if may_be_shown(view.arrays, row, now)]
+        rows = [row for row in new[free].tolist() if view.kernels.may_be_shown(row, now)]
         chance = np.random.default_rng([int(queries.sessions[query]), int(queries.lengths[query])])
         places = np.sort(chance.choice(np.arange(FIRST_PLACE, items.shape[1]), share, replace=False))
         for row, place in zip(chance.permutation(rows)[:share].tolist(), places.tolist(), strict=False):

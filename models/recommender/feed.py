@@ -81,9 +81,9 @@ class ItemRecord:
     offsets: Array  # (n,) i8
     items: Array  # (n,) u8: stable hashes
     times: Array  # (n,) f8: epoch seconds of the change
-    published: Array  # (n,) f8: epoch seconds; NaN: at once; `item_life.KEPT`: nothing was said of it
+    published: Array  # (n,) f8: epoch seconds; NaN: at once; `kernel.KEPT`: nothing was said of it
     categories: Array  # (n,) u8: stable hashes; 0 none; REMOVED
-    is_available: Array  # (n,) u1; `item_life.KEPT`: nothing was said of it
+    is_available: Array  # (n,) u1; `kernel.KEPT`: nothing was said of it
     item_ids: Sequence[str] = field(compare=False)
 
 
@@ -149,7 +149,7 @@ def decode_record(data: bytes) -> ClickRecord | ItemRecord:
             f"A record of version {version}, kind {kind}; this program reads version {VERSION}.",
             "Update this worker to the newest version that is running.",
         )
-    body = bytearray(memoryview(data)[HEADER.size :])  # writable, as what is encoded: the kernels compile once
+    body = bytearray(memoryview(data)[HEADER.size :])
     if crc32(body) != checksum:
         raise FeedError(f"A record of {len(data)} bytes is damaged: its checksum differs.", "Check the broker's disk.")
     arrays: dict[str, Array] = {}
@@ -166,7 +166,7 @@ def decode_record(data: bytes) -> ClickRecord | ItemRecord:
         return ItemRecord(partition, first, last, item_ids=ids, **arrays)
     arrays["codes"] = arrays["codes"].reshape(count, columns)
     for name, dtype in (*BEHIND, ACTIONS):
-        if len(body) > behind:  # copies: where they lie is not aligned, and kernels are compiled for what is
+        if len(body) > behind:  # copies: where they lie is not aligned
             arrays[name] = np.frombuffer(body, dtype, count, behind).copy()
             behind += arrays[name].nbytes
     return ClickRecord(partition, first, last, item_ids=ids, context=context, **arrays)

@@ -15,15 +15,15 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from models.recommender import ranking
-from models.recommender.candidates import LIST_LENGTH, candidate_settings
+from models.recommender import kernel
 from models.recommender.catalogue import CatalogueView
 from models.recommender.clicks import ClickArrays, encode_clicks, feed_clicks, feed_items
-from models.recommender.evidence import evidence_settings
 from models.recommender.exploration import explore
 from models.recommender.features import EVIDENCE, feature_names
 from models.recommender.feed import encode_record
+from models.recommender.kernel import LIST_LENGTH
 from models.recommender.queries import Queries, queries_of
+from models.recommender.settings import settings_of
 from models.recommender.users import PREFIX, TURNED_DOWN, USER, advance
 from models.registry import Model
 from models.stages import enter
@@ -94,7 +94,7 @@ class Recommender:
                     "Serve it with the profile in its manifest, or train with this one.",
                 )
             self.scorer = model.scorers["score"]
-        self._settings = ranking.RankingSettings(evidence_settings(profile), candidate_settings(profile))
+        self._settings = settings_of(profile)
         self._items = np.zeros(0, np.int32)
         self._rows = np.zeros((0, len(self.features)), np.float32)
 
@@ -115,20 +115,12 @@ class Recommender:
         if room > len(self._items):
             self._items = np.zeros(room, np.int32)
             self._rows = np.zeros((room, len(self.features)), np.float32)
-        counts, chosen, met = np.zeros((3, count), np.int64)
+        facts = np.zeros((3, count), np.int64)
         asked = queries._replace(times=view.query_time(queries.times))
-        total = ranking.build_rows(
-            view.arrays,
-            self._settings,
-            view.scratch,
-            (*asked, np.maximum(queries.times, view.event_time)),
-            given,
-            self._items,
-            self._rows,
-            (counts, chosen, met),
-        )
+        now = np.maximum(queries.times, view.event_time)
+        total = view.kernels.build_rows(self._settings, *asked, now, given, self._items, self._rows, facts)
         items = self._items[:total]
-        return Candidates(items, view.arrays.items["key"][items], self._rows[:total], counts, chosen, met)
+        return Candidates(items, view.arrays.items["key"][items], self._rows[:total], *facts)
 
     def rank(self, view: CatalogueView, queries: Queries) -> Rankings:
         """The best 20 items of each query; ties are broken by the stable hash of the item id."""
@@ -163,9 +155,10 @@ class Recommender:
         Args:
             part: one of HAND_PARTS: what it adds; None: the sum.
         """
-        weights = [getattr(self.profile.hand_weights, name) * (part in (None, name)) for name in HAND_PARTS]
+        hand = self.profile.hand_weights
+        evidence, recent, popularity, own = (getattr(hand, name) * (part in (None, name)) for name in HAND_PARTS)
         scores = np.zeros(len(found.items))
-        ranking.hand_weighted(found.rows, found.counts, found.chosen, tuple(weights), scores)
+        kernel.hand_weighted(evidence, recent, popularity, own, found.rows, scores, found.counts, found.chosen)
         return scores
 
     def best(
@@ -178,8 +171,8 @@ class Recommender:
         """
         places = np.full((len(found.counts), LIST_LENGTH), -1, np.int64)
         best = np.full((len(found.counts), LIST_LENGTH), -np.inf)
-        fresh = (self.profile.fresh_bonus, self.profile.fresh_age)
-        ranking.choose_best((found.keys, found.rows, found.counts), scores, fresh, (places, best))
+        bonus, age = self.profile.fresh_bonus, self.profile.fresh_age
+        kernel.choose_best(bonus, age, found.rows, scores, found.keys, found.counts, places, best)
         return places, best
 
     def similar(self, view: CatalogueView, row: int, count: int = LIST_LENGTH) -> list[tuple[str, float]]:
@@ -198,7 +191,7 @@ class Recommender:
         return [(view.item_ids[item], share) for item, share in rows if item != row][:count]
 
     def warm(self) -> None:
-        """Compile or load all kernels, so that the first event does not wait (half a minute, once a machine)."""
+        """Run everything once, so that the first event does not wait for what is loaded late."""
         view, users, number = CatalogueView(self.profile), np.zeros(1, USER), np.zeros(1, np.int64)
         click = Click(event_id="warm", event_time=datetime.now(UTC), user_id="warm", item_id="warm")
         clicks = self.encode([click])

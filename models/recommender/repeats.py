@@ -8,42 +8,12 @@ all users, or many of one that is shared.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 
-from models.jit import njit
-from models.recommender.hashing import find, insert, mixed, remove
+from models.recommender import kernel
 
 REMEMBERED = 1 << 16  # remembered
-KEY = np.dtype([("key", "u8")])
-
-
-@njit(cache=True)
-def _index(ring):
-    table = np.zeros(4 * len(ring), np.int32)
-    for place in range(len(ring)):
-        if ring[place].key != 0:
-            insert(table, ring[place].key, place)
-    return table
-
-
-@njit(cache=True)
-def _take(ring, table, until, users, events):
-    is_known = np.zeros(len(events), np.bool_)
-    for event in range(len(events)):
-        key = mixed(users[event], events[event])
-        if find(table, ring, key) >= 0:
-            is_known[event] = True
-            continue
-        place = until & (len(ring) - 1)
-        if ring[place].key != 0:
-            remove(table, ring, place)
-        ring[place].key = key
-        insert(table, key, place)
-        until += 1
-    return is_known, until
 
 
 class Repeats:
@@ -55,15 +25,14 @@ class Repeats:
     """
 
     def __init__(self, keys: npt.NDArray[np.uint64] | None = None, until: int = 0) -> None:
-        self._ring: Any = (np.zeros(REMEMBERED, np.uint64) if keys is None else keys.copy()).view(KEY)
-        self._table = _index(self._ring)
+        self._ring = np.zeros(REMEMBERED, np.uint64) if keys is None else keys.copy()
+        self._index = kernel.Repeats(self._ring)
         self.until = until
 
     @property
     def keys(self) -> npt.NDArray[np.uint64]:
         """(n,) the n-th event is at place n modulo their number."""
-        keys: npt.NDArray[np.uint64] = self._ring["key"]
-        return keys
+        return self._ring
 
     def take(self, users: npt.NDArray[np.uint64], events: npt.NDArray[np.uint64]) -> npt.NDArray[np.bool_]:
         """Which of the events are known, repeats within the batch too; the others are remembered from now on.
@@ -71,7 +40,6 @@ class Repeats:
         Args:
             users, events: (n,) stable hashes of user id and event id.
         """
-        is_known, until = _take(self._ring, self._table, self.until, users, events)
-        self.until = int(until)
-        known: npt.NDArray[np.bool_] = is_known
-        return known
+        is_known = np.zeros(len(events), np.bool_)
+        self.until = self._index.take(self.until, users, events, is_known)
+        return is_known

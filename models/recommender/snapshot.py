@@ -16,6 +16,7 @@ import numpy as np
 from models.files import replacing
 from schemas import MillraceError, RecommenderProfile
 
+ADVICE = "It is ignored and the view is rebuilt from the click feed."
 FORMAT = 4  # of the arrays: counts up whenever their layout or the meaning of a field changes
 
 
@@ -56,7 +57,6 @@ def load(path: Path, profile: RecommenderProfile) -> tuple[dict[str, Any], dict[
     Raises:
         SnapshotError: the file is missing, damaged, or was made with other settings or by another version.
     """
-    advice = "It is ignored and the view is rebuilt from the click feed."
     try:
         # opened here, as np.load leaves a file open that is no archive
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
@@ -64,9 +64,9 @@ def load(path: Path, profile: RecommenderProfile) -> tuple[dict[str, Any], dict[
         facts: dict[str, Any] = json.loads(arrays.pop("meta").tobytes())
         found, checksum = facts["fingerprint"], facts["checksum"]
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
-        raise SnapshotError(f"{path}: {type(error).__name__}: {error}.", advice) from error
+        raise SnapshotError(f"{path}: {type(error).__name__}: {error}.", ADVICE) from error
     if found != fingerprint(profile):
-        raise SnapshotError(f"{path} was made with other settings than profile {profile.name}.", advice)
+        raise SnapshotError(f"{path} was made with other settings than profile {profile.name}.", ADVICE)
     if checksum != _checksum(arrays):
-        raise SnapshotError(f"{path} is damaged: its checksum differs.", advice)
+        raise SnapshotError(f"{path} is damaged: its checksum differs.", ADVICE)
     return facts, arrays

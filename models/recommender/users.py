@@ -1,11 +1,11 @@
-"""Users: the row that each user has in the partition state, and the kernel that advances the rows by a batch of clicks.
+"""Users: the row that each user has in the partition state, and how clicks advance the rows (kernel/users.c).
 
 clicks of a batch ─► advance (in order, a user may occur several times) ─► accepted?, prefix, session key, time
 
 A session ends with another session_id, or, where clicks have none, after `session_silence_s` without a click. Clicks
 are taken in the order of arrival and time never runs backwards: a late click counts at the user's newest time.
 
-`MOST_COUNTED` clicks of a user on an item count for popularity within an hour, under whatever session_id (the view is
+15 clicks of a user on an item count for popularity within an hour, under whatever session_id (the view is
 stricter where nobody else clicks the item). They are counted by the item's hash in 128 counters of four bits, so only
 of a user with hundreds of clicks an hour one may be taken for a repeated one.
 
@@ -20,15 +20,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from models.jit import njit
-from models.recommender.hashing import mixed
+from models.recommender import kernel
 
 PREFIX = 20
 RECENT_EVENTS = 56
 TURNED_DOWN = 20
-VIEW, TURN_DOWN = 0, 255  # numbers of actions; those between are stronger than a view
-MOST_COUNTED = 15  # what four bits hold
-COUNTED_FOR_S = 3600.0
 USER_LAYOUT = 3  # version of USER for the changelog
 USER = np.dtype(
     [
@@ -108,113 +104,7 @@ class Moves(NamedTuple):
     session_ids: Any  # (n,) u8; 0: none
     items: Any  # (n,) u8
     times: Any  # (n,) f8: epoch seconds
-    actions: Any  # (n,) u1: numbers of actions; TURN_DOWN: the user turns the item down
-
-
-@njit(cache=True)
-def _is_duplicate(events, place, event):
-    """Remembers the event otherwise."""
-    for known in range(RECENT_EVENTS):
-        if events[known] == event:
-            return True
-    events[place] = event
-    return False
-
-
-@njit(cache=True)
-def _turn_down(row, item):
-    """Put the item in front."""
-    half = np.uint32(item >> np.uint64(32))
-    place = 0
-    while place < TURNED_DOWN - 1 and row.turned_down[place] != 0 and row.turned_down[place] != half:
-        place += 1
-    while place > 0:
-        row.turned_down[place] = row.turned_down[place - 1]
-        place -= 1
-    row.turned_down[0] = half
-
-
-@njit(cache=True)
-def _take_back(row, item):
-    half = np.uint32(item >> np.uint64(32))
-    kept = 0
-    for place in range(TURNED_DOWN):
-        if row.turned_down[place] != half:
-            row.turned_down[kept] = row.turned_down[place]
-            kept += 1
-    for place in range(kept, TURNED_DOWN):
-        row.turned_down[place] = 0
-
-
-@njit(cache=True)
-def _is_repeated(row, item):
-    """Counts the click otherwise."""
-    if row.last - row.counted_since > COUNTED_FOR_S:
-        row.counted_since = row.last
-        row.counted[:] = 0
-    counter = np.int64(item & np.uint64(0x7F))
-    byte, shift = counter >> 1, 4 * (counter & 1)
-    if (np.int64(row.counted[byte]) >> shift) & MOST_COUNTED == MOST_COUNTED:
-        return True
-    row.counted[byte] += 1 << shift
-    return False
-
-
-@njit(cache=True)
-def _begins_session(row, session_id, time, silence_s):
-    if row.sessions == 0:
-        return True
-    if session_id != 0:
-        return session_id != row.session_id
-    return time - row.last > silence_s
-
-
-@njit(cache=True)
-def _append(row, item):
-    """To the session's newest items."""
-    if row.length == PREFIX:
-        for place in range(PREFIX - 1):
-            row.prefix[place] = row.prefix[place + 1]
-        row.length -= 1
-    row.prefix[row.length] = item
-    row.length += 1
-
-
-@njit(cache=True)
-def _advance(rows, slots, moves, silence_s, prefixes, turned_down):
-    count = len(slots)
-    is_click = np.zeros(count, np.bool_)
-    is_accepted = np.zeros(count, np.bool_)
-    lengths = np.zeros(count, np.int64)
-    sessions = np.zeros(count, np.uint64)
-    times = np.zeros(count, np.float64)
-    is_repeated = np.zeros(count, np.bool_)
-    for click in range(count):
-        row = rows[slots[click]]
-        if moves.events[click] == 0 or _is_duplicate(row.events, row.event, moves.events[click]):
-            continue
-        row.event = (row.event + 1) % RECENT_EVENTS
-        time, session_id = moves.times[click], moves.session_ids[click]
-        is_click[click] = moves.actions[click] != TURN_DOWN
-        if not is_click[click]:
-            _turn_down(row, moves.items[click])
-        elif moves.actions[click] != VIEW:
-            _take_back(row, moves.items[click])
-        if is_click[click] and _begins_session(row, session_id, time, silence_s):
-            row.sessions += 1
-            row.length = 0
-            row.session_id = session_id
-            row.session = mixed(moves.users[click], session_id if session_id != 0 else np.uint64(row.sessions))
-        row.last = max(row.last, time)
-        if is_click[click]:
-            _append(row, moves.items[click])
-            is_repeated[click] = _is_repeated(row, moves.items[click])
-        is_accepted[click], lengths[click] = True, row.length
-        sessions[click], times[click] = row.session, row.last
-        turned_down[click] = row.turned_down
-        for place in range(row.length):
-            prefixes[click, place] = row.prefix[place]
-    return is_accepted, lengths, sessions, times, is_repeated, is_click
+    actions: Any  # (n,) u1: numbers of actions; kernel.TURN_DOWN: the user turns the item down
 
 
 def advance(rows: npt.NDArray[Any], slots: npt.NDArray[np.int64], moves: Moves, silence_s: float) -> Steps:
@@ -225,9 +115,16 @@ def advance(rows: npt.NDArray[Any], slots: npt.NDArray[np.int64], moves: Moves, 
         slots: (n,) row of the user of each click.
         silence_s: ends a session without a session_id.
     """
-    prefixes = np.zeros((len(slots), PREFIX), np.uint64)
-    turned_down = np.zeros((len(slots), TURNED_DOWN), np.uint32)
-    is_accepted, lengths, sessions, times, is_repeated, is_click = _advance(
-        rows, slots, moves, silence_s, prefixes, turned_down
+    count = len(slots)
+    steps = Steps(
+        is_accepted=np.zeros(count, np.bool_),
+        prefixes=np.zeros((count, PREFIX), np.uint64),
+        lengths=np.zeros(count, np.int64),
+        sessions=np.zeros(count, np.uint64),
+        times=np.zeros(count, np.float64),
+        is_repeated=np.zeros(count, np.bool_),
+        is_click=np.zeros(count, np.bool_),
+        turned_down=np.zeros((count, TURNED_DOWN), np.uint32),
     )
-    return Steps(is_accepted, prefixes, lengths, sessions, times, is_repeated, is_click, turned_down)
+    kernel.advance(silence_s, slots, rows, *moves, *steps)
+    return steps

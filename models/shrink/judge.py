@@ -64,7 +64,7 @@ class Judge:
         """Of each query the place of what was clicked next, 1 is best, 0 not among the 20."""
         shape = len(self._counts), LIST_LENGTH
         places, best = np.full(shape, -1, np.int64), np.full(shape, -np.inf)
-        choose_best((self._keys, self.rows, self._counts), scores, self._fresh, (places, best))
+        choose_best(*self._fresh, self.rows, scores, self._keys, self._counts, places, best)
         hits = np.append(self._label, 0.0)[places] > 0
         return np.where(hits.any(axis=1), hits.argmax(axis=1) + 1, 0)
 

@@ -111,7 +111,7 @@ def _manifest(
             seconds=round(seconds, 1),
         ),
         metrics=learned.metrics,
-        libraries={library: version(library) for library in ("lightgbm", "numba", "numpy", "treelite")},
+        libraries={library: version(library) for library in ("lightgbm", "numpy", "treelite")},
     )
 
 

@@ -10,15 +10,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.recommender.candidates import GENERATORS, LIST_LENGTH, CandidateSettings, candidate_settings, choose
 from models.recommender.catalogue import CatalogueView
-from models.recommender.evidence import COLUMNS, QUERY, ROWS, Query
-from models.recommender.users import PREFIX
+from models.recommender.kernel import GENERATORS, LIST_LENGTH
+from models.recommender.settings import SETTINGS, settings_of
 from schemas import PROFILES
+from tests.models.recommender.inside import chosen_of, question
 from tests.models.recommender.shoppers import small
 
 ITEMS = 40
-NAMES = tuple(COLUMNS[column] for column in GENERATORS.tolist())
+NAMES = GENERATORS
 NOW = 1e9
 NONE: dict[str, dict[int, float]] = {}
 
@@ -28,21 +28,13 @@ class Shelf:
 
     def __init__(self, evidence: dict[str, dict[int, float]]) -> None:
         self.view = CatalogueView(small("shop"))
-        self.view.arrays.items["is_available"][:ITEMS] = 1
+        keys, rows = np.arange(1, ITEMS + 1, dtype=np.uint64), np.zeros((2, ITEMS), np.int64)
+        assert self.view.kernels.register(keys, *rows) == ITEMS
         self.view.arrays.items["clicks"][:ITEMS] = 1
-        scratch = self.view.scratch
-        scratch.state[QUERY], scratch.chosen[:] = 1, 9  # of a question before
-        rows: dict[int, int] = {}
-        for values in evidence.values():
-            for item in values:
-                rows.setdefault(item, len(rows))
-        for item, row in rows.items():
-            scratch.touched[row], scratch.place[item] = item, 1 << 16 | row
-        scratch.state[ROWS] = len(rows)
+        self.evidence: dict[int, dict[str, float]] = {}
         for name, values in evidence.items():
-            column = next(column for column, known in COLUMNS.items() if known == name)
             for item, value in values.items():
-                scratch.evidence[rows[item], column] = value
+                self.evidence.setdefault(item, {})[name] = value
 
     def hot(self, kind: int, items: Sequence[int]) -> None:
         self.view.arrays.hot[kind, : len(items)] = items
@@ -50,19 +42,16 @@ class Shelf:
 
     def choose(self, prefix: Sequence[int] = (), **changes: Any) -> list[int]:
         quotas = changes.pop("quotas", {})
-        made: dict[str, Any] = {
-            "max_candidates": 30, "min_candidates": 0, "own_items": True, "hot_items": 0, "new_items": 0,
-            "quotas": tuple(quotas.get(name, 0) for name in NAMES),
-        }  # fmt: skip
-        choice = CandidateSettings(**made | changes)
-        places = np.full(PREFIX, -1, np.int64)
-        places[: len(prefix)] = prefix
-        codes, context = np.zeros(0, np.uint8), np.zeros(0, np.float32)
-        query = Query(places, np.int64(len(prefix)), np.int64(-1), NOW, codes, context, NOW, np.zeros(1, np.uint32))
-        chosen = np.full(choice.max_candidates, -1, np.int32)
-        count = choose(self.view.arrays, choice, self.view.scratch, query, chosen)
-        assert (chosen[count:] == -1).all()
-        return chosen[:count].tolist()
+        made: dict[str, Any] = {"max_candidates": 30, "own_items": True} | changes
+        settings = np.zeros(1, SETTINGS)
+        for name, value in made.items():
+            settings[name] = value
+        settings["quotas"] = [quotas.get(name, 0) for name in NAMES]
+        query = question([item + 1 if item >= 0 else 10**6 for item in prefix], time=NOW)
+        everything = {item: dict.fromkeys(NAMES, 1.0) for item in range(ITEMS)}
+        chosen_of(self.view, settings, query, everything)  # a question before
+        found: list[int] = chosen_of(self.view, settings, query, self.evidence)
+        return found
 
 
 EVIDENCE = st.dictionaries(
@@ -95,17 +84,18 @@ def test_a_quota_is_of_the_generator_that_it_names(name: str) -> None:
     """The fields of the profile and the columns of the evidence are in one order."""
     quotas = {other: int(other == name) for other in NAMES}
     assert tuple(PROFILES["shop"].quotas.model_dump()) == NAMES
-    assert candidate_settings(small("shop", quotas=quotas)).quotas == tuple(quotas.values())
+    assert settings_of(small("shop", quotas=quotas))["quotas"][0].tolist() == [*quotas.values()]
     every = {other: {place: 1.0} for place, other in enumerate(NAMES)}
     assert Shelf(every).choose(quotas=quotas) == [NAMES.index(name)]
 
 
 @pytest.mark.parametrize("profile", PROFILES)
 def test_the_choice_is_that_of_the_profile(profile: str) -> None:
-    choice, of = candidate_settings(PROFILES[profile]), PROFILES[profile]
-    assert choice.quotas == tuple(of.quotas.model_dump().values())
-    assert (choice.max_candidates, choice.min_candidates) == (of.max_candidates, of.min_candidates)
-    assert (choice.own_items, choice.hot_items, choice.new_items) == (of.own_items, of.hot_items, of.new_items)
+    choice, of = settings_of(PROFILES[profile])[0], PROFILES[profile]
+    assert choice["quotas"].tolist() == [*of.quotas.model_dump().values()]
+    for name in set(SETTINGS.names or ()) - {"quotas", "weights"}:
+        assert choice[name] == getattr(of, name), name
+    assert choice["weights"][:6].tolist() == [*of.action_weights.model_dump().values(), 0.0]
 
 
 def test_own_items_come_first_newest_first_or_not_at_all() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ import pytest
 from models.recommender.arrays import SESSION_ITEMS
 from models.recommender.catalogue import CatalogueView
 from models.recommender.feed import ClickRecord, FeedError, encode_record
-from models.recommender.hashing import find, insert, remove, stable_hash
+from models.recommender.hashing import stable_hash
 from models.recommender.snapshot import SnapshotError
 from tests.models.recommender.shoppers import Shop, shopping, small
 
@@ -189,20 +190,62 @@ def test_trending_is_what_was_clicked_most_of_late() -> None:
     assert scores[best[0]] == pytest.approx(weights[best[0]], rel=1e-3)
 
 
-def test_the_tables_hold_what_was_put_in_and_not_taken_out() -> None:
-    records = np.zeros(200, [("key", "u8")])
-    table, known = np.zeros(256, np.int32), {}
-    random = np.random.default_rng(0)
-    for _ in range(5000):
-        row = int(random.integers(0, 200))
-        if row in known:
-            remove(table, records, row)
-            del known[row]
-        else:
-            records[row]["key"] = random.integers(1, 2**20) * 256 + random.integers(0, 8) * 3 + row * 2**40
-            insert(table, records[row]["key"], row)
-            known[row] = int(records[row]["key"])
-        assert np.count_nonzero(table) == len(known)
-        probe = int(random.integers(0, 200))
-        found = find(table, records, np.uint64(known.get(probe, 12345)))
-        assert found == (probe if probe in known else -1)
+def test_the_table_of_sessions_holds_the_newest_list_of_each_that_is_remembered() -> None:
+    shop = Shop(small("portal", recent_sessions=256))
+    template, random = shopping(1)[0], np.random.default_rng(0)
+    for batch in range(30):  # sessions come back, go on in a second list, and are overwritten in the ring
+        sessions = random.integers(0, 40 * (batch + 1), 100)
+        shop.live([
+            template.model_copy(update={"event_id": f"e{batch}-{n}", "user_id": f"u{n}", "session_id": f"s{session}"})
+            for n, session in enumerate(np.minimum(sessions, sessions.min() + 300).tolist())
+        ])  # fmt: skip
+        sessions, table = shop.view.arrays.sessions, shop.view.arrays.session_table
+        newest: dict[int, int] = {}
+        for slot in np.argsort(sessions["number"], kind="stable").tolist():
+            if sessions["length"][slot]:
+                newest[int(sessions["key"][slot])] = slot
+        assert np.count_nonzero(table) == len(newest)
+        assert {key: found(table, sessions["key"], key) for key in newest} == newest
+
+
+def found(table: np.ndarray, keys: np.ndarray, key: int) -> int:
+    place = key % len(table)
+    while table[place]:
+        if int(keys[table[place] - 1]) == key:
+            return int(table[place]) - 1
+        place = (place + 1) % len(table)
+    return -1
+
+
+@pytest.mark.parametrize(
+    ("name", "place", "value"),
+    [
+        ("session_items", (3, 0), 2**20),
+        ("session_items", (3, 0), -2),
+        ("session_actions", (3, 0), 77),
+        ("new_ring", 0, 2**30),
+        ("log", (5, 0), 31),
+        ("log", (5, 1), 500),
+        ("counters", 0, -1),
+        ("counters", 4, 2**20),
+        ("hot", (0, 0), -1),
+        ("hot_length", 0, 129),
+        ("session_table", 0, 2**20),
+        ("session_table", slice(None), 1),
+    ],
+)
+def test_a_snapshot_of_rows_that_are_not_there_is_refused(tmp_path: Path, name: str, place: Any, value: Any) -> None:
+    """Its checksum is right: whoever wrote it was wrong."""
+    view = built(feed(500))
+    getattr(view.arrays, name)[place] = value
+    view.save(tmp_path / "view.npz")
+    with pytest.raises(SnapshotError, match=f"damaged: .*{name}"):
+        CatalogueView.load(tmp_path / "view.npz", PROFILE)
+
+
+def test_a_snapshot_of_an_item_whose_clicks_go_in_a_circle_is_refused(tmp_path: Path) -> None:
+    view = built(feed(500))
+    view.arrays.items["head"][3] = 501
+    view.save(tmp_path / "view.npz")
+    with pytest.raises(SnapshotError, match="damaged: items"):
+        CatalogueView.load(tmp_path / "view.npz", PROFILE)

@@ -9,12 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.recommender.evidence import COLUMNS, QUERY, ROWS, Query, evidence_settings
-from models.recommender.gathering import gather, threshold
 from models.recommender.hashing import stable_hash
-from models.recommender.users import PREFIX
+from models.recommender.kernel import COLUMNS, threshold
 from schemas import RecommenderProfile
 from tests.models.recommender.by_hand import History, evidence
+from tests.models.recommender.inside import evidence_of, question
 from tests.models.recommender.shoppers import Shop, browsing, small
 
 INSIDE = {"age_counted", "cosine_part"}  # what the pass keeps for itself
@@ -33,28 +32,14 @@ def profile(request: pytest.FixtureRequest) -> str:
     return request.param
 
 
-def row_of(shop: Shop, item: str) -> int:
-    return shop.view.row_of(item)
-
-
 def gathered(shop: Shop, prefix: list[str], own: str | None, time: float) -> dict[str, dict[str, float]]:
     """Columns by item."""
-    rows = np.full(PREFIX, -1, np.int64)
-    rows[: len(prefix)] = [row_of(shop, item) for item in prefix]
-    number = np.int64(-1)
-    if own is not None:
-        sessions = shop.view.arrays.sessions
-        user = shop.rows[shop.slots[own]]
-        (number,) = sessions["number"][(sessions["key"] == user["session"]) & (sessions["length"] > 0)]
-    codes, context = np.zeros(0, np.uint8), np.zeros(0, np.float32)
-    query = Query(rows, np.int64(len(prefix)), number, float(time), codes, context, float(time), np.zeros(1, np.uint32))
-    scratch = shop.view.scratch
-    gather(shop.view.arrays, evidence_settings(shop.recommender.profile), scratch, query)
+    session = 0 if own is None else int(shop.rows[shop.slots[own]]["session"])
+    query = question([stable_hash(item) for item in prefix], session, time)
+    items, evidence, _ = evidence_of(shop.view, shop.recommender.profile, query)
     return {
-        shop.view.item_ids[scratch.touched[row]]: dict(
-            zip(COLUMNS.values(), scratch.evidence[row].tolist(), strict=True)
-        )
-        for row in range(scratch.state[ROWS])
+        shop.view.item_ids[item]: dict(zip(COLUMNS, row.tolist(), strict=True))
+        for item, row in zip(items, evidence, strict=True)
     }
 
 
@@ -99,7 +84,6 @@ def test_questions_do_not_disturb_each_other(profile: str) -> None:
     before = gathered(shop, *one)
     assert gathered(shop, *other) != before
     assert gathered(shop, *one) == before
-    assert int(shop.view.scratch.state[QUERY]) == 3
 
 
 def test_nobody_knows_anything(profile: str) -> None:
@@ -113,5 +97,5 @@ def test_nobody_knows_anything(profile: str) -> None:
 def test_the_threshold_is_the_nth_largest(scores: list[float], count: int) -> None:
     array = np.array(scores, np.float32)
     expected = sorted(scores, reverse=True)[count - 1] if len(scores) > count else 0.0
-    assert threshold(array, count, np.empty_like(array)) == np.float32(expected)
+    assert threshold(count, array, np.empty_like(array)) == np.float32(expected)
     assert array.tolist() == np.array(scores, np.float32).tolist()  # not sorted in place

@@ -45,7 +45,7 @@ def test_an_unpublished_item_is_in_no_list_though_it_is_clicked_and_new_from_the
         "recommended", "candidates", "trending", "fallback", "hot", "similar",
     }  # fmt: skip
     item = shop.view.arrays.items[shop.view.row_of("next")]
-    assert item["first"] == (shop.view.time if shop.view.clock.counts_sessions else published.timestamp())
+    assert item["first"] == (shop.view.time if shop.view.profile.clock == "sessions" else published.timestamp())
 
 
 def test_the_one_who_asks_at_the_moment_of_publication_is_not_told_before(shop: Shop) -> None:
@@ -222,7 +222,7 @@ def test_clicks_from_the_past_move_no_clock_and_wipe_no_decay(name: str) -> None
     clocks = arrays.clocks.copy()
     shop.live([click(f"late-{n}", "item-late", START - timedelta(days=3), f"l{n}") for n in range(400)])
     assert (arrays.clocks[[0, 4]] >= clocks[[0, 4]]).all()
-    assert view.time == (time + 400 if view.clock.counts_sessions else time)
+    assert view.time == (time + 400 if view.profile.clock == "sessions" else time)
     after = dict(view.trending(500))
     for item, score in scores.items():
         assert after[item] == pytest.approx(score * (0.5 ** (400 / 10_000) if name == "shop" else 1), rel=1e-4)

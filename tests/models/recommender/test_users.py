@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from models.recommender.users import MOST_COUNTED, PREFIX, RECENT_EVENTS, USER, Moves, Steps, advance
+from models.recommender.users import PREFIX, RECENT_EVENTS, USER, Moves, Steps, advance
 
 SILENCE_S = 1800.0
+MOST_COUNTED = 15
 
 
 def run(clicks: list[tuple[int, int, int, int, float]], rows: np.ndarray | None = None) -> Steps:
