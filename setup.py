@@ -22,6 +22,6 @@ def extension(package: str) -> Extension:
 
 
 setup(
-    ext_modules=[extension("models.kernel"), extension("streams.wire")],
+    ext_modules=[extension("models.kernel"), extension("models.maintenance.kernel"), extension("streams.wire")],
     options={"bdist_wheel": {"py_limited_api": "cp311"}},
 )
