@@ -70,7 +70,7 @@ class Asset:
         identities = np.arange(1, count + 1, dtype=np.uint64)
         batch = EventBatch(times, np.array(kinds, np.int8), np.array(codes, np.int16), identities, empty, empty, empty)
         seen = Seen(
-            np.full(count, status, np.int8), np.zeros(count, np.int16), np.full(count, step), is_renewed,
+            np.full(count, status, np.int8), np.zeros(count, np.int16), np.full(count, float(step)), is_renewed,
             np.zeros((count, 1), np.float32), np.zeros(count, np.int8),
             np.full((count, self.shape.targets), self.hold, np.uint8), *[None] * 5,
         )  # fmt: skip
