@@ -10,7 +10,7 @@ UV_VERSION := 0.13.9
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
-.venv/.ready: requirements-dev.lock pyproject.toml setup.py $(wildcard models/native/*.h models/kernel/*.[ch] models/recommender/kernel/*.[ch] streams/wire/*.[ch])
+.venv/.ready: requirements-dev.lock pyproject.toml setup.py $(wildcard models/*/*.[ch] models/*/kernel/*.[ch] streams/wire/*.[ch])
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Millrace needs Python 3.11 or newer; set PYTHON=python3.x")'
 	@test -x $(UV) || { $(PYTHON) -m venv .venv && $(BIN)/python -m pip install --quiet uv==$(UV_VERSION); }
 	$(UV) pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes -r requirements-dev.lock
@@ -54,4 +54,4 @@ vendor: setup ## fetch the files of npm packages that console/vendor.lock names,
 	$(BIN)/python -m console.vendor
 
 clean: ## remove .venv and what was built (MILLRACE_HOME stays)
-	rm -rf .venv build models/kernel/*.so models/recommender/kernel/*.so streams/wire/*.so *.egg-info
+	rm -rf .venv build models/kernel/*.so models/*/kernel/*.so streams/wire/*.so *.egg-info

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from setuptools import Extension, setup
 
+PACKAGES = ("models.kernel", "models.maintenance.kernel", "models.recommender.kernel", "streams.wire")
 SHARED = Path("models/native")  # headers
 
 
@@ -22,6 +23,6 @@ def extension(package: str) -> Extension:
 
 
 setup(
-    ext_modules=[extension("models.kernel"), extension("models.recommender.kernel"), extension("streams.wire")],
+    ext_modules=[extension(package) for package in PACKAGES],
     options={"bdist_wheel": {"py_limited_api": "cp311"}},
 )

@@ -6,9 +6,19 @@ May import: schemas, models.registry, models.packs, the top of models. Its train
 
 from models.maintenance.alerts import Decided, decide
 from models.maintenance.challenger import AssetChallenger
-from models.maintenance.channels import fall_course
+from models.maintenance.codes import (
+    AHEAD,
+    CROWDED,
+    FAILURE,
+    LATE,
+    LOGGED,
+    QUALITIES,
+    READING,
+    REPLACEMENT,
+    SCORED,
+    STATUSES,
+)
 from models.maintenance.events import Ahead, AssetEvent, Encoder, event_hashes
-from models.maintenance.faults import Course, course_of_sensors
 from models.maintenance.intervals import COVERAGE, EDGES, ROLES, Interval, conformal, tabled, with_value
 from models.maintenance.learned import (
     Learned,
@@ -18,12 +28,11 @@ from models.maintenance.learned import (
     policy_of,
     shape_of,
 )
-from models.maintenance.log_memory import AHEAD, FAILURE, READING, REPLACEMENT
 from models.maintenance.model import AssetModel, Decisions
 from models.maintenance.moments import Moment, due_now, every_s, has_moments, moment_after, with_moments
-from models.maintenance.observe import CROWDED, LATE, LOGGED, SCORED, STATUSES, EventBatch, Seen
+from models.maintenance.observe import EventBatch, Seen
 from models.maintenance.policy import SEVERITIES, life_levels
-from models.maintenance.preparation import CLIP, DIRECTIONS, Preparation, unprepared
+from models.maintenance.preparation import CLIP, DIRECTIONS, Preparation, fall_course, unprepared
 from models.maintenance.quality import inputs_told
 from models.maintenance.regimes import Regimes, nearest
 from models.maintenance.rows import row_dtype
@@ -41,11 +50,10 @@ from models.maintenance.sensors import (
     SPREAD_PAST,
     STILL,
     Checked,
-    doing,
-    memory,
+    Course,
+    course_of_sensors,
 )
 from models.maintenance.sentences import data_sentence, sentence_of
-from models.maintenance.step import QUALITIES
 from models.maintenance.transitions import CLEARED, RAISED
 from models.maintenance.watch_rows import (
     DATA_TRANSITION,
@@ -114,7 +122,6 @@ __all__ = [
     "course_of_sensors",
     "data_sentence",
     "decide",
-    "doing",
     "due_now",
     "event_hashes",
     "every_s",
@@ -124,7 +131,6 @@ __all__ = [
     "inputs_told",
     "life_levels",
     "likely_channels",
-    "memory",
     "moment_after",
     "nearest",
     "observer_of",

@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from models.maintenance.log_memory import AHEAD, ALERT_CLOSED, ERROR, KINDS, NO_CODE, READING, WINDOW_END, WINDOW_START
+from models.maintenance.codes import AHEAD, ALERT_CLOSED, ERROR, KINDS, NO_CODE, READING, WINDOW_END, WINDOW_START
 from models.maintenance.observe import EventBatch
 from schemas import DATA_MODE, AssetClass, FailureTarget, Maintenance, Telemetry
 
 AssetEvent = Telemetry | Maintenance
-TAGS = 0x4000  # of windows, see models.maintenance.windows
+TAGS = 0x4000  # of windows, see kernel/windows.c
 PRESENT = "present"  # the one reading of a class without sensors: that the asset is there
 ABSENT: Any = float("nan")  # stands for a reading that was not given; told from a NaN that was by identity
 

@@ -16,10 +16,10 @@ from typing import Any, NamedTuple, TypedDict
 import numpy as np
 
 from models.arrays import Floats
+from models.maintenance.codes import NEVER
 from models.maintenance.events import sensors_of
 from models.maintenance.preparation import Preparation
 from models.maintenance.recursions import FEATURES
-from models.maintenance.step import NEVER
 from models.maintenance.words import Origin
 from schemas import AssetClass, RulTarget
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from models.maintenance.events import components_of, sensors_of
 from models.maintenance.intervals import Interval
-from models.maintenance.observe import Observer, build_observer
+from models.maintenance.observe import Observer
 from models.maintenance.policy import Policy, life_policy, probability_policy
 from models.maintenance.preparation import DIRECTIONS, Preparation
 from models.maintenance.recursions import FEATURES, STATIONARY
@@ -103,8 +103,9 @@ def observer_of(asset_class: AssetClass, preparation: Preparation) -> Observer:
     """The pass that serving and training share."""
     tells_life = isinstance(asset_class.target, RulTarget)
     chosen = LIFE_FEATURES if tells_life else STATIONARY
+    widths = len(sensors_of(asset_class)), len(asset_class.regime), len(asset_class.constants)
     shape = shape_of(asset_class, preparation)
-    return build_observer(preparation, shape, asset_class.unit_seconds, chosen, tells_life, len(asset_class.constants))
+    return Observer(preparation, shape, asset_class.unit_seconds, chosen, tells_life, widths)
 
 
 def origins_of(asset_class: AssetClass, preparation: Preparation) -> list[Origin]:

@@ -19,12 +19,13 @@ from zlib import crc32
 import numpy as np
 import numpy.typing as npt
 
-from models.maintenance.alerts import CLEARED, DECIDED_BY_SCORE, REASONS, SEVERITIES, decide
+from models.maintenance.alerts import CLEARED, DECIDED_BY_SCORE, REASONS, SEVERITIES, Decider
+from models.maintenance.codes import HELD
 from models.maintenance.events import AssetEvent, Encoder, components_of, sensors_of
 from models.maintenance.evidence import Evidence, Explainer
 from models.maintenance.learned import Learned, Target, learned_of, observer_of, origins_of, policy_of, targets_of
-from models.maintenance.observe import HELD, EventBatch
-from models.maintenance.rows import row_bounds, row_dtype
+from models.maintenance.observe import EventBatch
+from models.maintenance.rows import row_bounds
 from models.maintenance.rows_before import Earlier, earlier_rows
 from models.maintenance.watch import Input, watch
 from models.maintenance.watch_rows import WATCH, Patience
@@ -38,7 +39,7 @@ from schemas import ModelError, ModelRef, RulTarget
 class Decisions:
     """What a batch came to; n events, T targets, F features."""
 
-    status: npt.NDArray[np.int8]  # (n,) place in models.maintenance.observe.STATUSES
+    status: npt.NDArray[np.int8]  # (n,) place in models.maintenance.codes.STATUSES
     value: npt.NDArray[np.float64]  # (n, T) life left in units, or probability; NaN without a score
     low: npt.NDArray[np.float64]  # (n, T) ends of the 90 % interval; NaN where there is none
     high: npt.NDArray[np.float64]  # (n, T)
@@ -50,7 +51,7 @@ class Decisions:
     is_set_back: npt.NDArray[np.bool_]  # (n,) the asset's clock was set back, and is followed from here on
     quality: npt.NDArray[np.int8]  # (n,) place in QUALITIES: how good the input of the score was
     faults: npt.NDArray[np.int8]  # (n, sensors of the class) place in FAULTS
-    role: npt.NDArray[np.int8]  # (n,) place among the roles of models.maintenance.parts
+    role: npt.NDArray[np.int8]  # (n,) WHOLE, PART, ANOTHER or LAST of models.maintenance.codes
     is_held: npt.NDArray[np.bool_]  # (n,) within a maintenance window
     is_bridged: npt.NDArray[np.bool_]  # (n,) what tells the regime was not there
     is_excused: npt.NDArray[np.bool_]  # (n,) a maintenance window was open since the reading before
@@ -73,10 +74,11 @@ class AssetModel:
         self._learned = learned_of(model)
         self._observe = observer_of(self.asset_class, self._learned.preparation)
         self._policy = policy_of(self.asset_class, self._learned)
+        self._decide = Decider(self._observe.dtype, self._policy)
         self._scorers = model.scorers
         has_forest = [target.component not in self._learned.without for target in self.targets]
         self.told, self._untold = np.flatnonzero(has_forest).tolist(), np.flatnonzero(~np.array(has_forest)).tolist()
-        self.dtype = row_dtype(self._observe.shape)
+        self.dtype = self._observe.dtype
         self._check(model)
 
     @property
@@ -131,7 +133,7 @@ class AssetModel:
         if len(scored):
             raw[scored] = self.raw_scores(features)
         enter("state")
-        decided = decide(rows, slots, batch, seen, raw, self._policy)
+        decided = self._decide(rows, slots, batch, seen, raw)
         if self._untold:
             decided.value[:, self._untold] = raw[:, self._untold] = np.nan
         enter("score")

@@ -14,8 +14,8 @@ from datetime import datetime, timedelta
 import numpy as np
 import numpy.typing as npt
 
+from models.maintenance.codes import CLOCKS_S
 from models.maintenance.events import PRESENT, AssetEvent
-from models.maintenance.observe import CLOCKS_S
 from models.maintenance.watch_rows import LIVE_S
 from schemas import AssetClass, FailureTarget, Maintenance, Telemetry
 

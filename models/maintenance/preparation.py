@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from models.arrays import Floats, Ints
+from models.maintenance import kernel
 from models.maintenance.regimes import Regimes
 from models.maintenance.sensors import Checked
 
@@ -92,6 +93,14 @@ class Preparation:
         sd = self.sd[regimes]
         z = (readings[:, self.sensors] - self.mean[regimes]) / np.maximum(sd, 1e-9)
         return np.asarray(np.clip(np.where(sd < 1e-9, 0.0, z), -CLIP, CLIP))
+
+
+def fall_course(is_first: np.ndarray, value: Floats, trust: Floats, limit: float = np.inf) -> Floats:
+    """The cusum of the renewal rule (kernel/channels.c) along past lives (n,); by default without renewals, for
+    learning its limit."""
+    found = np.empty(len(value))
+    kernel.fall_course((is_first, np.ascontiguousarray(value), trust, found), limit)
+    return found
 
 
 def unprepared(variables: int, sensors: int, channels: int) -> Preparation:

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from models.maintenance.codes import QUALITIES
 from models.maintenance.sensors import FAULTS
-from models.maintenance.step import QUALITIES
 
 
 def inputs_told(

@@ -2,8 +2,7 @@
 
 RowShape ─► row_dtype ─► structured array, one row an asset, <= 1 KB
 
-Kernels are compiled once for each shape and take a row as a record: passing one array a field instead would serve all
-shapes with one compilation, of 24 s.
+The kernels (kernel/row.h) are told where the fields of a class lie when its model is built.
 """
 
 from __future__ import annotations
@@ -12,7 +11,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
+from models.maintenance.kernel import ROW_FIELDS
 from models.maintenance.recursions import CHANNEL_STATE
 from models.maintenance.sensors import COUNTS, NUMBERS
 
@@ -73,6 +74,16 @@ def row_dtype(shape: RowShape) -> np.dtype[np.void]:
     least = _row_dtype(shape, RECENT_LEAST, shape.log_entries)
     room = (row_bytes(shape) - least.itemsize) // 2
     return _row_dtype(shape, min(max(RECENT_LEAST + room, RECENT_LEAST), RECENT_MOST), shape.log_entries)
+
+
+def fields_of(dtype: np.dtype[np.void]) -> npt.NDArray[np.int64]:
+    """Where the kernel finds the fields of a row: (fields, 4) offset, kind, bytes of a value, how many."""
+    assert dtype.fields is not None
+    found = []
+    for name in ROW_FIELDS:
+        field, offset = dtype.fields[name][:2]
+        found.append((offset, ord(field.base.kind), field.base.itemsize, int(np.prod(field.shape))))
+    return np.array(found, np.int64)
 
 
 def row_bytes(shape: RowShape) -> int:
@@ -147,9 +158,9 @@ def _counts(shape: RowShape, recent: int, log: int) -> list[tuple[Any, ...]]:
         ("id_place", "u1"),
         ("recent_place", "u1"),
         ("log_id_place", "u1"),
-        ("behind", "u1"),  # late readings in a row, see `models.maintenance.clocks`
+        ("behind", "u1"),  # late readings in a row, see kernel/clocks.c
         ("parts", "u1"),  # records of the reading that is held; 0: none is
-        ("comes_in_parts", "u1"),  # bits, see `models.maintenance.parts`
+        ("comes_in_parts", "u1"),  # bits, see kernel/parts.c
         ("knows_variables", "u1"),
         ("service", "u1"),  # 0 in service, 1 out of it, 2 decommissioned
         ("log_tag", "u1", (log,)),  # 8 bits of the entry's id

@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from models.maintenance.codes import WINDOW_IS_END
 from models.maintenance.rows import RowShape, row_dtype
-from models.maintenance.windows import END
 
 _IDS, _LOG, _LOG_PLAIN, _LEVELS, _CHANNEL_STATE, _BYTES = 16, 24, 8, 3, 19, 1024
 _SAME = (
@@ -96,7 +96,7 @@ def _migrate_window(old: np.ndarray, rows: np.ndarray) -> None:
     is_ending = (end > start) & ~is_over
     rows["window_time"][:, 0] = np.where((start > 0) & ~is_over, np.floor(start), 0.0)
     rows["window_time"][:, 1] = np.where(is_ending, np.ceil(end), 0.0)
-    rows["window_tag"][:, 1] = np.where(is_ending, END, 0)
+    rows["window_tag"][:, 1] = np.where(is_ending, WINDOW_IS_END, 0)
     rows["window_past"] = np.where(is_over, end, 0.0)
 
 

@@ -6,6 +6,7 @@ import numpy as np
 
 RAISED, CHANGED, CLEARED = range(3)
 REACHED, ESCALATED, STEPPED_DOWN, RECOVERED, REPLACED, RENEWED, RETIRED, CLOSED, STOPPED = range(9)
+MOST_TRANSITIONS = 3  # by one event of one target
 DECIDED_BY_SCORE = (REACHED, ESCALATED, STEPPED_DOWN, RECOVERED)
 REASONS = (
     "reached the {severity} level",

@@ -10,7 +10,6 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from models.jit import njit
 from models.maintenance.rows import LATEST_S
 
 SENSORS, REGIME, CLOCK, SILENCE = 1, 2, 4, 8  # causes, one bit each
@@ -20,6 +19,8 @@ WATCHED = 64  # sensors that are told by name
 WAITS, IS_POOR, HAS_SPIKE, IS_BLANK = 1, 2, 4, 8  # bits of `waits`
 LONGER = 1.5  # than the longest gap of late, is a silence
 LIVE_PACE, LIVE_S = 0.25, 600.0  # readings of now have a pace of about 1, or record times near their own
+CLOCK_WRONG_S = 120.0  # ahead of the record, or set back to so far behind it
+MOST_DATA_TRANSITIONS = 3  # by one event
 WATCH_LAYOUT = 1
 _TIMES = ("newest", "arrived", "claimed", "counts_from", "raised_at", "service_at", "judged_at")
 WATCH = np.dtype(
@@ -46,7 +47,7 @@ WATCH = np.dtype(
         ("good", "u1"),  # and without
         ("blanks", "u1"),  # readings in a row without a score
         ("bridges", "u1"),  # and of those whose regime was not told
-        ("spikes", "u1"),  # of late, see SPIKY
+        ("spikes", "u1"),  # of late, see kernel/watch.c
         ("clock", "u1"),  # readings for which it is still told of
         ("causes", "u1"),  # of the open alert, all so far
         ("severity", "u1"),  # of the open alert, 0: none
@@ -90,12 +91,6 @@ class Patience(NamedTuple):
 
     intervals: float  # of its usual ones
     least_s: float
-
-
-@njit(cache=True)
-def silence_after(usual_s, longest_s, intervals, least_s):
-    """Seconds without a reading after which an asset is silent."""
-    return max(intervals * usual_s, LONGER * longest_s, least_s)
 
 
 def silent_now(

@@ -14,8 +14,7 @@ import numpy.typing as npt
 from models.maintenance.policy import SEVERITIES
 from models.maintenance.sensors import FAULTS
 from models.maintenance.transitions import CLEARED
-from models.maintenance.watch_rows import CLOCK, IS_HERE, IS_RETIRED, IS_WELL, REGIME, SENSORS, SILENCE
-from models.maintenance.watch_times import CLOCK_WRONG_S
+from models.maintenance.watch_rows import CLOCK, CLOCK_WRONG_S, IS_HERE, IS_RETIRED, IS_WELL, REGIME, SENSORS, SILENCE
 from schemas import AssetClass
 
 WORDS = {

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from models.maintenance.codes import WINDOWS
 from models.maintenance.events import sensors_of
-from models.maintenance.log_memory import WINDOWS
 from models.maintenance.preparation import Preparation
 from schemas import AssetClass, RulTarget
 

@@ -22,8 +22,6 @@ from models.maintenance import (
     Checked,
     Course,
     course_of_sensors,
-    doing,
-    memory,
 )
 from models.maintenance.training.indexes import Lives, fit_modes
 
@@ -65,11 +63,7 @@ def learn_sensors(life: Ints, step: Floats, readings: Floats, regime: Ints, mean
 
 def course(learned: Checked, given: Given) -> Course:
     """The check along past lives."""
-    is_first, step, regime, readings = given
-    found = Course(**{name: np.zeros(readings.shape, np.uint8 if name == "fault" else None) for name in Course._fields})
-    sizes = readings.shape[1], learned.load.shape[2]
-    course_of_sensors(is_first, step, regime, readings, learned, memory(*sizes), doing(*sizes), found)
-    return found
+    return course_of_sensors(learned, *given)
 
 
 def _learn_spreads(learned: Checked, given: Given) -> None:

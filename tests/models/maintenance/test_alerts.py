@@ -19,13 +19,13 @@ from models.maintenance.alerts import (
     STOPPED,
     decide,
 )
-from models.maintenance.log_memory import ALERT_CLOSED, OUT_OF_SERVICE, READING, REPLACEMENT
-from models.maintenance.observe import DOUBTFUL, LOGGED, SCORED, EventBatch, Seen
+from models.maintenance.codes import ALERT_CLOSED, DOUBTFUL, LOGGED, OUT_OF_SERVICE, READING, REPLACEMENT, SCORED
+from models.maintenance.observe import EventBatch, Seen
 from models.maintenance.policy import Policy, life_levels, life_policy, probability_policy
 from models.maintenance.rows import RowShape, row_dtype
 from schemas import PolicyLevel
 
-SHAPE = RowShape(channels=5, errors=0, components=0, targets=1)  # that of a pump: compiled once
+SHAPE = RowShape(channels=5, errors=0, components=0, targets=1)  # that of a pump
 
 
 def level(severity: str, on: float, clear: float, on_delay: int = 1, off_delay: int = 1) -> PolicyLevel:
@@ -53,7 +53,7 @@ class Asset:
         count = len(raw)
         is_renewed = np.zeros((count, self.shape.targets), np.uint8)
         is_renewed[list(renewed)] = 1
-        scores = np.repeat(np.array(raw)[:, None], self.shape.targets, 1)
+        scores = np.repeat(np.array(raw, np.float64)[:, None], self.shape.targets, 1)
         return self._take([READING] * count, [0] * count, SCORED, scores, is_renewed, step)
 
     def log(self, kind: int, code: int) -> np.ndarray:
@@ -70,9 +70,9 @@ class Asset:
         identities = np.arange(1, count + 1, dtype=np.uint64)
         batch = EventBatch(times, np.array(kinds, np.int8), np.array(codes, np.int16), identities, empty, empty, empty)
         seen = Seen(
-            np.full(count, status, np.int8), np.zeros(count, np.int16), np.full(count, step), is_renewed,
+            np.full(count, status, np.int8), np.zeros(count, np.int16), np.full(count, float(step)), is_renewed,
             np.zeros((count, 1), np.float32), np.zeros(count, np.int8),
-            np.full((count, self.shape.targets), self.hold, np.uint8), np.zeros(count, np.bool_),
+            np.full((count, self.shape.targets), self.hold, np.uint8), *[None] * 5,
         )  # fmt: skip
         made = decide(self.rows, np.zeros(count, np.int64), batch, seen, raw, self.policy)
         return made.transitions, made.value

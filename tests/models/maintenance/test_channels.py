@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -9,27 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.maintenance.channels import (
-    BRIDGED,
-    LEVEL,
-    Prepared,
-    Work,
-    bridged_regime,
-    fall_course,
-    has_fallen,
-    normalise,
-    project_reading,
-    refuse_spikes,
-    regime_of,
-    remember_regime,
-    stand_in,
-)
-from models.maintenance.observe import build_observer
-from models.maintenance.preparation import Preparation
-from models.maintenance.recursions import FEATURES, SPEEDS
+from models.maintenance.observe import Observer
+from models.maintenance.preparation import Preparation, fall_course
+from models.maintenance.recursions import FEATURES
 from models.maintenance.regimes import Regimes
 from models.maintenance.rows import RowShape, row_dtype
-from models.maintenance.sensors import doing
 
 NAN = float("nan")
 SHAPE = RowShape(channels=2, errors=0, components=0, targets=1, values=6, variables=1)
@@ -48,59 +34,93 @@ LEARNED = Preparation(
     ]),
     noise=np.full((2, 4), 0.5), fall_channel=0, fall_limit=4.0,
 )  # fmt: skip
-PREPARED: Prepared = build_observer(LEARNED, SHAPE, 60.0, FEATURES, True, 0).prepared
+BRIDGED = 1000  # readings in a row whose regime is concluded, at most
+LEVEL = 3  # place of the level in the state of a channel
 
 
-def work() -> Work:
-    """As `models.maintenance.observe` makes it."""
-    sensors, channels = 4, 2
-    return Work(
-        z=np.zeros(sensors), is_present=np.zeros(sensors, np.bool_), index=np.zeros(channels), trust=np.zeros(channels),
-        keep=np.zeros(SPEEDS), found=np.zeros(len(FEATURES)), last=np.zeros(1), counts=np.zeros((1, 3)),
-        readings=np.zeros(5), variables=np.zeros(1), constants=np.zeros(0), known=np.zeros(1),
-        features=np.zeros(1, np.float32), is_renewed=np.zeros(1, np.uint8), draft=np.zeros(1, row_dtype(SHAPE)),
-        can_hold=np.array([True]), said=np.zeros(sensors), check=doing(0, 0), is_doubtful=np.zeros(1, np.bool_),
-        quality=np.zeros(1, np.int8),
-    )  # fmt: skip
+@dataclass
+class Step:
+    """What one reading comes to on its way; `regime` -1: nothing."""
+
+    regime: int
+    units: float
+    z: np.ndarray  # (4,) of the kept sensors, as it counts
+    is_present: np.ndarray  # (4,) what is not there, or not believed, is stood in for
+    index: np.ndarray  # (2,) of the channels
+    trust: np.ndarray
 
 
-def row(**fields: Any) -> np.record:
-    """Of an asset; `levels` are those of its channels."""
+def stepped(
+    of: np.ndarray, readings: Sequence[float], variables: Sequence[float], learned: Preparation = LEARNED
+) -> Step:
+    """A step of a row by one reading, a minute after the one before."""
+    width = len(readings), len(variables), 0
+    shape = replace(SHAPE, variables=len(variables))
+    observer = Observer(learned, shape, 60.0, FEATURES, True, width)
+    given = [np.array([part], np.float64).reshape(1, -1) for part in (readings, variables, [])]
+    found = np.zeros((1, 4)), np.zeros((1, 4), np.bool_), np.zeros((1, 2)), np.zeros((1, 2))
+    regime, units = observer.trace(of, float(of["stepped_at"][0]) + 60.0, (*given, *found))
+    return Step(regime, units, *(part[0] for part in found))
+
+
+def readings_of(z: Sequence[float], regime: int = 0) -> list[float]:
+    """Readings (5,) whose z are these; a sensor whose sd is 0 in the regime has none."""
+    found = [0.0] * 5
+    for place, value in enumerate(z):
+        found[LEARNED.sensors[place]] = LEARNED.mean[regime, place] + value * LEARNED.sd[regime, place]
+    return found
+
+
+SPEEDS = (100.0, 200.0)  # of the two regimes
+
+
+def row(**fields: Any) -> np.ndarray:
+    """(1,) of an asset; `levels` are those of its channels."""
     rows = np.zeros(1, row_dtype(SHAPE))
     for channel, level in enumerate(fields.pop("levels", ())):
         rows["channels"][0, channel, LEVEL] = level
     for name, value in fields.items():
         rows[name][0] = value
-    return rows[0]
+    return rows
 
 
 # ---- the regime
+
+
+def alone(regimes: Regimes) -> Preparation:
+    """What the regime is told by, with the rest of a class of four sensors and two channels."""
+    count = len(regimes)
+    one, none = np.ones((count, 4)), np.zeros((count, 2))
+    return Preparation(
+        regimes.centre, regimes.scale, regimes.centroids, np.arange(4), one, one, np.zeros((count, 2, 4)), none, none,
+        one, np.zeros((count, 4, 2)), one,
+    )  # fmt: skip
 
 
 @given(st.lists(st.floats(-1e9, 1e9), min_size=2, max_size=2), st.integers(1, 4), st.integers(0, 99))
 def test_serving_and_training_tell_the_same_regime(variables: list[float], count: int, seed: int) -> None:
     random = np.random.default_rng(seed)
     regimes = Regimes(random.normal(0, 50, 2), random.uniform(1e3, 1e4, 2), random.normal(0, 1, (count, 2)))
-    found = regime_of(np.array(variables), regimes.centroids, regimes.centre, regimes.scale)
-    assert found == regimes.of(np.array([variables]))[0]
+    of = np.zeros(1, row_dtype(replace(SHAPE, variables=2)))
+    found = stepped(of, [1.0] * 4, variables, alone(regimes))
+    assert found.regime == regimes.of(np.array([variables]))[0]
+
+
+def regime_at(speed: float, learned: Preparation = LEARNED) -> int:
+    return stepped(row(), readings_of([0.0] * 4), [speed], learned).regime
 
 
 def test_a_regime_that_is_not_told() -> None:
-    centroids, centre, scale = LEARNED.centroids, LEARNED.centre, LEARNED.scale
-    assert regime_of(np.array([NAN]), centroids, centre, scale) == -1
-    assert regime_of(np.array([NAN]), centroids[:1], centre, scale) == 0  # there is only one
-    assert [regime_of(np.array([value]), centroids, centre, scale) for value in (-1e308, 149.0, 151.0, 1e308)] == [
-        0,
-        0,
-        1,
-        1,
-    ]
+    assert regime_at(NAN) == -1
+    first = [getattr(LEARNED, name)[:1] for name in ("centroids", "mean", "sd", "weights", "bias", "trust")]
+    rest = [getattr(LEARNED, name)[:1] for name in ("expected_offset", "expected_load", "noise")]
+    only = Preparation(LEARNED.centre, LEARNED.scale, first[0], LEARNED.sensors, *first[1:], *rest)
+    assert regime_at(NAN, only) == 0  # there is only one
+    assert [regime_at(speed) for speed in (-1e308, 149.0, 151.0, 1e308)] == [0, 0, 1, 1]
 
 
-def bridged(of: np.record, readings: list[float], variable: float = NAN) -> int:
-    learned = (LEARNED.sensors, LEARNED.mean, LEARNED.sd, LEARNED.noise, LEARNED.expected_offset, LEARNED.expected_load)
-    regimes = (LEARNED.centroids, LEARNED.centre, LEARNED.scale)
-    return int(bridged_regime(of, np.array(readings), np.array([variable]), np.zeros(1), regimes, learned))
+def bridged(of: np.ndarray, readings: list[float], variable: float = NAN) -> int:
+    return stepped(of, readings, [variable]).regime
 
 
 def test_a_missing_regime_is_the_one_that_fits_the_sensors_or_the_last_known() -> None:
@@ -113,18 +133,20 @@ def test_a_missing_regime_is_the_one_that_fits_the_sensors_or_the_last_known() -
     assert bridged(row(seen=0), [0.0, 0.0, 11.0, 4.75, 1.0]) == -1
     # at a level of 2, sensor 2 is expected at (0.5 + 2) * 2 + 10 = 15 or at 4 * 4 + 20 = 36
     assert bridged(row(levels=(2.0, 0.0), **lived), [-2.0, 0.0, 15.0, 4.75, 1.0]) == 0
+    assert bridged(row(bridged=BRIDGED, **lived), [0.0, 0.0, 11.0, 4.75, 1.0]) == -1  # for so long it is not concluded
 
 
 def test_what_tells_the_regime_is_remembered() -> None:
     of = row(bridged=3)
-    remember_regime(of, 2, np.array([120.0]))
-    assert (of["variables"][0], of["knows_variables"], of["bridged"]) == (120.0, 1, 0)
+    stepped(of, readings_of([0.0] * 4), [120.0])
+    assert (of["variables"][0, 0], of["knows_variables"][0], of["bridged"][0]) == (120.0, 1, 0)
     for _ in range(BRIDGED + 5):
-        remember_regime(of, 2, np.array([NAN]))
-    assert (of["variables"][0], of["knows_variables"], of["bridged"]) == (120.0, 1, BRIDGED)
-    alone = row()
-    remember_regime(alone, 1, np.array([NAN]))
-    assert (alone["bridged"], alone["knows_variables"]) == (0, 0)
+        stepped(of, readings_of([0.0] * 4), [NAN])
+    assert (of["variables"][0, 0], of["knows_variables"][0], of["bridged"][0]) == (120.0, 1, BRIDGED)
+    regimes = Regimes(LEARNED.centre, LEARNED.scale, LEARNED.centroids[:1])
+    only = row()
+    stepped(only, [1.0] * 4, [NAN], alone(regimes))
+    assert (only["bridged"][0], only["knows_variables"][0]) == (0, 0)
 
 
 # ---- z
@@ -137,64 +159,64 @@ VALUES = st.one_of(st.just(NAN), st.floats(-60, 60), st.sampled_from([-1e300, 1e
 @settings(max_examples=300)
 @given(st.lists(VALUES, min_size=5, max_size=5), st.integers(0, 1))
 def test_z_of_what_is_said_and_believed(readings: list[float], regime: int) -> None:
-    of = work()
-    present = normalise(PREPARED, regime, np.array(readings), of)
     own = np.array(readings)[LEARNED.sensors]
     sd, is_said = LEARNED.sd[regime], ~np.isnan(own)
     z = np.where(sd > 0, (own - LEARNED.mean[regime]) / np.where(sd > 0, sd, 1), 0.0)
     is_strange = is_said & (np.abs(z) > 12)
     is_believed = is_said & ~is_strange if 3 * is_strange.sum() <= is_said.sum() else is_said
-    assert of.is_present.tolist() == is_believed.tolist()
-    assert present == is_believed.sum()
-    np.testing.assert_allclose(of.z[is_believed], np.clip(z[is_believed], -8, 8))
-    assert (of.z[~is_said] == 0).all()
+    found = stepped(row(), readings, [SPEEDS[regime]])
+    assert found.regime == (regime if is_believed.any() else -1)
+    if is_believed.any():
+        assert found.is_present.tolist() == is_believed.tolist()
+        np.testing.assert_allclose(found.z[is_believed], np.clip(z[is_believed], -8, 8))
+        np.testing.assert_allclose(found.z[~is_believed], LEARNED.expected_offset[regime][~is_believed])
 
 
 def test_readings_are_those_of_the_sensors_that_were_chosen() -> None:
-    of = work()
-    assert normalise(PREPARED, 1, np.array([3.0, 99.0, 28.0, 4.0, 1.2]), of) == 4
-    np.testing.assert_allclose(of.z, [2.0, 3.0, -2.0, 2.0])
+    found = stepped(row(), [3.0, 99.0, 28.0, 4.0, 1.2], [200.0])
+    np.testing.assert_allclose(found.z, [2.0, 3.0, -2.0, 2.0])
 
 
 # ---- spikes and stand-ins
 
 
-def refused(of: np.record, z: list[float], is_present: tuple[bool, ...] = (True,) * 4) -> list[int]:
+def refused(of: np.ndarray, z: list[float], is_said: tuple[bool, ...] = (True,) * 4) -> list[int]:
     """Places of sensors that were said and are taken as missing, in regime 0 at levels of 0: expected .5, 0, -.5, 0."""
-    doing = work()
-    doing.z[:], doing.is_present[:] = z, is_present
-    refuse_spikes(of, PREPARED, 0, sum(is_present), doing)
-    return [place for place in range(4) if is_present[place] and not doing.is_present[place]]
+    levels, seen = of["channels"].copy(), int(of["seen"][0])
+    readings = np.array(readings_of(z))
+    readings[[place for place, said in zip(LEARNED.sensors, is_said, strict=True) if not said]] = NAN
+    found = stepped(of, readings.tolist(), [100.0])
+    of["channels"], of["seen"] = levels, seen
+    return [place for place in range(4) if is_said[place] and not found.is_present[place]]
 
 
 def test_one_sensor_far_off_is_refused_once_and_then_believed() -> None:
     of = row(seen=4)  # three noise sd of .5 are 3
     assert refused(of, [3.6, 0.0, 0.0, 0.0]) == [0]
-    assert int(of["deviating"]) == 1
+    assert int(of["deviating"][0]) == 1
     assert refused(of, [3.6, 0.0, 0.0, 0.0]) == []
     assert refused(of, [0.5, -3.1, 0.0, 0.0]) == [1]
-    assert int(of["deviating"]) == 2
+    assert int(of["deviating"][0]) == 2
     assert refused(of, [3.4, 2.9, -3.4, 0.0]) == []  # within 3 of what is expected
-    assert int(of["deviating"]) == 0
+    assert int(of["deviating"][0]) == 0
 
 
 def test_a_spike_needs_a_past_and_others_that_are_as_usual() -> None:
-    assert refused(row(seen=3), [9.0, 0.0, 0.0, 0.0]) == []
+    assert refused(row(seen=3), [7.0, 0.0, 0.0, 0.0]) == []
     many = row(seen=9)
-    assert refused(many, [9.0, 9.0, 0.0, 0.0]) == []
-    assert int(many["deviating"]) == 3
-    assert refused(row(seen=9), [9.0, 0.0, 0.0, 0.0], (True, True, False, False)) == []  # one of two
-    assert refused(row(seen=9), [9.0, 0.0, 0.0, 0.0], (False, True, True, True)) == []  # it said nothing
+    assert refused(many, [7.0, 7.0, 0.0, 0.0]) == []
+    assert int(many["deviating"][0]) == 3
+    assert refused(row(seen=9), [7.0, 0.0, 0.0, 0.0], (True, True, False, False)) == []  # one of two
+    assert refused(row(seen=9), [7.0, 0.0, 0.0, 0.0], (False, True, True, True)) == []  # it said nothing
     assert refused(row(seen=9, levels=(3.0, 0.0)), [3.6, -3.0, 0.0, 0.0]) == []  # at this level it is expected
 
 
 def test_missing_sensors_show_what_is_expected_at_the_levels() -> None:
-    doing, of = work(), row(levels=(2.0, -1.0))
-    doing.z[:], doing.is_present[:] = 7.0, [False, True, False, False]
-    stand_in(PREPARED, 0, of["channels"], doing)
-    np.testing.assert_allclose(doing.z, [0.5 + 2.0, 7.0, -0.5 - 2.0, 0.0])
-    stand_in(PREPARED, 1, of["channels"], doing)
-    np.testing.assert_allclose(doing.z, [4.0, 7.0, 8.0, -1.0])  # 18 is cut to 8
+    levels = row(levels=(2.0, -1.0))
+    found = stepped(levels.copy(), [7.0, 0.0, NAN, NAN, NAN], [100.0])
+    np.testing.assert_allclose(found.z, [0.5 + 2.0, 7.0, -0.5 - 2.0, 0.0])
+    found = stepped(levels.copy(), [7.0, 0.0, NAN, NAN, NAN], [200.0])
+    np.testing.assert_allclose(found.z, [4.0, 7.0, 8.0, -1.0])  # 18 is cut to 8
 
 
 # ---- channels
@@ -203,21 +225,22 @@ def test_missing_sensors_show_what_is_expected_at_the_levels() -> None:
 @pytest.mark.parametrize("regime", [0, 1])
 @given(st.lists(st.floats(-8, 8), min_size=4, max_size=4), st.lists(st.booleans(), min_size=4, max_size=4))
 def test_channels_are_affine_and_trusted_by_what_was_measured(regime: int, z: list[float], said: list[bool]) -> None:
-    doing = work()
-    doing.z[:], doing.is_present[:] = z, said
-    project_reading(PREPARED, regime, doing)
+    readings = np.array(readings_of(z, regime))
+    readings[LEARNED.sensors[~np.array(said)]] = NAN
+    found = stepped(row(), readings.tolist(), [SPEEDS[regime]])
+    if not any(said):
+        assert found.regime == -1
+        return
     weights = LEARNED.weights[regime]
-    np.testing.assert_allclose(doing.index, weights @ z + LEARNED.bias[regime], atol=1e-12)
+    np.testing.assert_allclose(found.index, weights @ found.z + LEARNED.bias[regime], atol=1e-12)
     share = (weights**2)[:, said].sum(1) / (weights**2).sum(1)
-    np.testing.assert_allclose(doing.trust, LEARNED.trust[regime] * share, atol=1e-12)
+    np.testing.assert_allclose(found.trust, LEARNED.trust[regime] * share, atol=1e-12)
 
 
 def test_a_channel_without_weights_is_not_trusted() -> None:
-    doing = work()
-    doing.is_present[:] = True
-    project_reading(PREPARED._replace(weights=np.zeros((2, 2, 4))), 0, doing)
-    assert doing.trust.tolist() == [0.0, 0.0]
-    assert doing.index.tolist() == [0.1, -0.2]
+    found = stepped(row(), readings_of([1.0] * 4), [100.0], replace(LEARNED, weights=np.zeros((2, 2, 4))))
+    assert found.trust.tolist() == [0.0, 0.0]
+    assert found.index.tolist() == [0.1, -0.2]
 
 
 # ---- the renewal rule: each reading adds .12 to the weight of the level; it is judged when the weight is beyond 1
@@ -248,11 +271,9 @@ def test_while_a_fall_is_in_doubt_the_level_waits() -> None:
 
 
 def test_a_renewal_is_told_once_and_begins_anew() -> None:
-    fall = np.zeros(3, np.float32)
-    told = [bool(has_fallen(fall, value, 1.0, 4.0)) for value in [1.0] * 9 + [-1.0] * 3 + [-1.0] * 20]
-    assert told.index(True) == 11
-    assert sum(told) == 1
-    assert fall[0] == pytest.approx(-1.0)
+    values = np.array([1.0] * 9 + [-1.0] * 3 + [-1.0] * 20)
+    found = fall_course(np.arange(32) == 0, values, np.ones(32), limit=4.0)
+    np.testing.assert_allclose(found, [*[0.0] * 9, 1.5, 3.0, *[0.0] * 21])  # 4.5 is told, and nothing after it
     lives = fall_course(np.arange(24) % 12 == 0, np.r_[np.ones(9), -np.ones(3), np.ones(9), -np.ones(3)], np.ones(24))
     np.testing.assert_allclose(lives[:12], lives[12:])
     assert lives[11] == pytest.approx(4.5)

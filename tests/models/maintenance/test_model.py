@@ -11,7 +11,7 @@ import pytest
 
 from models.maintenance import AssetModel, Decisions, Learned, sentence_of
 from models.maintenance.alerts import CHANGED, CLEARED, RAISED, REPLACED
-from models.maintenance.observe import BLANK, DUPLICATE, LATE, LOGGED, SCORED
+from models.maintenance.codes import BLANK, DUPLICATE, LATE, LOGGED, SCORED
 from models.maintenance.rows import ROW_BYTES
 from models.maintenance.training.log import read_log
 from models.registry import ModelStore

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.maintenance.recursions import CHANNEL_STATE, CUSUM_MAX, FEATURES, STATIONARY, decays, update_channel
+from models.maintenance.recursions import FEATURES, STATIONARY, features_along
 from tests.models.maintenance.recursions_by_hand import NAMES, SHARES, by_definition, named
 
 # value, trust, units since the reading before
@@ -19,13 +19,9 @@ READINGS = st.lists(st.tuples(st.floats(-8, 8), TRUSTS, STEPS), min_size=1, max_
 
 def served(readings: Sequence[tuple[float, float, float]]) -> dict[str, float]:
     """Features after the last reading."""
-    state, keep, out = np.zeros(CHANNEL_STATE, np.float32), np.zeros(4), np.zeros(len(FEATURES))
-    age = 1.0
-    for number, (value, trust, step) in enumerate(readings):
-        decays(step if number else 1.0, keep)
-        age += step if number else 0.0
-        update_channel(state, number + 1, age, keep, value, trust, out)
-    return dict(zip(FEATURES, out.tolist(), strict=True))
+    value, trust, step = (np.array(column, np.float64) for column in zip(*readings, strict=True))
+    step[0] = 1.0
+    return dict(zip(FEATURES, features_along(value, trust, step)[-1].tolist(), strict=True))
 
 
 @settings(max_examples=150)
@@ -75,18 +71,21 @@ def test_what_was_not_measured_changes_nothing_but_the_decay() -> None:
 
 @given(st.floats(0, 200), st.floats(0, 200))
 def test_decay_follows_time_however_it_is_cut(a: float, b: float) -> None:
-    one, other, both = np.zeros(4), np.zeros(4), np.zeros(4)
-    decays(a, one)
-    decays(b, other)
-    decays(a + b, both)
-    np.testing.assert_allclose(one * other, both, rtol=1e-9)
-    np.testing.assert_allclose(both, [(1 - share) ** (a + b) for share in SHARES.values()])
+    """A gap in two steps or in one: the features are the same, and those of the level's definition."""
+    lived = [(1.0, 1.0, 1.0)]
+    cut, whole = served([*lived, (0.0, 0.0, a), (0.0, 0.0, b)]), served([*lived, (0.0, 0.0, a + b)])
+    assert cut == pytest.approx(whole, rel=1e-5, abs=1e-6)
+    after = served([*lived, (0.0, 0.0, a), (0.0, 1.0, b)])
+    for speed, share in SHARES.items():
+        kept, gain = (1 - share) ** (a + b) * share, 1 - (1 - share) ** b
+        expected = kept / (kept + gain) if kept + gain > 1e-30 else 1.0
+        assert after[named("level", speed)] == pytest.approx(expected, rel=1e-4, abs=1e-5)
 
 
 def test_the_cusum_is_bounded_and_the_baseline_is_of_the_first_twelve() -> None:
     flat, high = [(0.0, 1.0, 1.0)] * 12, [(8.0, 1.0, 1.0)] * 1500
     found = served(flat + high)
-    assert found["cusum"] == CUSUM_MAX
+    assert found["cusum"] == 1e4
     assert found["rise"] == pytest.approx(8.0, abs=1e-4)
     assert found["since_change"] == 1500.0
     assert served([(0.0, 1.0, 1.0)] * 11 + [(12.0, 1.0, 1.0)])["rise"] < served([*flat, (12.0, 1.0, 1.0)])["rise"]

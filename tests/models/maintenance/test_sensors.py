@@ -9,10 +9,10 @@ import pytest
 
 from models.maintenance import FAULTS, AssetModel, Checked, Course, Learned, Preparation
 from models.maintenance.alerts import CLEARED, RAISED
+from models.maintenance.codes import QUALITIES
 from models.maintenance.rows import is_within
 from models.maintenance.rows_before import dtype_2
 from models.maintenance.sensors import LIMIT
-from models.maintenance.step import QUALITIES
 from models.maintenance.training.sensors import course, learn_sensors
 from models.registry import ModelStore
 from tests.support.fleets import AssetEvent, entry, pump_readings, reading

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from models.maintenance import AssetModel, Decisions
 from models.maintenance.alerts import CLEARED, RAISED, RETIRED
-from models.maintenance.observe import BLANK, DUPLICATE, LATE, LOGGED, SCORED, UNMONITORED
+from models.maintenance.codes import BLANK, DUPLICATE, LATE, LOGGED, SCORED, UNMONITORED
 from models.maintenance.rows import is_within
 from models.maintenance.rows_before import dtype_1
 from models.registry import ModelStore

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.maintenance.alerts import CLEARED, RAISED
+from models.maintenance.codes import CROWDED, LOGGED
 from models.maintenance.model import AssetModel
-from models.maintenance.observe import CROWDED, LOGGED
 from tests.models.maintenance import test_time_and_identity as shared
 from tests.models.maintenance.test_time_and_identity import APART, Asset, life
 from tests.support.fleets import AssetEvent, entry, pump_readings, reading
