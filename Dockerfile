@@ -13,7 +13,7 @@ FROM python:3.13-slim
 RUN apt-get update && apt-get install --yes --no-install-recommends libgomp1 && rm -rf /var/lib/apt/lists/* \
  && useradd --system --uid 10001 --create-home --home-dir /var/lib/millrace millrace
 COPY --from=build /opt/millrace /opt/millrace
-ENV PATH=/opt/millrace/bin:$PATH MILLRACE_HOME=/var/lib/millrace NUMBA_CACHE_DIR=/tmp/numba PYTHONUNBUFFERED=1
+ENV PATH=/opt/millrace/bin:$PATH MILLRACE_HOME=/var/lib/millrace PYTHONUNBUFFERED=1
 USER millrace
 WORKDIR /var/lib/millrace
 VOLUME /var/lib/millrace

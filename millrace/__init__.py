@@ -12,6 +12,6 @@ May import: every room; no room imports it.
 | `bench/` | what inference costs |
 | `commands/` | the commands by group |
 
-In no room: `cli`, `logs`, `kernels` (where compiled kernels are kept), `generate` and `reference` (documents made from
+In no room: `cli`, `logs`, `generate` and `reference` (documents made from
 the code).
 """

@@ -14,7 +14,6 @@ from typing import Annotated
 import typer
 
 from millrace.commands import bench, events, models, notify, send, service, tables, tell, tell_error, trace, train
-from millrace.kernels import use_kernel_cache
 from millrace.logs import silence_logs
 from schemas import MillraceError
 
@@ -86,5 +85,4 @@ def _unforeseen(error: Exception) -> UnforeseenError:
 
 
 def main() -> None:
-    use_kernel_cache()
     sys.exit(run(sys.argv[1:]))

@@ -13,6 +13,6 @@ May import: schemas.
 | `maintenance/`, `maintenance/training/` | lives of assets, and how they are learned |
 | `shrink/` | smaller and faster versions |
 
-In no room: `arrays` and `progress` (types), `files` (written whole or not at all), `jit` (compiled kernels), `stages`
-(CPU time by stage), `tally` (two models compared), `held_out` (rows that a model did not learn from).
+In no room: `arrays` and `progress` (types), `files` (written whole or not at all), `stages` (CPU time by
+stage), `tally` (two models compared), `held_out` (rows that a model did not learn from).
 """

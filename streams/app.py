@@ -51,7 +51,7 @@ def build_edge(settings: Settings) -> faust.App:
     ranker = RankerSeat(settings, read_profile(settings.profile), app.add_runtime_dependency)
     store, trust = ModelStore(settings.home / "models"), Trust.from_settings(settings)
     serving = Serving(store, trust, assets, {RECOMMENDER: ranker})
-    serving.restore()  # before any agent has heartbeats to send: compiling takes seconds
+    serving.restore()  # before any agent has heartbeats to send: loading models takes a while
     log.info("models", running=[f"{r.name} {r.alias} {r.version}" for r in serving.running.values()])
 
     async def models_are_known() -> None:

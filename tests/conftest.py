@@ -11,13 +11,11 @@ from typing import TYPE_CHECKING
 import hypothesis
 import pytest
 
-from millrace.kernels import use_kernel_cache
 from schemas import Settings
 
 if TYPE_CHECKING:
     from models.registry import ModelStore
 
-use_kernel_cache()  # before any test imports numba
 hypothesis.settings.register_profile("shared machines", deadline=None)
 hypothesis.settings.register_profile("quick", deadline=None, max_examples=20)  # what `make quick` asks for
 hypothesis.settings.load_profile("shared machines")

@@ -20,7 +20,7 @@ HOUSE = ("schemas", "models", "storage", "notify", "streams", "api", "console", 
 # The modules that lie in these themselves, such as `streams.app`, are doors of their own: they are in no room. Modules
 # of `millrace.bench` run in environments that have a peer library and nothing of ours, so no door may load them all.
 HALLS = ("models", "streams", "millrace", "millrace.bench")
-TRAINS = ("lightgbm", "treelite", "xgboost", "sklearn", "pyarrow")  # and scipy, but numba loads that where it is
+TRAINS = ("lightgbm", "treelite", "xgboost", "sklearn", "pyarrow", "scipy")
 MOST_LINES = 300
 
 

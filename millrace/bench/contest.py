@@ -23,7 +23,7 @@ from millrace.bench import contestants
 from millrace.bench.forests import ForestShape
 from schemas import MillraceError
 
-ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
+ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 EVALUATORS = ("avx512", "avx2", "portable")
 ROWS = (1, 2, 4, 8, 16, 64, 256, 1024)
 # Largest difference to LightGBM, as a share of the largest score: bit-equal, sums in another order, float32 sums.

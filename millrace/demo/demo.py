@@ -126,7 +126,7 @@ class Demo:
             )  # fmt: skip
 
     async def _first_model(self) -> None:
-        what = "Training on the history. The first start of a version compiles its kernels, for a minute or two"
+        what = "Training on the history"
         async with told_while_waiting(self.tell, lambda: what):
             await self._until_trained("maintenance pump.toml")
 

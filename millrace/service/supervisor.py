@@ -29,7 +29,7 @@ from millrace.service.waiting import told_while_waiting
 from models.files import replace_file
 from schemas import MillraceError, Settings
 
-READY_TIMEOUT_S = 240.0  # a first start compiles the numba kernels: a minute or two where the machine is busy
+READY_TIMEOUT_S = 240.0  # a busy machine, a state of gigabytes
 Tell = Callable[[str], None]
 
 
@@ -107,7 +107,7 @@ class Supervisor:
 
         def what() -> str:
             late = ", ".join(part.name for part in self.parts if not part.is_ready)
-            return f"Waiting for: {late}. The first start of a version compiles its kernels, for a minute or two"
+            return f"Waiting for: {late}"
 
         async with told_while_waiting(self.tell, what):
             await self.wait_for(*(part.name for part in self.parts))

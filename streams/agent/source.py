@@ -67,7 +67,7 @@ class Source(Service, ConsumerRebalanceListener):
     @Service.task
     async def _tick(self) -> None:
         """As long as this runs the process does: see `Sending.emit`."""
-        self.runtime.sending.alive_at = time.monotonic()  # kernels may have been compiled since it was made
+        self.runtime.sending.alive_at = time.monotonic()  # loading models may have taken long since it was made
         while not self.should_stop:
             await asyncio.sleep(TICK_S)
             if self.runtime.sending.has_stood_still():

@@ -73,7 +73,7 @@ class AssetSeat:
 
 
 def load_asset_model(model: Model) -> AssetModel:
-    """Ready to serve, its kernels compiled.
+    """Ready to serve, and tried once.
 
     Raises:
         ModelError: it is not a model of an asset class, or its parts do not fit together.

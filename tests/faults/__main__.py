@@ -17,7 +17,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from millrace.kafka import Broker
-from millrace.kernels import use_kernel_cache
 from storage import upgrade
 from tests.faults.every import FAULTS
 from tests.faults.fault import Fault, Line
@@ -94,7 +93,6 @@ def main() -> int:
     parser.add_argument("--only", default="", help="faults whose names match this expression")
     parser.add_argument("--short", action="store_true", help="the short form only")
     options = parser.parse_args()
-    use_kernel_cache()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ended in order: broker, database and workers too
     faults = [f for f in FAULTS if re.search(options.only, f.name) and not (options.short and f.is_long)]
     with tempfile.TemporaryDirectory(prefix="millrace-faults-") as folder:

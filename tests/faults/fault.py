@@ -14,7 +14,7 @@ from tests.faults.database import judge_database
 from tests.faults.oracle import Verdict
 from tests.faults.site import Site
 
-FIRST_S = 300.0  # the first worker after a change of the models compiles their kernels
+FIRST_S = 300.0  # of a world that is built: broker, database, worker
 Act = Callable[[Site], Awaitable[None]]
 Proves = Literal["decisions", "rows"]
 

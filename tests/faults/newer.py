@@ -16,7 +16,6 @@ from unittest import mock
 
 import numpy as np
 
-from millrace.kernels import use_kernel_cache
 from streams.agent import Layout
 
 HIGHEST = (1 << 32) - 1
@@ -58,7 +57,6 @@ def installed() -> Iterator[None]:
 
 
 if __name__ == "__main__":
-    use_kernel_cache()
     from millrace.cli import main
 
     with installed():

@@ -12,7 +12,7 @@ from tests.faults.sites import Sites
 pytestmark = [
     pytest.mark.kafka,
     pytest.mark.asyncio(loop_scope="package"),
-    pytest.mark.timeout(900),  # the first worker after a change of the models compiles kernels for up to five minutes
+    pytest.mark.timeout(900),  # a world is built for the first of them
 ]
 
 

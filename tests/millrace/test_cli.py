@@ -58,7 +58,7 @@ def test_help_loads_no_heavy_room() -> None:
     """Heavy libraries are imported inside the commands that need them."""
     program = "import sys, millrace.cli; print(*sorted(sys.modules))"
     loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
-    heavy = {"numpy", "numba", "lightgbm", "aiokafka", "faust", "sqlalchemy", "fastapi", "pyarrow", "jgo"}
+    heavy = {"numpy", "lightgbm", "aiokafka", "faust", "sqlalchemy", "fastapi", "pyarrow", "jgo"}
     assert heavy.isdisjoint(loaded)
 
 

@@ -22,7 +22,7 @@ import platformdirs
 ROOT = Path(__file__).parents[2]
 ROOMS = (ROOT / "models", ROOT / "schemas", ROOT / "tests" / "support")
 SUFFIXES = (".c", ".h", ".py")
-LIBRARIES = ("lightgbm", "numba", "numpy", "pyarrow", "pydantic", "scipy", "treelite")
+LIBRARIES = ("lightgbm", "numpy", "pyarrow", "pydantic", "scipy", "treelite")
 SUMS = "sums.json"
 KEPT_S = 14 * 86_400.0  # since an entry was last used
 Make = Callable[[Path], None]
