@@ -24,6 +24,7 @@ from schemas import MillraceError, Settings
 GB = 1 << 30
 MIN_DISK_BYTES, MIN_MEMORY_BYTES = 2 * GB, 1 * GB  # a demo of some days; all processes of `up`
 JAVA_TIMEOUT_S = 10
+KERNELS = ("models.kernel", "models.maintenance.kernel", "models.recommender.kernel", "streams.wire")
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ async def examine(settings: Settings) -> list[Finding]:
     """All findings; a check that itself fails is a finding too."""
     of_machine: dict[str, Callable[[], Finding]] = {
         "Python": _python,
-        "compiled kernel": _kernel,
+        "compiled kernels": _kernels,
         "home": partial(_home, settings),
         "disk": partial(_disk, settings),
         "memory": _memory,
@@ -76,9 +77,10 @@ def _python() -> Finding:
     return Finding("Python", "failed", f"{text} is not between 3.11 and 3.14", "Run `make setup PYTHON=python3.x`.")
 
 
-def _kernel() -> Finding:
-    kernel = importlib.import_module("models.kernel")
-    return Finding("compiled kernel", "ok", f"it loads from {Path(str(kernel.__file__)).parent}")
+def _kernels() -> Finding:
+    for name in KERNELS:
+        importlib.import_module(name)
+    return Finding("compiled kernels", "ok", f"{', '.join(KERNELS)} load")
 
 
 def _home(settings: Settings) -> Finding:

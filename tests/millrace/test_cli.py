@@ -230,7 +230,7 @@ def test_doctor_finds_what_is_wrong(
     assert findings["Kafka"]["state"] == "failed"
     assert f"{connected.topic_prefix}clicks.v1 (missing)" in findings["Kafka"]["detail"]
     assert findings["Kafka"]["cure"].startswith("Run `millrace topics apply`")
-    assert {findings[name]["state"] for name in ("Python", "compiled kernel", "home", "disk", "memory")} == {"ok"}
+    assert {findings[name]["state"] for name in ("Python", "compiled kernels", "home", "disk", "memory")} == {"ok"}
 
     monkeypatch.setenv("MILLRACE_API_PORT", "0")
     assert run(["topics", "apply"]) == 0
