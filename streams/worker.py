@@ -6,6 +6,8 @@ build_app ─► build_agent(handler) ... ─► run_worker
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import ctypes
 import gc
 import logging
 import os
@@ -27,6 +29,8 @@ CHANNEL_BATCHES = 8  # on their way to an agent; then fetching waits
 STOP_S = 9.0
 HARD_STOP_S = 9.7  # a thread that waits for what never answers does not hold the process up for longer
 LOG_LINES, LOG_WINDOW_S = 5, 10.0
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of malloc.h
+LARGE_BYTES = 256 * 1024
 
 
 class _App(faust.App):
@@ -94,6 +98,7 @@ def run_worker(build: Callable[[], faust.App], settings: Settings) -> None:
     if settings.metrics_port:
         start_http_server(settings.metrics_port, settings.metrics_host)
     limit_kafka_logs()
+    return_memory()
     asyncio.run(_run(build))
 
 
@@ -154,6 +159,18 @@ def calm_collector() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 10)
+
+
+def return_memory() -> None:
+    """Let glibc give large arrays their own pages, and those back when an array is freed.
+
+    By itself it raises the size from which it does so to that of the largest array that was freed, and keeps and clears
+    the pages of all smaller ones: tables that grew would count twice. Another C library is left as it is.
+    """
+    with contextlib.suppress(OSError, AttributeError):
+        mallopt = ctypes.CDLL(None).mallopt
+        mallopt(M_MMAP_THRESHOLD, LARGE_BYTES)
+        mallopt(M_TRIM_THRESHOLD, LARGE_BYTES)
 
 
 class _FewOfAKind(logging.Filter):
