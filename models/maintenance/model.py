@@ -224,7 +224,7 @@ class AssetModel:
         return broken, data_reason(asset_class, transition, broken, said)
 
     def warm(self) -> None:
-        """Compile the kernels: call it before the first event is awaited."""
+        """Take a reading to nowhere, so that the first one finds all that it needs: call it before that is awaited."""
         rows, slots = np.zeros(1, self.dtype), np.zeros(1, np.int64)
         width = len(sensors_of(self.asset_class)), len(self.asset_class.regime), len(self.asset_class.constants)
         columns = [np.zeros((1, size)) for size in width]

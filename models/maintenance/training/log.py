@@ -133,7 +133,6 @@ def _check_names(asset_class: AssetClass, names: set[str]) -> None:
 
 
 def _build(asset_class: AssetClass, assets: list[str], batch: EventBatch, slots: Ints) -> AssetLog:
-    # the number of channels that is likely to be learned: the kernels are compiled once for each shape of the rows
     channels = likely_channels(asset_class)
     blank = unprepared(batch.variables.shape[1], batch.readings.shape[1], channels)
     shape = shape_of(asset_class, blank)

@@ -26,7 +26,7 @@ from models.progress import ShareProgress
 from models.registry import ModelStore
 from schemas import AssetClass, Manifest, RulTarget, Training
 
-LIBRARIES = ("lightgbm", "numba", "numpy", "treelite")
+LIBRARIES = ("lightgbm", "numpy", "treelite")
 SHARED = ("sensors", "regime", "constants", "errors", "unit", "target")
 
 
