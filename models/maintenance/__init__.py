@@ -1,7 +1,8 @@
 """How long an asset will live, or how likely it fails: rows of assets, features, scores, alerts.
 
 AssetEvent ─► Encoder ─► EventBatch ─► AssetModel.step (rows, features, scores, alerts) ─► Decisions
-May import: schemas, models.registry, models.packs, the top of models. Its training is a room of its own.
+May import: schemas, models.maintenance.kernel, models.registry, models.packs, the top of models.
+Its training is a room of its own.
 """
 
 from models.maintenance.alerts import Decided, decide

@@ -14,6 +14,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.support.extensions import build_extension
+
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("schemas", "models", "storage", "notify", "streams", "api", "console", "millrace", "migrations")
 BESIDE = ("tests", "benchmarks", "docs", "deploy", "README.md", "CONTRIBUTING.md", "Makefile", "pyproject.toml")
@@ -84,6 +86,8 @@ class Checkout:
                 shutil.copy(source, copy)
         for change in changes:
             change.apply(folder)
+        for package in sorted({Path(change.file).parent for change in changes if change.file.endswith((".c", ".h"))}):
+            build_extension(folder / package, folder / package / "_native.abi3.so")
         self._environment = {**os.environ, "PYTHONPATH": str(ROOT)}
         if not is_of_tests:  # another place has kernels of its own; they serve one test, and are compiled faster so
             self._environment |= {"NUMBA_CACHE_DIR": str(folder / "kernels"), "NUMBA_OPT": "1"}

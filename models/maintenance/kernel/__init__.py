@@ -1,4 +1,4 @@
-"""The kernels of asset classes: a C extension that steps rows of assets, decides alerts and watches what assets send.
+"""The C extension that steps rows of assets, decides alerts and watches.
 
 events, rows ─► Observer (observe.c, step.c) ─► Decider (alerts.c) ─► watch (watch.c)
 

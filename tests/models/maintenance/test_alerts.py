@@ -19,7 +19,15 @@ from models.maintenance.alerts import (
     STOPPED,
     decide,
 )
-from models.maintenance.codes import ALERT_CLOSED, DOUBTFUL, LOGGED, OUT_OF_SERVICE, READING, REPLACEMENT, SCORED
+from models.maintenance.codes import (
+    ALERT_CLOSED,
+    DOUBTFUL,
+    LOGGED,
+    OUT_OF_SERVICE,
+    READING,
+    REPLACEMENT,
+    SCORED,
+)
 from models.maintenance.observe import EventBatch, Seen
 from models.maintenance.policy import Policy, life_levels, life_policy, probability_policy
 from models.maintenance.rows import RowShape, row_dtype

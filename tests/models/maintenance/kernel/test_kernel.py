@@ -1,0 +1,242 @@
+"""The extension as a build product and a border: sanitizers find nothing, other compilers build it, wrong arrays are
+refused, and what Python and C both declare is the same.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+
+from models.maintenance import codes, kernel, preparation, recursions, rows, sensors, transitions, watch_rows
+from models.maintenance.alerts import Decider
+from models.maintenance.kernel import _native
+from models.maintenance.observe import Observer
+from models.maintenance.watch import Input, watch
+from tests.models.maintenance.kernel import golden
+from tests.support.extensions import WARNINGS, ZIG, build_extension, loaded
+
+SOURCES = Path(kernel.__file__).parent
+NUMBERS = dict(kernel.CONSTANTS)
+RENAMED = {"SENSOR_NUMBERS": "NUMBERS", "SENSOR_COUNTS": "COUNTS"}  # in Python
+OF_C_ALONE = {"SPEEDS", "BRIDGED", "CUSUM_MAX"}
+DECLARED = (codes, preparation, recursions, rows, sensors, transitions, watch_rows)
+IN_BOTH = (codes, transitions)  # all their numbers
+
+
+# ---- what both declare
+
+
+def declared(module: ModuleType) -> dict[str, float]:
+    return {name: value for name, value in vars(module).items() if name.isupper() and isinstance(value, int | float)}
+
+
+@pytest.mark.parametrize("name", sorted(set(NUMBERS) - OF_C_ALONE))
+def test_a_number_is_the_same_in_both(name: str) -> None:
+    found = {
+        declared(module)[RENAMED.get(name, name)] for module in DECLARED if RENAMED.get(name, name) in vars(module)
+    }
+    assert found == {NUMBERS[name]}
+
+
+@pytest.mark.parametrize("module", IN_BOTH)
+def test_the_kernel_has_all_numbers_of_a_module(module: ModuleType) -> None:
+    assert set(declared(module)) <= set(NUMBERS)
+
+
+def test_words_and_numbers_are_equally_many() -> None:
+    assert len(codes.KINDS) == codes.AHEAD
+    assert len(codes.STATUSES) == codes.REFUSED + 1
+    assert len(codes.QUALITIES) == codes.POOR + 1
+    assert len(sensors.FAULTS) == sensors.CHANGED_UNIT + 1
+    reasons = [
+        name for name in declared(transitions) if name not in ("RAISED", "CHANGED", "CLEARED", "MOST_TRANSITIONS")
+    ]
+    assert len(transitions.REASONS) == len(reasons)
+
+
+@pytest.mark.parametrize(
+    ("struct", "dtype"),
+    [
+        ("Transition", transitions.TRANSITION),
+        ("WatchRow", watch_rows.WATCH),
+        ("DataTransition", watch_rows.DATA_TRANSITION),
+    ],
+)
+def test_structs_are_laid_out_as_in_numpy(struct: str, dtype: np.dtype) -> None:
+    assert dtype.fields is not None
+    found = {name: (offset, size) for of, name, offset, size in kernel.STRUCTS if of == struct}
+    assert found == {name: (field[1], field[0].itemsize) for name, field in dtype.fields.items()}
+
+
+def test_rows_have_the_fields_of_the_kernel() -> None:
+    assert tuple(kernel.ROW_FIELDS) == golden.life().observer.dtype.names
+
+
+# ---- the border
+
+
+@pytest.fixture(scope="module")
+def given() -> golden.Given:
+    return golden.life()
+
+
+def test_rows_of_another_class_are_refused(given: golden.Given) -> None:
+    observer, other = given.observer, replace(given.shape, channels=2)
+    with pytest.raises(ValueError, match="another layout"):
+        observer(np.zeros(golden.ASSETS, rows.row_dtype(other)), given.slots, given.events)
+    native = observer._native
+    for wrong in (np.zeros(12, rows.row_dtype(other)), np.zeros((1, 1), observer.dtype)):
+        with pytest.raises(ValueError, match="rows must be"):
+            native.observe(wrong, given.slots, given.events, ())
+
+
+def read_only(array: Any) -> Any:
+    array.flags.writeable = False
+    return array
+
+
+@pytest.mark.parametrize(
+    ("field", "wrong", "what"),
+    [
+        ("time_s", lambda one: one.astype(np.float32), "time_s must be C-contiguous f8"),
+        ("time_s", lambda one: one[:-1], "time_s must be of as many events"),
+        ("kind", lambda one: one.astype(np.uint8), "kind must be"),
+        ("code", lambda one: np.repeat(one, 2)[::2], "code must be C-contiguous"),
+        ("event_id", lambda one: one.astype(np.int64), "event_id must be"),
+        ("readings", lambda one: np.ascontiguousarray(one[:, 1:]), "readings must be of as many events"),
+        ("readings", np.asfortranarray, "readings must be C-contiguous"),
+        ("variables", lambda one: one[:, 0].copy(), "variables must be"),
+    ],
+)
+def test_wrong_columns_are_refused(
+    given: golden.Given, field: str, wrong: Callable[[np.ndarray], np.ndarray], what: str
+) -> None:
+    events = given.events._replace(**{field: wrong(getattr(given.events, field))})
+    table = np.zeros(golden.ASSETS, given.observer.dtype)
+    with pytest.raises(ValueError, match=what):
+        given.observer(table, given.slots, events)
+    assert not table["newest"].any()
+
+
+@pytest.mark.parametrize("slot", [-1, golden.ASSETS, 2**62])
+def test_slots_without_a_row_are_refused(given: golden.Given, slot: int) -> None:
+    slots = given.slots.copy()
+    slots[7] = slot
+    table = np.zeros(golden.ASSETS, given.observer.dtype)
+    with pytest.raises(ValueError, match="slots name a row that is not there"):
+        given.observer(table, slots, given.events)
+    with pytest.raises(ValueError, match="rows must be writable"):
+        given.observer(read_only(table), given.slots, given.events)
+
+
+def test_wrong_scores_are_refused(given: golden.Given) -> None:
+    table = np.zeros(golden.ASSETS, given.observer.dtype)
+    seen = given.observer(table, given.slots, given.events)
+    decide = Decider(given.observer.dtype, given.policy)
+    for raw, what in ((given.raw.astype(np.float32), "raw must be"), (np.hstack([given.raw] * 2), "raw must be")):
+        with pytest.raises(ValueError, match=what):
+            decide(table, given.slots, given.events, seen, raw)
+    with pytest.raises(ValueError, match="a column is missing"):
+        decide(table, given.slots, given.events, seen._replace(hold=None), given.raw)
+    arrays = given.raw, np.zeros_like(given.raw), np.zeros(len(given.raw), np.bool_)
+    with pytest.raises(ValueError, match="too little room"):
+        decide._native.decide(table, given.slots, given.events, seen, arrays, np.empty(3, transitions.TRANSITION))
+
+
+def test_a_watch_of_other_columns_is_refused(given: golden.Given) -> None:
+    n = len(given.slots)
+    one, yes, events = np.zeros(n, np.int8), np.zeros(n, np.bool_), given.events
+    heard = Input(
+        events.time_s, None, events.kind, events.code, one, one, one, yes, yes, yes, yes, np.zeros((n, 8), np.int8)
+    )
+    patience, table = watch_rows.Patience(1.0, 1.0), np.zeros(golden.ASSETS, watch_rows.WATCH)
+    assert watch(table, given.slots, heard, 0, patience).dtype == watch_rows.DATA_TRANSITION
+    with pytest.raises(ValueError, match="another layout"):
+        watch(np.zeros(1, transitions.TRANSITION), given.slots, heard, 0, patience)
+    with pytest.raises(ValueError, match="faults must be"):
+        watch(table, given.slots, heard._replace(faults=np.zeros((n, 8))), 0, patience)
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        ({"sensors": np.full(7, 8)}, "sensors"),
+        ({"sensors": np.full(7, -1)}, "sensors"),
+        ({"fall_channel": 3}, "fall_channel"),
+        ({"bias": np.zeros((2, 4))}, "bias has another shape"),
+        ({"weights": np.zeros((2, 3, 6))}, "weights has another shape"),
+        ({"check": sensors.Checked(np.zeros((2, 6, 7)), np.zeros((7, 7)), np.zeros((2, 7, 6)))}, "modes"),
+        ({"check": sensors.Checked(np.zeros((2, 6, 3)), np.zeros((7, 3)), np.zeros((2, 3, 2)))}, "check"),
+    ],
+)
+def test_what_was_learned_of_another_class_is_refused(change: dict[str, Any], what: str) -> None:
+    learned = golden.made_up(np.random.RandomState(1), golden.LIFE, 2, 8, 7)
+    with pytest.raises(ValueError, match=what):
+        Observer(replace(learned, **change), golden.LIFE, 60.0, recursions.FEATURES, True, (8, 2, 0))
+
+
+def test_an_observer_keeps_what_it_was_made_of() -> None:
+    """Its arrays are its own: what is learned further on changes nothing of it."""
+    given = golden.life()
+    random = np.random.RandomState(1)
+    learned = golden.made_up(random, golden.LIFE, 2, 8, 7)
+    observer = Observer(learned, golden.LIFE, 60.0, recursions.FEATURES, True, (8, 2, 0))
+    learned.weights[:] = np.nan
+    found = observer(np.zeros(golden.ASSETS, observer.dtype), given.slots, given.events)
+    assert np.isfinite(found.features).all()
+
+
+# ---- the build
+
+
+def test_one_binary_serves_all_python_versions() -> None:
+    assert _native.__file__ is not None
+    assert _native.__file__.endswith(".abi3.so")
+
+
+@pytest.mark.long
+@pytest.mark.skipif(shutil.which("cc") is None, reason="needs a C compiler")
+def test_it_builds_where_python_has_no_headers(tmp_path: Path) -> None:
+    library = tmp_path / "_native.abi3.so"
+    build_extension(SOURCES, library)
+    module = loaded(library)
+    assert dict(module.CONSTANTS) == NUMBERS
+    found = [np.empty((40, 18)) for _ in range(2)]
+    values = np.random.default_rng(1).normal(size=40), np.ones(40), np.ones(40)
+    module.channel_course((*values, found[0]))
+    kernel.channel_course((*values, found[1]))
+    assert found[0].tobytes() == found[1].tobytes()
+
+
+@pytest.mark.long
+def test_it_compiles_for_arm(tmp_path: Path) -> None:
+    compiler: tuple[str, ...] = ("aarch64-linux-gnu-gcc",)
+    if shutil.which(compiler[0]) is None:
+        pytest.importorskip("ziglang", reason="needs aarch64-linux-gnu-gcc, or zig (the ziglang package)")
+        compiler = (*ZIG, "-target", "aarch64-linux-gnu")
+    build_extension(SOURCES, tmp_path / "arm.so", *compiler)
+    assert int.from_bytes((tmp_path / "arm.so").read_bytes()[18:20], "little") == 183  # EM_AARCH64
+
+
+@pytest.mark.long
+@pytest.mark.skipif(shutil.which("cc") is None, reason="needs a C compiler")
+def test_sanitizers_find_nothing_whatever_rows_and_events_hold(tmp_path: Path) -> None:
+    program = tmp_path / "fuzz"
+    files = [str(file) for file in SOURCES.glob("*.c") if '"python.h"' not in file.read_text()]
+    flags = ["-std=gnu11", "-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", *WARNINGS]
+    own = str(Path(__file__).with_name("fuzz.c"))
+    command = ["cc", *flags, f"-I{SOURCES}", own, *files, "-o", str(program), "-lm"]
+    built = subprocess.run(command, capture_output=True, text=True, check=False)
+    if built.returncode and "cannot find" in built.stderr:
+        pytest.skip("needs the libraries of the sanitizers")
+    assert built.returncode == 0, built.stderr
+    done = subprocess.run([str(program), "60000", "7"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
