@@ -106,13 +106,13 @@ def read_only(array: Any) -> Any:
 @pytest.mark.parametrize(
     ("field", "wrong", "what"),
     [
-        ("time_s", lambda one: one.astype(np.float32), "time_s must be C-contiguous f8"),
+        ("time_s", lambda one: one.astype(np.float32), "time_s must be aligned, C-contiguous f8"),
         ("time_s", lambda one: one[:-1], "time_s must be of as many events"),
         ("kind", lambda one: one.astype(np.uint8), "kind must be"),
-        ("code", lambda one: np.repeat(one, 2)[::2], "code must be C-contiguous"),
+        ("code", lambda one: np.repeat(one, 2)[::2], "code must be aligned, C-contiguous"),
         ("event_id", lambda one: one.astype(np.int64), "event_id must be"),
         ("readings", lambda one: np.ascontiguousarray(one[:, 1:]), "readings must be of as many events"),
-        ("readings", np.asfortranarray, "readings must be C-contiguous"),
+        ("readings", np.asfortranarray, "readings must be aligned, C-contiguous"),
         ("variables", lambda one: one[:, 0].copy(), "variables must be"),
     ],
 )
