@@ -63,7 +63,7 @@ class Decider:
         raw: npt.NDArray[np.float64],
     ) -> Decided:  # fmt: skip
         """Filter the raw scores (n, T) and move the alerts in the rows, in the order of the events."""
-        value, is_suppressed = np.full(raw.shape, np.nan), np.zeros(len(raw), np.bool_)
+        value, is_suppressed = np.empty(raw.shape), np.empty(len(raw), np.bool_)
         written = np.empty(MOST_TRANSITIONS * raw.size, TRANSITION)
         arrays = raw, value, is_suppressed
         count = self._native.decide(checked_rows(rows, self.dtype), slots, events, seen, arrays, written)

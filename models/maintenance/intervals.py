@@ -61,15 +61,17 @@ class Interval:
 
     def bounds(self, value: Floats, low: Floats, high: Floats) -> tuple[Floats, Floats]:
         """The same from what the forests said."""
-        place = np.digitize(value, self.edges)
-        lower = np.clip(value + low + self.low[place], 0, self.cap)
-        upper = np.clip(value + high + self.high[place], 0, self.cap)
+        place = self.edges.searchsorted(value, "right")
+        lower = (value + low + self.low[place]).clip(0, self.cap)
+        upper = (value + high + self.high[place]).clip(0, self.cap)
         return np.minimum(lower, value), np.maximum(upper, value)
 
 
 def with_value(features: npt.NDArray[np.float32], value: Floats) -> npt.NDArray[np.float32]:
     """Rows of the quantile forests: the feature row and the filtered value."""
-    return np.ascontiguousarray(np.column_stack([features, value.astype(np.float32)]))
+    rows = np.empty((len(value), features.shape[1] + 1), np.float32)
+    rows[:, :-1], rows[:, -1] = features, value
+    return rows
 
 
 def conformal(value: Floats, residual: Floats, low: Floats, high: Floats, cap: float) -> Interval:

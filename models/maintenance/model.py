@@ -11,9 +11,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 from zlib import crc32
 
 import numpy as np
@@ -21,7 +20,7 @@ import numpy.typing as npt
 
 from models.maintenance.alerts import CLEARED, DECIDED_BY_SCORE, REASONS, SEVERITIES, Decider
 from models.maintenance.codes import HELD
-from models.maintenance.events import AssetEvent, Encoder, components_of, sensors_of
+from models.maintenance.events import AssetEvent, Encoder, sensors_of
 from models.maintenance.evidence import Evidence, Explainer
 from models.maintenance.learned import Learned, Target, learned_of, observer_of, origins_of, policy_of, targets_of
 from models.maintenance.observe import EventBatch
@@ -35,8 +34,7 @@ from models.stages import enter
 from schemas import ModelError, ModelRef, RulTarget
 
 
-@dataclass(frozen=True)
-class Decisions:
+class Decisions(NamedTuple):
     """What a batch came to; n events, T targets, F features."""
 
     status: npt.NDArray[np.int8]  # (n,) place in models.maintenance.codes.STATUSES
@@ -52,9 +50,14 @@ class Decisions:
     quality: npt.NDArray[np.int8]  # (n,) place in QUALITIES: how good the input of the score was
     faults: npt.NDArray[np.int8]  # (n, sensors of the class) place in FAULTS
     role: npt.NDArray[np.int8]  # (n,) WHOLE, PART, ANOTHER or LAST of models.maintenance.codes
-    is_held: npt.NDArray[np.bool_]  # (n,) within a maintenance window
+    hold: npt.NDArray[np.uint8]  # (n, T) what kept alerts from moving: HELD and so on of models.maintenance.codes
     is_bridged: npt.NDArray[np.bool_]  # (n,) what tells the regime was not there
     is_excused: npt.NDArray[np.bool_]  # (n,) a maintenance window was open since the reading before
+
+    @property
+    def is_held(self) -> npt.NDArray[np.bool_]:
+        """(n,) within a maintenance window."""
+        return np.asarray(self.hold[:, 0] == HELD)
 
 
 class AssetModel:
@@ -127,20 +130,16 @@ class AssetModel:
         enter("features")
         seen = self._observe(rows, slots, batch)
         enter("score")
-        scored = np.flatnonzero(seen.regime >= 0)  # late ones too
-        features = seen.features if len(scored) == len(slots) else seen.features[scored]
-        raw = np.full((len(slots), len(self.targets)), np.nan)
-        if len(scored):
-            raw[scored] = self.raw_scores(features)
+        (scored,) = (seen.regime >= 0).nonzero()  # late ones too
+        is_all = len(scored) == len(slots)
+        features = seen.features if is_all else seen.features[scored]
+        raw = self._of_all(self.raw_scores(features), None if is_all else scored, len(slots))
         enter("state")
         decided = self._decide(rows, slots, batch, seen, raw)
         if self._untold:
             decided.value[:, self._untold] = raw[:, self._untold] = np.nan
         enter("score")
-        low, high = np.full_like(raw, np.nan), np.full_like(raw, np.nan)
-        if self._learned.interval and len(scored):
-            bounds = self._learned.interval.of(features, decided.value[scored, 0], self._scorers)
-            low[scored, 0], high[scored, 0] = bounds
+        low, high = self._interval(features, decided.value, None if is_all else scored)
         return Decisions(
             seen.status,
             decided.value,
@@ -155,7 +154,7 @@ class AssetModel:
             seen.quality,
             seen.faults,
             seen.role,
-            seen.hold[:, 0] == HELD,
+            seen.hold,
             seen.is_bridged,
             seen.is_excused,
         )
@@ -178,9 +177,32 @@ class AssetModel:
         enter("state")
         given = Input(
             batch.time_s, batch.arrived_s, batch.kind, batch.code, decisions.status, decisions.role, decisions.quality,
-            decisions.is_held, decisions.is_bridged, decisions.is_set_back, decisions.is_excused, decisions.faults,
+            decisions.hold, decisions.is_bridged, decisions.is_set_back, decisions.is_excused, decisions.faults,
         )  # fmt: skip
-        return watch(rows, slots, given, len(self.asset_class.errors) + len(components_of(self.asset_class)), patience)
+        return watch(rows, slots, given, self._observe.shape.codes - 1, patience)
+
+    def _interval(
+        self, features: npt.NDArray[np.float32], value: npt.NDArray[np.float64], scored: npt.NDArray[np.int64] | None
+    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """Ends of the interval (n, T) of the values (n, T); `scored`: places of the feature rows, None: of all."""
+        interval = self._learned.interval
+        if interval is None:
+            low, high = np.full((2, *value.shape), np.nan)
+            return low, high
+        of = value[:, 0] if scored is None else value[scored, 0]
+        low, high = interval.of(features, of, self._scorers)
+        return self._of_all(low[:, None], scored, len(value)), self._of_all(high[:, None], scored, len(value))
+
+    @staticmethod
+    def _of_all(
+        found: npt.NDArray[np.float64], scored: npt.NDArray[np.int64] | None, count: int
+    ) -> npt.NDArray[np.float64]:
+        """Rows of all events (n, ...) from those of the scored ones, NaN elsewhere; None: all have a score."""
+        if scored is None:
+            return found
+        whole = np.full((count, *found.shape[1:]), np.nan)
+        whole[scored] = found
+        return whole
 
     def raw_scores(self, features: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
         """What the forests say of feature rows (n, F), for each target: (n, T); 0 for a target without a forest."""

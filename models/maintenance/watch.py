@@ -27,7 +27,7 @@ class Input(NamedTuple):
     status: Any  # (n,) i1
     role: Any  # (n,) i1
     quality: Any  # (n,) i1
-    is_held: Any  # (n,) bool: within a maintenance window
+    hold: Any  # (n, T) u1: HELD within a maintenance window
     is_bridged: Any  # (n,) bool: the regime was not told
     is_set_back: Any  # (n,) bool: the asset's clock
     is_excused: Any  # (n,) bool: it may have been silent since the reading before
@@ -46,6 +46,6 @@ def watch(
         (m,) DATA_TRANSITION, in the order of events.
     """
     written = np.empty(MOST_DATA_TRANSITIONS * len(slots), DATA_TRANSITION)
-    sensors = given.faults.shape[1]
-    count = kernel.watch(checked_rows(rows, WATCH), slots, given, sensors, whole, patience, written)
+    widths = given.faults.shape[1], given.hold.shape[1]
+    count = kernel.watch(checked_rows(rows, WATCH), slots, given, widths, whole, patience, written)
     return written[:count]

@@ -52,7 +52,7 @@ def scores_of_batch(model: AssetModel, readings: list[Any], numbers: list[float]
     low, high = np.where(np.arange(count * targets).reshape(value.shape) % 3 == 0, np.nan, value[::-1]), value * 0.7
     drawn = [np.random.default_rng(seed) for seed in seeds]
     faults = np.array([one.integers(0, len(FAULTS), sensors) * one.integers(0, 2, sensors) for one in drawn], np.int8)
-    empty = dict.fromkeys(Decisions.__dataclass_fields__)
+    empty = dict.fromkeys(Decisions._fields)
     found = {"status": np.array(statuses, np.int8), "value": value, "low": low, "high": high, "faults": faults}
     found |= {"regime": np.array(regimes, np.int16), "quality": np.array(qualities, np.int8)}
     return Scores(model, events, Decisions(**{**empty, **found}), ORIGINS)  # type: ignore[arg-type]  # not all is read

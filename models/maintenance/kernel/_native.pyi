@@ -43,7 +43,7 @@ def watch(
     rows: np.ndarray,
     slots: np.ndarray,
     given: Arrays,
-    sensors: int,
+    widths: tuple[int, int],
     whole: int,
     patience: tuple[float, float],
     written: np.ndarray,

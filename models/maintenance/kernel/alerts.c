@@ -186,14 +186,15 @@ static void decide_one(const Row *row, const At *at, const Events *events, const
     log_entry(row, at, events->kind[i], events->code[i] - policy->errors, policy, journal);
 }
 
-/* `value` is NaN, `is_suppressed` 0 before. */
 void decide(const Layout *layout, uint8_t *rows, const Events *events, const Seen *seen, const double *raw,
             const Policy *policy, Journal *journal) {
   const int targets = layout->sizes.targets;
   for (int64_t i = 0; i < events->count; i++) {
     const Row row = row_at(layout, rows + (size_t)events->slots[i] * layout->bytes);
+    journal->is_suppressed[i] = 0;
     for (int target = 0; target < targets; target++) {
       const int64_t place = i * targets + target;
+      journal->value[place] = NAN;
       const At at = {i, events->time_s[i], target, seen->hold[place]};
       decide_one(&row, &at, events, seen, raw[place], policy, journal);
     }

@@ -139,17 +139,17 @@ static const Column HEARD_COLUMNS[] = {
 #define WATCHED(place, name, kind, width) {place, #name, kind, 1, width, 0, offsetof(WatchInput, name)}
 static const Column WATCHED_COLUMNS[] = {
     WATCHED(4, status, 'i', ONE),      WATCHED(5, role, 'i', ONE),        WATCHED(6, quality, 'i', ONE),
-    WATCHED(7, is_held, 'b', ONE),     WATCHED(8, is_bridged, 'b', ONE),  WATCHED(9, is_set_back, 'b', ONE),
+    WATCHED(7, hold, 'u', OF_TARGETS),   WATCHED(8, is_bridged, 'b', ONE),  WATCHED(9, is_set_back, 'b', ONE),
     WATCHED(10, is_excused, 'b', ONE), WATCHED(11, faults, 'i', OF_READINGS),
 };
 
 static int take_watched(Columns *columns, PyObject *input, Events *events, WatchInput *given) {
-  const int64_t widths[WIDTHS] = {[OF_READINGS] = given->sensors};
+  const int64_t widths[WIDTHS] = {[OF_READINGS] = given->sensors, [OF_TARGETS] = given->targets};
   if (take_events(columns, input, HEARD_COLUMNS, 4, widths, events) ||
       take_events(columns, input, WATCHED_COLUMNS, 8, widths, given))
     return -1;
   if (events->time_s && events->kind && events->code && given->status && given->role && given->quality &&
-      given->is_held && given->is_bridged && given->is_set_back && given->is_excused && given->faults)
+      given->hold && given->is_bridged && given->is_set_back && given->is_excused && given->faults)
     return 0;
   PyErr_SetString(PyExc_ValueError, "a column is missing");
   return -1;
@@ -162,7 +162,7 @@ PyObject *watch_events(PyObject *module, PyObject *args) {
   WatchInput given = {.events = &events};
   DataJournal journal = {0};
   Columns columns = {.held = 0};
-  if (!PyArg_ParseTuple(args, "OOO!ii(dd)O", &rows, &slots, &PyTuple_Type, &input, &given.sensors, &given.whole,
+  if (!PyArg_ParseTuple(args, "OOO!(ii)i(dd)O", &rows, &slots, &PyTuple_Type, &input, &given.sensors, &given.targets, &given.whole,
                         &given.patience.intervals, &given.patience.least_s, &transitions))
     return NULL;
   int wrong = take_rows(&columns, rows, "rows", sizeof(WatchRow)) || take_slots(&columns, slots, &events.slots) ||

@@ -169,7 +169,7 @@ int check_sensors(const Said *said, const Check *check, const Memory *memory, Ch
   count_all(said, is_changed, &known, memory, of);
   tell_faults(&known, memory, of);
   const int is_doubtful = take_values(said->seen, is_changed, &known, memory, of);
-  const double by_time = 1.0 - pow(1.0 - MODE_SPEED, max_of(said->step, 0.0));
+  const double by_time = 1.0 - power(1.0 - MODE_SPEED, max_of(said->step, 0.0));
   const double speed = max_of(by_time, 1.0 / (1.0 + (double)said->seen));
   for (int m = 0; m < known.modes; m++)
     memory->mode[m] = (float)(memory->mode[m] + speed * (of->state[m] - memory->mode[m]));

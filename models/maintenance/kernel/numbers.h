@@ -39,6 +39,11 @@ static inline int64_t integer_of(double value) {
   return value > -4e18 && value < 4e18 ? (int64_t)value : value > 0 ? (int64_t)4e18 : (int64_t)-4e18;
 }
 
+/* Most steps are one unit: then there is nothing to compute, and the bits are those of pow. */
+static inline double power(double base, double exponent) {
+  return exponent == 1.0 ? base : pow(base, exponent);
+}
+
 static inline double square(double value) {
   return value * value;
 }

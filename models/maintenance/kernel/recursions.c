@@ -20,7 +20,7 @@ enum { CURVATURE = 12, SPREAD = 14, LIFE_WEIGHT, BASELINE, CUSUM, CHANGED_AT };
 enum { LEVEL_LEVEL = 1, WEIGHT = 2 };
 
 void decays(double step, double keep[SPEEDS]) {
-  for (int speed = 0; speed < SPEEDS; speed++) keep[speed] = pow(1 - ALPHAS[speed], step);
+  for (int speed = 0; speed < SPEEDS; speed++) keep[speed] = power(1 - ALPHAS[speed], step);
 }
 
 /* Levels and trends at each speed: features 0 .. 7. The weights correct the bias of the start. */

@@ -7,7 +7,7 @@
 
 /* What is known to fall by one per unit of time, pulled towards the forest's word; event time sets the pull. */
 static double filtered(double before, double raw, double step, double pull, const Policy *policy) {
-  const double drift = before < policy->ceiling ? step : 0.0, kept = pow(1 - pull, step);
+  const double drift = before < policy->ceiling ? step : 0.0, kept = power(1 - pull, step);
   return kept * max_of(before - drift, 0.0) + (1 - kept) * raw;
 }
 

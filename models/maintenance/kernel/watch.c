@@ -79,7 +79,7 @@ static void note_silence(WatchRow *row, int64_t i, const WatchInput *given, Data
   const double begin = max_of(row->newest, row->counts_from - lag);
   const int is_due = row->newest > 0 && row->usual_s > 0 && time > begin + after;
   if (!is_due || row->service != 0 || row->causes & SILENCE) return;
-  if (given->is_held[i]) row->counts_from = max_of(row->counts_from, time + lag);
+  if (is_held(given, i)) row->counts_from = max_of(row->counts_from, time + lag);
   else tell(row, i, begin + after, (Finding){SILENCE, WARNING, 0, time - row->newest, after}, journal);
 }
 
@@ -108,8 +108,8 @@ static void arrive(WatchRow *row, int64_t i, const WatchInput *given, DataJourna
 
 /* One reading, complete: its causes, and what they come to.
  *
- * out: sensors with a fault that lasts, a bit each. bits: IS_POOR, HAS_SPIKE, IS_BLANK. */
-static void judge(WatchRow *row, int64_t i, double time, uint64_t out, int bits, int is_held, DataJournal *journal) {
+ * out: sensors with a fault that lasts, a bit each. bits: IS_POOR, HAS_SPIKE, IS_BLANK. is_quiet: nothing is raised. */
+static void judge(WatchRow *row, int64_t i, double time, uint64_t out, int bits, int is_quiet, DataJournal *journal) {
   row->judged_at = time;
   row->waits = 0;
   row->blanks = bits & IS_BLANK ? raised_by(row->blanks, 1) : 0;
@@ -124,7 +124,7 @@ static void judge(WatchRow *row, int64_t i, double time, uint64_t out, int bits,
   const int is_grave = row->blanks >= BLANKS || bits & IS_POOR;
   row->bad = causes ? raised_by(row->bad, 1) : 0;
   row->good = causes ? 0 : raised_by(row->good, 1);
-  if ((row->bad >= ON_DELAY || is_spiky) && !is_held)
+  if ((row->bad >= ON_DELAY || is_spiky) && !is_quiet)
     tell(row, i, time, (Finding){causes, is_grave ? WARNING : ADVISORY, out, 0.0, 0.0}, journal);
   else if (row->severity > 0 && row->good >= OFF_DELAY && !(row->causes & SILENCE))
     end_alert(row, i, time, IS_WELL, 0.0, journal);
@@ -163,7 +163,7 @@ static void score(WatchRow *row, int64_t i, const WatchInput *given, DataJournal
   int has_spike;
   const uint64_t out = sensors_out(row->spikes, given->faults + i * given->sensors, given->sensors, &has_spike);
   const int bits = (given->quality[i] == POOR ? IS_POOR : 0) + (has_spike ? HAS_SPIKE : 0);
-  if (is_complete) judge(row, i, time, out, bits, given->is_held[i], journal);
+  if (is_complete) judge(row, i, time, out, bits, is_held(given, i), journal);
   else wait_with(row, time, out, bits);
 }
 
@@ -173,7 +173,7 @@ static void read_one(WatchRow *row, int64_t i, const WatchInput *given, DataJour
   const int status = given->status[i];
   arrive(row, i, given, journal);
   if (row->waits > 0 && time > row->judged_at && (status == BLANK || status == SCORED))
-    judge(row, i, row->judged_at, row->out, row->waits, given->is_held[i], journal);
+    judge(row, i, row->judged_at, row->out, row->waits, is_held(given, i), journal);
   if (status == SCORED) score(row, i, given, journal);
   else if (status == BLANK && time > row->judged_at) wait_with(row, time, 0, IS_BLANK); /* one more part may tell more */
 }
@@ -211,7 +211,7 @@ static void hear(WatchRow *row, int64_t i, const WatchInput *given, DataJournal 
   row->good = 0;
   if (row->bad < ON_DELAY) return;
   row->clock = CLOCK_READINGS;
-  if (row->service == 0 && !given->is_held[i])
+  if (row->service == 0 && !is_held(given, i))
     tell(row, i, max_of(at, row->raised_at), (Finding){CLOCK, WARNING, 0, 0.0, 0.0}, journal);
 }
 

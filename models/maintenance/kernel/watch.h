@@ -76,13 +76,17 @@ typedef struct {
 typedef struct {
   const Events *events;
   const int8_t *status, *role, *quality;
-  const uint8_t *is_held; /* within a maintenance window */
+  const uint8_t *hold; /* (n, T) HELD: within a maintenance window */
   const uint8_t *is_bridged, *is_set_back, *is_excused;
   const int8_t *faults; /* (n, sensors) */
-  int sensors;
+  int sensors, targets;
   int whole; /* code of the asset as a whole; the next one is that of its data */
   Patience patience;
 } WatchInput;
+
+static inline int is_held(const WatchInput *given, int64_t i) {
+  return given->hold[i * given->targets] == HELD;
+}
 
 typedef struct {
   DataTransition *written;

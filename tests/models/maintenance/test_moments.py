@@ -60,7 +60,7 @@ def step(model: AssetModel, events: Sequence[AssetEvent], size: int) -> Decision
     columns = {
         name: np.concatenate([getattr(one, name) for one in made]) for name in ("status", "value", "transitions")
     }
-    return Decisions(**{**vars(made[0]), **columns})
+    return made[0]._replace(**columns)
 
 
 @pytest.mark.parametrize(

@@ -164,9 +164,9 @@ static int64_t decide_any(const Layout *layout, uint8_t *rows, const Events *eve
 
 static int64_t watch_any(int rows, const Events *events, const Seen *seen, const Prepared *of) {
   const WatchInput given = {.events = events, .status = seen->status, .role = seen->role, .quality = seen->quality,
-                            .is_held = seen->is_excused, .is_bridged = seen->is_bridged,
+                            .hold = seen->hold, .is_bridged = seen->is_bridged,
                             .is_set_back = seen->is_set_back, .is_excused = seen->is_excused, .faults = seen->faults,
-                            .sensors = of->readings, .whole = of->sizes.codes - 1, .patience = {3.0, 60.0}};
+                            .sensors = of->readings, .targets = of->sizes.targets, .whole = of->sizes.codes - 1, .patience = {3.0, 60.0}};
   DataJournal journal = {block(sizeof(DataTransition) * (size_t)(MOST_DATA_TRANSITIONS * events->count)), 0};
   watch(garbage(sizeof(WatchRow) * (size_t)rows), &given, &journal);
   return journal.count;

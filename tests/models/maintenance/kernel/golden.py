@@ -126,9 +126,9 @@ def made(given: Given) -> dict[str, np.ndarray]:
     seen = given.observer(rows, given.slots, given.events)
     raw = np.where((seen.regime >= 0)[:, None], given.raw, np.nan)
     decided = decide(rows, given.slots, given.events, seen, raw, given.policy)
-    events, is_held = given.events, seen.hold[:, 0] == 1
+    events = given.events
     heard = Input(
-        events.time_s, events.arrived_s, events.kind, events.code, seen.status, seen.role, seen.quality, is_held,
+        events.time_s, events.arrived_s, events.kind, events.code, seen.status, seen.role, seen.quality, seen.hold,
         seen.is_bridged, seen.is_set_back, seen.is_excused, seen.faults,
     )  # fmt: skip
     data = watch(watched, given.slots, heard, given.shape.codes - 1, Patience(3.0, 60.0))

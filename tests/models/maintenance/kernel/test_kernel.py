@@ -153,9 +153,10 @@ def test_wrong_scores_are_refused(given: golden.Given) -> None:
 
 def test_a_watch_of_other_columns_is_refused(given: golden.Given) -> None:
     n = len(given.slots)
+    hold = np.zeros((n, 1), np.uint8)
     one, yes, events = np.zeros(n, np.int8), np.zeros(n, np.bool_), given.events
     heard = Input(
-        events.time_s, None, events.kind, events.code, one, one, one, yes, yes, yes, yes, np.zeros((n, 8), np.int8)
+        events.time_s, None, events.kind, events.code, one, one, one, hold, yes, yes, yes, np.zeros((n, 8), np.int8)
     )
     patience, table = watch_rows.Patience(1.0, 1.0), np.zeros(golden.ASSETS, watch_rows.WATCH)
     assert watch(table, given.slots, heard, 0, patience).dtype == watch_rows.DATA_TRANSITION
