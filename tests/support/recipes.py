@@ -14,6 +14,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.support.extensions import built
+
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("schemas", "models", "storage", "notify", "streams", "api", "console", "millrace", "migrations")
 BESIDE = ("tests", "benchmarks", "docs", "deploy", "README.md", "CONTRIBUTING.md", "Makefile", "pyproject.toml")
@@ -87,6 +89,11 @@ class Checkout:
         self._environment = {**os.environ, "PYTHONPATH": str(ROOT)}
         if not is_of_tests:  # another place has kernels of its own; they serve one test, and are compiled faster so
             self._environment |= {"NUMBA_CACHE_DIR": str(folder / "kernels"), "NUMBA_OPT": "1"}
+
+    def build(self, package: str) -> None:
+        """The C extension of a package anew, as `make setup` does."""
+        sources = self.folder.joinpath(*package.split("."))
+        built(sources, sources / "_native.abi3.so")
 
     def run(self, *arguments: str, **environment: str) -> str:
         """`python` with these arguments, in the copy. Returns what it printed.
