@@ -11,6 +11,7 @@ import orjson
 import pytest
 
 from schemas import Settings
+from tests.support.extensions import needs_compiler
 from tests.support.kafka import consume
 from tests.support.recipes import PACKAGES, ROOT, Checkout, recipes_of
 
@@ -56,19 +57,20 @@ def test_what_comes_out_keeps_to_the_rules(tmp_path: Path) -> None:
 
 
 @pytest.mark.long
+@needs_compiler
 def test_a_ranker_feature(follow: Follow) -> None:
     checkout = follow(FEATURE)
     checkout.test("tests/models/recommender/test_features.py")
     code = """
 from pathlib import Path
 from models.recommender import Recommender
-from models.recommender.features import CONTINUED_TREND, feature_names
+from models.recommender import feature_names
 from models.registry import Model
 from schemas import PROFILES, ModelError
 from tests.models.test_held_out import manifest
 for profile in PROFILES.values():
     names = feature_names(profile)
-    print(names.pop(CONTINUED_TREND))
+    print(names.pop(names.index("continued_share") + 1))
     before = {"features": names, "learned": {"strategy": "ranker"}}
     try:
         Recommender(Model(manifest("recommender").model_copy(update=before), {}, Path()), profile)

@@ -1,6 +1,6 @@
 """Names of the features: float32 columns, in the order of the manifest.
 
-kernel.FEATURES (the table in kernel/features.h), then the context of the profile ─► feature_names ─► manifest
+kernel.FEATURES (the table in kernel/feature_table.h), then the context of the profile ─► feature_names ─► manifest
 
 A new feature is a line of that table and the line in kernel/features.c that writes it.
 """

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.support.extensions import build_extension
+from tests.support.extensions import built
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("schemas", "models", "storage", "notify", "streams", "api", "console", "millrace", "migrations")
@@ -73,7 +73,7 @@ def _changes(block: str, recipe: str) -> list[Change]:
 
 
 class Checkout:
-    """A copy of the code, or of the tests alone where a recipe changes nothing else: kernels are compiled then."""
+    """A copy of the code, or of the tests alone where a recipe changes nothing else; C files are built anew."""
 
     def __init__(self, folder: Path, changes: Sequence[Change]) -> None:
         self.folder = folder
@@ -87,10 +87,8 @@ class Checkout:
         for change in changes:
             change.apply(folder)
         for package in sorted({Path(change.file).parent for change in changes if change.file.endswith((".c", ".h"))}):
-            build_extension(folder / package, folder / package / "_native.abi3.so")
+            built(folder / package, folder / package / "_native.abi3.so")
         self._environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-        if not is_of_tests:  # another place has kernels of its own; they serve one test, and are compiled faster so
-            self._environment |= {"NUMBA_CACHE_DIR": str(folder / "kernels"), "NUMBA_OPT": "1"}
 
     def run(self, *arguments: str, **environment: str) -> str:
         """`python` with these arguments, in the copy. Returns what it printed.

@@ -1,11 +1,11 @@
-/* features.c: the feature row of each candidate. A line of the table in features.h, and one here, make a feature.
+/* features.c: the feature row of each candidate. A line of the table in feature_table.h, and one here, make a feature.
  *
  * candidates of one question ─► relative evidence ─► evidence ─► item ─► session ─► confidence ─► context ─► rows
  */
 #include <math.h>
 #include <string.h>
 
-#include "features.h"
+#include "feature_table.h"
 
 #define NOT_IN_SESSION 99.0f
 #define SMOOTHING 5.0 /* clicks added to an item's own under a root */

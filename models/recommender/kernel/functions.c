@@ -1,7 +1,7 @@
 /* functions.c: functions of the module: kernels that need no view. */
 #include "python.h"
 
-#include "features.h"
+#include "feature_table.h"
 
 /* ---- users */
 static const Column USER_COLUMNS[] = {
@@ -41,7 +41,7 @@ PyObject *function_advance(PyObject *module, PyObject *const *args, Py_ssize_t c
     const Moves moves = {of[2].buf, of[3].buf, of[4].buf, of[5].buf, of[6].buf, of[7].buf};
     const Steps steps = {.is_accepted = of[8].buf, .prefixes = of[9].buf, .lengths = of[10].buf, .sessions = of[11].buf,
                          .times = of[12].buf, .is_repeated = of[13].buf, .is_click = of[14].buf, .turned_down = of[15].buf};
-    for (Py_ssize_t click = 0; click < clicks; click++) advance(rows + slots[click], &moves, click, silence_s, &steps);
+    for (Py_ssize_t click = 0; click < clicks; click++) advance_user(rows + slots[click], &moves, click, silence_s, &steps);
   }
   release_arrays(of, ARRAYS);
   if (!is_sound) return NULL;

@@ -229,7 +229,7 @@ typedef struct {
   double *times;
   uint32_t *turned_down;
 } Steps;
-void advance(User *user, const Moves *moves, int64_t click, double silence_s, const Steps *steps);
+void advance_user(User *user, const Moves *moves, int64_t click, double silence_s, const Steps *steps);
 
 /* repeats.c; the table is four times as long as the ring */
 void index_repeats(const uint64_t *ring, Table table);

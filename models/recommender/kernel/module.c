@@ -1,7 +1,7 @@
 /* module.c: models.recommender.kernel._native, in CPython's limited API (one file for 3.11 and newer). */
 #include "python.h"
 
-#include "features.h"
+#include "feature_table.h"
 
 #define FASTCALL(function) ((PyCFunction)(void (*)(void))(function))
 

@@ -5,7 +5,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "features.h"
+#include "feature_table.h"
 
 #define OWN_DECAY 3.0 /* clicks until the weight of an own item falls by e */
 

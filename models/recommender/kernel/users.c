@@ -68,7 +68,7 @@ static int is_repeated(User *user, uint64_t item) {
 }
 
 /* Outputs are zero before; of a duplicate they stay so. */
-void advance(User *user, const Moves *moves, int64_t click, double silence_s, const Steps *steps) {
+void advance_user(User *user, const Moves *moves, int64_t click, double silence_s, const Steps *steps) {
   const uint64_t item = moves->items[click], event = moves->events[click];
   if (event == 0 || is_duplicate(user, event)) return;
   const int is_click = moves->actions[click] != TURN_DOWN;

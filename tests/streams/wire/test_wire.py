@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
-import shutil
-import subprocess
-import sys
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -15,10 +10,9 @@ import pytest
 
 import streams.wire
 from streams.wire import HEAD, SCORED, Reader, ScoreWriter, _native, partitions
+from tests.support.extensions import assert_sanitizers_find_nothing, built, is_built_for_arm, loaded, needs_compiler
 
 SOURCES = Path(streams.wire.__file__).parent
-WARNINGS = ("-Wall", "-Wextra", "-Werror", "-Wno-cast-function-type")
-FLAGS = ("-std=gnu11", "-ffp-contract=off", "-fPIC", "-shared", "-DMILLRACE_OWN_PYTHON_ABI", *WARNINGS)
 VALUE = (
     b'{"event_id":"e","event_time":"2026-01-01T00:00:00Z","asset_id":"a","asset_class":"c","readings":{"s":1.5,"t":2}}'
 )
@@ -36,11 +30,9 @@ def test_one_binary_serves_all_python_versions() -> None:
 
 
 @pytest.mark.long
-@pytest.mark.skipif(shutil.which("cc") is None, reason="needs a C compiler")
+@needs_compiler
 def test_it_builds_where_python_has_no_headers(tmp_path: Path) -> None:
-    library = tmp_path / "_native.abi3.so"
-    subprocess.run(["cc", "-O1", *FLAGS, *map(str, SOURCES.glob("*.c")), "-o", str(library), "-lm"], check=True)
-    module = loaded(library)
+    module = loaded(built(SOURCES, tmp_path / "_native.abi3.so"))
     assert read(module, VALUE) == read(_native, VALUE)
     assert module.partitions([b"a", b"bc"], 7) == partitions([b"a", b"bc"], 7)
     texts = ((b"t/1/", b"x"),), ((b"/score", b"y", b"z"),), (b"s",), (b"ok",), (b"good",)
@@ -48,48 +40,15 @@ def test_it_builds_where_python_has_no_headers(tmp_path: Path) -> None:
     assert module.ScoreWriter(*texts).write(*given) == ScoreWriter(*texts).write(*given)
 
 
-def loaded(library: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location("_native", library)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.mark.long
 def test_it_compiles_for_arm(tmp_path: Path) -> None:
-    compiler = ["aarch64-linux-gnu-gcc"]
-    if shutil.which(compiler[0]) is None:
-        pytest.importorskip("ziglang", reason="needs aarch64-linux-gnu-gcc, or zig (the ziglang package)")
-        compiler = [sys.executable, "-m", "ziglang", "cc", "-target", "aarch64-linux-gnu"]
-    library = tmp_path / "arm.so"
-    subprocess.run([*compiler, "-O1", *FLAGS, *map(str, SOURCES.glob("*.c")), "-o", str(library), "-lm"], check=True)
-    assert int.from_bytes(library.read_bytes()[18:20], "little") == 183  # EM_AARCH64
+    assert is_built_for_arm(SOURCES, tmp_path)
 
 
 @pytest.mark.long
-@pytest.mark.skipif(shutil.which("cc") is None, reason="needs a C compiler")
+@needs_compiler
 def test_sanitizers_find_nothing_whatever_the_bytes(tmp_path: Path) -> None:
-    program = tmp_path / "fuzz"
-    sources = [str(file) for file in SOURCES.glob("*.c") if "python.h" not in file.read_text()]
-    flags = ["-std=gnu11", "-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", *WARNINGS]
-    command = [
-        "cc",
-        *flags,
-        f"-I{SOURCES}",
-        str(Path(__file__).with_name("fuzz.c")),
-        *sources,
-        "-o",
-        str(program),
-        "-lm",
-    ]
-    built = subprocess.run(command, capture_output=True, text=True, check=False)
-    if built.returncode and "cannot find" in built.stderr:
-        pytest.skip("needs the libraries of the sanitizers")
-    assert built.returncode == 0, built.stderr
-    done = subprocess.run([str(program), "400000", "7"], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    assert_sanitizers_find_nothing(SOURCES, Path(__file__).with_name("fuzz.c"), tmp_path, "400000", "7")
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,6 @@ refused, and what Python and C both declare is the same.
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +19,7 @@ from models.maintenance.kernel import _native
 from models.maintenance.observe import Observer
 from models.maintenance.watch import Input, watch
 from tests.models.maintenance.kernel import golden
-from tests.support.extensions import WARNINGS, ZIG, build_extension, loaded
+from tests.support.extensions import assert_sanitizers_find_nothing, built, is_built_for_arm, loaded, needs_compiler
 
 SOURCES = Path(kernel.__file__).parent
 NUMBERS = dict(kernel.CONSTANTS)
@@ -204,11 +202,9 @@ def test_one_binary_serves_all_python_versions() -> None:
 
 
 @pytest.mark.long
-@pytest.mark.skipif(shutil.which("cc") is None, reason="needs a C compiler")
+@needs_compiler
 def test_it_builds_where_python_has_no_headers(tmp_path: Path) -> None:
-    library = tmp_path / "_native.abi3.so"
-    build_extension(SOURCES, library)
-    module = loaded(library)
+    module = loaded(built(SOURCES, tmp_path / "_native.abi3.so"))
     assert dict(module.CONSTANTS) == NUMBERS
     found = [np.empty((40, 18)) for _ in range(2)]
     values = np.random.default_rng(1).normal(size=40), np.ones(40), np.ones(40)
@@ -219,25 +215,10 @@ def test_it_builds_where_python_has_no_headers(tmp_path: Path) -> None:
 
 @pytest.mark.long
 def test_it_compiles_for_arm(tmp_path: Path) -> None:
-    compiler: tuple[str, ...] = ("aarch64-linux-gnu-gcc",)
-    if shutil.which(compiler[0]) is None:
-        pytest.importorskip("ziglang", reason="needs aarch64-linux-gnu-gcc, or zig (the ziglang package)")
-        compiler = (*ZIG, "-target", "aarch64-linux-gnu")
-    build_extension(SOURCES, tmp_path / "arm.so", *compiler)
-    assert int.from_bytes((tmp_path / "arm.so").read_bytes()[18:20], "little") == 183  # EM_AARCH64
+    assert is_built_for_arm(SOURCES, tmp_path)
 
 
 @pytest.mark.long
-@pytest.mark.skipif(shutil.which("cc") is None, reason="needs a C compiler")
+@needs_compiler
 def test_sanitizers_find_nothing_whatever_rows_and_events_hold(tmp_path: Path) -> None:
-    program = tmp_path / "fuzz"
-    files = [str(file) for file in SOURCES.glob("*.c") if '"python.h"' not in file.read_text()]
-    flags = ["-std=gnu11", "-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", *WARNINGS]
-    own = str(Path(__file__).with_name("fuzz.c"))
-    command = ["cc", *flags, f"-I{SOURCES}", own, *files, "-o", str(program), "-lm"]
-    built = subprocess.run(command, capture_output=True, text=True, check=False)
-    if built.returncode and "cannot find" in built.stderr:
-        pytest.skip("needs the libraries of the sanitizers")
-    assert built.returncode == 0, built.stderr
-    done = subprocess.run([str(program), "60000", "7"], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    assert_sanitizers_find_nothing(SOURCES, Path(__file__).with_name("fuzz.c"), tmp_path, "60000", "7")
