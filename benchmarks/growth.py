@@ -1,0 +1,122 @@
+"""How the cost of an event grows: with partitions, workers, assets and users; what their state takes.
+
+each setting ─► a broker ─► readings or clicks ─► edge workers, from the beginning ─► events/s, memory, restore
+
+    python -m benchmarks.growth [--readings N] [--clicks N] [--only assets]
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import itertools
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from benchmarks.edge import Limits, Worker, clicks
+from benchmarks.pipeline import ITEMS_TOLD, START, fill, metrics, readings, train
+from millrace.bench.tables import cpu_name
+from millrace.demo import Shop
+from millrace.kafka import Broker
+from schemas import CLICKS, ITEMS, TELEMETRY, Settings
+from streams.kafka import apply_topics
+
+PATIENCE_S = 600.0
+ANYWHERE = Limits(0, "")
+CHECKPOINTS = "millrace_checkpoint_seconds_sum", "millrace_checkpoint_seconds_count"
+
+
+class Found(NamedTuple):
+    """What a setting came to."""
+
+    events_s: float
+    resident_mb: float  # of all workers
+    checkpoint_ms: float  # of a partition, on average
+    ready_s: float  # of a worker that is started again
+
+
+async def measure(settings: Settings, agent: str, count: int, workers: int) -> Found:
+    """Workers apply all that is there; then they are stopped, and one is started again."""
+    name = f'millrace_records_total{{agent="{agent}"'
+    running = [Worker(settings, ANYWHERE) for _ in range(workers)]
+    deadline, first = time.monotonic() + PATIENCE_S, None
+    while True:
+        seen = sum(metrics(worker.url, name)[0] for worker in running)
+        if first is None and seen >= count / 10:
+            first = seen, time.perf_counter()
+        if seen >= count:
+            break
+        if time.monotonic() > deadline:
+            raise SystemExit(f"{seen:.0f} of {count} events; see {settings.home / 'edge.log'}")
+        await asyncio.sleep(0.1)
+    assert first is not None
+    rate = (seen - first[0]) / (time.perf_counter() - first[1])
+    await asyncio.sleep(2 * settings.checkpoint_interval_s)  # the last changes are saved
+    memory = sum(worker.resident_mb()[0] for worker in running)
+    spent, saved = map(sum, zip(*(metrics(worker.url, *CHECKPOINTS) for worker in running), strict=True))
+    for worker in running:
+        worker.end()
+    again = Worker(settings, ANYWHERE)
+    await again.has_decided({})
+    ready = time.perf_counter() - again.began
+    again.end()
+    return Found(rate, memory, 1e3 * spent / max(saved, 1), ready)
+
+
+def in_a_world(
+    partitions: int, workers: int, topic: str, events: Callable[[], Iterator[dict[str, Any]]], count: int
+) -> Found:
+    async def run(settings: Settings) -> Found:
+        await apply_topics(settings)
+        train(settings)
+        items = (event.value for event in Shop(9).events(START) if event.topic == ITEMS)
+        await fill(settings, ITEMS, itertools.islice(items, ITEMS_TOLD), ITEMS_TOLD)
+        await fill(settings, topic, events(), count)
+        return await measure(settings, "maintain" if topic == TELEMETRY else "recommend", count, workers)
+
+    with tempfile.TemporaryDirectory() as folder, Broker(Path(folder) / "kafka") as broker:
+        return asyncio.run(run(Settings(home=Path(folder) / "home", kafka=broker.bootstrap, partitions=partitions)))
+
+
+def rows(options: argparse.Namespace) -> Iterator[tuple[str, Found]]:
+    def of_readings(partitions: int, workers: int, assets: int) -> Found:
+        count = max(options.readings, assets)
+        return in_a_world(partitions, workers, TELEMETRY, lambda: readings(assets, START), count)
+
+    def of_clicks(users: int) -> Found:
+        return in_a_world(4, 1, CLICKS, lambda: clicks(users), max(options.clicks, users))
+
+    kinds: dict[str, list[tuple[str, Callable[[], Found]]]] = {
+        "partitions": [(f"readings, {n} partitions", lambda n=n: of_readings(n, 1, 2_000)) for n in (1, 4, 16)],
+        "workers": [(f"readings, 4 partitions, {n} workers", lambda n=n: of_readings(4, n, 2_000)) for n in (1, 2)],
+        "assets": [(f"readings, {n:,} assets", lambda n=n: of_readings(4, 1, n)) for n in (100, 10_000, 100_000)],
+        "users": [(f"clicks, {n:,} users", lambda n=n: of_clicks(n)) for n in (100, 10_000, 100_000)],
+    }
+    for kind, settings in kinds.items():
+        if options.only in ("", kind):
+            for name, found in settings:
+                yield name, found()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--readings", type=int, default=120_000)
+    parser.add_argument("--clicks", type=int, default=20_000)
+    parser.add_argument("--only", default="", help="partitions, workers, assets or users")
+    options = parser.parse_args()
+    print(f"{cpu_name()}, {os.cpu_count()} cores\n")
+    print("| setting | events/s | memory of the workers, MB | a checkpoint of a partition, ms | started again, s |")
+    print("|---|---|---|---|---|")
+    with contextlib.suppress(KeyboardInterrupt):
+        for name, found in rows(options):
+            figures = f"{found.resident_mb:.0f} | {found.checkpoint_ms:.0f} | {found.ready_s:.1f}"
+            print(f"| {name} | {found.events_s:,.0f} | {figures} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
