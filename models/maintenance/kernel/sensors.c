@@ -106,9 +106,11 @@ static void compare_one(int s, const Known *known, const Memory *memory, Checkin
     expected += load[m] * of->state[m];
     for (int n = 0; n < modes; n++) shared += load[m] * of->covariance[m][n] * load[n];
   }
-  double residual = of->y[s] - expected, deviation = sqrt(variance + shared);
+  double residual = of->y[s] - expected, deviation;
   of->fit[s] = expected;
-  if (of->is_used[s]) {
+  if (!of->is_used[s]) {
+    deviation = sqrt(variance + shared);
+  } else {
     const double rest = max_of(variance - shared, 1e-3 * variance);
     residual = residual * variance / rest;
     deviation = variance / sqrt(rest);
