@@ -118,7 +118,7 @@ class AssetReader:
         arrived, read = Arrived(), self._read(records, origins)
         classes = read.heads["asset_class"]
         rest = defaultdict[str, dict[int, AssetEvent]](dict)
-        if left := np.flatnonzero(classes == NOT_READ).tolist():
+        if left := (classes == NOT_READ).nonzero()[0].tolist():
             events, arrived.dead[:] = decode_topics([records[at] for at in left], TOPICS, self._settings, origins)
             for place, event in zip(left, events, strict=True):
                 if event is not None and event.asset_class in self._encoders:
@@ -150,7 +150,7 @@ class AssetReader:
         time_s, classes = heads["time_us"] / 1e6, heads["asset_class"]
         classes[time_s - np.where(np.isnan(arrived_s), time.time(), arrived_s) > self._future_s] = NOT_READ
         is_read = classes != NOT_READ
-        for place in np.flatnonzero(is_read & (heads["id_hash"] == 0)).tolist():
+        for place in (is_read & (heads["id_hash"] == 0)).nonzero()[0].tolist():
             ids[place] = given = given_id(records[place], self._settings, origins).encode()
             heads["id_hash"][place] = event_hashes([given])[0]
         if extra_fields := int(heads["extra_fields"][is_read].sum()):

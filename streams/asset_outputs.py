@@ -136,7 +136,7 @@ def _alert(
 
 def undecided_of(model: AssetModel, events: AssetEvents, decisions: Decisions) -> Iterator[Output]:
     """For readings without a score whose senders want to know why."""
-    for place in np.flatnonzero(decisions.regime < 0).tolist():
+    for place in (decisions.regime < 0).nonzero()[0].tolist():
         record = events.records[place]
         if asks_why(record) and isinstance(event := events.event(place), Telemetry):
             reason = STATUSES[decisions.status[place]]

@@ -145,9 +145,9 @@ class Maintain:
         if asset_class in self.served.challengers:
             self._compare(self.served.challengers[asset_class], decisions, events, state)
         self._count(asset_class, decisions)
-        for place in np.flatnonzero(decisions.is_set_back).tolist():
+        for place in decisions.is_set_back.nonzero()[0].tolist():
             _tell_clock(asset_class, events.event(place))
-        for place in np.flatnonzero(decisions.status == CROWDED).tolist():
+        for place in (decisions.status == CROWDED).nonzero()[0].tolist():
             _tell_window(asset_class, events.event(place))
         enter("emit")
         outputs.add_bulk(Scores(model, events, decisions, state.origins))
@@ -169,6 +169,9 @@ class Maintain:
 
     def _count(self, asset_class: str, decisions: Decisions) -> None:
         """What has no score, by reason; what has one though it is late."""
+        (odd,) = decisions.status.nonzero()
+        if len(odd) == 0:
+            return  # each has a score, and none is late
         has_score = decisions.regime >= 0
         for status, count in Counter(decisions.status[~has_score].tolist()).items():
             SKIPPED.labels(self.name, STATUSES[status]).inc(count)

@@ -37,7 +37,7 @@ class Scores:
         self, model: AssetModel, events: AssetEvents, decisions: Decisions, origins: Mapping[str, str]
     ) -> None:
         self._model, self._events, self._decisions, self._origins = model, events, decisions, origins
-        self._places = np.flatnonzero(decisions.regime >= 0)
+        (self._places,) = (decisions.regime >= 0).nonzero()
 
     def __len__(self) -> int:
         return len(self._places) * len(self._model.told)

@@ -102,7 +102,8 @@ class Encoder:
     ) -> EventBatch:
         """Of readings whose values (n, names) are known, NaN where there is none."""
         first, second = self._cuts
-        kind, code = np.full(len(values), READING, np.int8), np.full(len(values), NO_CODE, np.int16)
+        kind, code = np.zeros(len(values), np.int8), np.empty(len(values), np.int16)  # READING is 0
+        code.fill(NO_CODE)
         readings, variables, constants = map(
             np.ascontiguousarray, (values[:, :first], values[:, first:second], values[:, second:])
         )

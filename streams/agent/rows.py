@@ -90,7 +90,7 @@ class Rows:
     def slots(self, keys: Sequence[bytes]) -> np.ndarray:
         """Slots of the keys, int64 (n,). New keys get rows of zeros, which count as changed."""
         slots = np.fromiter(map(self._slot_of.get, keys, repeat(-1)), np.int64, len(keys))
-        for i in np.flatnonzero(slots < 0).tolist():
+        for i in (slots < 0).nonzero()[0].tolist():
             slots[i] = self._slot_of.get(keys[i], -1)  # the batch may name a new key twice
             if slots[i] < 0:
                 slots[i] = self._add(keys[i])

@@ -2,9 +2,9 @@
  *
  * raw scores in order -> filter -> levels with on-delay and deadband -> severity -> transitions
  *
- * After ISA-18.2: one open alert per asset and failure mode; it opens when a level was reached for `on_delay` readings in
- * a row, escalates and steps down between severities, and is cleared when every level was left beyond its deadband for
- * `off_delay` readings. A replaced part clears its alert at once, and so does a person who closes it. Within a
+ * After ISA-18.2: one open alert per asset and failure mode; it opens when a level was reached for `on_delay` readings
+ * in a row, escalates and steps down between severities, and is cleared when every level was left beyond its deadband
+ * for `off_delay` readings. A replaced part clears its alert at once, and so does a person who closes it. Within a
  * maintenance window nothing is raised, but everything is counted: what still holds is raised with the first reading
  * after it. A late reading moves nothing, and one that comes in parts is judged once: when it is complete, or with the
  * next one.

@@ -22,9 +22,11 @@ enum { /* kinds of events */
 };
 enum { NO_CODE = -1 };
 enum { SCORED, DUPLICATE, LATE, LOGGED, BLANK, UNMONITORED, CROWDED, REFUSED }; /* what an event came to */
-/* What keeps alerts from moving: a maintenance window; the part was renewed right after; weeks later; a sensor is in doubt */
+/* What keeps alerts from moving: a maintenance window; the part was renewed right after; weeks later; a sensor is in
+ * doubt */
 enum { HELD = 1, RENEWED_SOON, PLANNED, DOUBTFUL };
-enum { WHOLE, PART, ANOTHER, LAST }; /* of a reading: all there is, its first part with a score, one more, the last one */
+/* of a reading: all there is, its first part with a score, one more, the last one */
+enum { WHOLE, PART, ANOTHER, LAST };
 enum { GOOD, DEGRADED, POOR };       /* input of a score */
 enum { OLD, NEWS, FULL };            /* an entry of the log: known or overtaken, kept, without room */
 enum { WINDOWS = 3 };                /* in which errors are counted */
@@ -109,7 +111,8 @@ int is_complete(const Prepared *prepared, const Work *work); /* no other part ca
 int is_empty(const Prepared *prepared, const Work *work);
 void end_parts(const Row *row, const Prepared *prepared, Work *work);
 int add_part(const Row *row, double time, const Prepared *prepared, Work *work); /* the role of the record */
-enum { COMES = 1, IS_SCORED = 2 }; /* bits of `comes_in_parts`: the asset's readings do; a part of the present one has a score */
+/* bits of `comes_in_parts`: the asset's readings do; a part of the present one has a score */
+enum { COMES = 1, IS_SCORED = 2 };
 
 /* step.c: step by the values in `work` */
 typedef struct {

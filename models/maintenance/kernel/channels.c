@@ -1,6 +1,7 @@
 /* channels.c: from one reading to the values of the channels.
  *
- * regime -> z -> refuse spikes -> stand in for what is missing -> channels and their trust -> has the asset been renewed?
+ * regime -> z -> refuse spikes -> stand in for what is missing -> channels and their trust -> has the asset been
+ * renewed?
  */
 #include "asset.h"
 #include "numbers.h"

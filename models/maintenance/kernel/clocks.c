@@ -1,13 +1,14 @@
-/* clocks.c: whose clock is wrong: a late reading is an upload of old data, or the asset's clock was set back and is followed.
+/* clocks.c: whose clock is wrong: a late reading is an upload of old data, or the asset's clock was set back and is
+ * followed.
  *
  * late reading, its record's time -> one of a run that rises and keeps its distance to the records? -> follow
  *
  * The record's time is the broker's (LogAppendTime). A device that goes on measuring under a clock that was set back
  * sends readings as fast as its event times advance: their distance to the record's time stays. Old data that is
- * uploaded rises too, but faster than the records' time, or between live readings, which end the run. Three in a row are
- * followed when the newest reading lies ahead of the present record (so its clock was wrong), otherwise five over eight
- * seconds. Records that a producer sent together have one record time and count as one reading, as do parts of one time.
- * Where record times are not known, or fall (producers' own clocks), nothing is followed.
+ * uploaded rises too, but faster than the records' time, or between live readings, which end the run. Three in a row
+ * are followed when the newest reading lies ahead of the present record (so its clock was wrong), otherwise five over
+ * eight seconds. Records that a producer sent together have one record time and count as one reading, as do parts of
+ * one time. Where record times are not known, or fall (producers' own clocks), nothing is followed.
  */
 #include "asset.h"
 #include "numbers.h"

@@ -162,8 +162,8 @@ PyObject *watch_events(PyObject *module, PyObject *args) {
   WatchInput given = {.events = &events};
   DataJournal journal = {0};
   Columns columns = {.held = 0};
-  if (!PyArg_ParseTuple(args, "OOO!(ii)i(dd)O", &rows, &slots, &PyTuple_Type, &input, &given.sensors, &given.targets, &given.whole,
-                        &given.patience.intervals, &given.patience.least_s, &transitions))
+  if (!PyArg_ParseTuple(args, "OOO!(ii)i(dd)O", &rows, &slots, &PyTuple_Type, &input, &given.sensors, &given.targets,
+                        &given.whole, &given.patience.intervals, &given.patience.least_s, &transitions))
     return NULL;
   int wrong = take_rows(&columns, rows, "rows", sizeof(WatchRow)) || take_slots(&columns, slots, &events.slots) ||
               take_watched(&columns, input, &events, &given);

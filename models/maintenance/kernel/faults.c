@@ -1,9 +1,10 @@
 /* faults.c: faults of single sensors, told from wear of the machine; and the values that stand in for theirs.
  *
- * residuals -> cusums, runs without change, values beyond belief -> fault of each sensor -> z, or what stands in for it
+ * residuals -> cusums, runs without change, values beyond belief -> fault of each sensor -> z, or what stands in for
+ * it
  *
- * While it is in doubt a sensor changes nothing: neither the modes nor its own offset, and its value is replaced by what
- * the others say of it. So a fault is kept out of the scores before it is told.
+ * While it is in doubt a sensor changes nothing: neither the modes nor its own offset, and its value is replaced by
+ * what the others say of it. So a fault is kept out of the scores before it is told.
  */
 #include <math.h>
 #include <string.h>
@@ -13,7 +14,8 @@
 
 static const double SLACK = 1.0; /* of the cusum, in sd */
 static const double STEP = 4.0;  /* one reading adds so much to a cusum at most */
-static const double ABOVE = 8.0; /* a cusum goes no further above its limit: so soon a sensor that is mended is believed again */
+/* a cusum goes no further above its limit: so soon a sensor that is mended is believed again */
+static const double ABOVE = 8.0;
 /* of the modes; of the own offsets, fast, and in stand-ins */
 static const double MODE_SPEED = 0.15, OWN_SPEED = 0.12, SLOW_SPEED = 0.04;
 enum { MISSED = 3, AGREED = 3, WELL = 5 }; /* readings that tell: missing, another unit (the same one), recovered */

@@ -1,12 +1,14 @@
-/* log_memory.c: what a row remembers of its asset's events: ids of readings, renewals and errors, windows, whether it is in service.
+/* log_memory.c: what a row remembers of its asset's events: ids of readings, renewals and errors, windows, whether it
+ * is in service.
  *
- * log entry -> write_log (a small log in the row) -> read_log at a reading's time -> last of each kind, counts of errors
+ * log entry -> write_log (a small log in the row) -> read_log at a reading's time -> last of each kind, counts of
+ * errors
  *
  * Entries count for readings after their own time only, so the order in which they arrive does not matter, and the log
- * is a memory by identity: an entry that is in it, or older than all that is in it, changes nothing when it comes again.
- * Readings and entries are remembered apart. The last four readings are remembered whole. A late reading is compared
- * with 16 bits of the ids of the last 24 to 128 (what the row has room for; 104 for nine sensors that wear as a whole),
- * so one in 500 to 2,700 that was never seen is taken for a repeat.
+ * is a memory by identity: an entry that is in it, or older than all that is in it, changes nothing when it comes
+ * again. Readings and entries are remembered apart. The last four readings are remembered whole. A late reading is
+ * compared with 16 bits of the ids of the last 24 to 128 (what the row has room for; 104 for nine sensors that wear as
+ * a whole), so one in 500 to 2,700 that was never seen is taken for a repeat.
  */
 #include <string.h>
 
@@ -119,10 +121,14 @@ static void count_errors(const Row *row, double time, const Prepared *prepared, 
 
 double read_log(const Row *row, double time, const Prepared *prepared, Work *work) {
   const int codes = prepared->sizes.codes;
-  for (int code = 0; code < codes; code++) work->last[code] = row->log_settled[code] < time ? row->log_settled[code] : 0.0;
+  for (int code = 0; code < codes; code++) {
+    const double settled = row->log_settled[code];
+    work->last[code] = settled < time ? settled : 0.0;
+  }
   for (int place = 0; place < row->sizes->log; place++) {
     const int code = log_code_at(row, place);
-    if (code != 0 && row->log_time[place] < time) work->last[code - 1] = max_of(work->last[code - 1], row->log_time[place]);
+    const double at = row->log_time[place];
+    if (code != 0 && at < time) work->last[code - 1] = max_of(work->last[code - 1], at);
   }
   count_errors(row, time, prepared, work);
   return work->last[codes - 1];

@@ -3,11 +3,11 @@
  * events in order -> repeated? late? log entry? -> regime -> z -> indexes -> renewed? -> recursions -> feature rows
  *
  * Rules of time. The order of arrival is kept, but event_time decides. A log entry takes effect for readings after its
- * own time, whenever it arrives. A reading older than the asset's newest is late: it is scored from what the row knows,
- * and the row stays as it is (but see clocks.c). Readings of one time are one reading: while it is not complete, its
- * values are held, and every part is scored from a draft of the row with all parts so far; the row itself takes the step
- * once, when a reading of a later time comes. A complete reading steps at once; what follows it at the same time is
- * scored from a draft.
+ * own time, whenever it arrives. A reading older than the asset's newest is late: it is scored from what the row
+ * knows, and the row stays as it is (but see clocks.c). Readings of one time are one reading: while it is not
+ * complete, its values are held, and every part is scored from a draft of the row with all parts so far; the row
+ * itself takes the step once, when a reading of a later time comes. A complete reading steps at once; what follows it
+ * at the same time is scored from a draft.
  */
 #include <string.h>
 
@@ -16,8 +16,10 @@
 
 enum { NOT, AS_STEP, AS_FIRST_PART, AS_PART, ASIDE }; /* how a reading is scored: by a step of the row, or of a draft */
 enum { DOUBTED_WELL = 10 };               /* readings in a row with a sensor in doubt; alerts wait no longer */
-static const double SOON_S = 3600.0;      /* a renewal may come before readings that it follows: so far ahead of them it is no plan */
-static const double PLAN_S = 14 * 86400.0; /* the same, further ahead of the newest reading, where the record's time is not known */
+/* a renewal may come before readings that it follows: so far ahead of them it is no plan */
+static const double SOON_S = 3600.0;
+/* the same, further ahead of the newest reading, where the record's time is not known */
+static const double PLAN_S = 14 * 86400.0;
 
 /* One pass: whose row, by what, to where. */
 typedef struct {

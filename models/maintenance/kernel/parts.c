@@ -1,6 +1,8 @@
-/* parts.c: readings that come in parts: some sensors a record, at the same time. They are one reading, and one step of the row.
+/* parts.c: readings that come in parts: some sensors a record, at the same time. They are one reading, and one step of
+ * the row.
  *
- * values of a record -> add_part, with those held before -> complete? -> a score from a draft of the row, or a step of it
+ * values of a record -> add_part, with those held before -> complete? -> a score from a draft of the row, or a step of
+ * it
  */
 #include <string.h>
 

@@ -1,4 +1,4 @@
-/* recursions.h: the decayed sums of a channel, see recursions.c. models/maintenance/recursions.py names the features. */
+/* recursions.h: the decayed sums of a channel. models/maintenance/recursions.py names the features. */
 #ifndef MILLRACE_RECURSIONS_H
 #define MILLRACE_RECURSIONS_H
 

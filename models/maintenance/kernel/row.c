@@ -26,8 +26,8 @@ const char *layout_build(Layout *layout, const GivenField *given) {
   Sizes *sizes = &layout->sizes;
   find_sizes(sizes, given);
 #define CHECK(type, name, how_many)                                                                                   \
-  if (field->kind != KIND(type) || field->item_size != sizeof(type) || (int64_t)field->count != (int64_t)(how_many) ||   \
-      field->count < 1 || field->offset % sizeof(type) ||                                                             \
+  if (field->kind != KIND(type) || field->item_size != sizeof(type) || field->count < 1 ||                            \
+      (int64_t)field->count != (int64_t)(how_many) || field->offset % sizeof(type) ||                                 \
       field->offset + (uint64_t)field->count * sizeof(type) > layout->bytes)                                          \
     return #name;                                                                                                     \
   layout->offsets[ROW_##name] = (field++)->offset;

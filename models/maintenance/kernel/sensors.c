@@ -2,11 +2,11 @@
  *
  * reading -> modes of the asset by the sensors that are believed -> residuals against the others, and against the past
  *
- * Sensors of a class follow a few modes: z = offset + own offset of the asset + load @ mode + noise, in each regime. An
- * asset that wears moves along the modes, all sensors agree, and no residual grows. A sensor is suspected by the smaller
- * of two residuals, where they have one sign: what it says against what the others say of it now (leave one out), and
- * against what the modes said so far. Twins (two sensors that show one thing) disagree with each other when one of them
- * breaks; only the broken one disagrees with its past as well.
+ * Sensors of a class follow a few modes: z = offset + own offset of the asset + load @ mode + noise, in each regime.
+ * An asset that wears moves along the modes, all sensors agree, and no residual grows. A sensor is suspected by the
+ * smaller of two residuals, where they have one sign: what it says against what the others say of it now (leave one
+ * out), and against what the modes said so far. Twins (two sensors that show one thing) disagree with each other when
+ * one of them breaks; only the broken one disagrees with its past as well.
  */
 #include "sensors.h"
 
@@ -14,7 +14,8 @@
 
 #include "numbers.h"
 
-enum { MOST_OUT = 3 };               /* sensors that one reading puts in doubt; of more it is the asset that has changed */
+/* sensors that one reading puts in doubt; of more it is the asset that has changed */
+enum { MOST_OUT = 3 };
 static const double MOST_STEP = 100.0; /* units of time after which nothing of the past is known any more */
 
 Known known_in(const Check *check, int regime) {
@@ -106,9 +107,11 @@ static void compare_one(int s, const Known *known, const Memory *memory, Checkin
     expected += load[m] * of->state[m];
     for (int n = 0; n < modes; n++) shared += load[m] * of->covariance[m][n] * load[n];
   }
-  double residual = of->y[s] - expected, deviation = sqrt(variance + shared);
+  double residual = of->y[s] - expected, deviation;
   of->fit[s] = expected;
-  if (of->is_used[s]) {
+  if (!of->is_used[s]) {
+    deviation = sqrt(variance + shared);
+  } else {
     const double rest = max_of(variance - shared, 1e-3 * variance);
     residual = residual * variance / rest;
     deviation = variance / sqrt(rest);

@@ -9,8 +9,10 @@
 
 enum { CHECKED = 64 /* sensors at most */, MODES = 5 /* at most */ };
 static const double CLIP = 8.0;         /* sd; a wilder reading counts as this much */
-static const double BELIEVABLE = 12.0;  /* sd of a life: beyond it a sensor has another unit, or is broken; wear moves readings by a few */
-static const double DOUBT = 3.5;        /* residual of one reading, in sd, from which it is not believed, though no fault is told yet */
+/* sd of a life: beyond it a sensor has another unit, or is broken; wear moves readings by a few */
+static const double BELIEVABLE = 12.0;
+/* residual of one reading, in sd, from which it is not believed, though no fault is told yet */
+static const double DOUBT = 3.5;
 static const double DOUBT_SHARE = 0.35; /* of the limit of its cusum, from where a sensor is not believed */
 static const double NO_SD = 1e-9;       /* less: the sensor tells nothing in this regime */
 

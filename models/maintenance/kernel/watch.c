@@ -1,11 +1,13 @@
-/* watch.c: the watch over what an asset sends: whether it is monitored, and by what. One data alert an asset, after ISA-18.2.
+/* watch.c: the watch over what an asset sends: whether it is monitored, and by what. One data alert an asset, after
+ * ISA-18.2.
  *
- * events of a batch, what the model saw of them -> causes (sensors, regime, clock, silence) -> raised, changed, cleared
+ * events of a batch, what the model saw of them -> causes (sensors, regime, clock, silence) -> raised, changed,
+ * cleared
  *
- * A cause counts after ON_DELAY readings in a row and is over after OFF_DELAY without any. Silence is time that passes,
- * and time passes as input: an asset is silent once an entry `silent` of its log, or its own next reading, says that more
- * than its patience has gone by since its newest reading. Either way the alert was raised at the same time, so a replay
- * gives the same one. Nothing is raised within a maintenance window, or of an asset out of service.
+ * A cause counts after ON_DELAY readings in a row and is over after OFF_DELAY without any. Silence is time that
+ * passes, and time passes as input: an asset is silent once an entry `silent` of its log, or its own next reading,
+ * says that more than its patience has gone by since its newest reading. Either way the alert was raised at the same
+ * time, so a replay gives the same one. Nothing is raised within a maintenance window, or of an asset out of service.
  */
 #include "watch.h"
 
@@ -14,8 +16,10 @@
 #include "numbers.h"
 
 enum { ON_DELAY = 2, OFF_DELAY = 10 }; /* readings in a row */
-enum { BLANKS = 5, BRIDGES = 5 };      /* readings in a row without a score, and whose regime is concluded from what else is known */
-enum { SPIKY = 17, SPIKE_IS = 8 };     /* a spike adds, a reading without one takes off 1: three spikes within ten readings */
+/* readings in a row without a score, and whose regime is concluded from what else is known */
+enum { BLANKS = 5, BRIDGES = 5 };
+/* a spike adds, a reading without one takes off 1: three spikes within ten readings */
+enum { SPIKY = 17, SPIKE_IS = 8 };
 
 static uint8_t raised_by(uint8_t count, int more) {
   return (uint8_t)min_count(count + more, 255);
@@ -114,7 +118,8 @@ static void judge(WatchRow *row, int64_t i, double time, uint64_t out, int bits,
   row->waits = 0;
   row->blanks = bits & IS_BLANK ? raised_by(row->blanks, 1) : 0;
   row->spikes = bits & HAS_SPIKE ? raised_by(row->spikes, SPIKE_IS) : (uint8_t)(max_count(row->spikes, 1) - 1);
-  const int is_spiky = bits & HAS_SPIKE && row->spikes >= SPIKY; /* they have been counted: there is nothing to wait for */
+  /* they have been counted: there is nothing to wait for */
+  const int is_spiky = bits & HAS_SPIKE && row->spikes >= SPIKY;
   int causes = out != 0 || is_spiky ? SENSORS : 0;
   if (row->blanks >= BLANKS || row->bridges >= BRIDGES) causes |= REGIME;
   if (row->clock > 0) {
@@ -175,7 +180,8 @@ static void read_one(WatchRow *row, int64_t i, const WatchInput *given, DataJour
   if (row->waits > 0 && time > row->judged_at && (status == BLANK || status == SCORED))
     judge(row, i, row->judged_at, row->out, row->waits, is_held(given, i), journal);
   if (status == SCORED) score(row, i, given, journal);
-  else if (status == BLANK && time > row->judged_at) wait_with(row, time, 0, IS_BLANK); /* one more part may tell more */
+  /* one more part may tell more */
+  else if (status == BLANK && time > row->judged_at) wait_with(row, time, 0, IS_BLANK);
 }
 
 /* An entry of the log that was news. */
@@ -195,7 +201,8 @@ static void log_entry(WatchRow *row, int64_t i, const WatchInput *given, DataJou
     row->service_at = time;
     if (row->severity > 0) end_alert(row, i, max_of(time, row->raised_at), IS_RETIRED, 0.0, journal);
   } else if (is_back && time >= row->service_at) {
-    if (row->service != 0) row->counts_from = max_of(row->counts_from, said_at); /* until then it was silent for good reason */
+    /* until then it was silent for good reason */
+    if (row->service != 0) row->counts_from = max_of(row->counts_from, said_at);
     row->service = 0;
     row->service_at = time;
   }

@@ -1,11 +1,13 @@
-/* watch.h: what the watch over an asset's data keeps and tells; models/maintenance/watch_rows.py says what each field means. */
+/* watch.h: what the watch over an asset's data keeps and tells; models/maintenance/watch_rows.py says what each field
+ * means. */
 #ifndef MILLRACE_WATCH_H
 #define MILLRACE_WATCH_H
 
 #include "asset.h"
 
 enum { SENSORS = 1, REGIME = 2, CLOCK = 4, SILENCE = 8 }; /* causes, one bit each */
-enum { IS_HERE, IS_WELL, IS_RETIRED, WAS_CLOSED };        /* why it ends: sends again, has good data, out of service, by hand */
+/* why it ends: sends again, has good data, out of service, by hand */
+enum { IS_HERE, IS_WELL, IS_RETIRED, WAS_CLOSED };
 enum { ADVISORY = 1, WARNING };                           /* severities */
 enum { WATCHED = 64 };                                    /* sensors that are told by name */
 enum { WAITS = 1, IS_POOR = 2, HAS_SPIKE = 4, IS_BLANK = 8 }; /* bits of `waits` */

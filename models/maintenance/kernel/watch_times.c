@@ -1,14 +1,16 @@
-/* watch_times.c: how often an asset is heard, and whether its clock is right: by the times of its readings and of their records.
+/* watch_times.c: how often an asset is heard, and whether its clock is right: by the times of its readings and of
+ * their records.
  *
  * two readings -> pace, usual and longest interval of late; a reading and its record -> is the clock told of?
  *
- * The record's time is the broker's. An asset's own clock may be wrong, so its intervals are those of the records; but of
- * history that is replayed they say nothing, so there they are those of the readings.
+ * The record's time is the broker's. An asset's own clock may be wrong, so its intervals are those of the records; but
+ * of history that is replayed they say nothing, so there they are those of the readings.
  */
 #include "numbers.h"
 #include "watch.h"
 
-static const double USUAL_MOVES = 1.1;          /* the usual interval follows each interval by this factor at most: it is about their median */
+/* the usual interval follows each interval by this factor at most: it is about their median */
+static const double USUAL_MOVES = 1.1;
 static const double LONGEST_FALLS = 1.0 / 64.0; /* of the time that passes, is taken off the longest interval of late */
 static const double MOST_STRETCH = 64.0;        /* of it by one gap */
 static const double PACE_INTERVALS = 16.0;      /* of the longest of late, after which the pace is known */

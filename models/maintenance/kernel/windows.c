@@ -1,4 +1,5 @@
-/* windows.c: maintenance windows in the row of an asset: any number may overlap or lie ahead, a few are remembered one by one.
+/* windows.c: maintenance windows in the row of an asset: any number may overlap or lie ahead, a few are remembered one
+ * by one.
  *
  * window_start, window_end -> mark_window (marks in the row) -> is_in_window at a reading's time
  *
@@ -14,7 +15,8 @@
 #include "asset.h"
 #include "numbers.h"
 
-enum { END = WINDOW_IS_END, CODED = WINDOW_HAS_CODE }; /* below them 14 bits of the code, or of the id where there is none */
+/* below them 14 bits of the code, or of the id where there is none */
+enum { END = WINDOW_IS_END, CODED = WINDOW_HAS_CODE };
 
 static void drop(const Row *row, int place) {
   row->window_time[place] = 0;
@@ -145,8 +147,8 @@ static int put_mark(const Row *row, int64_t at, int mark) {
   return 0;
 }
 
-/* `tag`: 14 bits of the code, 0: none; then the id tells windows apart. FULL: a window that lies furthest ahead, perhaps
- * this one, is not kept. */
+/* `tag`: 14 bits of the code, 0: none; then the id tells windows apart. FULL: a window that lies furthest ahead,
+ * perhaps this one, is not kept. */
 int mark_window(const Row *row, double time, int is_end, int64_t tag, uint64_t event_id) {
   const int64_t at = integer_of(is_end ? ceil(time) : floor(time));
   if (at <= *row->window_past) return OLD;

@@ -68,8 +68,9 @@ static Layout layout_of(const Sizes *sizes) {
   Layout layout = {0};
   GivenField given[ROW_FIELD_COUNT], *field = given;
   uint32_t offset = 0;
+#define KIND(type) _Generic((type){0}, double: 'f', float: 'f', default: 'u')
 #define GIVE(type, name, how_many)                                                                                    \
-  *field++ = (GivenField){offset, sizeof(type), (uint32_t)(how_many), _Generic((type){0}, double: 'f', float: 'f', default: 'u')}; \
+  *field++ = (GivenField){offset, sizeof(type), (uint32_t)(how_many), KIND(type)};                                    \
   offset += (uint32_t)(how_many) * (uint32_t)sizeof(type);
   ROW_FIELDS(GIVE)
 #undef GIVE
@@ -104,7 +105,8 @@ static Prepared any_class(const Layout *layout, const Sizes *sizes) {
   of.fall_channel = below(sizes->channels + 1) - 1;
   of.fall_limit = below(2) ? 3.0 : any_number();
   of.unit_s = below(4) ? 60.0 : any_number();
-  of.features = sizes->channels * of.chosen_count + of.has_age + sizes->errors * WINDOWS + sizes->codes - 1 + of.constants;
+  of.features = sizes->channels * of.chosen_count + of.has_age;
+  of.features += sizes->errors * WINDOWS + sizes->codes - 1 + of.constants;
   const int r = of.regimes, s = of.sensors, k = sizes->channels, v = of.variables;
   of.centre = numbers(v);
   of.scale = numbers(v);
@@ -128,7 +130,8 @@ static Prepared any_class(const Layout *layout, const Sizes *sizes) {
 static Events any_events(int count, int rows, const Prepared *of) {
   Events events = {.count = count, .slots = places(count, rows), .code = garbage(2 * (size_t)count)};
   int8_t *kind = block((size_t)count);
-  for (int i = 0; i < count; i++) kind[i] = (int8_t)(below(2) ? READING : below(5) ? below(AHEAD + 1) : below(256) - 128);
+  for (int i = 0; i < count; i++)
+    kind[i] = (int8_t)(below(2) ? READING : below(5) ? below(AHEAD + 1) : below(256) - 128);
   int16_t *code = (int16_t *)events.code;
   for (int i = 0; i < count; i++)
     if (below(5)) code[i] = (int16_t)(below(of->sizes.codes + 3) - 1);
@@ -166,7 +169,8 @@ static int64_t watch_any(int rows, const Events *events, const Seen *seen, const
   const WatchInput given = {.events = events, .status = seen->status, .role = seen->role, .quality = seen->quality,
                             .hold = seen->hold, .is_bridged = seen->is_bridged,
                             .is_set_back = seen->is_set_back, .is_excused = seen->is_excused, .faults = seen->faults,
-                            .sensors = of->readings, .targets = of->sizes.targets, .whole = of->sizes.codes - 1, .patience = {3.0, 60.0}};
+                            .sensors = of->readings, .targets = of->sizes.targets, .whole = of->sizes.codes - 1,
+                            .patience = {3.0, 60.0}};
   DataJournal journal = {block(sizeof(DataTransition) * (size_t)(MOST_DATA_TRANSITIONS * events->count)), 0};
   watch(garbage(sizeof(WatchRow) * (size_t)rows), &given, &journal);
   return journal.count;
