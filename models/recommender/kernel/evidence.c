@@ -116,16 +116,18 @@ static void count_neighbours(const View *view, const Settings *settings, Scratch
   const int64_t end = smaller_int(view->sessions[slot].length, position + settings->window + 1);
   const float slow = read->weight * scratch->met.passed_slow[of->met], counted = (float)(read->age + 1);
   const float fast = read->weight * scratch->met.passed_fast[of->met];
-  Sums plain, strong;
-  weigh_pair(&plain, read, slow, fast, 1.0f);
+  Sums viewed, done; /* weights of a neighbour that was viewed; of one with which something else was done */
+  weigh_pair(&viewed, read, slow, fast, settings->weights[VIEW]);
   for (int64_t other = first; other < end; other++) {
     if (other == position || items[other] < 0) continue;
     const int64_t row = row_of(scratch, items[other]);
-    const float strength = settings->weights[actions[other]];
     float *sums = scratch->evidence[row];
-    const Sums *by_distance = near + (other - position + SESSION_ITEMS - 1);
-    if (strength != 1.0f) weigh_pair(&strong, read, slow, fast, strength);
-    *(Sums *)sums += *by_distance * (strength != 1.0f ? strong : plain);
+    const Sums *weights = &viewed;
+    if (actions[other] != VIEW) {
+      weigh_pair(&done, read, slow, fast, settings->weights[actions[other]]);
+      weights = &done;
+    }
+    *(Sums *)sums += near[other - position + SESSION_ITEMS - 1] * *weights;
     if (sums[AGE_COUNTED] == counted) continue;
     sums[AGE_COUNTED] = counted;
     scratch->counted[read->counted++] = (int32_t)row;
