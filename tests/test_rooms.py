@@ -86,9 +86,10 @@ def test_no_import_goes_in_a_circle() -> None:
     assert circles(graph) == []
 
 
-def test_the_kernel_has_no_circle() -> None:
+@pytest.mark.parametrize("room", ["models/kernel", "models/recommender/kernel"])
+def test_the_kernels_have_no_circle(room: str) -> None:
     """A C file stands on another one if it calls what the other one defines."""
-    kernel = ROOT / "models" / "kernel"
+    kernel = ROOT / room
     headers = "".join(without_comments(file) for file in kernel.glob("*.h"))
     declared = set(re.findall(r"^(?!static\b|typedef\b)\w[\w \*]*?\b(\w+)\([^;{]*\);", headers, re.MULTILINE))
     texts = {file.stem: without_comments(file) for file in kernel.glob("*.c")}

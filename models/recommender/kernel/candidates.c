@@ -39,17 +39,26 @@ static void settle_own_items(const View *view, const Settings *settings, Scratch
   }
 }
 
+/* The evidence by generator, (QUOTAS, rows): each column is looked at several times. */
+static void transpose(Scratch *scratch) {
+  for (int64_t row = 0; row < scratch->rows; row++)
+    for (int generator = 0; generator < QUOTAS; generator++)
+      scratch->columns[generator * scratch->rows + row] = scratch->evidence[row][GENERATORS[generator]];
+}
+
 /* The best of each generator that no earlier one chose. */
 static void choose_by_evidence(const View *view, const Settings *settings, Scratch *scratch, const Query *query,
                                Chosen *chosen) {
   float *best = scratch->top_scores;
+  const int64_t rows = scratch->rows;
+  transpose(scratch);
   for (int generator = 0; generator < QUOTAS; generator++) {
     const int64_t quota = smaller_int(settings->quotas[generator], settings->max_candidates - chosen->count);
-    const int column = GENERATORS[generator];
+    const float *column = scratch->columns + generator * rows;
     int64_t found = 0;
     if (quota <= 0) continue;
-    for (int64_t row = 0; row < scratch->rows; row++) {
-      const float score = scratch->evidence[row][column];
+    for (int64_t row = 0; row < rows; row++) {
+      const float score = column[row];
       if (score > 0 && (found < quota || score > best[0]) && !scratch->chosen[row])
         found = push_top(best, scratch->top_rows, found, quota, score, (int32_t)row);
     }
@@ -78,7 +87,7 @@ static void fill_up(const View *view, const Settings *settings, Scratch *scratch
 
 /* At most as many as the profile says, which the chosen have room for. */
 void choose(const View *view, const Settings *settings, Scratch *scratch, const Query *query, Chosen *chosen) {
-  memset(scratch->chosen, 0, (size_t)smaller_int(scratch->rows + FURTHER_ROWS, TOUCHED)); /* all would sweep the cache */
+  memset(scratch->chosen, 0, (size_t)smaller_int(scratch->rows + FURTHER_ROWS, TOUCHED)); /* not all of it */
   for (int64_t row = 0; row < scratch->rows; row++) /* what may not be shown must not use up a quota */
     scratch->chosen[row] = !may_be_recommended(view, scratch->touched[row], query);
   settle_own_items(view, settings, scratch, query, chosen);

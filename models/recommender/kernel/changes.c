@@ -32,8 +32,9 @@ static int are_actions(const View *view, const uint8_t *actions, Py_ssize_t coun
 PyObject *view_apply_clicks(PyObject *self, PyObject *const *args, Py_ssize_t count) {
   static const Column columns[] = {
       {{"offsets", 'i', 8, 1, 0}, {COUNT}},   {{"sessions", 'u', 8, 1, 0}, {COUNT}}, {{"rows", 'i', 8, 1, 0}, {COUNT}},
-      {{"times", 'f', 8, 1, 0}, {COUNT}},     {{"codes", 'u', 1, 2, 0}, {COUNT, ANY}}, {{"users", 'u', 4, 1, 0}, {COUNT}},
-      {{"is_repeated", 'u', 1, 1, 0}, {COUNT}}, {{"actions", 'u', 1, 1, 0}, {COUNT}}};
+      {{"times", 'f', 8, 1, 0}, {COUNT}},     {{"codes", 'u', 1, 2, 0}, {COUNT, ANY}},
+      {{"users", 'u', 4, 1, 0}, {COUNT}},     {{"is_repeated", 'u', 1, 1, 0}, {COUNT}},
+      {{"actions", 'u', 1, 1, 0}, {COUNT}}};
   Py_buffer of[8];
   PyObject *applied = NULL;
   if (!has_arguments(count, 9)) return NULL;

@@ -31,7 +31,8 @@ static int log_is_sound(const View *view) {
   const int64_t newest = view->counters[CLICKS], oldest = larger_int(0, oldest_entry(view));
   for (int64_t number = newest; number > oldest; number--) {
     const LogEntry *entry = entry_of(view, number);
-    if (entry->before < 0 || entry->before >= number || entry->word < 0 || (entry->word & 31) >= SESSION_ITEMS) return 0;
+    if (entry->before < 0 || entry->before >= number) return 0;
+    if (entry->word < 0 || (entry->word & 31) >= SESSION_ITEMS) return 0;
   }
   return 1;
 }
@@ -39,7 +40,8 @@ static int log_is_sound(const View *view) {
 static int sessions_are_sound(const View *view) {
   for (int64_t slot = 0; slot < view->session_room; slot++) {
     const Session *session = view->sessions + slot;
-    if (session->number < 0 || session->number > MOST || session->length < 0 || session->length > SESSION_ITEMS) return 0;
+    if (session->number < 0 || session->number > MOST) return 0;
+    if (session->length < 0 || session->length > SESSION_ITEMS) return 0;
   }
   return 1;
 }
@@ -72,7 +74,8 @@ const char *view_wrong(const View *view) {
   if (!actions_are_sound(view)) return "session_actions: out of bounds";
   if (!are_between(view->new_ring, NEW_RING, -1, items)) return "new_ring: rows out of bounds";
   if (!hot_lists_are_sound(view)) return "hot, hot_length: out of bounds";
-  if (!table_is_sound(view->session_table, sessions_of(view), view->session_room)) return "session_table: out of bounds";
+  if (!table_is_sound(view->session_table, sessions_of(view), view->session_room))
+    return "session_table: out of bounds";
   if (!table_is_sound(view->item_table, items_of(view), items)) return "item_table: out of bounds";
   return NULL;
 }

@@ -29,7 +29,7 @@ int take_columns(PyObject *const *objects, const Column *columns, Py_buffer *buf
 int take_tuple(PyObject *tuple, const Column *columns, Py_buffer *buffers, int count) {
   PyObject *objects[32];
   if (PyTuple_Size(tuple) != count) {
-    if (!PyErr_Occurred()) PyErr_Format(PyExc_ValueError, "they are %zd arrays instead of %d", PyTuple_Size(tuple), count);
+    PyErr_Format(PyExc_ValueError, "they are %zd arrays instead of %d", PyTuple_Size(tuple), count);
     return -1;
   }
   for (int n = 0; n < count; n++) objects[n] = PyTuple_GetItem(tuple, n);
@@ -63,9 +63,9 @@ int has_arguments(Py_ssize_t given, Py_ssize_t wanted) {
 
 static int are_limits(const Settings *settings) {
   const int64_t most = (int64_t)1 << 40;
-  const int64_t limits[] = {settings->reads,      settings->all_reads,          settings->prefix_items, settings->window,
-                            settings->neighbours, settings->second_order_reads, settings->min_candidates, settings->hot_items,
-                            settings->new_items};
+  const int64_t limits[] = {settings->reads,          settings->all_reads,  settings->prefix_items,
+                            settings->window,         settings->neighbours, settings->second_order_reads,
+                            settings->min_candidates, settings->hot_items,  settings->new_items};
   for (int n = 0; n < (int)(sizeof limits / sizeof *limits); n++)
     if (limits[n] < 0 || limits[n] > most) return 0;
   for (int n = 0; n < QUOTAS; n++)

@@ -1,33 +1,31 @@
 /* evidence.c: what the click log says of each item, given the items of a session so far.
  *
- * prefix ─► newest occurrences of its items ─► co-visitation, and in the same pass similarities of sessions
+ * item of the prefix ─► collect (its newest occurrences, the sessions met) ─► weigh ─► count_neighbours ─► close_item
+ *
+ * A neighbour of an occurrence is seen with the item at a distance in clicks; it adds one row of a table of distances,
+ * times what the occurrence weighs, to eight sums. The order of the sums is that of the log.
  */
 #include <math.h>
 
 #include "question.h"
 
-#define SMOOTHING 5.0 /* clicks added to an item's own under a root */
+/* All sums of pairs at once; the first columns of a row of evidence */
+typedef float Sums __attribute__((vector_size(SUMS_OF_PAIRS * sizeof(float)), aligned(16), may_alias));
+_Static_assert(!AFTER && BEFORE == 1 && RECENT == 2 && DIRECTED == 3 && NEXT == 4 && COSINE == 5 && COSINE_PART == 6 &&
+                   PAIRS == 7 && SUMS_OF_PAIRS == 8,
+               "fill_near and weigh_pair name them in this order");
+
+/* By distance in clicks, from -19 to 19: what a pair adds to each sum before it is weighed */
+enum { DISTANCES = 2 * SESSION_ITEMS - 1 };
+typedef Sums Near[DISTANCES];
 
 /* One item of the prefix while it is read. */
 typedef struct {
-  int64_t item, age;
+  int64_t item, age, next; /* next: the item that is read after it; -1: none */
   float weight, rare;    /* by age; by its clicks */
   float lasting, recent; /* what it adds to the similarity of a session */
+  int64_t counted;       /* rows that it was seen with */
 } Read;
-
-/* One occurrence of it. */
-typedef struct {
-  int64_t slot, position;
-  float slow, fast; /* weight of the prefix item * decay */
-} Occurrence;
-
-float decay(double passed, double constant) {
-  return expf((float)(-passed / constant));
-}
-
-float rarity(int32_t clicks) {
-  return (float)(1.0 / sqrt(clicks + SMOOTHING));
-}
 
 /* By squaring, as the trained forests know it: `pow` rounds otherwise. */
 static double power(double base, int64_t exponent) {
@@ -37,97 +35,153 @@ static double power(double base, int64_t exponent) {
   return result;
 }
 
-/* One co-occurrence of a candidate with the prefix item. */
-static void count_pair(float *row, int64_t distance, const Read *read, float slow, float fast) {
-  const float near = 1.0f / (float)(distance > 0 ? distance : -distance), directed = read->rare * slow;
-  const int is_after = distance > 0, is_next = distance == 1;
-  if (is_after) {
-    row[AFTER] += near * slow;
-    row[RECENT] += near * fast;
-    row[DIRECTED] += near * directed;
-    if (is_next) row[NEXT] += read->weight;
-  } else {
-    row[BEFORE] += near * slow;
-    row[RECENT] += 0.5f * near * fast;
-    row[DIRECTED] += 0.7f * near * directed;
-  }
-  if (read->age == 0) { /* its weight is 1 */
-    row[TOGETHER_LAST] += 1.0f;
-    row[is_after ? AFTER_LAST : BEFORE_LAST] += near * slow;
-    row[RECENT_LAST] += is_after ? near * fast : 0.5f * near * fast;
-    if (is_next) row[NEXT_LAST] += 1.0f;
-  } else if (read->age == 1) {
-    row[NEAR_SECOND] += near;
+static void fill_near(Near near, int64_t age) {
+  for (int place = 0; place < DISTANCES; place++) {
+    const int distance = place - (SESSION_ITEMS - 1), is_after = distance > 0;
+    const float close = distance ? 1.0f / (float)(is_after ? distance : -distance) : 0.0f;
+    const float before = is_after ? 0.0f : close, after = is_after ? close : 0.0f;
+    near[place] = (Sums){after, before, is_after ? close : 0.5f * close, is_after ? close : 0.7f * close,
+                         distance == 1, 1.0f, 1.0f, age == 0 ? 1.0f : close};
   }
 }
 
-/* The cosine with one prefix item is complete: take it into maximum and sum of roots. */
-void close_part(float *row) {
-  const float part = row[COSINE_PART];
-  if (!(part > 0)) return;
-  row[COSINE_MAX] = larger_float(row[COSINE_MAX], part);
-  row[COSINE_ROOT] += sqrtf(part);
-  row[COSINE_PART] = 0.0f;
-}
-
-static void count_cosine(float *row, int64_t age, float part) {
-  if (row[AGE_COUNTED] != (float)(age + 1)) {
-    close_part(row);
-    row[AGE_COUNTED] = (float)(age + 1);
-    row[COVERED] += 1.0f;
+/* The session shares the prefix item: add to its similarities, once an item. Returns its place among those met. */
+static int64_t meet_session(const View *view, Scratch *scratch, int64_t slot, int64_t position, const Read *read) {
+  Met *met = &scratch->met;
+  const uint32_t known = scratch->met_at[slot], number = (uint32_t)scratch->query << 16;
+  int64_t place = known & 0xFFFF;
+  if ((known & 0xFFFF0000u) != number) {
+    place = met->count++;
+    scratch->met_at[slot] = number | (uint32_t)place;
+    met->slot[place] = (int32_t)slot;
+    met->shared_at[place] = (uint8_t)position;
+    met->counted[place] = (uint8_t)read->age;
+    met->similarity[place] = read->lasting;
+    met->similarity_recent[place] = read->recent;
+    const char *items = (const char *)(view->session_items + slot * SESSION_ITEMS);
+    __builtin_prefetch(view->sessions + slot);
+    __builtin_prefetch(items);
+    __builtin_prefetch(items + 64);
+    __builtin_prefetch(view->session_actions + slot * SESSION_ITEMS);
+  } else if (met->counted[place] != read->age) {
+    met->counted[place] = (uint8_t)read->age;
+    met->similarity[place] += read->lasting;
+    met->similarity_recent[place] += read->recent;
   }
-  row[COSINE] += part;
-  row[COSINE_PART] += part;
+  return place;
 }
 
-/* The session shares the prefix item: add to its similarities, once an item. */
-static void meet_session(Scratch *scratch, int64_t slot, int64_t position, const Read *read) {
-  Similarity *session = scratch->similarity + slot;
-  if (session->lasting == 0.0f) {
-    if (scratch->met == TOUCHED) return;
-    scratch->near[scratch->met++] = (int32_t)slot;
-    *session = (Similarity){read->lasting, read->recent, (float)position, (float)read->age};
-  } else if (session->counted != (float)read->age) {
-    session->counted = (float)read->age;
-    session->lasting += read->lasting;
-    session->recent += read->recent;
+/* The newest occurrences of the item, `most` at most; returns how many. */
+static int64_t collect(const View *view, Scratch *scratch, const Query *query, const Read *read, int64_t most) {
+  const int64_t oldest = oldest_entry(view), gone = gone_session(view);
+  int64_t count = 0;
+  for (int64_t number = view->items[read->item].head; number > 0 && number > oldest && count < most;) {
+    const LogEntry entry = *entry_of(view, number);
+    const int64_t session = entry.word >> 5, position = entry.word & 31;
+    number = entry.before;
+    __builtin_prefetch(entry_of(view, number));
+    if (session <= gone || scratch->met.count == TOUCHED) break;
+    if (session == query->own_session) continue;
+    const int64_t place = meet_session(view, scratch, slot_of(view, session), position, read);
+    scratch->occurrences[count++] = (Occurrence){(uint16_t)place, (uint8_t)position};
+  }
+  return count;
+}
+
+float decay(double passed, double constant) {
+  return expf((float)(-passed / constant));
+}
+
+/* Decays of the sessions that were met from `first` on. */
+static void weigh(const View *view, const Settings *settings, Met *met, int64_t first, double time) {
+  for (int64_t place = first; place < met->count; place++) {
+    const double passed = elapsed(time, view->sessions[met->slot[place]].last);
+    met->passed_slow[place] = decay(passed, settings->slow);
+    met->passed_fast[place] = decay(passed, settings->fast);
   }
 }
 
-static void count_neighbours(const View *view, const Settings *settings, Scratch *scratch, const Read *read,
-                             const Occurrence *of) {
-  const int32_t *items = view->session_items + of->slot * SESSION_ITEMS;
-  const uint8_t *actions = view->session_actions + of->slot * SESSION_ITEMS;
-  const int64_t first = larger_int(0, of->position - settings->window);
-  const int64_t end = smaller_int(view->sessions[of->slot].length, of->position + settings->window + 1);
+/* What a pair weighs in each sum, by the decays of the session and the action on the neighbour. */
+static inline void weigh_pair(Sums *weights, const Read *read, float slow, float fast, float strength) {
+  const float lasting = strength * slow, part = read->weight * read->rare;
+  *weights = (Sums){lasting, lasting, strength * fast, read->rare * lasting, read->weight, part, part, 1.0f};
+}
+
+static void count_neighbours(const View *view, const Settings *settings, Scratch *scratch, Read *read,
+                             const Occurrence *of, const Near near) {
+  const int64_t slot = scratch->met.slot[of->met], position = of->position;
+  const int32_t *items = view->session_items + slot * SESSION_ITEMS;
+  const uint8_t *actions = view->session_actions + slot * SESSION_ITEMS;
+  const int64_t first = larger_int(0, position - settings->window);
+  const int64_t end = smaller_int(view->sessions[slot].length, position + settings->window + 1);
+  const float slow = read->weight * scratch->met.passed_slow[of->met], counted = (float)(read->age + 1);
+  const float fast = read->weight * scratch->met.passed_fast[of->met];
+  Sums viewed, done; /* weights of a neighbour that was viewed; of one with which something else was done */
+  weigh_pair(&viewed, read, slow, fast, settings->weights[VIEW]);
   for (int64_t other = first; other < end; other++) {
-    if (other == of->position || items[other] < 0) continue;
-    float *row = scratch->evidence[row_of(scratch, items[other])];
-    const float strength = settings->weights[actions[other]];
-    count_pair(row, other - of->position, read, strength * of->slow, strength * of->fast);
-    count_cosine(row, read->age, read->weight * read->rare);
+    if (other == position || items[other] < 0) continue;
+    const int64_t row = row_of(scratch, items[other]);
+    float *sums = scratch->evidence[row];
+    const Sums *weights = &viewed;
+    if (actions[other] != VIEW) {
+      weigh_pair(&done, read, slow, fast, settings->weights[actions[other]]);
+      weights = &done;
+    }
+    *(Sums *)sums += near[other - position + SESSION_ITEMS - 1] * *weights;
+    if (sums[AGE_COUNTED] == counted) continue;
+    sums[AGE_COUNTED] = counted;
+    scratch->counted[read->counted++] = (int32_t)row;
+  }
+}
+
+/* Walks ahead on the chain of the item that is read next, so that its memory is near by then. */
+static int64_t scout(const View *view, int64_t number) {
+  if (number <= 0) return 0;
+  const LogEntry entry = *entry_of(view, number);
+  const int64_t slot = slot_of(view, entry.word >> 5);
+  __builtin_prefetch(entry_of(view, entry.before));
+  __builtin_prefetch(view->sessions + slot);
+  __builtin_prefetch(view->session_items + slot * SESSION_ITEMS);
+  return entry.before;
+}
+
+/* The item was read: what is of it alone goes into the columns that say so. */
+static void close_item(Scratch *scratch, const Read *read) {
+  for (int64_t n = 0; n < read->counted; n++) {
+    float *row = scratch->evidence[scratch->counted[n]];
+    const float part = row[COSINE_PART];
+    row[COVERED] += 1.0f;
+    if (part > 0) {
+      row[COSINE_MAX] = larger_float(row[COSINE_MAX], part);
+      row[COSINE_ROOT] += sqrtf(part);
+    }
+    if (read->age == 0) {
+      row[AFTER_LAST] = row[AFTER];
+      row[BEFORE_LAST] = row[BEFORE];
+      row[RECENT_LAST] = row[RECENT];
+      row[NEXT_LAST] = row[NEXT];
+      row[TOGETHER_LAST] = row[PAIRS];
+    } else if (read->age == 1) {
+      row[NEAR_SECOND] = row[PAIRS];
+    }
+    row[COSINE_PART] = row[PAIRS] = 0.0f;
   }
 }
 
 /* One pass over the newest occurrences of an item of the prefix; returns how many, `most` at most. */
-static int64_t read_item(const View *view, const Settings *settings, Scratch *scratch, const Query *query,
-                         const Read *read, int64_t most) {
-  const int64_t oldest = oldest_entry(view), gone = gone_session(view);
-  int64_t count = 0;
-  for (int64_t number = view->items[read->item].head; number > 0 && number > oldest && count < most;) {
-    const LogEntry *entry = entry_of(view, number);
-    const int64_t session = entry->word >> 5;
-    number = entry->before;
-    if (session <= gone) break;
-    if (session == query->own_session) continue;
-    count++;
-    Occurrence of = {.slot = slot_of(view, session), .position = entry->word & 31};
-    const double passed = elapsed(query->time, view->sessions[of.slot].last);
-    of.slow = read->weight * decay(passed, settings->slow);
-    of.fast = read->weight * decay(passed, settings->fast);
-    meet_session(scratch, of.slot, of.position, read);
-    count_neighbours(view, settings, scratch, read, &of);
+static int64_t read_item(const View *view, const Settings *settings, Scratch *scratch, const Query *query, Read *read,
+                         int64_t most) {
+  Near near;
+  int64_t ahead = read->next >= 0 ? view->items[read->next].head : 0;
+  const int64_t met_before = scratch->met.count;
+  const int64_t count = collect(view, scratch, query, read, smaller_int(most, TOUCHED));
+  weigh(view, settings, &scratch->met, met_before, query->time);
+  fill_near(near, read->age);
+  for (int64_t n = 0; n < count; n++) {
+    ahead = scout(view, ahead);
+    count_neighbours(view, settings, scratch, read, scratch->occurrences + n, near);
   }
+  close_item(scratch, read);
   return count;
 }
 
@@ -143,11 +197,12 @@ void read_prefix(const View *view, const Settings *settings, Scratch *scratch, c
     int is_repeated = 0;
     for (int64_t newer = 0; newer < age; newer++) is_repeated |= query->prefix[newest - newer] == item;
     if (item < 0 || is_repeated) continue;
-    const Read read = {
+    Read read = {
         .item = item,
         .age = age,
+        .next = age + 1 < items ? query->prefix[newest - age - 1] : -1,
         .weight = (float)power(settings->age_decay, age),
-        .rare = rarity(view->items[item].clicks),
+        .rare = rarity(scratch, view->items[item].clicks),
         .lasting = (float)exp((double)-age / settings->prefix_decay),
         .recent = (float)exp((double)-age / settings->prefix_decay_short),
     };

@@ -1,4 +1,4 @@
-/* feature_table.h: the table of the ranker's features, in the order of a row and of the manifest. Python has the names from here.
+/* feature_table.h: the ranker's features, in the order of a row and of the manifest. Python has the names from here.
  *
  * A new feature is a line of this table and the line in features.c that writes it. Behind these come the features of
  * the context, whose names the profile gives: see features.py. "Relative" is against the best candidate of the

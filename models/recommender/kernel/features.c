@@ -38,18 +38,19 @@ static void evidence_features(float *row, const Candidate *candidate, const floa
 static void item_features(float *row, const Candidate *candidate, const Asked *asked) {
   const View *view = asked->view;
   const Item *record = candidate->record;
-  const int64_t item = candidate->item;
-  const double time = asked->query->time;
-  row[POPULARITY_1] = decayed(view, item, 0, time);
-  row[POPULARITY_2] = decayed(view, item, 1, time);
-  row[POPULARITY_3] = decayed(view, item, 2, time);
-  row[POPULARITY_4] = decayed(view, item, 3, time);
+  const float *popularity = view->popularity + candidate->item * POPULARITY_COLUMNS;
+  const double time = asked->query->time, idle = elapsed(time, record->last);
+  const float decay_1 = (float)exp(-view->rates[0] * idle), decay_2 = (float)exp(-view->rates[1] * idle);
+  row[POPULARITY_1] = popularity[0] * decay_1;
+  row[POPULARITY_2] = popularity[1] * decay_2;
+  row[POPULARITY_3] = popularity[2] * (float)exp(-view->rates[2] * idle);
+  row[POPULARITY_4] = popularity[3] * (float)exp(-view->rates[3] * idle);
   row[TREND_SHORT] = (float)((row[POPULARITY_1] + 0.1) / (row[POPULARITY_2] + 0.6));
   row[TREND_LONG] = (float)((row[POPULARITY_2] + 0.1) / (row[POPULARITY_4] + 2.4));
   row[ITEM_AGE] = (float)elapsed(time, record->first);
-  row[ITEM_IDLE] = (float)elapsed(time, record->last);
-  row[CONTINUED_1] = decayed(view, item, CONTINUED, time);
-  row[CONTINUED_2] = decayed(view, item, CONTINUED + 1, time);
+  row[ITEM_IDLE] = (float)idle;
+  row[CONTINUED_1] = popularity[CONTINUED] * decay_1;
+  row[CONTINUED_2] = popularity[CONTINUED + 1] * decay_2;
   row[CONTINUED_SHARE] = (float)((row[CONTINUED_2] + 0.5) / (row[POPULARITY_2] + 1.0));
   row[ITEM_CLICKS] = (float)record->clicks;
   row[ITEM_REPEAT_RATE] = (float)((record->repeats + 1.0) / (record->clicks + 10.0));
@@ -86,7 +87,7 @@ static void confidence_features(float *row, const Candidate *candidate, const As
   row[ITEMS_MET] = (float)asked->met;
 }
 
-/* How much more the item is clicked under this value of the context than other items are; NaN: the value is not known. */
+/* How much more the item is clicked under this value of the context than others are; NaN: the value is not known. */
 static double lift_of(const Candidate *candidate, const Asked *asked, uint8_t code, double left, float clicks) {
   const View *view = asked->view;
   if (code >= view->context_values) return NAN;
@@ -129,7 +130,7 @@ void find_best_evidence(Scratch *scratch, const Chosen *chosen) {
   memset(scratch->best, 0, sizeof scratch->best);
   for (int64_t place = 0; place < chosen->count; place++) {
     const float *row = evidence_of(scratch, chosen->items[place]);
-    for (int column = 0; column < WIDTH; column++) scratch->best[column] = larger_float(scratch->best[column], row[column]);
+    for (int n = 0; n < WIDTH; n++) scratch->best[n] = larger_float(scratch->best[n], row[n]);
   }
 }
 

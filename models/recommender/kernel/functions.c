@@ -40,8 +40,10 @@ PyObject *function_advance(PyObject *module, PyObject *const *args, Py_ssize_t c
   if (is_sound) {
     const Moves moves = {of[2].buf, of[3].buf, of[4].buf, of[5].buf, of[6].buf, of[7].buf};
     const Steps steps = {.is_accepted = of[8].buf, .prefixes = of[9].buf, .lengths = of[10].buf, .sessions = of[11].buf,
-                         .times = of[12].buf, .is_repeated = of[13].buf, .is_click = of[14].buf, .turned_down = of[15].buf};
-    for (Py_ssize_t click = 0; click < clicks; click++) advance_user(rows + slots[click], &moves, click, silence_s, &steps);
+                         .times = of[12].buf, .is_repeated = of[13].buf, .is_click = of[14].buf,
+                         .turned_down = of[15].buf};
+    for (Py_ssize_t click = 0; click < clicks; click++)
+      advance_user(rows + slots[click], &moves, click, silence_s, &steps);
   }
   release_arrays(of, ARRAYS);
   if (!is_sound) return NULL;
@@ -102,7 +104,8 @@ PyObject *function_hand_weighted(PyObject *module, PyObject *const *args, Py_ssi
   if (!has_arguments(count, 8)) return NULL;
   for (int n = 0; n < 4; n++) weights[n] = PyFloat_AsDouble(args[n]);
   if (PyErr_Occurred() || take_columns(args + 4, columns, of, 4)) return NULL;
-  const int is_sound = has_features(of) && of[3].shape[0] == of[2].shape[0] && are_counts(of + 2, of + 3, of[0].shape[0]);
+  const int is_sound =
+      has_features(of) && of[3].shape[0] == of[2].shape[0] && are_counts(of + 2, of + 3, of[0].shape[0]);
   if (is_sound)
     hand_weighted(&(Ranked){NULL, of[0].buf, of[2].buf, of[3].buf, of[2].shape[0], of[0].shape[1]}, weights, of[1].buf);
   release_arrays(of, 4);
@@ -127,8 +130,8 @@ PyObject *function_choose_best(PyObject *module, PyObject *const *args, Py_ssize
     is_sound = 0;
   }
   if (is_sound)
-    choose_best(&(Ranked){of[2].buf, of[0].buf, of[3].buf, NULL, questions, of[0].shape[1]}, of[1].buf, bonus, fresh_age,
-                length, of[4].buf, of[5].buf);
+    choose_best(&(Ranked){of[2].buf, of[0].buf, of[3].buf, NULL, questions, of[0].shape[1]}, of[1].buf, bonus,
+                fresh_age, length, of[4].buf, of[5].buf);
   release_arrays(of, 6);
   if (!is_sound) return NULL;
   Py_RETURN_NONE;

@@ -7,12 +7,11 @@
 
 #include "question.h"
 
-enum { SECOND_ORDER_WINDOW = 4 };
+enum { SECOND_ORDER_WINDOW = 4, CHAINS = 32 }; /* chains of the log that are walked at once */
 
-/* What a vote is worth by distance in clicks, in the long memory and in the short one */
-typedef struct {
-  float lasting[SESSION_ITEMS], recent[SESSION_ITEMS];
-} Fall;
+/* By distance in clicks, from -19 to 19: what a vote adds to each sum before it is weighed */
+enum { DISTANCES = 2 * SESSION_ITEMS - 1 };
+typedef float Fall[DISTANCES][SUMS_OF_VOTES];
 
 static float partition(float *values, int64_t length, int64_t goal);
 
@@ -43,53 +42,55 @@ static float partition(float *values, int64_t length, int64_t goal) {
   return values[goal];
 }
 
-/* One near session speaks for its items; a similarity of 0 is not near enough in that memory. */
-static void vote(const View *view, Scratch *scratch, int64_t slot, float lasting, float recent, const Fall *fall) {
-  const int32_t *items = view->session_items + slot * SESSION_ITEMS;
-  const int64_t shared_at = (int64_t)scratch->similarity[slot].shared_at;
-  for (int64_t position = 0; position < view->sessions[slot].length; position++) {
-    if (position == shared_at || items[position] < 0) continue;
-    float *row = scratch->evidence[row_of(scratch, items[position])];
-    const int64_t distance = position > shared_at ? position - shared_at : shared_at - position;
-    if (lasting > 0) {
-      const float score = lasting * fall->lasting[distance];
-      row[NEIGHBOURS] += score;
-      row[NEIGHBOUR_COUNT] += 1.0f;
-      row[NEAREST] = larger_float(row[NEAREST], lasting);
-      if (position > shared_at) row[NEIGHBOURS_AFTER] += score;
-    }
-    if (recent > 0) row[NEIGHBOURS_RECENT] += recent * fall->recent[distance];
+static void fill_fall(Fall fall, const Settings *settings) {
+  for (int place = 0; place < DISTANCES; place++) {
+    const int distance = place - (SESSION_ITEMS - 1), steps = distance < 0 ? -distance : distance;
+    const float lasting = (float)exp(-steps / settings->distance_decay);
+    fall[place][NEIGHBOURS - FIRST_VOTE] = lasting;
+    fall[place][NEIGHBOUR_COUNT - FIRST_VOTE] = 1.0f;
+    fall[place][NEIGHBOURS_AFTER - FIRST_VOTE] = distance > 0 ? lasting : 0.0f;
+    fall[place][NEIGHBOURS_RECENT - FIRST_VOTE] = (float)exp(-steps / settings->distance_decay_short);
   }
 }
 
-/* Similarities of the sessions met, by recency and length; those of the scratch are 0 again. */
-static void weigh_sessions(const View *view, const Settings *settings, Scratch *scratch, const Query *query) {
-  for (int64_t place = 0; place < scratch->met; place++) {
-    const Session *session = view->sessions + scratch->near[place];
-    Similarity *similarity = scratch->similarity + scratch->near[place];
+/* One near session speaks for its items; a similarity of 0 is not near enough in that memory. */
+static void vote(const View *view, Scratch *scratch, int64_t met, float lasting, float recent, const Fall fall) {
+  const int64_t slot = scratch->met.slot[met], shared_at = scratch->met.shared_at[met];
+  const int32_t *items = view->session_items + slot * SESSION_ITEMS;
+  const float weights[SUMS_OF_VOTES] = {lasting, lasting > 0 ? 1.0f : 0.0f, lasting, recent};
+  for (int64_t position = 0; position < view->sessions[slot].length; position++) {
+    if (position == shared_at || items[position] < 0) continue;
+    float *row = scratch->evidence[row_of(scratch, items[position])], *sums = row + FIRST_VOTE;
+    const float *by_distance = fall[position - shared_at + SESSION_ITEMS - 1];
+    for (int n = 0; n < SUMS_OF_VOTES; n++) sums[n] += by_distance[n] * weights[n];
+    row[NEAREST] = larger_float(row[NEAREST], lasting);
+  }
+}
+
+/* Similarities of the sessions met, by recency and length. */
+static void weigh_sessions(const View *view, const Settings *settings, Met *met, const Query *query) {
+  for (int64_t place = 0; place < met->count; place++) {
+    const Session *session = view->sessions + met->slot[place];
     const double passed = elapsed(query->time, session->last);
     const float scale = (float)(1.0 / sqrt((double)query->length * (double)session->length));
-    scratch->lasting[place] = similarity->lasting * scale * decay(passed, settings->neighbour_recency);
-    scratch->recent[place] = similarity->recent * scale * decay(passed, settings->neighbour_recency_short);
-    similarity->lasting = 0.0f;
+    met->lasting[place] = met->similarity[place] * scale * decay(passed, settings->neighbour_recency);
+    met->recent[place] = met->similarity_recent[place] * scale * decay(passed, settings->neighbour_recency_short);
   }
 }
 
 /* The nearest ones vote. */
 static void nearest_sessions(const View *view, const Settings *settings, Scratch *scratch, const Query *query) {
-  const int64_t met = scratch->met, shortly = larger_int(settings->neighbours / 5, 1);
-  weigh_sessions(view, settings, scratch, query);
-  const float least = threshold(scratch->lasting, met, settings->neighbours, scratch->values);
-  const float least_recent = threshold(scratch->recent, met, shortly, scratch->values);
+  const Met *met = &scratch->met;
+  const int64_t shortly = larger_int(settings->neighbours / 5, 1);
   Fall fall;
-  for (int distance = 0; distance < SESSION_ITEMS; distance++) {
-    fall.lasting[distance] = (float)exp(-distance / settings->distance_decay);
-    fall.recent[distance] = (float)exp(-distance / settings->distance_decay_short);
-  }
-  for (int64_t place = 0; place < met; place++) {
-    const float lasting = scratch->lasting[place] >= least ? scratch->lasting[place] : 0.0f;
-    const float recent = scratch->recent[place] >= least_recent ? scratch->recent[place] : 0.0f;
-    if (lasting > 0 || recent > 0) vote(view, scratch, scratch->near[place], lasting, recent, &fall);
+  fill_fall(fall, settings);
+  weigh_sessions(view, settings, &scratch->met, query);
+  const float least = threshold(met->lasting, met->count, settings->neighbours, scratch->values);
+  const float least_recent = threshold(met->recent, met->count, shortly, scratch->values);
+  for (int64_t place = 0; place < met->count; place++) {
+    const float lasting = met->lasting[place] >= least ? met->lasting[place] : 0.0f;
+    const float recent = met->recent[place] >= least_recent ? met->recent[place] : 0.0f;
+    if (lasting > 0 || recent > 0) vote(view, scratch, place, lasting, recent, fall);
   }
 }
 
@@ -99,8 +100,7 @@ static void complete(const View *view, Scratch *scratch) {
   for (int64_t place = 0; place < scratch->rows; place++) {
     float *row = scratch->evidence[place];
     const int32_t clicks = view->items[scratch->touched[place]].clicks;
-    const float inverse = all_clicks - logf((float)((int64_t)clicks + 1)), rare = rarity(clicks);
-    close_part(row);
+    const float inverse = all_clicks - logarithm_of_more(scratch, clicks), rare = rarity(scratch, clicks);
     row[NEIGHBOURS] *= inverse;
     row[NEIGHBOURS_RECENT] *= inverse;
     row[NEIGHBOURS_AFTER] *= inverse;
@@ -112,16 +112,39 @@ static void complete(const View *view, Scratch *scratch) {
   }
 }
 
-/* Items seen close to one of the best first-order items. */
-static void read_second_order(const View *view, const Settings *settings, Scratch *scratch, int64_t item, float weight) {
+/* The newest occurrences of some items, as words of the log, -1 behind the last one of an item: (count, reads). All
+ * chains are walked at once, so that they wait for memory together; and what is read next is asked for. */
+static void walk_chains(const View *view, Scratch *scratch, const int32_t *items, int64_t count, int64_t reads) {
   const int64_t oldest = oldest_entry(view), gone = gone_session(view);
-  int64_t left = settings->second_order_reads;
-  for (int64_t number = view->items[item].head; number > 0 && number > oldest && left > 0; left--) {
-    const LogEntry *entry = entry_of(view, number);
-    const int64_t session = entry->word >> 5, position = entry->word & 31;
-    number = entry->before;
-    if (session <= gone) break;
-    const int64_t slot = slot_of(view, session);
+  int64_t next[CHAINS];
+  for (int64_t n = 0; n < count; n++) {
+    next[n] = view->items[items[n]].head;
+    __builtin_prefetch(entry_of(view, next[n]));
+  }
+  for (int64_t read = 0; read < reads; read++) {
+    for (int64_t n = 0; n < count; n++) {
+      int64_t *word = scratch->words + n * reads + read;
+      *word = -1;
+      if (next[n] <= 0 || next[n] <= oldest) continue;
+      const LogEntry entry = *entry_of(view, next[n]);
+      next[n] = entry.before;
+      if (entry.word >> 5 <= gone) { /* so are all before it */
+        next[n] = 0;
+        continue;
+      }
+      const int64_t slot = slot_of(view, entry.word >> 5);
+      *word = entry.word;
+      __builtin_prefetch(entry_of(view, next[n]));
+      __builtin_prefetch(view->sessions + slot);
+      __builtin_prefetch(view->session_items + slot * SESSION_ITEMS + (entry.word & 31));
+    }
+  }
+}
+
+/* Items seen close to one of the best first-order items. */
+static void read_second_order(const View *view, Scratch *scratch, const int64_t *words, int64_t reads, float weight) {
+  for (int64_t read = 0; read < reads && words[read] >= 0; read++) {
+    const int64_t slot = slot_of(view, words[read] >> 5), position = words[read] & 31;
     const int32_t *items = view->session_items + slot * SESSION_ITEMS;
     const int64_t end = smaller_int(view->sessions[slot].length, position + SECOND_ORDER_WINDOW + 1);
     for (int64_t other = larger_int(0, position - SECOND_ORDER_WINDOW); other < end; other++) {
@@ -148,21 +171,26 @@ static void second_order(const View *view, const Settings *settings, Scratch *sc
     if (score > 0 && !is_in_prefix(settings, query, item))
       count = push_top(scratch->top_scores, scratch->top_rows, count, settings->second_order_items, score, item);
   }
-  for (int64_t place = 0; place < count; place++) {
-    const int32_t item = scratch->top_rows[place];
-    read_second_order(view, settings, scratch, item, scratch->top_scores[place] * rarity(view->items[item].clicks));
+  const int64_t reads = smaller_int(settings->second_order_reads, TOUCHED / CHAINS);
+  for (int64_t first = 0; first < count; first += CHAINS) {
+    const int64_t chains = smaller_int(CHAINS, count - first);
+    walk_chains(view, scratch, scratch->top_rows + first, chains, reads);
+    for (int64_t n = 0; n < chains; n++) {
+      const float rare = rarity(scratch, view->items[scratch->top_rows[first + n]].clicks);
+      read_second_order(view, scratch, scratch->words + n * reads, reads, scratch->top_scores[first + n] * rare);
+    }
   }
   for (int64_t place = 0; place < scratch->rows; place++) {
     float *row = scratch->evidence[place];
-    if (row[SECOND_ORDER] > 0) row[SECOND_ORDER] *= rarity(view->items[scratch->touched[place]].clicks);
+    if (row[SECOND_ORDER] > 0) row[SECOND_ORDER] *= rarity(scratch, view->items[scratch->touched[place]].clicks);
   }
 }
 
 /* All evidence for a question, into the scratch. */
 void gather(const View *view, const Settings *settings, Scratch *scratch, const Query *query) {
-  begin_question(scratch);
+  begin_question(view, scratch);
   read_prefix(view, settings, scratch, query);
-  if (scratch->met == 0) return;
+  if (scratch->met.count == 0) return;
   nearest_sessions(view, settings, scratch, query);
   complete(view, scratch);
   if (settings->second_order_items > 0) second_order(view, settings, scratch, query);

@@ -7,7 +7,7 @@
 
 #include "kernel.h"
 
-enum { LATE_CLICKS = 100 }; /* after so many the lists are computed if clicks lie far before them: one was from the future */
+enum { LATE_CLICKS = 100 }; /* so many that lie far before the lists compute them: one was from the future */
 
 typedef struct {
   float scores[HOT_LISTS][HOT_LENGTH];
@@ -54,7 +54,7 @@ static void sort_best_first(float *scores, int32_t *items, int64_t count) {
 }
 
 /* Popularity (columns 0-3) or continued clicks (4, 5) of an item at `time`. */
-float decayed(const View *view, int64_t item, int column, double time) {
+static float decayed(const View *view, int64_t item, int column, double time) {
   const double rate = view->rates[column < CONTINUED ? column : column - CONTINUED];
   const double passed = elapsed(time, view->items[item].last);
   return view->popularity[item * POPULARITY_COLUMNS + column] * (float)exp(-rate * passed);

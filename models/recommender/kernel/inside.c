@@ -13,9 +13,11 @@ static int take_question(PyObject *const *args, Settings *settings, Py_buffer *o
   return -1;
 }
 
-static const Column EVIDENCE_COLUMNS[] = {{{"items", 'i', 4, 1, 1}, {COUNT}}, {{"evidence", 'f', 4, 2, 1}, {COUNT, WIDTH}}};
+static const Column EVIDENCE_COLUMNS[] = {{{"items", 'i', 4, 1, 1}, {COUNT}},
+                                          {{"evidence", 'f', 4, 2, 1}, {COUNT, WIDTH}}};
 
-/* evidence(settings, arrays of a question, items, evidence) -> items met, sessions met; those there is room for are written */
+/* evidence(settings, arrays of a question, items, evidence) -> items met, sessions met. Items beyond the room are not
+ * written. */
 PyObject *view_evidence(PyObject *self, PyObject *const *args, Py_ssize_t count) {
   Settings settings;
   Query query;
@@ -28,8 +30,9 @@ PyObject *view_evidence(PyObject *self, PyObject *const *args, Py_ssize_t count)
     gather(view_in(self), &settings, scratch, &query);
     const size_t written = (size_t)smaller_int(scratch->rows, to[0].shape[0]);
     memcpy(to[0].buf, scratch->touched, written * sizeof *scratch->touched);
-    memcpy(to[1].buf, scratch->evidence, written * sizeof *scratch->evidence);
-    met = Py_BuildValue("LL", (long long)scratch->rows, (long long)scratch->met);
+    for (size_t row = 0; row < written; row++)
+      memcpy((float *)to[1].buf + row * WIDTH, scratch->evidence[row], WIDTH * sizeof(float));
+    met = Py_BuildValue("LL", (long long)scratch->rows, (long long)scratch->met.count);
     release_arrays(to, 2);
   }
   release_arrays(of, QUESTION_ARRAYS);
@@ -40,7 +43,7 @@ static void choose_of(const View *view, const Settings *settings, Scratch *scrat
                       const Py_buffer *from, Chosen *chosen) {
   const int32_t *items = from[0].buf;
   const float(*evidence)[WIDTH] = from[1].buf;
-  begin_question(scratch);
+  begin_question(view, scratch);
   for (Py_ssize_t n = 0; n < from[0].shape[0]; n++)
     memcpy(scratch->evidence[row_of(scratch, items[n])], evidence[n], sizeof evidence[n]);
   choose(view, settings, scratch, query, chosen);

@@ -136,7 +136,8 @@ void release(View *view) {
       continue;
     }
     record->is_waiting = 0;
-    if (record->is_available) first_seen(view, item, profile_time(view, record->published > 0 ? record->published : now));
+    const double since = record->published > 0 ? record->published : now;
+    if (record->is_available) first_seen(view, item, profile_time(view, since));
     else record->is_announced = 0; /* it is new when it becomes available */
   }
   view->counters[WAITING] = kept;

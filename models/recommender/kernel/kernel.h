@@ -1,8 +1,8 @@
 /* kernel.h: what the files of this extension share. None of those that include this one alone knows Python.
  *
- * Layers, each standing on those before it: tables.c; clicks.c; items.c; hot.c; apply.c (what changes the view), check.c;
- * scratch.c, evidence.c, gathering.c, candidates.c, features.c, ranking.c (what a question asks); users.c, repeats.c;
- * layouts.c; those that know Python (python.h).
+ * Layers, each standing on those before it: tables.c; users.c, repeats.c; clicks.c, items.c, hot.c, apply.c (what
+ * changes the view); check.c; scratch.c, evidence.c, gathering.c, candidates.c, features.c, ranking.c (what a question
+ * asks); layouts.c; those that know Python (python.h).
  *
  * Arrays belong to NumPy. Numbers are float32 and float64 where the arrays are, and every sum has its order: a forest
  * was trained with these bits.
@@ -193,7 +193,6 @@ void release(View *view);
 
 /* hot.c */
 int64_t push_top(float *scores, int32_t *items, int64_t count, int64_t capacity, float score, int32_t item);
-float decayed(const View *view, int64_t item, int column, double time);
 void refresh_hot(View *view, double time);
 int are_hot_lists_due(const View *view, double time);
 

@@ -55,7 +55,8 @@ static PyObject *repeats_take(PyObject *self, PyObject *const *args, Py_ssize_t 
   const int64_t until = PyLong_AsLongLong(args[0]);
   if ((until == -1 && PyErr_Occurred()) || !are_below("until", &until, 1, 0, INT64_MAX >> 1)) return NULL;
   if (take_columns(args + 1, columns, of, 3)) return NULL;
-  const int64_t now = take_repeats(object->ring.buf, object->table, until, of[0].buf, of[1].buf, of[0].shape[0], of[2].buf);
+  const int64_t events = of[0].shape[0];
+  const int64_t now = take_repeats(object->ring.buf, object->table, until, of[0].buf, of[1].buf, events, of[2].buf);
   release_arrays(of, 3);
   return PyLong_FromLongLong(now);
 }

@@ -16,8 +16,10 @@ static PyMethodDef VIEW_METHODS[] = {
     {"shown_once", FASTCALL(view_shown_once), METH_FASTCALL, "shown_once(now, rows, shown) -> how many"},
     {"build_rows", FASTCALL(view_build_rows), METH_FASTCALL,
      "build_rows(settings, questions, given, items, rows, facts) -> candidates"},
-    {"evidence", FASTCALL(view_evidence), METH_FASTCALL, "evidence(settings, question, items, evidence) -> items, sessions met"},
-    {"choose", FASTCALL(view_choose), METH_FASTCALL, "choose(settings, question, items, evidence, chosen) -> candidates"},
+    {"evidence", FASTCALL(view_evidence), METH_FASTCALL,
+     "evidence(settings, question, items, evidence) -> items, sessions met"},
+    {"choose", FASTCALL(view_choose), METH_FASTCALL,
+     "choose(settings, question, items, evidence, chosen) -> candidates"},
     {NULL, NULL, 0, NULL},
 };
 static PyMethodDef FUNCTIONS[] = {
@@ -50,7 +52,8 @@ static int add(PyObject *module, const char *name, PyObject *object) {
 static PyObject *lower(const char *name) {
   char text[64];
   size_t n = 0;
-  for (; name[n] && n + 1 < sizeof text; n++) text[n] = (char)(name[n] >= 'A' && name[n] <= 'Z' ? name[n] + 32 : name[n]);
+  for (; name[n] && n + 1 < sizeof text; n++)
+    text[n] = (char)(name[n] >= 'A' && name[n] <= 'Z' ? name[n] + 32 : name[n]);
   text[n] = 0;
   return PyUnicode_FromString(text);
 }

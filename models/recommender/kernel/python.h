@@ -6,14 +6,15 @@
 
 #include "question.h"
 
-/* columns.c: the arrays of a call. All of them have a shape, which may follow from the first one. */
+/* columns.c: the arrays of a call. All of them have a shape, which may follow from the first one. On -1, and on 0 where
+ * it asks something, an exception is set. */
 enum { ANY = -1, COUNT = -2 }; /* COUNT: as long as the first array */
 typedef struct {
   ArraySpec spec;
   Py_ssize_t shape[2];
 } Column;
 #define COLUMN_COUNT(columns) ((int)(sizeof(columns) / sizeof *(columns)))
-int take_columns(PyObject *const *objects, const Column *columns, Py_buffer *buffers, int count); /* -1: an exception is set */
+int take_columns(PyObject *const *objects, const Column *columns, Py_buffer *buffers, int count);
 int take_tuple(PyObject *tuple, const Column *columns, Py_buffer *buffers, int count);
 int take_struct(PyObject *object, const char *name, void *to, size_t size); /* one row, copied */
 int are_below(const char *name, const int64_t *rows, Py_ssize_t count, int64_t least, int64_t end);

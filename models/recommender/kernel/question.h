@@ -1,6 +1,6 @@
 /* question.h: what the files share that answer questions to a view.
  *
- * Query ─► evidence.c, gathering.c (evidence of each item that is met) ─► candidates.c ─► features.c; ranking.c: of a batch
+ * Query ─► evidence.c, gathering.c (of each item that is met) ─► candidates.c ─► features.c;  ranking.c: of a batch
  *
  * Each item that is met gets a row of accumulators. Co-visitation weighs by distance in clicks, age of the prefix item
  * and recency of the session; nearest sessions follow VSTAN (Garg et al., STAN, SIGIR 2019; Ludewig et al. 2020) in a
@@ -11,33 +11,36 @@
 
 #include "kernel.h"
 
-/* Columns of the accumulators; Python has their names from here. */
+/* Columns of the accumulators; Python has their names from here. The first ones are sums over pairs of a candidate and
+ * a prefix item, the next ones over votes of near sessions: each pair, each vote adds to all of them at once. */
 #define COLUMNS(X)                                                                                     \
-  X(NEIGHBOURS)        /* similarity of the nearest sessions that have the item, long memory */        \
-  X(NEIGHBOURS_RECENT) /* the same in the short memory */                                              \
-  X(NEIGHBOURS_AFTER)  /* long memory, where the item came after the shared one */                     \
-  X(AFTER_LAST)        /* seen after the last item of the prefix, slow decay */                        \
-  X(AFTER)             /* seen after any */                                                            \
-  X(BEFORE_LAST)                                                                                       \
+  X(AFTER)             /* seen after any item of the prefix, slow decay */                             \
   X(BEFORE)                                                                                            \
-  X(RECENT_LAST)       /* seen after (half: before) the last, fast decay */                            \
-  X(RECENT)                                                                                            \
-  X(NEXT_LAST)         /* the very next click after the last */                                        \
-  X(TOGETHER_LAST)     /* within the window of the last, not weighted */                               \
-  X(COSINE)            /* within the window of any, divided by the root of both items' clicks */       \
-  X(COVERED)           /* items of the prefix that it was seen with */                                 \
-  X(NEXT)              /* the very next click after any */                                             \
-  X(AGE_COUNTED)       /* age + 1 of the prefix item counted last */                                   \
-  X(SECOND_ORDER)      /* seen with the items that have most DIRECTED */                               \
+  X(RECENT)            /* seen after (half: before) any, fast decay */                                 \
   X(DIRECTED)          /* cosine with distance, direction and slow decay */                            \
-  X(NEAREST)           /* similarity of the nearest session that has it */                             \
-  X(NEIGHBOUR_COUNT)                                                                                   \
+  X(NEXT)              /* the very next click after any */                                             \
+  X(COSINE)            /* within the window of any, divided by the root of both items' clicks */       \
   X(COSINE_PART)       /* cosine with the prefix item that is being read */                            \
+  X(PAIRS)             /* with the prefix item that is being read; by distance, if it is not the last */ \
+  X(NEIGHBOURS)        /* similarity of the nearest sessions that have the item, long memory */        \
+  X(NEIGHBOUR_COUNT)                                                                                   \
+  X(NEIGHBOURS_AFTER)  /* long memory, where the item came after the shared one */                     \
+  X(NEIGHBOURS_RECENT) /* in the short memory */                                                       \
+  X(NEAREST)           /* similarity of the nearest session that has it */                             \
+  X(AGE_COUNTED)       /* age + 1 of the prefix item counted last */                                   \
+  X(COVERED)           /* items of the prefix that it was seen with */                                 \
+  X(SECOND_ORDER)      /* seen with the items that have most DIRECTED */                               \
+  X(AFTER_LAST)        /* of the last item of the prefix alone */                                      \
+  X(BEFORE_LAST)                                                                                       \
+  X(RECENT_LAST)                                                                                       \
+  X(NEXT_LAST)                                                                                         \
+  X(TOGETHER_LAST)     /* within the window of the last, not weighted */                               \
   X(COSINE_MAX)                                                                                        \
   X(COSINE_ROOT)       /* sum over the prefix of the root of the cosine */                             \
   X(NEAR_SECOND)       /* seen after or before the second last, by distance */                         \
   X(NEIGHBOURS_RARE)   /* NEIGHBOURS against the item's own clicks */
 enum { COLUMNS(AS_NUMBER) WIDTH };
+enum { SUMS_OF_PAIRS = NEIGHBOURS, FIRST_VOTE = NEIGHBOURS, SUMS_OF_VOTES = NEAREST - NEIGHBOURS };
 
 /* One question. `time` is in the clock of the profile. */
 typedef struct {
@@ -51,34 +54,52 @@ typedef struct {
   int64_t code_count, context_count;
 } Query;
 
-/* A session that shares an item with the prefix */
-typedef struct {
-  float lasting, recent; /* similarities in the long and the short memory; 0: not met in this question */
-  float shared_at;       /* position of the shared item */
-  float counted;         /* age of the prefix item counted last */
-} Similarity;
-
 /* Working memory of the questions to a view; its content means nothing between two of them. The large arrays are
  * address space: a page of them is memory once it was written. */
-enum { TOUCHED = 65536, NO_ROOM = TOUCHED - 1 }; /* rows; the last one takes what has no room, and nobody reads it */
+enum {
+  TOUCHED = 65536,       /* rows of evidence, sessions, occurrences */
+  NO_ROOM = TOUCHED - 1, /* the last row takes what has no room, and nobody reads it */
+  STRIDE = 32,           /* floats from one row of evidence to the next: two cache lines, the first one has all sums */
+  FEW_CLICKS = 1024,     /* of items with fewer the roots and logarithms are kept */
+};
 typedef struct {
-  int64_t query, rows, met; /* number of the question; items and sessions met */
-  int64_t *place;           /* by item: number of the question * 65536 + its row */
-  float (*evidence)[WIDTH];
-  int32_t *touched;       /* item of each row */
-  uint8_t *chosen;        /* by row */
-  Similarity *similarity; /* by slot */
-  int32_t *near;          /* slots of the sessions met */
-  float *lasting, *recent; /* their similarities, by recency and length too */
-  float *values;           /* similarities while they are sorted */
+  uint16_t met;     /* which of the sessions met */
+  uint8_t position; /* of the item in it */
+} Occurrence;
+
+/* The sessions met, in the order of meeting */
+typedef struct {
+  int64_t count;
+  int32_t *slot;
+  uint8_t *shared_at; /* position of the item that was met first */
+  uint8_t *counted;   /* age of the prefix item counted last */
+  float *similarity, *similarity_recent; /* in the long and the short memory */
+  float *passed_slow, *passed_fast;      /* decays of co-visits */
+  float *lasting, *recent;               /* similarities by recency and length too */
+} Met;
+
+typedef struct {
+  int64_t query, rows; /* number of the question; items met */
+  int64_t *place;      /* by item: number of the question * 65536 + its row */
+  uint32_t *met_at;    /* by slot: number of the question (16 bits) * 65536 + its place among those met */
+  float (*evidence)[STRIDE];
+  int32_t *touched; /* item of each row */
+  uint8_t *chosen;  /* by row */
+  Met met;
+  Occurrence *occurrences; /* of the prefix item that is being read */
+  int32_t *counted;        /* rows that it was seen with */
+  int64_t *words;          /* of the log, while the second order is read */
+  float *values;           /* scores while they are sorted */
+  float *columns;          /* (QUOTAS, rows) evidence by generator */
   float *top_scores;       /* the best while they are looked for */
   int32_t *top_rows;       /* whose they are */
   float best[WIDTH];       /* largest value of each accumulator among the candidates */
+  float rarities[FEW_CLICKS], logarithms[FEW_CLICKS]; /* by clicks */
 } Scratch;
 
 Scratch *scratch_new(const View *view); /* scratch.c; NULL: out of memory */
 void scratch_free(Scratch *scratch);
-void begin_question(Scratch *scratch);
+void begin_question(const View *view, Scratch *scratch);
 int64_t new_row(Scratch *scratch, int64_t item);
 
 /* The item's row of accumulators, zeroed at first touch. */
@@ -90,10 +111,12 @@ static inline float larger_float(float a, float b) {
   return b > a ? b : a;
 }
 
+/* scratch.c */
+float rarity(const Scratch *scratch, int32_t clicks);           /* 1 / root of clicks + 5 */
+float logarithm_of_more(const Scratch *scratch, int32_t clicks); /* of clicks + 1 */
+
 /* evidence.c */
 float decay(double passed, double constant);
-float rarity(int32_t clicks); /* 1 / root of clicks + 5 */
-void close_part(float *row);
 void read_prefix(const View *view, const Settings *settings, Scratch *scratch, const Query *query);
 
 /* gathering.c */

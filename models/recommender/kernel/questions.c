@@ -72,7 +72,8 @@ static int has_room(const View *view, const Settings *settings, const Py_buffer 
   if (of[FOUND_ITEMS].shape[0] < wanted || of[FOUND_ROWS].shape[0] < wanted)
     PyErr_Format(PyExc_ValueError, "items, rows must have room for %lld candidates", (long long)wanted);
   else if (of[FOUND_ROWS].shape[1] != features)
-    PyErr_Format(PyExc_ValueError, "rows must have %lld features, not %zd", (long long)features, of[FOUND_ROWS].shape[1]);
+    PyErr_Format(PyExc_ValueError, "rows must have %lld features, not %zd", (long long)features,
+                 of[FOUND_ROWS].shape[1]);
   else return 1;
   return 0;
 }

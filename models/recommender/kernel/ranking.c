@@ -96,9 +96,10 @@ void choose_best(const Ranked *ranked, const double *scores, double bonus, doubl
 }
 
 /* Those that may be in a list for everybody, each once, in their order; returns how many. */
-int64_t shown_once(const View *view, Scratch *scratch, const int32_t *items, int64_t count, double now, int64_t *shown) {
+int64_t shown_once(const View *view, Scratch *scratch, const int32_t *items, int64_t count, double now,
+                   int64_t *shown) {
   int64_t kept = 0;
-  begin_question(scratch);
+  begin_question(view, scratch);
   for (int64_t n = 0; n < count; n++) {
     const int32_t item = items[n];
     if (item < 0 || scratch->place[item] >> 16 == scratch->query) continue;

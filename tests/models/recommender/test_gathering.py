@@ -16,7 +16,7 @@ from tests.models.recommender.by_hand import History, evidence
 from tests.models.recommender.inside import evidence_of, question
 from tests.models.recommender.shoppers import Shop, browsing, small
 
-INSIDE = {"age_counted", "cosine_part"}  # what the pass keeps for itself
+INSIDE = {"age_counted", "cosine_part", "pairs"}  # what the pass keeps for itself
 VARIANTS: dict[str, dict[str, Any]] = {
     "as it is": {},
     "few neighbours": {"neighbours": 5, "prefix_decay": 1.0},

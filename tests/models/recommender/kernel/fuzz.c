@@ -10,7 +10,8 @@
 
 #include "feature_table.h"
 
-enum { ITEM_ROOM = 96, SESSION_ROOM = 64, LOG = 256, CONTEXT_VALUES = 5, ASKED_CODES = 2, CONTEXT = 1, USERS = 8, EVENTS_KEPT = 16 };
+enum { ITEM_ROOM = 96, SESSION_ROOM = 64, LOG = 256, CONTEXT_VALUES = 5, ASKED_CODES = 2, CONTEXT = 1 };
+enum { USERS = 8, EVENTS_KEPT = 16 };
 static uint64_t state;
 
 static uint64_t next_random(void) { /* xorshift */
@@ -138,7 +139,8 @@ static Settings any_settings(void) {
 }
 
 static void rank(const Found *found, int64_t total) {
-  const Ranked ranked = {zeros((size_t)total, sizeof(uint64_t)), found->rows, found->counts, found->chosen, 1, found->width};
+  uint64_t *keys = zeros((size_t)total, sizeof *keys);
+  const Ranked ranked = {keys, found->rows, found->counts, found->chosen, 1, found->width};
   const double weights[4] = {1, .5, .25, .1};
   double *scores = zeros((size_t)total, sizeof *scores), top_scores[3];
   int64_t top[3];
@@ -146,11 +148,12 @@ static void rank(const Found *found, int64_t total) {
   choose_best(&ranked, scores, .5, 100, 3, top, top_scores);
   for (int64_t n = 0; n < total && n < 3; n++)
     if (top[n] < 0 || top[n] >= total) abort();
-  free((void *)ranked.keys);
+  free(keys);
   free(scores);
 }
 
-static void ask(const View *view, Scratch *scratch, double now) {
+/* `other`: another scratch, whose questions have other numbers; the answer is the same. */
+static void ask(const View *view, Scratch *scratch, Scratch *other, double now) {
   const Settings settings = any_settings();
   uint64_t prefix[PREFIX], session = 1 + (uint64_t)below(90) * 256;
   uint32_t turned_down[TURNED_DOWN] = {(uint32_t)below(2)};
@@ -160,16 +163,26 @@ static void ask(const View *view, Scratch *scratch, double now) {
   const int32_t given[2] = {(int32_t)below(ITEM_ROOM), (int32_t)below(ITEM_ROOM)};
   const double time = any_time(now), then = any_time(now);
   for (int n = 0; n < PREFIX; n++) prefix[n] = 1 + (uint64_t)below(ITEM_ROOM + 20) * 256;
-  const Questions questions = {prefix, &session, &length, &time, &then, codes, context, turned_down, 1, ASKED_CODES, CONTEXT};
+  const Questions questions = {prefix,  &session,    &length, &time,       &then,  codes,
+                               context, turned_down, 1,       ASKED_CODES, CONTEXT};
   int64_t counts, chosen, met;
   const int64_t room = settings.max_candidates + 2;
-  const Found found = {zeros((size_t)room, sizeof(int32_t)), zeros((size_t)(room * width), sizeof(float)), &counts, &chosen,
-                       &met, room, width};
+  int32_t *items = zeros((size_t)room, sizeof *items);
+  float *rows = zeros((size_t)(room * width), sizeof *rows);
+  const Found found = {items, rows, &counts, &chosen, &met, room, width};
   const int64_t total = build_rows(view, &settings, scratch, &questions, given, 2, &found);
   if (total > room || total != counts || chosen > settings.max_candidates) abort();
+  Found again = found;
+  again.items = zeros((size_t)room, sizeof(int32_t));
+  again.rows = zeros((size_t)(room * width), sizeof(float));
+  if (build_rows(view, &settings, other, &questions, given, 2, &again) != total) abort();
+  if (memcmp(found.items, again.items, (size_t)total * sizeof(int32_t))) abort();
+  if (memcmp(found.rows, again.rows, (size_t)(total * width) * sizeof(float))) abort();
   rank(&found, total);
-  free(found.items);
-  free(found.rows);
+  free(items);
+  free(rows);
+  free(again.items);
+  free(again.rows);
   int64_t shown[HOT_LENGTH];
   shown_once(view, scratch, view->hot, view->hot_length[0], now, shown);
 }
@@ -207,13 +220,15 @@ static int live(int is_damaged) {
   if (is_damaged) damage(&view);
   const int is_sound = !view_wrong(&view);
   if (is_sound) {
-    Scratch *scratch = scratch_new(&view);
-    if (!scratch) abort();
+    Scratch *scratch = scratch_new(&view), *other = scratch_new(&view);
+    if (!scratch || !other) abort();
+    other->query = 0xFFF0; /* soon the numbers of its questions begin again */
     for (int n = 0; n < 40; n++) {
-      ask(&view, scratch, now);
+      ask(&view, scratch, other, now);
       change(&view, now += (double)below(4));
     }
     scratch_free(scratch);
+    scratch_free(other);
   }
   free_view(&view);
   return is_sound;
@@ -226,7 +241,8 @@ static void step(void) {
   const Table table = {zeros(4 * EVENTS_KEPT, sizeof(int32_t)), 4 * EVENTS_KEPT - 1};
   int64_t until = 0;
   for (int turn = 0; turn < 300; turn++) {
-    const uint64_t event = (uint64_t)below(120), user = (uint64_t)below(USERS), session = (uint64_t)below(3), item = next_random() >> 58;
+    const uint64_t event = (uint64_t)below(120), user = (uint64_t)below(USERS);
+    const uint64_t session = (uint64_t)below(3), item = next_random() >> 58;
     const uint8_t action = below(8) ? (uint8_t)below(5) : TURN_DOWN;
     const double time = any_time((double)turn * 300);
     uint8_t is_accepted = 0, is_repeated = 0, is_click = 0, is_known = 0;
