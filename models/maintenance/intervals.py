@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.arrays import Floats
+from models.maintenance import kernel
 from models.packs import Scorer
 
 COVERAGE = 0.9
@@ -61,10 +62,10 @@ class Interval:
 
     def bounds(self, value: Floats, low: Floats, high: Floats) -> tuple[Floats, Floats]:
         """The same from what the forests said."""
-        place = self.edges.searchsorted(value, "right")
-        lower = (value + low + self.low[place]).clip(0, self.cap)
-        upper = (value + high + self.high[place]).clip(0, self.cap)
-        return np.minimum(lower, value), np.maximum(upper, value)
+        lower, upper = np.empty(len(value)), np.empty(len(value))
+        arrays = np.ascontiguousarray(value), low, high, lower, upper
+        kernel.interval_ends(arrays, (self.edges, self.low, self.high), self.cap)
+        return lower, upper
 
 
 def with_value(features: npt.NDArray[np.float32], value: Floats) -> npt.NDArray[np.float32]:
