@@ -63,8 +63,8 @@ class Interval:
     def bounds(self, value: Floats, low: Floats, high: Floats) -> tuple[Floats, Floats]:
         """The same from what the forests said."""
         lower, upper = np.empty(len(value)), np.empty(len(value))
-        arrays = np.ascontiguousarray(value), low, high, lower, upper
-        kernel.interval_ends(arrays, (self.edges, self.low, self.high), self.cap)
+        given = map(np.ascontiguousarray, (value, low, high))
+        kernel.interval_ends((*given, lower, upper), (self.edges, self.low, self.high), self.cap)
         return lower, upper
 
 
@@ -98,5 +98,5 @@ def tabled(value: Floats, residual: Floats, cap: float) -> Interval:
     tails = ((1 - COVERAGE) / 2, (1 + COVERAGE) / 2)
     overall = np.quantile(residual, tails)
     table = [np.quantile(residual[place == b], tails) if (place == b).any() else overall for b in range(len(edges) + 1)]
-    low, high = np.array(table).T
+    low, high = np.array(table).T.copy()
     return Interval(edges, low, high, cap, has_forests=False)

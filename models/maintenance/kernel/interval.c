@@ -1,4 +1,4 @@
-/* interval.c: the ends of an interval of a remaining life: value + what the forests said + the offset of the value's bin.
+/* interval.c: the ends of an interval of a remaining life: value + what the forest said + the offset of the bin.
  *
  * models/maintenance/intervals.py says where the offsets come from.
  */
