@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.arrays import Floats
+from models.maintenance import kernel
 from models.packs import Scorer
 
 COVERAGE = 0.9
@@ -61,10 +62,10 @@ class Interval:
 
     def bounds(self, value: Floats, low: Floats, high: Floats) -> tuple[Floats, Floats]:
         """The same from what the forests said."""
-        place = self.edges.searchsorted(value, "right")
-        lower = (value + low + self.low[place]).clip(0, self.cap)
-        upper = (value + high + self.high[place]).clip(0, self.cap)
-        return np.minimum(lower, value), np.maximum(upper, value)
+        lower, upper = np.empty(len(value)), np.empty(len(value))
+        given = map(np.ascontiguousarray, (value, low, high))
+        kernel.interval_ends((*given, lower, upper), (self.edges, self.low, self.high), self.cap)
+        return lower, upper
 
 
 def with_value(features: npt.NDArray[np.float32], value: Floats) -> npt.NDArray[np.float32]:
@@ -97,5 +98,5 @@ def tabled(value: Floats, residual: Floats, cap: float) -> Interval:
     tails = ((1 - COVERAGE) / 2, (1 + COVERAGE) / 2)
     overall = np.quantile(residual, tails)
     table = [np.quantile(residual[place == b], tails) if (place == b).any() else overall for b in range(len(edges) + 1)]
-    low, high = np.array(table).T
+    low, high = np.array(table).T.copy()
     return Interval(edges, low, high, cap, has_forests=False)

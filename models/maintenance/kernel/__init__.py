@@ -16,6 +16,7 @@ from models.maintenance.kernel._native import (
     channel_course,
     course_of_sensors,
     fall_course,
+    interval_ends,
     watch,
 )
 
@@ -28,5 +29,6 @@ __all__ = [
     "channel_course",
     "course_of_sensors",
     "fall_course",
+    "interval_ends",
     "watch",
 ]

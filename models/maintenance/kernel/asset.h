@@ -2,7 +2,7 @@
  *
  * Layers, each standing on those before it:
  *   numbers.h; row.c; recursions.c, windows.c, clocks.c, sensors.c, faults.c;
- *   log_memory.c, channels.c, parts.c; step.c; observe.c, score_filter.c, watch_times.c; alerts.c, watch.c;
+ *   log_memory.c, channels.c, parts.c; step.c; observe.c, score_filter.c, interval.c, watch_times.c; alerts.c, watch.c;
  *   module.c and the Python types
  */
 #ifndef MILLRACE_ASSET_H
@@ -157,6 +157,18 @@ static const double CLOCKS_S = 300.0;
 /* observe.c. All of `seen` is zeros before. */
 void observe(const Layout *layout, uint8_t *rows, const Events *events, const Prepared *prepared, Work *work,
              const Seen *seen);
+
+/* interval.c: of values (n,), by what the forests said of them, to `lower` and `upper` */
+typedef struct {
+  const double *value, *low, *high;
+  double *lower, *upper;
+} Ends;
+typedef struct {
+  int edge_count;
+  const double *edges;      /* rising */
+  const double *low, *high; /* one more: offsets of the bins */
+} Bins;
+void interval_ends(int64_t count, const Ends *ends, const Bins *bins, double cap);
 
 /* The alert policy of a class; see Policy in models/maintenance/policy.py */
 typedef struct {

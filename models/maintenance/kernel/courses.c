@@ -1,4 +1,5 @@
-/* courses.c: parts of the step along past lives, for Python: what training learns limits from, and tests look at. */
+/* courses.c: functions over columns, for Python: parts of the step along past lives, which training learns limits
+ * from and tests look at; ends of intervals. */
 #include "python.h"
 
 typedef struct {
@@ -58,6 +59,48 @@ PyObject *course_of_channel(PyObject *module, PyObject *args) {
   if (!PyArg_ParseTuple(args, "O!", &PyTuple_Type, &arrays)) return NULL;
   const int wrong = take_all(arrays, &columns, wanted, 4, widths, &lives);
   if (!wrong) channel_course(columns.count, lives.value, lives.trust, lives.step, lives.course);
+  let_go(&columns);
+  if (wrong) return NULL;
+  Py_RETURN_NONE;
+}
+
+/* Bins of an interval: edges (B - 1,), offsets (B,) twice */
+static int take_bins(PyObject *arrays, Columns *columns, Bins *bins) {
+  static const ArraySpec specs[] = {{"edges", 'f', 8, 1, 0}, {"low", 'f', 8, 1, 0}, {"high", 'f', 8, 1, 0}};
+  PyObject *objects[3];
+  for (int i = 0; i < 3; i++)
+    if (!(objects[i] = PyTuple_GetItem(arrays, i))) return -1;
+  if (take_arrays(objects, specs, columns->buffers, 3)) return -1;
+  columns->held = 3;
+  const Py_buffer *of = columns->buffers;
+  *bins = (Bins){(int)of[0].shape[0], of[0].buf, of[1].buf, of[2].buf};
+  if (of[1].shape[0] == of[0].shape[0] + 1 && of[2].shape[0] == of[1].shape[0]) return 0;
+  PyErr_SetString(PyExc_ValueError, "there must be one bin more than edges");
+  return -1;
+}
+
+#define END(place, name, is_written) {place, #name, 'f', 8, ONE, is_written, offsetof(Ends, name)}
+static const Column END_COLUMNS[] = {END(0, value, 0), END(1, low, 0), END(2, high, 0), END(3, lower, 1),
+                                     END(4, upper, 1)};
+
+PyObject *ends_of_interval(PyObject *module, PyObject *args) {
+  (void)module;
+  PyObject *learned, *arrays;
+  double cap;
+  Bins bins;
+  Ends ends = {0};
+  Columns columns = {.held = 0};
+  if (!PyArg_ParseTuple(args, "O!O!d", &PyTuple_Type, &arrays, &PyTuple_Type, &learned, &cap)) return NULL;
+  int wrong = take_bins(learned, &columns, &bins);
+  if (!wrong) {
+    columns.count = length_of(arrays);
+    wrong = columns.count < 0 || take_events(&columns, arrays, END_COLUMNS, 5, NULL, &ends);
+  }
+  if (!wrong && columns.held != 3 + 5) {
+    PyErr_SetString(PyExc_ValueError, "a column is missing");
+    wrong = 1;
+  }
+  if (!wrong) interval_ends(columns.count, &ends, &bins, cap);
   let_go(&columns);
   if (wrong) return NULL;
   Py_RETURN_NONE;

@@ -60,6 +60,7 @@ PyObject *decider_type(void);
 PyObject *watch_events(PyObject *module, PyObject *args);
 PyObject *course_of_falls(PyObject *module, PyObject *args);
 PyObject *course_of_check(PyObject *module, PyObject *args);
+PyObject *ends_of_interval(PyObject *module, PyObject *args);
 PyObject *course_of_channel(PyObject *module, PyObject *args);
 int add_constants(PyObject *module);
 

@@ -176,6 +176,13 @@ static int64_t watch_any(int rows, const Events *events, const Seen *seen, const
   return journal.count;
 }
 
+static void interval_any(int count) {
+  const int edges = below(5);
+  const Ends ends = {numbers(count), numbers(count), numbers(count), numbers(count), numbers(count)};
+  const Bins bins = {edges, numbers(edges), numbers(edges + 1), numbers(edges + 1)};
+  interval_ends(count, &ends, &bins, any_number());
+}
+
 int main(int count, char **arguments) {
   const long rounds = count > 1 ? atol(arguments[1]) : 1000;
   int64_t told = 0;
@@ -194,6 +201,7 @@ int main(int count, char **arguments) {
     if (!below(3)) seen.role = garbage(EVENTS);
     if (!below(3)) seen.status = garbage(EVENTS);
     told += decide_any(&layout, rows, &events, &seen) + watch_any(ROWS, &events, &seen, &of);
+    interval_any(EVENTS);
     work_free(work);
     free_all();
   }

@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given as examples
+from hypothesis import strategies as st
 
 from models.maintenance import codes, kernel, preparation, recursions, rows, sensors, transitions, watch_rows
 from models.maintenance.alerts import Decider
@@ -180,6 +182,27 @@ def test_what_was_learned_of_another_class_is_refused(change: dict[str, Any], wh
     learned = golden.made_up(np.random.RandomState(1), golden.LIFE, 2, 8, 7)
     with pytest.raises(ValueError, match=what):
         Observer(replace(learned, **change), golden.LIFE, 60.0, recursions.FEATURES, True, (8, 2, 0))
+
+
+def test_an_interval_of_other_bins_is_refused() -> None:
+    arrays = [np.zeros(3) for _ in range(5)]
+    with pytest.raises(ValueError, match="one bin more than edges"):
+        kernel.interval_ends(tuple(arrays), (np.zeros(2), np.zeros(3), np.zeros(2)), 125.0)
+    with pytest.raises(ValueError, match="lower must be of as many"):
+        kernel.interval_ends((*arrays[:3], np.zeros(2), arrays[4]), (np.zeros(2), np.zeros(3), np.zeros(3)), 125.0)
+
+
+@examples(st.lists(st.tuples(*[st.floats(-200, 200)] * 3), min_size=1, max_size=20), st.booleans())
+def test_ends_of_intervals_are_what_numpy_says(rows: list[tuple[float, float, float]], is_missing: bool) -> None:
+    value, low, high = np.array(rows).T.copy()
+    if is_missing:
+        value[0] = np.nan
+    edges, by_low, by_high = np.array([20.0, 45.0]), np.array([-1.0, -2.0, -3.0]), np.array([1.0, 2.0, 4.0])
+    lower, upper = np.empty(len(rows)), np.empty(len(rows))
+    kernel.interval_ends((value, low, high, lower, upper), (edges, by_low, by_high), 125.0)
+    place = np.digitize(value, edges)
+    np.testing.assert_array_equal(lower, np.minimum(np.clip(value + low + by_low[place], 0, 125), value))
+    np.testing.assert_array_equal(upper, np.maximum(np.clip(value + high + by_high[place], 0, 125), value))
 
 
 def test_an_observer_keeps_what_it_was_made_of() -> None:

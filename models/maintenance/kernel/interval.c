@@ -1,0 +1,24 @@
+/* interval.c: the ends of an interval of a remaining life: value + what the forest said + the offset of the bin.
+ *
+ * models/maintenance/intervals.py says where the offsets come from.
+ */
+#include "asset.h"
+#include "numbers.h"
+
+/* How many edges are not above the value; all of them where it is NaN. */
+static int bin_of(double value, const Bins *bins) {
+  int bin = 0;
+  while (bin < bins->edge_count && !(value < bins->edges[bin])) bin++;
+  return bin;
+}
+
+void interval_ends(int64_t count, const Ends *ends, const Bins *bins, double cap) {
+  for (int64_t i = 0; i < count; i++) {
+    const double value = ends->value[i];
+    const int bin = bin_of(value, bins);
+    const double low = clip(value + ends->low[i] + bins->low[bin], 0.0, cap);
+    const double high = clip(value + ends->high[i] + bins->high[bin], 0.0, cap);
+    ends->lower[i] = isnan(low) ? low : min_of(low, value);
+    ends->upper[i] = isnan(high) ? high : max_of(high, value);
+  }
+}
