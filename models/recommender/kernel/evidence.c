@@ -22,9 +22,9 @@ typedef Sums Near[DISTANCES];
 /* One item of the prefix while it is read. */
 typedef struct {
   int64_t item, age, next; /* next: the item that is read after it; -1: none */
-  float weight, rare;    /* by age; by its clicks */
-  float lasting, recent; /* what it adds to the similarity of a session */
-  int64_t counted;       /* rows that it was seen with */
+  float weight, rare;      /* by age; by its clicks */
+  float lasting, recent;   /* what it adds to the similarity of a session */
+  int64_t counted;         /* rows that it was seen with */
 } Read;
 
 /* By squaring, as the trained forests know it: `pow` rounds otherwise. */

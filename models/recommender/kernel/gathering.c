@@ -171,7 +171,7 @@ static void second_order(const View *view, const Settings *settings, Scratch *sc
     if (score > 0 && !is_in_prefix(settings, query, item))
       count = push_top(scratch->top_scores, scratch->top_rows, count, settings->second_order_items, score, item);
   }
-  const int64_t reads = smaller_int(settings->second_order_reads, TOUCHED / CHAINS);
+  const int64_t reads = smaller_int(settings->second_order_reads, TOUCHED / CHAINS); /* 2,048 at most */
   for (int64_t first = 0; first < count; first += CHAINS) {
     const int64_t chains = smaller_int(CHAINS, count - first);
     walk_chains(view, scratch, scratch->top_rows + first, chains, reads);
