@@ -42,10 +42,16 @@ def undecided(record: ConsumerRecord, topic: str, reason: str, detail: str = "")
     return Output(UNDECIDED, record.key, orjson.dumps(value), partition=0)
 
 
-def what_lacks(asset_class: AssetClass, reading: Telemetry) -> str:
-    """What a reading without any number that can be used lacks, for people; empty where it is something else."""
+def what_lacks(asset_class: AssetClass, reading: Telemetry, run_anew: str) -> str:
+    """What a reading without any number that can be used lacks, for people; empty where it is something else.
+
+    Args:
+        run_anew: how the asset is run, in words, where no reading of the training was run so.
+    """
     numbers = {name for name, value in reading.readings.items() if value is not None}
     if not numbers.intersection(asset_class.sensors):
         return f"it has no number of a sensor of {asset_class.name}, which are: {', '.join(asset_class.sensors)}"
     lacking = [name for name in asset_class.regime if name not in numbers]
-    return f"it lacks how the asset is run: {', '.join(lacking)}" if lacking else ""
+    if lacking:
+        return f"it lacks how the asset is run: {', '.join(lacking)}"
+    return f"it is run as no reading of the training was: {run_anew}" if run_anew else ""

@@ -138,6 +138,16 @@ class Explainer:
         _, unit = self.asset_class.words_of(sensor)
         return f" at {amount(value, unit)} (normally {figure(low)} to {figure(high)})"
 
+    def run_anew(self, readings: Mapping[str, Any]) -> str:
+        """How an asset is run, in words, where no reading of the training was run so; empty where one was, or where the
+        reading does not tell."""
+        names = self.asset_class.regime
+        values = np.array([_number(readings.get(name)) for name in names])
+        if not names or np.isnan(values).any() or self.preparation.regimes.reaches(values):
+            return ""
+        words = [self.asset_class.words_of(name) for name in names]
+        return ", ".join(f"{label} {amount(v, unit)}" for (label, unit), v in zip(words, values.tolist(), strict=True))
+
     def _other(self, origin: tuple[str, str], moved: float, row: Floats) -> Line:
         kind, name = origin
         values = {one.what: float(row[n]) for n, one in enumerate(self.origins) if (one.kind, one.name) == origin}

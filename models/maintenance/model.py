@@ -243,7 +243,11 @@ class AssetModel:
         broken = broken_sensors(asset_class.sensors, transition, decisions.faults[place])
         regime = int(decisions.regime[place])
         said = {one["sensor"]: self._explainer.said(one["sensor"], readings, regime) for one in broken}
-        return broken, data_reason(asset_class, transition, broken, said)
+        return broken, data_reason(asset_class, transition, broken, said, self.run_anew(readings))
+
+    def run_anew(self, readings: Mapping[str, Any]) -> str:
+        """See `Explainer.run_anew`."""
+        return self._explainer.run_anew(readings)
 
     def warm(self) -> None:
         """Step one event of its own: what cannot serve fails here, before the first event is awaited."""

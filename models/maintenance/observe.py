@@ -71,6 +71,7 @@ class Observer:
         learned = (
             of.centre, of.scale, of.centroids, of.sensors, of.mean, of.sd, of.weights, of.bias, of.trust,
             of.expected_offset, of.expected_load, of.noise, places, *(of.check or unchecked()),
+            np.full(len(of.centroids), np.inf) if of.reach is None else of.reach,
         )  # fmt: skip
         self._native = kernel.Observer(
             fields_of(self.dtype), self.dtype.itemsize, widths, (shape.errors, shape.components),

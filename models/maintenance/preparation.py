@@ -44,6 +44,7 @@ class Preparation:
     fall_limit: float = np.inf
     check: Checked | None = None  # of the sensors; models of a version before have none
     normal: Floats | None = None  # (2, R, S) what is normal of a reading: from, to; models of before have none
+    reach: Floats | None = None  # (R,) of the regimes, scaled; models of before have none
 
     @property
     def channels(self) -> int:
@@ -51,14 +52,14 @@ class Preparation:
 
     @property
     def regimes(self) -> Regimes:
-        return Regimes(self.centre, self.scale, self.centroids)
+        return Regimes(self.centre, self.scale, self.centroids, self.reach)
 
     def to_json(self) -> dict[str, Any]:
         """Plain numbers; floats survive JSON bit for bit. An infinite limit is null."""
         found = {k: v.tolist() if isinstance(v, np.ndarray) else v for k, v in asdict(self).items()}
         found["fall_limit"] = self.fall_limit if np.isfinite(self.fall_limit) else None
         found["check"] = {name: part.tolist() for name, part in self.check._asdict().items()} if self.check else None
-        for name in ("check", "normal"):
+        for name in ("check", "normal", "reach"):
             if found[name] is None:
                 del found[name]  # as the version before wrote it: rows are known by what was learned
         return found
@@ -67,7 +68,7 @@ class Preparation:
     def from_json(cls, given: dict[str, Any]) -> Preparation:
         values: dict[str, Any] = {}
         for item in fields(cls):
-            if item.name == "check" or (item.name == "normal" and item.name not in given):
+            if item.name == "check" or (item.name in ("normal", "reach") and item.name not in given):
                 continue
             value = given[item.name]
             if isinstance(value, list):

@@ -1,6 +1,6 @@
 """Operating regimes: how an asset is run, told from a few readings, so that wear is not mistaken for load.
 
-regime variables ─► scaled ─► nearest centroid
+regime variables ─► scaled ─► nearest centroid, if it is within reach
 """
 
 from __future__ import annotations
@@ -14,14 +14,24 @@ from models.arrays import Floats, Ints
 
 @dataclass(frozen=True)
 class Regimes:
-    """R regimes over V regime variables: the nearest centroid after scaling."""
+    """R regimes over V regime variables: the nearest centroid after scaling.
+
+    Beyond its reach an asset is run as no reading of the training was: what is normal there is not known, so such a
+    reading has no regime, and no score. Where there is one regime the variables do not matter.
+    """
 
     centre: Floats  # (V,)
     scale: Floats  # (V,)
     centroids: Floats  # (R, V), scaled
+    reach: Floats | None = None  # (R,), scaled; None: any, as in models of before
 
     def __len__(self) -> int:
         return len(self.centroids)
+
+    def reaches(self, variables: Floats) -> bool:
+        """Whether a reading with these variables (V,) is run as readings of the training were; NaN is not."""
+        distances = np.sqrt(_distances((variables[None] - self.centre) / self.scale, self.centroids))[0]
+        return len(self) == 1 or self.reach is None or bool((distances <= self.reach)[distances.argmin()])
 
     def of(self, variables: Floats) -> Ints:
         """Regime of each row of `variables` (n, V)."""

@@ -51,12 +51,17 @@ def broken_sensors(sensors: Sequence[str], transition: np.void, faults: npt.NDAr
 
 
 def data_reason(
-    asset_class: AssetClass, transition: np.void, broken: Sequence[BrokenSensor], said: Mapping[str, str]
+    asset_class: AssetClass,
+    transition: np.void,
+    broken: Sequence[BrokenSensor],
+    said: Mapping[str, str],
+    run_anew: str = "",
 ) -> str:
     """What happened, as a clause that continues the name of the failure mode, `data`.
 
     Args:
         said: what the broken sensors say, and what is normal, in words.
+        run_anew: how the asset is run, in words, where no reading of the training was run so.
     """
     if transition["state"] == CLEARED:
         return _end(transition)
@@ -65,7 +70,9 @@ def data_reason(
         clauses.append(_silence(transition))
     if causes & SENSORS:
         clauses += _of_sensors(asset_class, int(transition["named"]), broken, said)
-    if causes & REGIME:
+    if causes & REGIME and run_anew:
+        clauses.append(f"it is run as no reading of the training was ({run_anew})")
+    elif causes & REGIME:
         of = f" ({', '.join(asset_class.words_of(one)[0] for one in asset_class.regime)})" if asset_class.regime else ""
         clauses.append(f"readings do not tell how the asset is run{of}")
     if causes & CLOCK:

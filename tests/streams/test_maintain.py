@@ -261,8 +261,17 @@ def test_whoever_asks_is_told_why_a_reading_has_no_score(
 
 def test_a_reading_that_lacks_how_the_asset_is_run_is_named(pump: AssetModel) -> None:
     readings = {"readings": {"vibration": 1.0, "speed": 900}}
-    told = what_lacks(pump.asset_class, Telemetry.model_validate(GOOD | readings))
+    told = what_lacks(pump.asset_class, Telemetry.model_validate(GOOD | readings), "")
     assert told == "it lacks how the asset is run: load"
+
+
+def test_a_reading_of_an_asset_that_is_run_anew_says_so(pump: AssetModel) -> None:
+    readings = {"vibration": 1.0, "speed": 90_000.0, "load": 0.5}
+    told = what_lacks(
+        pump.asset_class, Telemetry.model_validate(GOOD | {"readings": readings}), pump.run_anew(readings)
+    )
+    assert told.startswith("it is run as no reading of the training was: speed 90,000")
+    assert pump.run_anew({"speed": 90_000.0}) == ""
 
 
 BYTES = [b"", b"{", b"[]", b"null", b'{"readings": NaN}', b"[" * 5000, b"\xff\xfe", b"1" * 1_000_001]

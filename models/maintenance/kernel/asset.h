@@ -43,6 +43,7 @@ typedef struct {
   double fall_limit, unit_s;
   const double *centre, *scale;             /* (V,) */
   const double *centroids;                  /* (R, V) */
+  const double *reach;                      /* (R,) how far from a centroid a reading is of its regime */
   const double *mean, *sd;                  /* (R, S) */
   const double *weights;                    /* (R, K, S) */
   const double *bias, *trust;               /* (R, K) */
@@ -92,6 +93,7 @@ int write_log(const Row *row, double time, int kind, int code, uint64_t event_id
 double read_log(const Row *row, double time, const Prepared *prepared, Work *work);
 
 /* channels.c; a `regime` is a place, -1: it is not known */
+enum { NOT_TOLD = -1, NOT_TRAINED = -2 };
 int regime_of(const double *variables, const Prepared *prepared);
 int bridged_regime(const Row *row, const Prepared *prepared, Work *work);
 void remember_regime(const Row *row, const Prepared *prepared, const double *variables);

@@ -13,17 +13,18 @@ static const double FALL_SLACK = 0.5; /* of the renewal rule, in sd of the index
 static const double FALL_STEP = 3.0;  /* one reading counts as a fall of so many sd at most */
 static const double FALL_SPEED = 0.12;
 
-/* Nearest centroid; -1 when a variable is missing and there is more than one. */
+/* Nearest centroid; where there is more than one, NOT_TOLD when a variable is missing, and NOT_TRAINED when it is out of
+ * the reach of them all: what is normal is not known then. */
 int regime_of(const double *variables, const Prepared *prepared) {
   if (prepared->regimes == 1) return 0;
-  int best = -1;
+  int best = NOT_TRAINED;
   double least = INFINITY;
   for (int regime = 0; regime < prepared->regimes; regime++) {
     const double *centroid = prepared->centroids + regime * prepared->variables;
     double distance = 0.0;
     for (int variable = 0; variable < prepared->variables; variable++) {
       const double scaled = (variables[variable] - prepared->centre[variable]) / prepared->scale[variable];
-      if (isnan(scaled)) return -1;
+      if (isnan(scaled)) return NOT_TOLD;
       distance += square(clip(scaled, -1e6, 1e6) - centroid[variable]);
     }
     if (distance < least) {
@@ -31,7 +32,7 @@ int regime_of(const double *variables, const Prepared *prepared) {
       least = distance;
     }
   }
-  return best;
+  return best >= 0 && least <= square(prepared->reach[best]) ? best : NOT_TRAINED;
 }
 
 /* z that a sensor should show at the levels that the channels have now. */

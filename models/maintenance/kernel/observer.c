@@ -10,7 +10,7 @@ typedef struct {
   void *arrays;
 } ObserverObject;
 
-enum { ARRAYS = 16, REGIMES_AT = 4 /* `mean` (R, S) */, WEIGHTS_AT = 6, CHOSEN_AT = 12, CHECK_AT = 14, LOAD_AT = 15 };
+enum { ARRAYS = 17, REGIMES_AT = 4 /* `mean` (R, S) */, WEIGHTS_AT = 6, CHOSEN_AT = 12, CHECK_AT = 14, LOAD_AT = 15 };
 
 /* One axis of one array of the tuple; -1: an exception says why not. */
 static int64_t axis_of(PyObject *arrays, int place, int dimensions, int axis) {
@@ -66,6 +66,7 @@ static void *keep_learned(PyObject *arrays, Prepared *of) {
       KEPT(check.regime, 'f', 3, {in, REGIME_COLUMNS, c}),
       KEPT(check.sensor, 'f', 2, {SENSOR_COLUMNS, c}),
       KEPT(check.load, 'f', 3, {in, c, of->check.modes}),
+      KEPT(reach, 'f', 1, {r}),
   };
 #undef KEPT
   return keep_arrays(arrays, learned, ARRAYS, of);

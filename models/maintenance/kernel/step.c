@@ -139,7 +139,7 @@ static void advance_channels(const Row *row, double units, double time, const Pr
 Step take_step(const Row *row, double time, const Prepared *prepared, Work *work, float *features,
                uint8_t *is_renewed) {
   Step step = {0.0, regime_of(work->variables, prepared)};
-  if (step.regime < 0 && *row->bridged < BRIDGED) step.regime = bridged_regime(row, prepared, work);
+  if (step.regime == NOT_TOLD && *row->bridged < BRIDGED) step.regime = bridged_regime(row, prepared, work);
   const int present = step.regime >= 0 ? normalise(prepared, step.regime, work) : 0;
   if (present == 0) return (Step){0.0, -1};
   remember_regime(row, prepared, work->variables);

@@ -18,6 +18,11 @@ LEAST_GAIN = 0.05  # by which a further regime must lower the mean log variance 
 LEAST_SHARE = 0.005  # of the readings, to form a regime
 WINSORISED = 0.001  # quantiles to which values are clipped before mean and sd are taken
 SAMPLE = 4000
+REACH_QUANTILE, REACH = (
+    0.999,
+    3.0,
+)  # of the distances of its readings from a centroid; a regime reaches so many times as far
+LEAST_REACH = 0.05  # of the range of a variable
 RUNS, ROUNDS = 8, 30  # of k-means: starts, of which the best counts, and steps of Lloyd's algorithm
 
 
@@ -82,5 +87,16 @@ def fit_regimes(variables: Floats, sensors: Floats, random: np.random.Generator)
         fits.append((centroids, float(unexplained.mean()) if moves.any() else 0.0))
     for place, (centroids, unexplained_log) in enumerate(fits):
         if all(unexplained_log - further < LEAST_GAIN for _, further in fits[place + 1 :]):
-            return Regimes(centre, scale, centroids)
+            return Regimes(centre, scale, centroids, _reach(points, centroids))
     raise AssertionError("one regime always qualifies")
+
+
+def _reach(points: Floats, centroids: Floats) -> Floats:
+    """(R,) how far from its centroid a reading is still of a regime."""
+    member = nearest(points, centroids)
+    found = np.full(len(centroids), LEAST_REACH)
+    for regime, centroid in enumerate(centroids):
+        distances = np.sqrt(((points[member == regime] - centroid) ** 2).sum(1))
+        if len(distances):
+            found[regime] = max(REACH * float(np.quantile(distances, REACH_QUANTILE)), LEAST_REACH)
+    return found

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.maintenance import AssetModel, Decisions, Learned, sentence_of
+from models.maintenance import AssetModel, Decisions, Learned, Preparation, observer_of, sentence_of
 from models.maintenance.alerts import CHANGED, CLEARED, RAISED, REPLACED
 from models.maintenance.codes import BLANK, DUPLICATE, LATE, LOGGED, SCORED
 from models.maintenance.rows import ROW_BYTES
@@ -155,11 +155,44 @@ def test_missing_values_are_stood_in_for_and_nothing_known_is_no_score(pump: Ass
 def test_extreme_values_never_spoil_a_row(pump: AssetModel) -> None:
     plant = Plant(pump)
     plant.take(life("a", 30))
-    wild = [reading("a", 31 + n, dict.fromkeys(HEALTHY, value)) for n, value in enumerate((1e308, -1e308, 0.0, 1e-308))]
-    made = plant.take(wild)
-    assert np.isfinite(made.value).all()
+    values = 1e308, -1e308, 0.0, 1e-308
+    wild = [reading("a", 31 + n, dict.fromkeys(HEALTHY, value) | {"speed": 100.0}) for n, value in enumerate(values)]
+    assert np.isfinite(plant.take(wild).value).all()
+    run_wildly = [reading("a", 41 + n, HEALTHY | {"speed": value}) for n, value in enumerate(values)]
+    made = plant.take(run_wildly)
+    assert (made.status.tolist(), made.regime.tolist()) == ([BLANK] * 4, [-1] * 4)
     row = plant.row("a")
     assert all(np.isfinite(row[name]).all() for name in pump.dtype.names or () if pump.dtype[name].base.kind == "f")
+
+
+@pytest.mark.parametrize(("speed", "is_known"), [(93.0, True), (107.0, True), (150.0, False), (230.0, False)])
+def test_a_speed_that_the_training_has_not_seen_gets_no_score(pump: AssetModel, speed: float, is_known: bool) -> None:
+    """It ran at 100 and at 200. What is normal elsewhere is not known: no score, and no sensor is blamed."""
+    plant = Plant(pump)
+    plant.take(life("a", 30))
+    before = plant.row("a")["channels"].copy()
+    random = np.random.default_rng(8)
+    said = [pump_readings(random, 0.2) for _ in range(80)]
+    slow = [one for one in said if (one["speed"] or 0.0) < 150.0][:30]
+    made = plant.take([reading("a", 31 + n, one | {"speed": speed}) for n, one in enumerate(slow)])
+    assert (made.regime >= 0).tolist() == [is_known] * 30
+    if not is_known:
+        assert made.status.tolist() == [BLANK] * 30
+        assert not made.faults.any()
+        assert np.array_equal(plant.row("a")["channels"], before)
+    made = plant.take(life("a", 20, start=61))
+    assert np.isfinite(made.value).all()
+    assert not made.faults.any()
+
+
+def test_a_model_of_before_takes_the_nearest_regime(pump: AssetModel) -> None:
+    learned = pump._learned.preparation
+    without = {name: value for name, value in learned.to_json().items() if name != "reach"}
+    assert Preparation.from_json(without).to_json() == without, "rows of before are known by what was learned"
+    old = observer_of(pump.asset_class, Preparation.from_json(without))
+    rows, slots = np.zeros(1, old.dtype), np.zeros(1, np.int64)
+    seen = old(rows, slots, pump.encode([reading("a", 1, HEALTHY | {"speed": 140.0})], [0.0]))
+    assert seen.regime.tolist() == pump._learned.preparation.regimes.of(np.array([[100.0]])).tolist()
 
 
 def test_rare_spikes_cost_little(pump: AssetModel) -> None:

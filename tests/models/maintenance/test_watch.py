@@ -253,6 +253,15 @@ def test_an_asset_that_does_not_tell_how_it_is_run(pump: AssetModel) -> None:
     assert [state for state, _, _ in plant.take(life(90, 110))] == [CLEARED]
 
 
+def test_an_asset_that_is_run_as_none_was_in_training(pump: AssetModel) -> None:
+    plant = Plant(pump)
+    plant.take([*life(1, 50), *life(50, 90, speed=150.0)])
+    assert [(state, causes) for state, causes, _ in plant.said] == [(RAISED, REGIME)], "no sensor is blamed"
+    assert "it is run as no reading of the training was (speed 150)" in plant.said[0][2]
+    assert plant.transitions[-1]["severity"] == WARNING
+    assert [state for state, _, _ in plant.take(life(90, 110))] == [CLEARED]
+
+
 def test_readings_without_any_number_are_not_monitored(pump: AssetModel) -> None:
     plant = Plant(pump)
     nothing = dict.fromkeys(("heat", "shake", "flow", "room", "serial", "speed"))

@@ -111,6 +111,7 @@ static Prepared any_class(const Layout *layout, const Sizes *sizes) {
   of.centre = numbers(v);
   of.scale = numbers(v);
   of.centroids = numbers(r * v);
+  of.reach = numbers(r);
   of.mean = numbers(r * s);
   of.sd = numbers(r * s);
   of.weights = numbers(r * k * s);
