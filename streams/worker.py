@@ -25,7 +25,7 @@ from streams.agent import Handler, Runtime, Source
 from streams.metrics import begin_agent
 
 log = structlog.get_logger(__name__)
-CHANNEL_BATCHES = 8  # on their way to an agent; then fetching waits
+CHANNEL_BATCHES = 1  # on their way to an agent; then nothing is fetched, and the next batch has what comes meanwhile
 STOP_S = 9.0
 HARD_STOP_S = 9.7  # a thread that waits for what never answers does not hold the process up for longer
 LOG_LINES, LOG_WINDOW_S = 5, 10.0
@@ -114,7 +114,7 @@ async def _run(build: Callable[[], faust.App]) -> None:
         signalled.set()
         end_at_last(HARD_STOP_S)
 
-    # Blocks, for a minute where kernels are compiled. There is nothing to save yet: a signal just ends it.
+    # Blocks while models are loaded. There is nothing to save yet: a signal just ends it.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     app = build()
     for signum in (signal.SIGTERM, signal.SIGINT):

@@ -185,7 +185,7 @@ class Source(Service, ConsumerRebalanceListener):
         for _, lane in self._ready_lanes():
             batch = lane.take(self.settings.max_batch_records)
             if batch is not None:
-                await self.channel.put(batch)  # waits while the agent has eight batches to do: fetching stops
+                await self.channel.put(batch)  # waits while the agent has another one to do: fetching stops
 
     def _ready_lanes(self) -> list[tuple[int, Lane]]:
         parts = self.runtime.parts
