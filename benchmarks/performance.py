@@ -24,7 +24,7 @@ COMMANDS = {
     "edge": ["-m", "benchmarks.edge"],
     "small_edge": ["-m", "benchmarks.edge", "--memory-mb", "512", "--cores", "0"],
     "cost": ["-m", "benchmarks.cost"],
-    "growth": ["-m", "benchmarks.growth"],
+    "growth": ["-m", "benchmarks.growth", "--readings", "100000", "--clicks", "10000"],
 }
 
 
