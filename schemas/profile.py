@@ -91,7 +91,7 @@ class RecommenderProfile(Frozen):
     distance_decay_short: float = Field(1.5, gt=0)
     # second order
     second_order_items: int = Field(0, ge=0, description="first-order items whose occurrences are read; 0: off")
-    second_order_reads: int = Field(80, ge=1)
+    second_order_reads: int = Field(80, ge=1, description="of each of them, the newest; 2,048 at most")
     # candidates
     max_candidates: int = Field(150, ge=20, le=1000)
     min_candidates: int = Field(30, ge=0, description="filled up from the hot lists")

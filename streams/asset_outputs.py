@@ -140,8 +140,8 @@ def undecided_of(model: AssetModel, events: AssetEvents, decisions: Decisions) -
         record = events.records[place]
         if asks_why(record) and isinstance(event := events.event(place), Telemetry):
             reason = STATUSES[decisions.status[place]]
-            run_anew = model.run_anew(event.readings) if reason == "blank" else ""
-            detail = what_lacks(model.asset_class, event, run_anew) if reason == "blank" else ""
+            is_blank = reason == "blank"
+            detail = what_lacks(model.asset_class, event, model.run_anew(event.readings)) if is_blank else ""
             yield undecided(record, TELEMETRY, reason, detail)
 
 

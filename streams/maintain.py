@@ -169,9 +169,8 @@ class Maintain:
 
     def _count(self, asset_class: str, decisions: Decisions) -> None:
         """What has no score, by reason; what has one though it is late."""
-        (odd,) = decisions.status.nonzero()
-        if len(odd) == 0:
-            return  # each has a score, and none is late
+        if not decisions.status.any():  # SCORED is 0: each has a score, and none is late
+            return
         has_score = decisions.regime >= 0
         for status, count in Counter(decisions.status[~has_score].tolist()).items():
             SKIPPED.labels(self.name, STATUSES[status]).inc(count)

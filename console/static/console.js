@@ -121,6 +121,7 @@
     }
   });
   function watchWidths() {
+    widths.disconnect(); // of what is not shown any more
     for (const place of document.querySelectorAll(places)) for (const part of [place, ...place.querySelectorAll("table")]) widths.observe(part);
   }
   document.addEventListener("fresh", watchWidths);

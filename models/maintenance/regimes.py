@@ -30,7 +30,8 @@ class Regimes:
 
     def reaches(self, variables: Floats) -> bool:
         """Whether a reading with these variables (V,) is run as readings of the training were; NaN is not."""
-        distances = np.sqrt(_distances((variables[None] - self.centre) / self.scale, self.centroids))[0]
+        scaled = np.clip((variables[None] - self.centre) / self.scale, -1e6, 1e6)  # as kernel/channels.c
+        distances = np.sqrt(_distances(scaled, self.centroids))[0]
         return len(self) == 1 or self.reach is None or bool((distances <= self.reach)[distances.argmin()])
 
     def of(self, variables: Floats) -> Ints:

@@ -26,29 +26,16 @@ void let_go(Columns *columns) {
   columns->held = 0;
 }
 
-static int is_aligned(const Py_buffer *buffer, size_t size) {
-  return (uintptr_t)buffer->buf % size == 0;
-}
-
 /* One array; the buffer that now holds it, NULL: an exception says what is wrong. */
 static const Py_buffer *take(Columns *columns, PyObject *object, const ArraySpec *spec) {
   Py_buffer *buffer = columns->buffers + columns->held;
   if (take_array(object, spec, buffer)) return NULL;
   columns->held++;
-  if (is_aligned(buffer, (size_t)spec->size)) return buffer;
-  PyErr_Format(PyExc_ValueError, "%s is not aligned", spec->name);
-  return NULL;
+  return buffer;
 }
 
 int take_rows(Columns *columns, PyObject *object, const char *name, size_t row_bytes) {
-  Py_buffer *buffer = columns->buffers + columns->held;
-  if (PyObject_GetBuffer(object, buffer, PyBUF_C_CONTIGUOUS | PyBUF_WRITABLE) == 0) {
-    columns->held++;
-    if (buffer->itemsize == (Py_ssize_t)row_bytes && buffer->ndim == 1 && is_aligned(buffer, 8)) return 0;
-  }
-  PyErr_Clear();
-  PyErr_Format(PyExc_ValueError, "%s must be writable, aligned, C-contiguous rows (n,) of %zu bytes", name, row_bytes);
-  return -1;
+  return take(columns, object, &(ArraySpec){name, 'V', (int)row_bytes, 1, 1}) ? 0 : -1;
 }
 
 int take_slots(Columns *columns, PyObject *object, const int64_t **slots) {

@@ -28,8 +28,7 @@ typedef struct {
 } Columns;
 
 /* Each of these returns -1 where an array is not what it must be, and an exception says so; what was taken is held. */
-/* Rows of a structured dtype, by their size alone: to write down the format of so many fields takes NumPy
- * microseconds. */
+/* Rows of a structured dtype, by their size. */
 int take_rows(Columns *columns, PyObject *object, const char *name, size_t row_bytes);
 /* Slots (n,) of events into the rows that were taken before. Sets `count`. */
 int take_slots(Columns *columns, PyObject *object, const int64_t **slots);

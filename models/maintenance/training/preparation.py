@@ -137,7 +137,6 @@ def _normal(readings: Floats, regime: Ints, count: int, is_well: np.ndarray) -> 
 def _prepared(regimes: Regimes, sensors: Ints, mean: Floats, sd: Floats, found: Indexes) -> Preparation:
     return Preparation(
         centre=regimes.centre, scale=regimes.scale, centroids=regimes.centroids, reach=regimes.reach, sensors=sensors,
-        mean=mean, sd=sd,
-        weights=found.weights, bias=found.bias, trust=found.trust, expected_offset=found.expected_offset,
-        expected_load=found.expected_load, noise=found.noise,
+        mean=mean, sd=sd, weights=found.weights, bias=found.bias, trust=found.trust,
+        expected_offset=found.expected_offset, expected_load=found.expected_load, noise=found.noise,
     )  # fmt: skip

@@ -185,6 +185,17 @@ def test_a_speed_that_the_training_has_not_seen_gets_no_score(pump: AssetModel, 
     assert not made.faults.any()
 
 
+def test_what_gets_no_score_for_how_it_is_run_is_what_words_are_found_for(pump: AssetModel) -> None:
+    """Beyond reach for the kernel, which decides, and for the words, which Python finds."""
+    random = np.random.default_rng(9)
+    speeds = [*random.uniform(60, 260, 300).tolist(), 1e308, -1e308, 0.0]
+    events = [reading(f"a{n}", 1, HEALTHY | {"speed": speed}) for n, speed in enumerate(speeds)]
+    rows, slots = np.zeros(len(events), pump.dtype), np.arange(len(events))
+    has_score = pump.step(rows, slots, pump.encode(events)).regime >= 0
+    assert 0 < has_score.sum() < len(speeds)
+    assert [pump.run_anew(event.readings) == "" for event in events] == has_score.tolist()
+
+
 def test_a_model_of_before_takes_the_nearest_regime(pump: AssetModel) -> None:
     learned = pump._learned.preparation
     without = {name: value for name, value in learned.to_json().items() if name != "reach"}

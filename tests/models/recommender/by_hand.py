@@ -85,7 +85,7 @@ def newest_first(profile: RecommenderProfile, prefix: Sequence[str]) -> list[tup
 
 
 def evidence(history: History, prefix: Sequence[str], own: str | None, time: float) -> dict[str, Evidence]:
-    """Of each item that the log has any for: what `models.recommender.evidence` says of its columns."""
+    """Of each item that the log has any for: what kernel/evidence.c says of its columns."""
     found: dict[str, Evidence] = defaultdict(lambda: defaultdict(float))
     parts: dict[tuple[str, int], float] = defaultdict(float)
     for age, item in newest_first(history.profile, prefix):

@@ -133,7 +133,7 @@ def test_slots_without_a_row_are_refused(given: golden.Given, slot: int) -> None
     table = np.zeros(golden.ASSETS, given.observer.dtype)
     with pytest.raises(ValueError, match="slots name a row that is not there"):
         given.observer(table, slots, given.events)
-    with pytest.raises(ValueError, match="rows must be writable"):
+    with pytest.raises(ValueError, match="rows must be aligned"):
         given.observer(read_only(table), given.slots, given.events)
 
 
