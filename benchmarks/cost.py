@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import itertools
 import os
 import subprocess
 import tempfile
@@ -24,11 +23,22 @@ from typing import Any
 
 import httpx2
 
-from benchmarks.pipeline import ITEMS_TOLD, START, clicks, environment, fill, metrics, millrace, readings, train
+from benchmarks.world import (
+    MILLRACE,
+    START,
+    clicks,
+    environment,
+    fill,
+    metrics,
+    readings,
+    running,
+    tell_items,
+    train,
+    worker,
+)
 from millrace.bench.tables import cpu_name
-from millrace.demo import Shop
 from millrace.kafka import Broker, free_port
-from schemas import CLICKS, ITEMS, TELEMETRY, Settings
+from schemas import CLICKS, TELEMETRY, Settings
 from streams.kafka import apply_topics
 
 PATIENCE_S = 300.0
@@ -43,19 +53,6 @@ def cpu_s(pid: int | None) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-@contextlib.contextmanager
-def running(settings: Settings, name: str, *arguments: str, **more: str) -> Iterator[int]:
-    with (settings.home / f"{name}.log").open("ab") as log:
-        process = subprocess.Popen(
-            millrace(*arguments), env=environment(settings, **more), stdout=log, stderr=log, stdin=subprocess.DEVNULL
-        )
-        try:
-            yield process.pid
-        finally:
-            process.terminate()
-            process.wait(30)
-
-
 async def until(url: str, metric: str, count: int) -> None:
     deadline = time.monotonic() + PATIENCE_S
     while (seen := metrics(url, metric)[0]) < count:
@@ -66,21 +63,17 @@ async def until(url: str, metric: str, count: int) -> None:
 
 async def measure(settings: Settings, broker: Broker, topic: str, events: Events, count: int) -> list[float]:
     """CPU us a decision of each part, without what their start takes."""
-    edge, sink, api = (free_port() for _ in range(3))
-    addresses = [f"http://127.0.0.1:{port}/metrics" for port in (edge, sink)]
+    api = free_port()
     agent = "maintain" if topic == TELEMETRY else "recommend"
-    with (
-        running(settings, "edge", "worker", "--role", "edge", MILLRACE_METRICS_PORT=str(edge)) as worker,
-        running(settings, "sink", "worker", "--role", "sink", MILLRACE_METRICS_PORT=str(sink)) as writer,
-    ):
-        for address in addresses:
+    with worker(settings, "edge") as (edge, decider), worker(settings, "sink") as (sink, writer):
+        for address in (edge, sink):
             await until(address, "millrace_worker_ready", 1)
-        pids = broker.pid, worker, writer
+        pids = broker.pid, decider, writer
         begin = [cpu_s(pid) for pid in pids]
-        kept = metrics(addresses[1], "millrace_sink_events_total")[0]
+        kept = metrics(sink, "millrace_sink_events_total")[0]
         await fill(settings, topic, events, count)
-        await until(addresses[0], f'millrace_records_total{{agent="{agent}"', count)
-        await until(addresses[1], "millrace_sink_events_total", kept + count)
+        await until(edge, f'millrace_records_total{{agent="{agent}"', count)
+        await until(sink, "millrace_sink_events_total", kept + count)
         spent = [cpu_s(pid) - before for pid, before in zip(pids, begin, strict=True)]
     with running(settings, "api", "api", MILLRACE_API_PORT=str(api)) as server:
         spent.append(await look_ups(f"http://127.0.0.1:{api}", topic, server) / LOOK_UPS * count)
@@ -108,10 +101,8 @@ async def look_ups(address: str, topic: str, pid: int) -> float:
 async def run(options: argparse.Namespace, settings: Settings, broker: Broker) -> dict[str, list[float]]:
     await apply_topics(settings)
     train(settings)
-    environ = environment(settings)
-    subprocess.run(millrace("db", "upgrade"), env=environ, check=True, capture_output=True)
-    items = (event.value for event in Shop(9).events(START) if event.topic == ITEMS)
-    await fill(settings, ITEMS, itertools.islice(items, ITEMS_TOLD), ITEMS_TOLD)
+    subprocess.run([*MILLRACE, "db", "upgrade"], env=environment(settings), check=True, capture_output=True)
+    await tell_items(settings)
     found = {}
     for topic, events, count in (
         (TELEMETRY, readings(2_000, START), options.readings),

@@ -12,25 +12,23 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import itertools
 import os
 import signal
 import statistics
 import subprocess
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import orjson
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from benchmarks.pipeline import ITEMS_TOLD, START, environment, fill, metrics, millrace, readings, train
+from benchmarks.world import MILLRACE, START, clicks, environment, fill, metrics, readings, tell_items, train
 from millrace.bench.tables import cpu_name
-from millrace.demo import Shop
 from millrace.kafka import Broker, free_port
-from schemas import CLICKS, ITEMS, RECOMMENDATIONS, SCORES, TELEMETRY, Settings
+from schemas import CLICKS, RECOMMENDATIONS, SCORES, TELEMETRY, Settings
 from streams.kafka import EventProducer, apply_topics
 
 READY_S, ANSWER_S = 300.0, 60.0
@@ -49,7 +47,7 @@ class Worker:
         port = free_port()
         self.url = f"http://127.0.0.1:{port}/metrics"
         self.began = time.perf_counter()
-        command = millrace("worker", "--role", "edge")
+        command = [*MILLRACE, "worker", "--role", "edge"]
         if limits.cores:
             command = ["taskset", "-c", limits.cores, *command]
         self._log = (settings.home / "edge.log").open("ab")
@@ -103,7 +101,7 @@ async def first_answers(settings: Settings, limits: Limits, number: int) -> tupl
     """Seconds from the start of a worker to the answers to a reading and a click that waited for it."""
     now = int(time.time() * 1000)
     reading = next(readings(1, START)) | {"event_id": f"reading-{number}", "event_time": now}
-    click = next(clicks(1)) | {"event_id": f"click-{number}", "event_time": now}
+    click = next(clicks(START)) | {"event_id": f"click-{number}", "event_time": now}
     async with outputs(settings) as consumer:
         async with EventProducer(settings) as producer:
             await producer.push(TELEMETRY, reading)
@@ -117,20 +115,13 @@ async def first_answers(settings: Settings, limits: Limits, number: int) -> tupl
     return time.perf_counter() - worker.began, worker
 
 
-def clicks(users: int) -> Iterator[dict[str, Any]]:
-    """Clicks of the simulated shop, each by the next user."""
-    events = (event.value for event in Shop(9).events(START) if event.topic == CLICKS)
-    return (event | {"user_id": f"user-{n % users}"} for n, event in enumerate(events))
-
-
 async def run(options: argparse.Namespace, settings: Settings) -> list[str]:
     limits = Limits(options.memory_mb, options.cores)
     await apply_topics(settings)
     train(settings)
-    items = (event.value for event in Shop(9).events(START) if event.topic == ITEMS)
-    await fill(settings, ITEMS, itertools.islice(items, ITEMS_TOLD), ITEMS_TOLD)
+    await tell_items(settings)
     await fill(settings, TELEMETRY, readings(options.assets, START), 2 * options.assets)
-    await fill(settings, CLICKS, clicks(options.users), options.users)
+    await fill(settings, CLICKS, clicks(START, options.users), options.users)
     worker = Worker(settings, limits)
     await worker.has_decided({"maintain": 2 * options.assets, "recommend": options.users})
     now, most = worker.resident_mb()

@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import itertools
 import os
 import shutil
 import tempfile
@@ -19,12 +18,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from benchmarks.edge import Limits, Worker, clicks
-from benchmarks.pipeline import ITEMS_TOLD, START, fill, metrics, readings, train
+from benchmarks.edge import Limits, Worker
+from benchmarks.world import START, clicks, fill, metrics, readings, tell_items, train
 from millrace.bench.tables import cpu_name
-from millrace.demo import Shop
 from millrace.kafka import Broker
-from schemas import CLICKS, ITEMS, TELEMETRY, Settings
+from schemas import CLICKS, TELEMETRY, Settings
 from streams.kafka import apply_topics
 
 PATIENCE_S = 600.0
@@ -78,8 +76,7 @@ def in_a_world(
             train(settings)
             shutil.copytree(settings.home / "models", models / "models")
         shutil.copytree(models / "models", settings.home / "models", dirs_exist_ok=True)
-        items = (event.value for event in Shop(9).events(START) if event.topic == ITEMS)
-        await fill(settings, ITEMS, itertools.islice(items, ITEMS_TOLD), ITEMS_TOLD)
+        await tell_items(settings)
         await fill(settings, topic, events(), count)
         return await measure(settings, "maintain" if topic == TELEMETRY else "recommend", count, workers)
 
@@ -93,7 +90,7 @@ def rows(options: argparse.Namespace, models: Path) -> Iterator[tuple[str, Found
         return in_a_world(models, partitions, workers, TELEMETRY, lambda: readings(assets, START), count)
 
     def of_clicks(users: int) -> Found:
-        return in_a_world(models, 4, 1, CLICKS, lambda: clicks(users), max(options.clicks, users))
+        return in_a_world(models, 4, 1, CLICKS, lambda: clicks(START, users), max(options.clicks, users))
 
     kinds: dict[str, list[tuple[str, Callable[[], Found]]]] = {
         "partitions": [(f"readings, {n} partitions", lambda n=n: of_readings(n, 1, 2_000)) for n in (1, 4, 16)],

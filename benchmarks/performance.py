@@ -8,7 +8,6 @@ docs/performance.md: <!-- NAME:begin --> ... <!-- NAME:end -->  ◄─ what the 
 from __future__ import annotations
 
 import argparse
-import re
 import subprocess
 import sys
 import time
@@ -35,7 +34,8 @@ def run(name: str) -> str:
     if done.returncode:
         raise SystemExit(f"{name} failed:\n{done.stderr[-3000:]}")
     text = done.stdout.strip()
-    return text if "|---" in text else f"```\n{text}\n```"
+    table = text if "|---" in text else f"```\n{text}\n```"
+    return f"Measured on {time.strftime('%Y-%m-%d')}:\n\n{table}"
 
 
 def written(page: str, name: str, text: str) -> str:
@@ -56,10 +56,7 @@ def main() -> None:
     parser.add_argument("--only", default=",".join(COMMANDS), help="some of " + ", ".join(COMMANDS))
     names = parser.parse_args().only.split(",")
     for name in names:
-        text = run(name)
-        PAGE.write_text(written(PAGE.read_text(), name, text))
-        page = re.sub(r"^Measured on .*$", f"Measured on {time.strftime('%Y-%m-%d')}.", PAGE.read_text(), flags=re.M)
-        PAGE.write_text(page)
+        PAGE.write_text(written(PAGE.read_text(), name, run(name)))
 
 
 if __name__ == "__main__":

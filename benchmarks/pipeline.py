@@ -2,14 +2,13 @@
 
 simulated events ─► Kafka ─► `millrace worker --role edge`, and the peers on the same topics ─► a table with ratios
 
-    python benchmarks/pipeline.py [--readings 200000] [--clicks 20000] [--assets 2000]
+    python -m benchmarks.pipeline [--readings 200000] [--clicks 20000] [--assets 2000]
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
 import itertools
 import json
 import os
@@ -18,8 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,94 +25,15 @@ import numpy as np
 import orjson
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from millrace.demo import PUMP, Plant, Shop
-from millrace.kafka import Broker, free_port
-from schemas import CLICKS, ITEMS, RECOMMENDATIONS, SCORES, TELEMETRY, Settings
+from benchmarks.world import START, clicks, fill, metrics, readings, tell_items, train, worker
+from millrace.kafka import Broker
+from schemas import CLICKS, RECOMMENDATIONS, SCORES, TELEMETRY, Settings
 from streams.kafka import EventProducer, apply_topics
 
-START = 1_700_000_000.0
 READY_S = 120.0
-ITEMS_TOLD = 300
-
-
-def millrace(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "millrace", *arguments]
-
-
-def environment(settings: Settings, **more: str) -> dict[str, str]:
-    own = {
-        "MILLRACE_HOME": str(settings.home),
-        "MILLRACE_KAFKA": settings.kafka,
-        "MILLRACE_PARTITIONS": str(settings.partitions),
-        "MILLRACE_ALLOW_UNSIGNED_MODELS": "true",  # the broker is our own
-    }
-    return {**os.environ, "OMP_NUM_THREADS": "1", **own, **more}
-
-
-# ---- models and events
-
-
-def train(settings: Settings) -> None:
-    """The demo's pump and shop, by the user's own commands."""
-    folder = settings.home / "history"
-    folder.mkdir(parents=True)
-    (folder / "pump.toml").write_text(PUMP)
-    plant = itertools.takewhile(lambda e: e.time < START + 500, Plant(3, pumps=24, presses=0).events(START))
-    write(folder / "plant.jsonl", plant)
-    write(folder / "shop.jsonl", itertools.islice(Shop(7).events(START), 20_000))
-    for arguments in (
-        ["maintenance", "pump.toml", "--events", "plant.jsonl"],
-        ["recommender", "--profile", "shop", "shop.jsonl"],
-    ):
-        command = millrace("train", *arguments, "--promote")
-        subprocess.run(command, cwd=folder, env=environment(settings), check=True, capture_output=True)
-
-
-def write(file: Path, events: Any) -> None:
-    file.write_bytes(b"".join(orjson.dumps(event.value, option=orjson.OPT_APPEND_NEWLINE) for event in events))
-
-
-def readings(assets: int, start: float) -> Iterator[dict[str, Any]]:
-    plant = Plant(5, pumps=assets, presses=0, name="bench-")
-    return (event.value for event in plant.events(start) if event.topic == TELEMETRY)
-
-
-def clicks(start: float) -> Iterator[dict[str, Any]]:
-    return (event.value for event in Shop(9).events(start) if event.topic == CLICKS)
-
-
-async def fill(settings: Settings, topic: str, events: Iterator[dict[str, Any]], count: int) -> None:
-    async with EventProducer(settings) as producer:
-        for event in itertools.islice(events, count):
-            await producer.push(topic, event)
 
 
 # ---- throughput
-
-
-@contextlib.asynccontextmanager
-async def edge(settings: Settings) -> AsyncIterator[str]:
-    """A running edge worker; yields the address of its metrics."""
-    port = free_port()
-    log = (settings.home / "edge.log").open("ab")
-    process = subprocess.Popen(
-        millrace("worker", "--role", "edge"),
-        env=environment(settings, MILLRACE_METRICS_PORT=str(port)), stdout=log, stderr=log,
-    )  # fmt: skip
-    try:
-        yield f"http://127.0.0.1:{port}/metrics"
-    finally:
-        process.terminate()
-        process.wait(20)
-
-
-def metrics(url: str, *names: str) -> list[float]:
-    """Sums over the labels of some metrics; 0 while nobody answers."""
-    try:
-        lines = urllib.request.urlopen(url, timeout=5).read().decode().splitlines()
-    except OSError:
-        return [0.0] * len(names)
-    return [sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith(name)) for name in names]
 
 
 class Rate(NamedTuple):
@@ -127,7 +46,7 @@ class Rate(NamedTuple):
 async def throughput(settings: Settings, agent: str, topic: str, count: int) -> Rate:
     """Events of the topic that a new worker applies, from the first tenth to the last."""
     names = f'millrace_records_total{{agent="{agent}",topic="{topic}"', "process_cpu_seconds_total"
-    async with edge(settings) as url:
+    with worker(settings, "edge") as (url, _):
         deadline, first = time.monotonic() + READY_S + count / 500, None
         while (seen := metrics(url, *names))[0] < count:
             if first is None and seen[0] >= count / 10:
@@ -214,7 +133,7 @@ async def latency(
 
 
 async def latencies(settings: Settings, assets: int) -> dict[str, np.ndarray]:
-    async with edge(settings) as url:
+    with worker(settings, "edge") as (url, _):
         deadline = time.monotonic() + READY_S
         while metrics(url, "millrace_worker_ready") < [1.0]:
             if time.monotonic() > deadline:
@@ -246,12 +165,11 @@ async def measure(settings: Settings, topic: str, agent: str, count: int, rates:
 async def run(options: argparse.Namespace, settings: Settings) -> dict[str, Any]:
     await apply_topics(settings)
     train(settings)
-    items = (event.value for event in Shop(9).events(START) if event.topic == ITEMS)
     rates: dict[str, Rate] = {}
     # one after the other: a worker has both agents, and each is measured while the other has nothing to do
     await fill(settings, TELEMETRY, readings(options.assets, START), options.readings)
     await measure(settings, TELEMETRY, "maintain", options.readings, rates)
-    await fill(settings, ITEMS, items, ITEMS_TOLD)
+    await tell_items(settings)
     await fill(settings, CLICKS, clicks(START), options.clicks)
     await measure(settings, CLICKS, "recommend", options.clicks, rates)
     return {"events/s": rates, "latency": await latencies(settings, options.assets)}

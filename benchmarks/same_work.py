@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import itertools
 import os
 import subprocess
 import sys
@@ -23,37 +22,20 @@ from pathlib import Path
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from benchmarks.peers.work import SCORES
-from benchmarks.pipeline import START, Rate, environment, fill, readings, throughput, write
+from benchmarks.pipeline import Rate, throughput
 from benchmarks.scoring import environment as own_python
+from benchmarks.world import PUMPS, ROOT, START, environment, fill, readings, train
 from millrace.bench.tables import cpu_name
-from millrace.demo import PUMP, Plant
 from millrace.kafka import Broker
 from schemas import TELEMETRY, Settings
 from streams.kafka import apply_topics
 
-ROOT = Path(__file__).parents[1]
 PEERS = {
     "stock_faust": "stock Faust",
     "quix": "Quix Streams",
     "own_loop": "a loop on aiokafka, in batches, state in memory",
 }
 PATIENCE_S = 240.0
-
-
-def train(settings: Settings) -> None:
-    """The demo's pump, by the user's own command; LightGBM's forests are kept for the peers."""
-    folder = settings.home / "history"
-    folder.mkdir(parents=True)
-    (folder / "pump.toml").write_text(PUMP)
-    plant = itertools.takewhile(lambda e: e.time < START + 500, Plant(3, pumps=24, presses=0).events(START))
-    write(folder / "plant.jsonl", plant)
-    command = [sys.executable, "-m", "benchmarks.peers.train", str(settings.home / "forests")]
-    command += ["train", "maintenance", "pump.toml", "--events", "plant.jsonl", "--promote"]
-    subprocess.run(command, cwd=folder, env=own(settings), check=True, capture_output=True)
-
-
-def own(settings: Settings, **more: str) -> dict[str, str]:
-    return {**environment(settings), "PYTHONPATH": str(ROOT), **more}
 
 
 def python_of(peer: str) -> str:
@@ -73,7 +55,7 @@ def measured(settings: Settings, peer: str, count: int) -> Rate | None:
     log = settings.home / f"{peer}.log"
     process = subprocess.Popen(
         [python, "-m", f"benchmarks.peers.{peer}"],
-        env=own(settings, HOME_OF_PEER=str(settings.home), **more), stdout=subprocess.PIPE, stderr=log.open("wb"),
+        env=environment(settings, HOME_OF_PEER=str(settings.home), **more), stdout=subprocess.PIPE, stderr=log.open("wb"),
         text=True,
     )  # fmt: skip
     late = threading.Timer(PATIENCE_S, process.kill)
@@ -97,7 +79,7 @@ async def run(options: argparse.Namespace, settings: Settings) -> dict[str, Rate
     await admin.start()
     await admin.create_topics([NewTopic(SCORES, settings.partitions, 1)])
     await admin.close()
-    train(settings)
+    train(settings, [PUMPS], [sys.executable, "-m", "benchmarks.peers.train", str(settings.home / "forests")])
     await fill(settings, TELEMETRY, readings(options.assets, START), options.readings)
     rates = {"Millrace": await throughput(settings, "maintain", TELEMETRY, options.readings)}
     for peer in options.peers.split(","):

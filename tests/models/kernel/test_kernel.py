@@ -1,9 +1,5 @@
 """The kernel as a build product."""
 
-import importlib.util
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,26 +7,18 @@ import pytest
 
 import models.kernel
 from models.compiler import compile_forest
-from models.kernel import EVALUATORS, _native
+from models.kernel import EVALUATORS
 from models.packs import LINKS, Scorer, read_pack
 from models.packs.pack import ARRAYS
 from tests.models.forests import small_booster
+from tests.support.extensions import built, loaded, needs_compiler
 
 pytestmark = pytest.mark.long
 
 SOURCES = Path(models.kernel.__file__).parent
 
 
-def test_one_binary_serves_all_python_versions() -> None:
-    assert _native.__file__ is not None
-    assert _native.__file__.endswith(".abi3.so")
-
-
-WARNINGS = ("-Wall", "-Wextra", "-Werror", "-Wno-cast-function-type")
-FLAGS = ("-std=gnu11", "-ffp-contract=off", "-fPIC", "-shared", "-DMILLRACE_OWN_PYTHON_ABI", *WARNINGS)
-
-
-@pytest.mark.skipif(shutil.which("cc") is None, reason="needs a C compiler")
+@needs_compiler
 @pytest.mark.parametrize(
     ("define", "evaluators"),
     [("-DMILLRACE_HAS_VECTORS", EVALUATORS), ("-DMILLRACE_NO_VECTORS", ("portable",))],
@@ -40,14 +28,7 @@ def test_the_kernel_builds_where_python_has_no_headers(
     tmp_path: Path, define: str, evaluators: tuple[str, ...]
 ) -> None:
     """python_abi.h declares what Python.h would, other CPUs than x86-64 get a whole kernel: equal scores come out."""
-    library = tmp_path / "_native.abi3.so"
-    command = ["cc", "-O1", define, *FLAGS]
-    subprocess.run([*command, *map(str, SOURCES.glob("*.c")), "-o", str(library), "-lm"], check=True)
-    spec = importlib.util.spec_from_file_location("_native", library)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = loaded(built(SOURCES, tmp_path / "_native.abi3.so", ("cc", define)))
     assert evaluators == module.EVALUATORS
 
     booster, rows = small_booster()
@@ -68,17 +49,6 @@ def test_the_kernel_builds_where_python_has_no_headers(
         module.Forest(*numbers, tuple(arrays[name] for name in ARRAYS), 0, "sse9")
     with pytest.raises(TypeError, match="score takes rows, output and raw"):
         forest.score(rows, scores)
-
-
-def test_the_kernel_compiles_for_arm(tmp_path: Path) -> None:
-    compiler = ["aarch64-linux-gnu-gcc"]
-    if shutil.which(compiler[0]) is None:
-        pytest.importorskip("ziglang", reason="needs aarch64-linux-gnu-gcc, or zig (the ziglang package)")
-        compiler = [sys.executable, "-m", "ziglang", "cc", "-target", "aarch64-linux-gnu"]
-    library = tmp_path / "arm.so"
-    subprocess.run([*compiler, "-O1", *FLAGS, *map(str, SOURCES.glob("*.c")), "-o", str(library), "-lm"], check=True)
-    elf_machine = int.from_bytes(library.read_bytes()[18:20], "little")
-    assert elf_machine == 183  # EM_AARCH64
 
 
 def test_zig_is_asked_for_only_without_a_compiler(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The extension as a build product: sanitizers find nothing; it is built without headers of Python, and for ARM."""
+"""The extension works where it was built without headers of Python, and refuses what cannot be."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 import streams.wire
 from streams.wire import HEAD, SCORED, Reader, ScoreWriter, _native, partitions
-from tests.support.extensions import assert_sanitizers_find_nothing, built, is_built_for_arm, loaded, needs_compiler
+from tests.support.extensions import built, loaded, needs_compiler
 
 SOURCES = Path(streams.wire.__file__).parent
 VALUE = (
@@ -24,11 +24,6 @@ def read(module: Any, value: bytes) -> tuple[Any, ...]:
     return event_id, heads.tolist(), table.tolist()
 
 
-def test_one_binary_serves_all_python_versions() -> None:
-    assert _native.__file__ is not None
-    assert _native.__file__.endswith(".abi3.so")
-
-
 @pytest.mark.long
 @needs_compiler
 def test_it_builds_where_python_has_no_headers(tmp_path: Path) -> None:
@@ -38,17 +33,6 @@ def test_it_builds_where_python_has_no_headers(tmp_path: Path) -> None:
     texts = ((b"t/1/", b"x"),), ((b"/score", b"y", b"z"),), (b"s",), (b"ok",), (b"good",)
     given = [b"a"], [b"e"], [b"00"], np.zeros(1, SCORED), np.zeros((1, 1), np.int8), b"[1.5,null,2,3]", 10**5, 10**6
     assert module.ScoreWriter(*texts).write(*given) == ScoreWriter(*texts).write(*given)
-
-
-@pytest.mark.long
-def test_it_compiles_for_arm(tmp_path: Path) -> None:
-    assert is_built_for_arm(SOURCES, tmp_path)
-
-
-@pytest.mark.long
-@needs_compiler
-def test_sanitizers_find_nothing_whatever_the_bytes(tmp_path: Path) -> None:
-    assert_sanitizers_find_nothing(SOURCES, Path(__file__).with_name("fuzz.c"), tmp_path, "400000", "7")
 
 
 @pytest.mark.parametrize(
