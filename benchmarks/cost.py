@@ -53,7 +53,7 @@ def cpu_s(pid: int | None) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-async def until(url: str, metric: str, count: int) -> None:
+async def until(url: str, metric: str, count: float) -> None:
     deadline = time.monotonic() + PATIENCE_S
     while (seen := metrics(url, metric)[0]) < count:
         if time.monotonic() > deadline:

@@ -55,8 +55,8 @@ def measured(settings: Settings, peer: str, count: int) -> Rate | None:
     log = settings.home / f"{peer}.log"
     process = subprocess.Popen(
         [python, "-m", f"benchmarks.peers.{peer}"],
-        env=environment(settings, HOME_OF_PEER=str(settings.home), **more), stdout=subprocess.PIPE, stderr=log.open("wb"),
-        text=True,
+        env=environment(settings, HOME_OF_PEER=str(settings.home), **more), stdout=subprocess.PIPE,
+        stderr=log.open("wb"), text=True,
     )  # fmt: skip
     late = threading.Timer(PATIENCE_S, process.kill)
     late.start()
