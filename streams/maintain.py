@@ -40,6 +40,7 @@ from streams.agent import (
     Outcome,
     Outputs,
     PartitionState,
+    Work,
     decode_topics,
     placed,
 )
@@ -134,6 +135,9 @@ class Maintain:
         for asset_class, others in arrived.others.items():
             outcome.outputs += self._no_model.skip(asset_class, others, self.served.models)
         return outcome
+
+    def handle_all(self, work: Sequence[Work]) -> list[Outcome]:
+        return [self.handle(state, records) for state, records in work]  # their rows are in different arrays
 
     def _decide(self, asset_class: str, events: AssetEvents, state: PartitionState, outputs: Outputs) -> None:
         enter("state")

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 from zlib import crc32
 
 import numpy as np
@@ -24,6 +24,7 @@ from models.recommender import (
     USER_LAYOUT,
     CatalogueView,
     ClickArrays,
+    Queries,
     RankChallenger,
     Recommender,
     Steps,
@@ -41,8 +42,8 @@ from streams.agent import (
     Layout,
     Outcome,
     Output,
-    Outputs,
     PartitionState,
+    Work,
     arrived_s,
     at_arrival,
     cloud_event_headers,
@@ -59,6 +60,17 @@ from streams.repeats import RECENT, RECENT_LAYOUT, known_before
 from streams.undecided import asks_why, undecided
 
 USERS = "users"
+
+
+class Asked(NamedTuple):
+    """Accepted clicks whose questions are not ranked yet."""
+
+    decoded: Sequence[Decoded]
+    queries: Queries
+    origin: str  # what stands for the topic of clicks in ids
+
+
+Piece = list[Output] | Asked  # of the outputs of a partition, in their order
 
 
 @dataclass(frozen=True)
@@ -102,7 +114,25 @@ class Recommend:
         }
 
     def handle(self, state: PartitionState, records: Sequence[ConsumerRecord]) -> Outcome:
+        return self.handle_all([(state, records)])[0]
+
+    def handle_all(self, work: Sequence[Work]) -> list[Outcome]:
+        """The users' rows are of a partition, the view is one: all questions are ranked at once."""
+        taken = [self._take(state, records) for state, records in work]
+        answers = iter(self._recommend([piece for _, pieces in taken for piece in pieces if isinstance(piece, Asked)]))
+        for outcome, pieces in taken:
+            for piece in pieces:
+                if isinstance(piece, Asked):
+                    outcome.outputs.add_bulk(next(answers))
+                else:
+                    outcome.outputs += piece
+        return [outcome for outcome, _ in taken]
+
+    def _take(self, state: PartitionState, records: Sequence[ConsumerRecord]) -> tuple[Outcome, list[Piece]]:
+        """Rows are advanced; of the outputs only the recommendations are missing, in their places."""
+        enter("decode")
         records, outcome = placed(state, records, self.name, self._settings)
+        pieces: list[Piece] = []
         events, outcome.dead = decode_topics(records, self.topics, self._settings, state.origins)
         enter("state")
         events = [e and at_arrival(e, record) for e, record in zip(events, records, strict=True)]
@@ -112,13 +142,13 @@ class Recommend:
             if isinstance(event, Item) or self._removes_item(record)
         ]
         if items:
-            outcome.outputs.append(self._tell_items(items, feed_source(state, ITEMS)))
+            pieces.append([self._tell_items(items, feed_source(state, ITEMS))])
         for clicks, forgotten in _until_forgotten(records, events, self._settings):
             if clicks:
-                self._answer(clicks, state, outcome.outputs)
+                pieces += self._advance(clicks, state)
             if forgotten is not None:
-                outcome.outputs.append(self._forget(forgotten, state))
-        return outcome
+                pieces.append([self._forget(forgotten, state)])
+        return outcome, pieces
 
     def _forget(self, record: ConsumerRecord, state: PartitionState) -> Output:
         """The user's row, and the last recommendation. What all users did together names nobody, and stays."""
@@ -138,7 +168,7 @@ class Recommend:
         record = feed_items(changes, source, offsets, removed)
         return Output(FEED, None, encode_record(record), partition=0)
 
-    def _answer(self, decoded: Sequence[Decoded], state: PartitionState, outputs: Outputs) -> None:
+    def _advance(self, decoded: Sequence[Decoded], state: PartitionState) -> Iterator[Piece]:
         clicks = self.served.recommender.encode([click for _, click in decoded])
         if clicks.unusable:
             LEFT_OUT.labels(topic_name(self._settings, CLICKS), "context").inc(clicks.unusable)
@@ -150,24 +180,30 @@ class Recommend:
         accepted = np.flatnonzero(steps.is_accepted)
         SKIPPED.labels(self.name, "duplicate").inc(len(decoded) - len(accepted))
         known = [decoded[place][0] for place in np.flatnonzero(~steps.is_accepted).tolist()]
-        outputs.append(self._tell_clicks(decoded, clicks, steps, feed_source(state, CLICKS)))
-        outputs += [undecided(record, CLICKS, "duplicate") for record in known if asks_why(record)]
+        yield [self._tell_clicks(decoded, clicks, steps, feed_source(state, CLICKS))]
+        yield [undecided(record, CLICKS, "duplicate") for record in known if asks_why(record)]
         if len(accepted):
             decoded = [decoded[place] for place in accepted.tolist()]
-            outputs.add_bulk(self._recommend(decoded, clicks, steps, state.origin(CLICKS)))
+            yield Asked(decoded, queries_of(clicks, steps), state.origin(CLICKS))
 
     def _tell_clicks(self, decoded: Sequence[Decoded], clicks: ClickArrays, steps: Steps, source: int) -> Output:
         offsets = np.array([record.offset for record, _ in decoded], np.int64)
         return Output(FEED, None, encode_record(feed_clicks(clicks, steps, source, offsets)), partition=0)
 
-    def _recommend(self, decoded: Sequence[Decoded], clicks: ClickArrays, steps: Steps, origin: str) -> Recommendations:
-        served, queries = self.served, queries_of(clicks, steps)
+    def _recommend(self, asked: Sequence[Asked]) -> list[Recommendations]:
+        if not asked:
+            return []
+        served, queries = self.served, Queries.joined([one.queries for one in asked])
         view = served.view
         ranked = served.recommender.rank(view, queries)
         if served.challenger is not None:
             served.challenger.compare(queries, ranked)
         enter("emit")
-        return Recommendations(decoded, ranked, view.item_ids, view.feed_offset, served.model, origin)
+        ends = np.cumsum([len(one.decoded) for one in asked]).tolist()
+        return [
+            Recommendations(one.decoded, lists, view.item_ids, view.feed_offset, served.model, one.origin)
+            for one, lists in zip(asked, ranked.parted(ends), strict=True)
+        ]
 
 
 def _until_forgotten(

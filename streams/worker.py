@@ -25,7 +25,7 @@ from streams.agent import Handler, Runtime, Source
 from streams.metrics import begin_agent
 
 log = structlog.get_logger(__name__)
-CHANNEL_BATCHES = 1  # on their way to an agent; then nothing is fetched, and the next batch has what comes meanwhile
+CHANNEL_TURNS = 1  # on their way to an agent; then nothing is fetched, and the next one has what comes meanwhile
 STOP_S = 9.0
 HARD_STOP_S = 9.7  # a thread that waits for what never answers does not hold the process up for longer
 LOG_LINES, LOG_WINDOW_S = 5, 10.0
@@ -71,7 +71,7 @@ def build_agent(
     """
     begin_agent(handler.name, handler.topics, handler.outputs, settings.topic_prefix)
     runtime = Runtime(settings, handler)
-    channel = app.channel(maxsize=CHANNEL_BATCHES)
+    channel = app.channel(maxsize=CHANNEL_TURNS)
 
     @app.service
     class AgentSource(Source):
@@ -80,8 +80,8 @@ def build_agent(
 
     @app.agent(channel, name=handler.name, concurrency=1)
     async def agent(stream: Any) -> None:
-        async for batch in stream.noack():  # positions, not Faust's acknowledgements, say what is done
-            await runtime.process(batch)
+        async for turn in stream.noack():  # positions, not Faust's acknowledgements, say what is done
+            await runtime.process(turn)
 
     return runtime
 

@@ -5,6 +5,7 @@ ClickArrays, Steps ─► queries_of ─► Queries
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -24,6 +25,11 @@ class Queries(NamedTuple):
     codes: npt.NDArray[np.uint8]  # (n, K)
     context: npt.NDArray[np.float32]  # (n, C)
     turned_down: npt.NDArray[np.uint32]  # (n, 20) halves of the hashes of items that are not for this user, then 0
+
+    @classmethod
+    def joined(cls, parts: Sequence[Queries]) -> Queries:
+        """The questions of one or more, one after the other."""
+        return parts[0] if len(parts) == 1 else cls(*map(np.concatenate, zip(*parts, strict=True)))
 
 
 def queries_of(clicks: ClickArrays, steps: Steps) -> Queries:

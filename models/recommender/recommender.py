@@ -7,7 +7,8 @@ Training asks `candidates` too, so what the forest learns from is what it will s
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import NamedTuple
@@ -68,6 +69,12 @@ class Rankings:
     counts: npt.NDArray[np.int64]  # (n,)
     strategies: list[str]  # (n,) ranker, blend or trending
     scored: Scored
+
+    def parted(self, ends: Sequence[int]) -> Iterator[Rankings]:
+        """Those up to each of the ends, from the one before; what they were chosen from stays together."""
+        for first, end in itertools.pairwise([0, *ends]):
+            part = slice(first, end)
+            yield Rankings(self.items[part], self.scores[part], self.counts[part], self.strategies[part], self.scored)
 
 
 class Recommender:

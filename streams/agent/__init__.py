@@ -17,7 +17,7 @@ from streams.agent.decode import (
     record_time_s,
     record_times_s,
 )
-from streams.agent.handler import Bulk, DeadLetter, Handler, Outcome, Output, Outputs
+from streams.agent.handler import Bulk, DeadLetter, Handler, Outcome, Output, Outputs, Work
 from streams.agent.notes import Note, is_note, note_of, read_note
 from streams.agent.outbox import Outbox
 from streams.agent.outputs import (
@@ -56,6 +56,7 @@ __all__ = [
     "Rows",
     "Runtime",
     "Source",
+    "Work",
     "adopt",
     "arrived_s",
     "at_arrival",

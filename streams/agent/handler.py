@@ -12,6 +12,8 @@ from typing import Any, NamedTuple, Protocol, overload
 from streams.agent.rows import Layout, PartitionState
 from streams.kafka import ConsumerRecord
 
+Work = tuple[PartitionState, Sequence[ConsumerRecord]]  # a partition, and records of its topics
+
 
 class Output(NamedTuple):
     """One record for an output topic. `topic` is the name in the contract, without the prefix."""
@@ -169,3 +171,6 @@ class Handler(Protocol):
         that fails alone, too, is quarantined; `UnavailableError` says that it may pass, and the batch is tried again
         until it does. How records are cut into batches must make no difference.
         """
+
+    def handle_all(self, work: Sequence[Work]) -> list[Outcome]:
+        """What `handle` makes of each, different partitions all, with what can be done once for all of them done so."""

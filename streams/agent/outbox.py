@@ -30,6 +30,7 @@ SURELY_BYTES = 500_000  # of a value that needs no closer look
 MOST_DEAD_BYTES = 12_500_000  # dead letters keep events that are too large: max.message.bytes of their topics is 12 MiB
 RECORD_OVERHEAD = 100  # bytes at most of a batch and a record besides key, value and headers
 DEAD_LETTERS_SUFFIX = dead_letters_of("")
+FEW = 4  # records; more are a batch of their own, which costs less a record
 STOP_S = 5.0
 
 
@@ -120,7 +121,7 @@ class Outbox:
         """
         await self._until_ready()
         packed = self.pack(outputs, dead, partition)
-        return [one for at, batches in packed.items() for one in await self._send_batches(*at, batches)]
+        return [one for at, batches in packed.items() for one in await self._send_packed(*at, batches)]
 
     async def write_down(self, topic: str, partition: int, key: bytes, value: bytes) -> None:
         """One record, until the broker has it.
@@ -163,9 +164,10 @@ class Outbox:
 
     def pack(
         self, outputs: Sequence[Output], dead: Iterable[DeadLetter], partition: int
-    ) -> dict[tuple[str, int], list[Packed]]:
-        """(topic, partition) -> record batches, ready to be sent: all work of sending that does not wait."""
-        packed: dict[tuple[str, int], list[Packed]] = defaultdict(list)
+    ) -> dict[tuple[str, int], list[Packed | Output]]:
+        """(topic, partition) -> record batches, ready to be sent, and records that join one: all work of sending that
+        does not wait."""
+        packed: dict[tuple[str, int], list[Packed | Output]] = defaultdict(list)
         with self._clock.running("emit"):
             for part in outputs.parts if isinstance(outputs, Outputs) else [outputs]:
                 if isinstance(part, Sequence):
@@ -177,13 +179,19 @@ class Outbox:
             return packed
 
     def _pack_each(
-        self, outputs: Sequence[Output], partition: int, packed: dict[tuple[str, int], list[Packed]]
+        self, outputs: Sequence[Output], partition: int, packed: dict[tuple[str, int], list[Packed | Output]]
     ) -> None:
         groups: dict[tuple[str, int], list[Output]] = defaultdict(list)
         for output in outputs:
             groups[output.topic, partition if output.partition is None else output.partition].append(output)
         for (topic, number), group in groups.items():
-            packed[topic, number] += self._pack_group(topic, group)
+            packed[topic, number] += group if self._may_join(topic, group) else self._pack_group(topic, group)
+
+    def _may_join(self, topic: str, group: Sequence[Output]) -> bool:
+        """Few records for a partition to which others write, too, go into the batch that waits there. One of their own
+        would not be taken before that has left, and all that is behind it would wait.
+        """
+        return len(group) <= FEW and all(output.partition is not None for output in group) and topic not in self._batch
 
     def _pack_bulk(self, bulk: Bulk) -> list[Packed]:
         now_ms = int(time.time() * 1000)
@@ -228,7 +236,7 @@ class Outbox:
             size += added.size
         return [*packed, Packed(batch, size)]
 
-    async def _send_batches(self, topic: str, partition: int, batches: Sequence[Packed]) -> list[Delivery]:
+    async def _send_packed(self, topic: str, partition: int, packed: Sequence[Packed | Output]) -> list[Delivery]:
         name = topic_name(self._settings, topic)
         if partition not in await self._producer.partitions_for(name):
             raise UnavailableError(
@@ -236,14 +244,20 @@ class Outbox:
                 "It needs as many partitions as the input topics: `millrace topics list` shows them.",
             )
         deliveries = []
-        for batch, size in batches:
-            records = batch.record_count()
-            future: asyncio.Future[Any] = await self._producer.send_batch(batch, name, partition=partition)
+        for one in packed:
+            future: asyncio.Future[Any]
+            if isinstance(one, Output):
+                records, size = 1, None
+                future = await self._producer.send(name, partition=partition, **_arguments(one))
+            else:
+                records, size = one.batch.record_count(), one.size
+                future = await self._producer.send_batch(one.batch, name, partition=partition)
             future.add_done_callback(partial(self._delivered, topic, records, size))
             deliveries.append(Delivery(future, name, partition, records))
         return deliveries
 
-    def _delivered(self, topic: str, records: int, size: int, future: asyncio.Future[Any]) -> None:
+    def _delivered(self, topic: str, records: int, size: int | None, future: asyncio.Future[Any]) -> None:
+        """`size`: bytes of the records in the batch; none: it has others in it."""
         if future.cancelled():
             return
         error = future.exception()
@@ -254,7 +268,9 @@ class Outbox:
             return
         self._is_broken = True
         if isinstance(error, MessageSizeTooLargeError):  # smaller ones next time, until the record is known
-            if records == 1:
+            if size is None:
+                self._batch.setdefault(topic, BATCH_BYTES)  # in batches of their own from here on
+            elif records == 1:
                 self._most[topic] = min(size - 1, self._most.get(topic, size))
             else:
                 self._batch[topic] = min(size, self._batch.get(topic, size)) // 2
@@ -263,6 +279,10 @@ class Outbox:
 
 def _packed(output: Output, now_ms: int = 0) -> dict[str, Any]:
     return {"key": output.key, "value": output.value, "timestamp": now_ms, "headers": list(output.headers)}
+
+
+def _arguments(output: Output) -> dict[str, Any]:
+    return {"key": output.key, "value": output.value, "headers": list(output.headers)}
 
 
 def size_of(output: Output) -> int:

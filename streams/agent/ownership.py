@@ -217,3 +217,8 @@ class Batch:
     records: Sequence[ConsumerRecord]
     placements: Sequence[Placement] = ()
     ahead: Sequence[int] = ()
+
+    @property
+    def is_current(self) -> bool:
+        """Is its partition still where it was when the batch was taken for it?"""
+        return self.epoch == self.part.epoch and self.part.is_ready

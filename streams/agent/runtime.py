@@ -20,13 +20,14 @@ Invariants, with their numbers in the code:
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from functools import partial
 from typing import Any
 
 import structlog
 
-from schemas import Settings, UnavailableError
+from schemas import Settings
+from streams.agent.applying import Applying
 from streams.agent.changelog import Changelog, covered, take_snapshot
 from streams.agent.handler import Handler
 from streams.agent.outbox import Delivery, Outbox
@@ -34,11 +35,11 @@ from streams.agent.ownership import Batch, Partition, Phase
 from streams.agent.placing import TAKEN, take_any
 from streams.agent.rows import empty_state
 from streams.agent.saved import Snapshot
-from streams.agent.sending import Interrupted, Sending
+from streams.agent.sending import Sending
 from streams.agent.transactions import FencedError
 from streams.agent.trying import OutOfBoundsError, Trial, check_changes
 from streams.kafka import patiently, pause_s
-from streams.metrics import CHECKPOINT_ROWS, CHECKPOINTS, OPENINGS, ROWS, BatchMetrics, forget_partition
+from streams.metrics import CHECKPOINT_ROWS, CHECKPOINTS, FAILING_KEYS, OPENINGS, ROWS, BatchMetrics, forget_partition
 
 log = structlog.get_logger(__name__)
 RELEASE_S = 4.0  # of the 10 s that a worker may take to end
@@ -56,7 +57,8 @@ class Runtime:
         self.outbox = Outbox(settings, handler.name, self.metrics.clock)
         self.parts: dict[int, Partition] = {}
         self.sending = Sending(settings, handler, self.changelog.topic, self.outbox)
-        self._trial = Trial(handler, self.outbox.check)
+        trial = Trial(handler, self.outbox.check)
+        self._applying = Applying(self, trial, self.sending, self.metrics, self.changelog.log_topic)
         self.gate = asyncio.Lock()  # held while a batch is applied, and while models change between two
         self._release_s = min(RELEASE_S, settings.session_timeout_s / 2)
         self._is_released = False
@@ -186,59 +188,24 @@ class Runtime:
 
     # applying
 
-    async def process(self, batch: Batch) -> None:
-        """Apply a batch. Never raises for what handler, data or broker do."""
-        part = batch.part
-        async with self.gate, part.applying:
-            if batch.epoch == part.epoch and part.phase is Phase.DOUBTFUL:  # (4) a cancelled batch left half its work
-                self.renew(part, "cancelled")
-            if batch.epoch != part.epoch or not part.is_ready:
-                return  # stale
-            if batch.starts != part.positions:  # (2)
-                part.log.error("a batch does not follow", starts=batch.starts, at=part.positions)
-                part.resume()
-                return
-            await self._try(part, batch)
+    async def process(self, turn: Sequence[Batch]) -> None:
+        """Apply batches of different partitions. Never raises for what handler, data or broker do."""
+        async with self.gate:
+            await self._applying.apply(turn)
 
-    async def _try(self, part: Partition, batch: Batch) -> None:
-        """Apply, and open the partition again if that fails (4)."""
-        try:
-            await self._apply(part, batch)
-        except Interrupted:  # it is doubtful, or fenced: the next assignment opens it again
-            if self.sending.has_stood_still():
-                self.distrust()  # before a checkpoint opens it again, and fences whoever has it now
-        except UnavailableError as error:
-            self._failed(part, "unavailable", error)
-        except Exception as error:  # ours, not the handler's
-            self._failed(part, "bug", error)
-
-    def _failed(self, part: Partition, cause: str, error: BaseException) -> None:
+    def failed(self, part: Partition, cause: str, error: BaseException) -> None:
+        """It goes back to its last checkpoint."""
         part.failures += 1
         trace = error if cause == "bug" else None
         part.log.warning("goes back to its last checkpoint", cause=cause, error=repr(error), exc_info=trace)
         if part.phase is not Phase.FENCED:  # else it is opened again when it is settled whose it is
             self.renew(part, cause)
 
-    async def _apply(self, part: Partition, batch: Batch) -> None:
-        try:
-            await self.sending.write_down(part, batch)  # (6)
-            if batch.records:
-                with self.metrics.handling():
-                    careful = part.must_be_careful(batch.starts)
-                    outcome = self._trial.handle(part, batch.records, is_careful=careful)
-                sent = await self.sending.emit(part, outcome)  # (5)
-                if sent:
-                    self.metrics.sent(batch.records, sent[-1].future)
-        except BaseException:
-            part.doubt()  # (4) half a batch
-            raise
-        part.has_moved(batch, self.changelog.log_topic)  # (1)
-        self.metrics.applied(batch.records, batch.ends)
-
     # checkpoint
 
     async def checkpoint(self) -> None:
         """Save what changed, partition by partition at the same time. Failures are handled, not raised."""
+        FAILING_KEYS.labels(self.handler.name).set(sum(len(part.suspects) for part in self.parts.values()))
         await asyncio.gather(*map(self._checkpoint, list(self.parts.values())))
 
     async def _checkpoint(self, part: Partition) -> None:
@@ -260,9 +227,9 @@ class Runtime:
                 self._fenced(part)
             except OutOfBoundsError as error:  # (4) loaded again, and checked record by record until it is found
                 part.be_careful_until(part.positions)
-                self._failed(part, "out of bounds", error)
+                self.failed(part, "out of bounds", error)
             except Exception as error:  # (4) the outcome is unknown: ask the broker
-                self._failed(part, "checkpoint", error)
+                self.failed(part, "checkpoint", error)
             except BaseException:
                 part.doubt()  # (4) cancelled: the changes in the snapshot are forgotten
                 raise

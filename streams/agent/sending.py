@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import TypeVar
 
 from schemas import Settings
@@ -42,7 +43,7 @@ class Sending:
         """For so long that another worker may own its partitions."""
         return time.monotonic() - self.alive_at > self._session_s
 
-    async def write_down(self, part: Partition, batch: Batch) -> None:
+    async def write_down(self, batch: Batch) -> None:
         """Where entries of the log are applied, until the broker has it.
 
         Raises:
@@ -50,17 +51,20 @@ class Sending:
         """
         if not batch.placements:
             return
+        part = batch.part
         known = set(part.placed)
         part.placed += [placement for placement in batch.placements if placement not in known]
         key, value = PLACED + part.owner.encode(), json.dumps(part.placed).encode()
-        await self._patiently(part, lambda: self._outbox.write_down(self._changelog, part.number, key, value))
+        write = partial(self._outbox.write_down, self._changelog, part.number, key, value)
+        await self._patiently(part, write, batch.epoch)
 
-    async def emit(self, part: Partition, outcome: Outcome) -> list[Delivery]:
+    async def emit(self, batch: Batch, outcome: Outcome) -> list[Delivery]:
         """Hand outputs over; while the broker is away nothing is fetched, as the agent waits here.
 
         Raises:
             Interrupted: the partition went elsewhere, or may have: the process stood still.
         """
+        part = batch.part
         if part.phase is Phase.FENCED or self.has_stood_still():
             raise Interrupted
         outputs: Sequence[Output] = outcome.outputs
@@ -70,14 +74,13 @@ class Sending:
             dead = not_quarantined(dead, self._prefix, before)
         if not outputs and not dead:
             return []
-        sent = await self._patiently(part, lambda: self._outbox.send(outputs, dead, part.number))
+        sent = await self._patiently(part, lambda: self._outbox.send(outputs, dead, part.number), batch.epoch)
         part.pending += sent
         return sent
 
     @staticmethod
-    async def _patiently(part: Partition, send: Callable[[], Awaitable[Result]]) -> Result:
-        """Until the broker takes it, or the partition goes elsewhere."""
-        epoch = part.epoch
+    async def _patiently(part: Partition, send: Callable[[], Awaitable[Result]], epoch: int) -> Result:
+        """Until the broker takes it, or the partition goes elsewhere: it has another epoch then."""
 
         def tell(error: Exception, in_s: float) -> None:
             part.log.warning("outputs wait for the broker", error=str(error) or repr(error), in_s=in_s)

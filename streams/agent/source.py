@@ -1,4 +1,4 @@
-"""Source: an agent's own aiokafka consumer, which feeds its Faust channel one event per fetched partition batch.
+"""Source: an agent's own aiokafka consumer, which feeds its Faust channel the batches of a turn of fetching.
 
 consumer group ─► fetch ─► ask for ends ─► merge ─► channel ─► agent ─► Runtime.process; every second a checkpoint
 """
@@ -17,7 +17,7 @@ from mode import Service
 
 from schemas import Settings, SettingsError, UnavailableError
 from streams.agent.merge import Lane, PlacedLane
-from streams.agent.ownership import Partition
+from streams.agent.ownership import Batch, Partition
 from streams.agent.runtime import Runtime
 from streams.kafka import GroupConsumer, TopicEnds, TopicWatch, partition_counts, until_answered
 from streams.metrics import LOST_RECORDS
@@ -182,10 +182,19 @@ class Source(Service, ConsumerRebalanceListener):
                 await self._confirm()
         except IllegalStateError:  # revoked in the meantime
             await asyncio.sleep(PAUSE_S)
-        for _, lane in self._ready_lanes():
-            batch = lane.take(self.settings.max_batch_records)
-            if batch is not None:
-                await self.channel.put(batch)  # waits while the agent has another one to do: fetching stops
+        batches = self._take()
+        if batches:
+            await self.channel.put(batches)  # waits while the agent has others to do: fetching stops
+
+    def _take(self) -> list[Batch]:
+        """What is there of all partitions, up to the limit of records; whoever got nothing is the first next time."""
+        batches, left = list[Batch](), self.settings.max_batch_records
+        for number, lane in self._ready_lanes():
+            if left > 0 and (batch := lane.take(left)) is not None:
+                batches.append(batch)
+                left -= len(batch.records)
+                self._lanes[number] = self._lanes.pop(number)  # to the end
+        return batches
 
     def _ready_lanes(self) -> list[tuple[int, Lane]]:
         parts = self.runtime.parts

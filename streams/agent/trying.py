@@ -10,6 +10,7 @@ on in batches.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from schemas import MillraceError, UnavailableError
 from streams.agent.deadletters import failure_reason
@@ -18,13 +19,20 @@ from streams.agent.ownership import TOLD_AT, Partition
 from streams.agent.rows import out_of_bounds
 from streams.agent.saved import Snapshot
 from streams.kafka import ConsumerRecord
-from streams.metrics import FAILING_KEYS
 
 
 class OutOfBoundsError(MillraceError):
     """A row holds what no sound program could have written."""
 
     title = "A row is out of bounds"
+
+
+class Try(NamedTuple):
+    """Records of a partition to be tried; carefully: with a look at the rows after each run."""
+
+    part: Partition
+    records: Sequence[ConsumerRecord]
+    is_careful: bool
 
 
 class Trial:
@@ -46,8 +54,38 @@ class Trial:
         whole = Outcome()
         for run in part.suspects.runs(records):
             self._run(part, run, is_careful, whole)
-        FAILING_KEYS.labels(self._handler.name).set(len(part.suspects))
         return whole
+
+    def handle_all(self, tries: Sequence[Try]) -> list[Outcome | UnavailableError]:
+        """The records of different partitions at once; if anything fails, partition by partition, so that none costs
+        another one more than time.
+
+        Returns:
+            For each what `handle` returns or raises.
+        """
+        return self._at_once(tries) or [self._alone(one) for one in tries]
+
+    def _at_once(self, tries: Sequence[Try]) -> list[Outcome | UnavailableError]:
+        """Nothing if that cannot be; then rows are as before."""
+        if len(tries) < 2 or any(one.is_careful or one.part.suspects for one in tries):
+            return []
+        for one in tries:
+            one.part.state.mark()
+        try:
+            outcomes = self._handler.handle_all([(one.part.state, one.records) for one in tries])
+            for outcome in outcomes:
+                self._check(outcome)
+        except Exception:
+            for one in tries:
+                one.part.state.undo()
+            return []
+        return [*outcomes]
+
+    def _alone(self, one: Try) -> Outcome | UnavailableError:
+        try:
+            return self.handle(one.part, one.records, is_careful=one.is_careful)
+        except UnavailableError as error:
+            return error
 
     def _run(self, part: Partition, run: Sequence[ConsumerRecord], is_careful: bool, whole: Outcome) -> None:
         part.state.mark()

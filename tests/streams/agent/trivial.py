@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from schemas import ModelError, Settings, UnavailableError, load_settings
-from streams.agent.handler import Outcome, Output
+from streams.agent.handler import Outcome, Output, Work
 from streams.agent.outputs import cloud_event_headers, output_id
 from streams.agent.placing import TAKEN, TAKEN_LAYOUT, placed
 from streams.agent.rows import Layout, PartitionState
@@ -78,6 +78,9 @@ class Trivial:
                 outcome.outputs.append(self.output(record, int(row["count"]), int(row["sum"]), origin))
         totals.touch(slots)
         return outcome
+
+    def handle_all(self, work: Sequence[Work]) -> list[Outcome]:
+        return [self.handle(state, records) for state, records in work]
 
     def output(self, record: Any, count: int, total: int, origin: str = "") -> Output:
         cause = {"topic": self.contract_name(record.topic), "offset": record.offset}
