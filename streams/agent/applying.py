@@ -44,7 +44,7 @@ class Applying:
         self._log_topic = log_topic
 
     async def apply(self, turn: Sequence[Batch]) -> None:
-        """Never raises for what handler, data or broker do."""
+        """All batches, each of another partition. Never raises for what handler, data or broker do."""
         async with AsyncExitStack() as held:
             for batch in turn:
                 await held.enter_async_context(batch.part.applying)

@@ -171,27 +171,35 @@ class Outbox:
         with self._clock.running("emit"):
             for part in outputs.parts if isinstance(outputs, Outputs) else [outputs]:
                 if isinstance(part, Sequence):
-                    self._pack_each(part, partition, packed)
+                    self._pack_each(part, partition, packed, self._may_join)
                 else:
                     packed[part.topic, partition] += self._pack_bulk(part)
             letters = [self._quarantine(letter)._replace(partition=letter.record.partition) for letter in dead]
-            self._pack_each(letters, partition, packed)
+            self._pack_each(letters, partition, packed, lambda *_: False)
             return packed
 
     def _pack_each(
-        self, outputs: Sequence[Output], partition: int, packed: dict[tuple[str, int], list[Packed | Output]]
+        self,
+        outputs: Sequence[Output],
+        partition: int,
+        packed: dict[tuple[str, int], list[Packed | Output]],
+        may_join: Callable[[str, Sequence[Output]], bool],
     ) -> None:
         groups: dict[tuple[str, int], list[Output]] = defaultdict(list)
         for output in outputs:
             groups[output.topic, partition if output.partition is None else output.partition].append(output)
         for (topic, number), group in groups.items():
-            packed[topic, number] += group if self._may_join(topic, group) else self._pack_group(topic, group)
+            packed[topic, number] += group if may_join(topic, group) else self._pack_group(topic, group)
 
     def _may_join(self, topic: str, group: Sequence[Output]) -> bool:
         """Few records for a partition to which others write, too, go into the batch that waits there. One of their own
         would not be taken before that has left, and all that is behind it would wait.
         """
-        return len(group) <= FEW and all(output.partition is not None for output in group) and topic not in self._batch
+        return (
+            len(group) <= FEW
+            and topic not in self._batch
+            and all(one.partition is not None and size_of(one) < SURELY_BYTES for one in group)
+        )
 
     def _pack_bulk(self, bulk: Bulk) -> list[Packed]:
         now_ms = int(time.time() * 1000)

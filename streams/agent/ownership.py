@@ -222,3 +222,11 @@ class Batch:
     def is_current(self) -> bool:
         """Is its partition still where it was when the batch was taken for it?"""
         return self.epoch == self.part.epoch and self.part.is_ready
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Turn:
+    """Batches of different partitions, which are applied together."""
+
+    batches: list[Batch] = field(default_factory=list)
+    is_done: asyncio.Event = field(default_factory=asyncio.Event)

@@ -20,7 +20,7 @@ Invariants, with their numbers in the code:
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine
 from functools import partial
 from typing import Any
 
@@ -31,7 +31,7 @@ from streams.agent.applying import Applying
 from streams.agent.changelog import Changelog, covered, take_snapshot
 from streams.agent.handler import Handler
 from streams.agent.outbox import Delivery, Outbox
-from streams.agent.ownership import Batch, Partition, Phase
+from streams.agent.ownership import Partition, Phase, Turn
 from streams.agent.placing import TAKEN, take_any
 from streams.agent.rows import empty_state
 from streams.agent.saved import Snapshot
@@ -188,10 +188,13 @@ class Runtime:
 
     # applying
 
-    async def process(self, turn: Sequence[Batch]) -> None:
-        """Apply batches of different partitions. Never raises for what handler, data or broker do."""
-        async with self.gate:
-            await self._applying.apply(turn)
+    async def process(self, turn: Turn) -> None:
+        """Apply the batches. Never raises for what handler, data or broker do."""
+        try:
+            async with self.gate:
+                await self._applying.apply(turn.batches)
+        finally:
+            turn.is_done.set()
 
     def failed(self, part: Partition, cause: str, error: BaseException) -> None:
         """It goes back to its last checkpoint."""

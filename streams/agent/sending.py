@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import TypeVar
 
@@ -17,7 +18,7 @@ from streams.agent.outbox import Delivery, Outbox
 from streams.agent.ownership import Batch, Partition, Phase
 from streams.agent.recall import not_quarantined, not_sent
 from streams.agent.saved import PLACED
-from streams.kafka import patiently
+from streams.kafka import PASSING, patiently
 
 Result = TypeVar("Result")
 
@@ -85,9 +86,14 @@ class Sending:
         def tell(error: Exception, in_s: float) -> None:
             part.log.warning("outputs wait for the broker", error=str(error) or repr(error), in_s=in_s)
 
-        async for attempt in patiently(tell):
-            with attempt:
-                if part.epoch != epoch:
-                    raise Interrupted
-                return await send()
+        async def attempt() -> Result:
+            if part.epoch != epoch:
+                raise Interrupted
+            return await send()
+
+        with suppress(*PASSING):  # hardly ever; what patience needs costs more than an attempt
+            return await attempt()
+        async for trial in patiently(tell):
+            with trial:
+                return await attempt()
         raise AssertionError("patience has no end")

@@ -17,7 +17,7 @@ from mode import Service
 
 from schemas import Settings, SettingsError, UnavailableError
 from streams.agent.merge import Lane, PlacedLane
-from streams.agent.ownership import Batch, Partition
+from streams.agent.ownership import Partition, Turn
 from streams.agent.runtime import Runtime
 from streams.kafka import GroupConsumer, TopicEnds, TopicWatch, partition_counts, until_answered
 from streams.metrics import LOST_RECORDS
@@ -180,21 +180,27 @@ class Source(Service, ConsumerRebalanceListener):
                 else:
                     await asyncio.sleep(PAUSE_S)
                 await self._confirm()
+                turn = self._take()
         except IllegalStateError:  # revoked in the meantime
             await asyncio.sleep(PAUSE_S)
-        batches = self._take()
-        if batches:
-            await self.channel.put(batches)  # waits while the agent has others to do: fetching stops
+            return
+        if turn.batches:
+            await self.channel.put(turn)  # waits while the agent has another one to do: fetching stops
+            if not self._flowing:
+                await turn.is_done.wait()
 
-    def _take(self) -> list[Batch]:
+    def _take(self) -> Turn:
         """What is there of all partitions, up to the limit of records; whoever got nothing is the first next time."""
-        batches, left = list[Batch](), self.settings.max_batch_records
+        turn, left = Turn(), self.settings.max_batch_records
         for number, lane in self._ready_lanes():
             if left > 0 and (batch := lane.take(left)) is not None:
-                batches.append(batch)
+                turn.batches.append(batch)
                 left -= len(batch.records)
                 self._lanes[number] = self._lanes.pop(number)  # to the end
-        return batches
+        if left > 0:
+            self._group.consumer.pause(*self._flowing)
+            self._flowing.clear()
+        return turn
 
     def _ready_lanes(self) -> list[tuple[int, Lane]]:
         parts = self.runtime.parts

@@ -23,13 +23,14 @@ from streams.kafka.clients import (
 from streams.kafka.follow import TopicFollower
 from streams.kafka.group import GroupConsumer
 from streams.kafka.ids import TopicWatch, topic_ids
-from streams.kafka.patience import patiently, pause_s, until_answered
+from streams.kafka.patience import PASSING, patiently, pause_s, until_answered
 from streams.kafka.producer import EventProducer
 from streams.kafka.read import read_to, reading
 
 __all__ = [
     "BATCH_BYTES",
     "MOST_BATCH_BYTES",
+    "PASSING",
     "ConsumerRecord",
     "EventProducer",
     "GroupConsumer",
