@@ -15,7 +15,17 @@ import pytest
 
 from models.recommender import CatalogueView, ItemRecord, Recommender
 from models.recommender.feed import decode_record
-from schemas import CLICKS, FEED, ITEMS, RECOMMENDATIONS, UNDECIDED, WHY_HEADER, ModelRef, Settings, rfc3339
+from schemas import (
+    CLICKS,
+    FEED,
+    ITEMS,
+    RECOMMENDATIONS,
+    UNDECIDED,
+    WHY_HEADER,
+    ModelRef,
+    Settings,
+    rfc3339,
+)
 from streams.agent import Outcome, PartitionState, empty_state
 from streams.agent.ownership import Partition
 from streams.agent.saved import restore

@@ -14,11 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas import UnavailableError
-from streams.agent.handler import Outcome
+from streams.agent.handler import Outcome, Work
 from streams.agent.ownership import SUSPICIOUS_FOR, Partition
 from streams.agent.rows import Layout, PartitionState, empty_state
 from streams.agent.saved import Snapshot, restore
-from streams.agent.trying import OutOfBoundsError, Trial, check_changes
+from streams.agent.trying import OutOfBoundsError, Trial, Try, check_changes
 from tests.streams.agent.trivial import ROW, Trivial
 
 BOUNDED = Layout(ROW, 1, {"count": (0, 1000)})
@@ -162,3 +162,69 @@ def test_what_is_away_is_no_bad_record(tmp_path: Any) -> None:
     with pytest.raises(UnavailableError):
         Trial(handler, lambda _: None).handle(part, [record(0, "a")], is_careful=False)
     assert totals(part) == {}
+
+
+class Partial(Counted):
+    """What it needs is away for the keys that say so."""
+
+    def handle(self, state: PartitionState, records: Sequence[Any]) -> Outcome:
+        outcome = super().handle(state, records)
+        if any(record.key == b"away" for record in records):
+            raise UnavailableError("It is not there.")
+        return outcome
+
+
+@given(st.integers(0, 2**32), st.sampled_from([0.0, 0.02, 0.3]))
+def test_partitions_that_are_handled_together_come_to_what_each_comes_to_alone(seed: int, share: float) -> None:
+    """Also where records of some fail, where what one needs is away, and where keys of one are watched."""
+    chance = random.Random(seed)
+    together, alone = Partial(every=1), Partial(every=1)
+    parts, others = (
+        [Partition(number, empty_state(number, handler.layouts())) for number in range(3)]
+        for handler in (together, alone)
+    )
+    for turn in range(4):
+        batches = [
+            [
+                record(20 * turn + n, "away" if chance.random() < share / 10 else f"key-{chance.randrange(4)}",
+                       **({"poison": True} if chance.random() < share else {}))
+                for n in range(chance.randrange(1, 20))
+            ]
+            for _ in parts
+        ]  # fmt: skip
+        found = Trial(together, lambda _: None).handle_all(
+            [Try(part, batch, False) for part, batch in zip(parts, batches, strict=True)]
+        )
+        for part, batch, outcome in zip(others, batches, found, strict=True):
+            try:
+                expected = Trial(alone, lambda _: None).handle(part, batch, is_careful=False)
+            except UnavailableError:
+                assert isinstance(outcome, UnavailableError)
+            else:
+                assert isinstance(outcome, Outcome)
+                assert [one.value for one in outcome.outputs] == [one.value for one in expected.outputs]
+                assert [one.record for one in outcome.dead] == [one.record for one in expected.dead]
+    assert list(map(totals, parts)) == list(map(totals, others))
+
+
+class Joined(Trivial):
+    """Counts how often it was given several partitions."""
+
+    turns = 0
+
+    def handle_all(self, work: Sequence[Work]) -> list[Outcome]:
+        self.turns += 1
+        return super().handle_all(work)
+
+
+def test_partitions_are_handled_at_once_as_long_as_nothing_fails() -> None:
+    handler = Joined(every=1)
+    parts = [Partition(number, empty_state(number, handler.layouts())) for number in range(3)]
+    trial = Trial(handler, lambda _: None)
+    for offset in range(5):
+        trial.handle_all([Try(part, [record(offset, "a")], False) for part in parts])
+    assert handler.turns == 5
+    trial.handle_all([Try(part, [record(5, "b", poison=part is parts[1])], False) for part in parts])
+    assert handler.turns == 6
+    trial.handle_all([Try(part, [record(6, "a")], False) for part in parts])
+    assert handler.turns == 6  # a key of one is watched
