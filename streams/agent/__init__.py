@@ -1,6 +1,6 @@
 """One agent's partitions: from fetched records, through a handler and its rows, to outputs and a checkpoint.
 
-Source ─► Merge ─► Handler.handle(rows, records) ─► Outbox ─► checkpoint (one transaction)
+Source ─► Merge ─► a turn of batches ─► Handler.handle_all ─► Outbox ─► checkpoint (one transaction)
 May import: schemas, streams.kafka, streams.metrics, streams.wire, models.stages. Knows no
 page and no model of any kind.
 """

@@ -6,6 +6,7 @@ consumer group ─► fetch ─► ask for ends ─► merge ─► channel ─�
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -180,13 +181,15 @@ class Source(Service, ConsumerRebalanceListener):
                 else:
                     await asyncio.sleep(PAUSE_S)
                 await self._confirm()
-                turn = self._take()
         except IllegalStateError:  # revoked in the meantime
             await asyncio.sleep(PAUSE_S)
-            return
+        turn = self._take()
         if turn.batches:
+            is_small = sum(len(batch.records) for batch in turn.batches) < self.settings.max_batch_records
+            if is_small:  # what comes meanwhile is fetched at once, after it
+                self._pause()
             await self.channel.put(turn)  # waits while the agent has another one to do: fetching stops
-            if not self._flowing:
+            if is_small:
                 await turn.is_done.wait()
 
     def _take(self) -> Turn:
@@ -197,10 +200,13 @@ class Source(Service, ConsumerRebalanceListener):
                 turn.batches.append(batch)
                 left -= len(batch.records)
                 self._lanes[number] = self._lanes.pop(number)  # to the end
-        if left > 0:
+        return turn
+
+    def _pause(self) -> None:
+        """Until the next turn."""
+        with contextlib.suppress(IllegalStateError):  # revoked in the meantime
             self._group.consumer.pause(*self._flowing)
             self._flowing.clear()
-        return turn
 
     def _ready_lanes(self) -> list[tuple[int, Lane]]:
         parts = self.runtime.parts
