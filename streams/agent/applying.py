@@ -8,7 +8,7 @@ The numbers in the code are the invariants of `runtime`.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import contextmanager
 from typing import Protocol
 
 from schemas import UnavailableError
@@ -45,17 +45,19 @@ class Applying:
 
     async def apply(self, turn: Sequence[Batch]) -> None:
         """All batches, each of another partition. Never raises for what handler, data or broker do."""
-        async with AsyncExitStack() as held:
+        held = list[Partition]()
+        try:
             for batch in turn:
-                await held.enter_async_context(batch.part.applying)
-            batches = [batch for batch in turn if self._follows(batch)]
-            try:
-                await self._apply(batches)
-            except BaseException:  # (4) cancelled
-                for batch in batches:
-                    if batch.part.positions is not batch.ends:
-                        batch.part.doubt()
-                raise
+                await batch.part.applying.acquire()
+                held.append(batch.part)
+            await self._apply([batch for batch in turn if self._follows(batch)], held)
+        except BaseException:  # (4) cancelled
+            for part in held:
+                part.doubt()
+            raise
+        finally:
+            for part in held:
+                part.applying.release()
 
     def _follows(self, batch: Batch) -> bool:
         """Does it begin where its partition is?"""
@@ -70,7 +72,8 @@ class Applying:
             return False
         return True
 
-    async def _apply(self, batches: Sequence[Batch]) -> None:
+    async def _apply(self, batches: Sequence[Batch], held: list[Partition]) -> None:
+        """`held`: partitions that nobody else may touch; those that are done are taken out."""
         for batch in batches:
             with self._trying(batch.part):
                 await self._sending.write_down(batch)  # (6)
@@ -79,6 +82,8 @@ class Applying:
         for batch in batches:
             with self._trying(batch.part):
                 await self._finish(batch, outcomes.get(batch, Outcome()))
+            held.remove(batch.part)  # it may be saved while others wait
+            batch.part.applying.release()
 
     def _outcomes(self, batches: Sequence[Batch]) -> dict[Batch, Outcome | UnavailableError]:
         if not batches:

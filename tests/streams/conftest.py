@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,8 +14,12 @@ from models.registry import ModelStore
 from schemas import Settings
 from storage import upgrade
 from streams.maintain import Maintain
+from tests.streams.agent.trial import Trial
+from tests.streams.agent.trivial import Trivial
 from tests.streams.pages import SETTINGS
 from tests.support.workers import Workers
+
+SESSION_S = 4.0  # of trials
 
 
 @pytest.fixture
@@ -34,3 +39,19 @@ def pump(trained_home: Path) -> AssetModel:
 @pytest.fixture
 def maintain(pump: AssetModel) -> Maintain:
     return Maintain(SETTINGS, {"pump": pump})
+
+
+@pytest.fixture
+async def trial_of(settings: Settings) -> AsyncIterator[Callable[..., Any]]:
+    trials: list[Trial] = []
+
+    async def make(handler: Trivial | None = None, **options: Any) -> Trial:
+        quick = settings.model_copy(update={"session_timeout_s": SESSION_S, "checkpoint_interval_s": 0.3})
+        trial = Trial(quick, handler or Trivial(), **options)
+        trials.append(trial)
+        await trial.create_topics()
+        return trial
+
+    yield make
+    for trial in trials:
+        trial.end()

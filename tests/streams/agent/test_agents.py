@@ -6,7 +6,7 @@ import asyncio
 import json
 import random
 import signal
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,26 +19,10 @@ from schemas import Settings, topic_name
 from streams.kafka import client_options
 from tests.streams.agent.trial import Trial
 from tests.streams.agent.trivial import Trivial
+from tests.streams.conftest import SESSION_S
 
 pytestmark = pytest.mark.kafka
 KEYS = 200
-SESSION_S = 4.0
-
-
-@pytest.fixture
-async def trial_of(settings: Settings) -> AsyncIterator[Callable[..., Any]]:
-    trials: list[Trial] = []
-
-    async def make(handler: Trivial | None = None, **options: Any) -> Trial:
-        quick = settings.model_copy(update={"session_timeout_s": SESSION_S, "checkpoint_interval_s": 0.3})
-        trial = Trial(quick, handler or Trivial(), **options)
-        trials.append(trial)
-        await trial.create_topics()
-        return trial
-
-    yield make
-    for trial in trials:
-        trial.end()
 
 
 def events(count: int, first: int = 0, seed: int = 1) -> Iterator[tuple[int, bytes, dict[str, Any], int]]:

@@ -9,15 +9,16 @@ from typing import Any
 
 import pytest
 from aiokafka import ConsumerRecord
+from aiokafka.errors import KafkaError
 from aiokafka.record.memory_records import MemoryRecords
 from hypothesis import given
 from hypothesis import strategies as st
 
 from models.stages import StageClock
-from schemas import FEED, SCORES, Settings, rfc3339
+from schemas import FEED, SCORES, Settings, Topic, rfc3339
 from streams.agent.deadletters import dead_letter_output, failure_reason
 from streams.agent.handler import DeadLetter, Output
-from streams.agent.outbox import Outbox, StoodStillError, size_of
+from streams.agent.outbox import Delivery, Outbox, StoodStillError, size_of
 from streams.agent.outputs import NAMESPACE, cloud_event_headers, output_id
 from streams.kafka import apply_topics
 from streams.kafka.clients import BATCH_BYTES
@@ -180,3 +181,25 @@ async def test_what_a_process_has_in_its_buffers_when_it_wakes_is_not_sent(setti
     await asyncio.gather(*(delivery.future for delivery in last))
     await outbox.stop()
     assert [record.value for record in await consume(settings, SCORES, 2)] == [b"before", b"after"]
+
+
+@pytest.mark.kafka
+async def test_records_for_a_shared_partition_go_together_or_where_they_are_refused_one_by_one(
+    settings: Settings,
+) -> None:
+    """The broker takes a batch of each of them, and of none more than one: nothing is lost, and nothing is repeated."""
+    await apply_topics(settings, [Topic(FEED, "none", "feed", partitions=1, config={"max.message.bytes": "2000"})])
+    outbox = Outbox(settings, "agent", StageClock())
+    values = [b"%d" % number * 900 for number in range(6)]
+
+    async def send(value: bytes) -> list[Delivery]:
+        return await outbox.send([Output(FEED, None, value, partition=0)], [], 1)
+
+    sent = [await send(value) for value in values]
+    found = await asyncio.gather(*(one.future for each in sent for one in each), return_exceptions=True)
+    refused = [value for value, one in zip(values, found, strict=True) if isinstance(one, KafkaError)]
+    assert len(refused) > 1  # they were in one batch
+    again = [await send(value) for value in refused]
+    await asyncio.gather(*(one.future for each in again for one in each))
+    await outbox.stop()
+    assert sorted(record.value for record in await consume(settings, FEED, 6)) == values

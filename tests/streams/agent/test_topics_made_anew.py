@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from schemas import dead_letters_of
-from tests.streams.agent.test_agents import events, told, trial_of
+from tests.streams.agent.test_agents import events, told
 from tests.streams.agent.trial import Trial
 from tests.streams.agent.trivial import OUTPUT_TOPIC
 from tests.support.kafka import delete_topics

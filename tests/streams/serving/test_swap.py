@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.streams.agent.test_agents import events, told, trial_of
+from tests.streams.agent.test_agents import events, told
 from tests.streams.agent.trial import Trial
 from tests.streams.agent.trivial import OUTPUT_TOPIC, Trivial
 
