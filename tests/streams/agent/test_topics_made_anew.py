@@ -14,7 +14,6 @@ from tests.streams.agent.trivial import OUTPUT_TOPIC
 from tests.support.kafka import delete_topics
 
 pytestmark = pytest.mark.kafka
-__all__ = ["trial_of"]
 
 
 async def made_anew(trial: Trial, *names: str) -> None:

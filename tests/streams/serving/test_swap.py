@@ -14,7 +14,6 @@ from tests.streams.agent.test_agents import events, told
 from tests.streams.agent.trial import Trial
 from tests.streams.agent.trivial import OUTPUT_TOPIC, Trivial
 
-__all__ = ["trial_of"]
 pytestmark = pytest.mark.kafka
 
 
