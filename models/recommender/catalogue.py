@@ -24,6 +24,7 @@ from models.recommender.arrays import (
     ITEMS,
     NOW,
     SESSIONS,
+    SUMMARIES,
     WAITING,
     Arrays,
     build_arrays,
@@ -37,6 +38,7 @@ from models.recommender.trending import trending
 from schemas import RecommenderProfile
 
 PER_ITEM = ("items", "popularity", "context", "waiting")
+PER_SUMMARY = ("summaries", "co_visits")
 
 
 def context_fingerprint(profile: RecommenderProfile) -> int:
@@ -195,6 +197,7 @@ class CatalogueView:
             left = left[left >= 0]
             arrays.hot[kind, : len(left)] = left
             arrays.hot_length[kind] = len(left)
+        self.kernels.renumber(np.append(row_now[:-1], np.full(len(arrays.items) - count, -1, np.int32)))
         self.item_ids = [self.item_ids[row] for row in kept]
         arrays.counters[ITEMS] = keep
         self.arrays = arrays._replace(item_table=indexed(len(arrays.item_table), arrays.items, keep))
@@ -238,9 +241,8 @@ class CatalogueView:
 
     def frozen(self) -> Callable[[Path], None]:
         """What writes a snapshot of the view as it is now; may be called later, and in another thread."""
-        arrays = {n: (a[: self.items] if n in PER_ITEM else a) for n, a in self.arrays._asdict().items()}
-        del arrays["item_table"]
-        arrays = {name: array.copy() for name, array in arrays.items()}
+        rows = dict.fromkeys(PER_ITEM, self.items) | dict.fromkeys(PER_SUMMARY, int(self.arrays.counters[SUMMARIES]))
+        arrays = {n: a[: rows.get(n)].copy() for n, a in self.arrays._asdict().items() if n != "item_table"}
         names, profile = self.item_ids.copy(), self.profile
         positions = [[*source, offset] for source, offset in sorted(self.positions.items())]
         facts = {"feed_offset": self.feed_offset, "positions": positions, "feed_id": self.feed_id}
@@ -265,8 +267,9 @@ class CatalogueView:
         ends = np.cumsum(arrays.pop("id_lengths"), dtype=np.int64)
         text = arrays.pop("id_text").tobytes()
         view._reserve(len(ends))
-        for name in PER_ITEM:
-            getattr(view.arrays, name)[: len(ends)] = arrays.pop(name)
+        for name in (*PER_ITEM, *PER_SUMMARY):
+            saved = arrays.pop(name)
+            getattr(view.arrays, name)[: len(saved)] = saved
         size = len(view.arrays.item_table)
         arrays["item_table"] = indexed(size, view.arrays.items, len(ends))
         view.arrays = view.arrays._replace(**arrays)

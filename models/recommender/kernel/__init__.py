@@ -9,8 +9,10 @@ May import: nothing.
 
 from models.recommender.kernel._native import (
     CLOCKS,
+    CO_VISITS,
     COLUMNS,
     COUNTERS,
+    DENSE,
     FEATURES,
     GENERATORS,
     KEPT,
@@ -29,8 +31,10 @@ from models.recommender.kernel._native import (
 
 __all__ = [
     "CLOCKS",
+    "CO_VISITS",
     "COLUMNS",
     "COUNTERS",
+    "DENSE",
     "FEATURES",
     "GENERATORS",
     "KEPT",

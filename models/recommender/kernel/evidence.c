@@ -9,6 +9,11 @@
 
 #include "question.h"
 
+enum {
+  DENSE_READS = 256, /* occurrences of a dense item */
+  ALL_PAIRS = 8192,  /* of all items that are not dense, about */
+};
+
 /* All sums of pairs at once; the first columns of a row of evidence */
 typedef float Sums __attribute__((vector_size(SUMS_OF_PAIRS * sizeof(float)), aligned(16), may_alias));
 _Static_assert(!AFTER && BEFORE == 1 && RECENT == 2 && DIRECTED == 3 && NEXT == 4 && COSINE == 5 && COSINE_PART == 6 &&
@@ -25,6 +30,7 @@ typedef struct {
   float weight, rare;      /* by age; by its clicks */
   float lasting, recent;   /* what it adds to the similarity of a session */
   int64_t counted;         /* rows that it was seen with */
+  int64_t pairs;           /* it was seen in */
 } Read;
 
 /* By squaring, as the trained forests know it: `pow` rounds otherwise. */
@@ -118,6 +124,7 @@ static void count_neighbours(const View *view, const Settings *settings, Scratch
   const float fast = read->weight * scratch->met.passed_fast[of->met];
   Sums viewed, done; /* weights of a neighbour that was viewed; of one with which something else was done */
   weigh_pair(&viewed, read, slow, fast, settings->weights[VIEW]);
+  read->pairs += end - first;
   for (int64_t other = first; other < end; other++) {
     if (other == position || items[other] < 0) continue;
     const int64_t row = row_of(scratch, items[other]);
@@ -168,20 +175,43 @@ static void close_item(Scratch *scratch, const Read *read) {
   }
 }
 
-/* One pass over the newest occurrences of an item of the prefix; returns how many, `most` at most. */
+/* The same from the summary of a dense item: each item that it was seen with at once. */
+static void read_summary(const View *view, Scratch *scratch, const Query *query, Read *read, const Summary *summary) {
+  const Scale scale = scale_at(view, summary, query->time);
+  const float counted = (float)(read->age + 1), rare = read->rare;
+  const float slow = read->weight * scale.slow, fast = read->weight * scale.fast, all = read->weight * scale.all;
+  const CoVisit *of = co_visits_of(view, summary);
+  for (int64_t n = 0; n < summary->count; n++) {
+    const int64_t row = row_of(scratch, of[n].item);
+    const float after = of[n].after * slow, before = of[n].before * slow, part = of[n].together * all * rare;
+    const float pairs = (read->age == 0 ? of[n].together : of[n].close) * scale.all;
+    float *sums = scratch->evidence[row];
+    *(Sums *)sums += (Sums){after,           before, of[n].recent * fast, rare * (after + 0.7f * before),
+                            of[n].next * all, part,   part,                pairs};
+    sums[AGE_COUNTED] = counted;
+    scratch->counted[read->counted++] = (int32_t)row;
+  }
+  read->pairs = summary->count;
+}
+
+/* One pass over the newest occurrences of an item of the prefix, `most` at most, and `most_pairs` with others; returns
+ * how many. Of a dense item they say which sessions are near, and no more. */
 static int64_t read_item(const View *view, const Settings *settings, Scratch *scratch, const Query *query, Read *read,
-                         int64_t most) {
+                         int64_t most, int64_t most_pairs) {
   Near near;
   int64_t ahead = read->next >= 0 ? view->items[read->next].head : 0;
   const int64_t met_before = scratch->met.count;
-  const int64_t count = collect(view, scratch, query, read, smaller_int(most, TOUCHED));
+  const Summary *summary = summary_of(view, read->item);
+  const int64_t count = collect(view, scratch, query, read, smaller_int(most, summary ? DENSE_READS : TOUCHED));
   weigh(view, settings, &scratch->met, met_before, query->time);
   fill_near(near, read->age);
-  for (int64_t n = 0; n < count; n++) {
+  if (summary && count > 0) read_summary(view, scratch, query, read, summary);
+  else for (int64_t n = 0; n < count && read->pairs < most_pairs; n++) {
     ahead = scout(view, ahead);
     count_neighbours(view, settings, scratch, read, scratch->occurrences + n, near);
   }
   close_item(scratch, read);
+  scratch->work += read->pairs;
   return count;
 }
 
@@ -191,7 +221,7 @@ static int64_t read_item(const View *view, const Settings *settings, Scratch *sc
  * more of what is left than an older one: shares fall evenly from the newest to the oldest. */
 void read_prefix(const View *view, const Settings *settings, Scratch *scratch, const Query *query) {
   const int64_t items = smaller_int(query->length, settings->prefix_items), newest = query->length - 1;
-  int64_t left = settings->all_reads;
+  int64_t left = settings->all_reads, pairs_left = ALL_PAIRS;
   for (int64_t age = 0; age < items; age++) {
     const int64_t item = query->prefix[newest - age];
     int is_repeated = 0;
@@ -207,6 +237,7 @@ void read_prefix(const View *view, const Settings *settings, Scratch *scratch, c
         .recent = (float)exp((double)-age / settings->prefix_decay_short),
     };
     const int64_t most = smaller_int(settings->reads, 2 * left / (items - age + 1));
-    left -= read_item(view, settings, scratch, query, &read, most);
+    left -= read_item(view, settings, scratch, query, &read, most, 2 * pairs_left / (items - age + 1));
+    if (!summary_of(view, item)) pairs_left -= read.pairs;
   }
 }

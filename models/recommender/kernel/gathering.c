@@ -13,35 +13,6 @@ enum { SECOND_ORDER_WINDOW = 4, CHAINS = 32 }; /* chains of the log that are wal
 enum { DISTANCES = 2 * SESSION_ITEMS - 1 };
 typedef float Fall[DISTANCES][SUMS_OF_VOTES];
 
-static float partition(float *values, int64_t length, int64_t goal);
-
-/* The `count`-th largest score, 0 if there are not more. `values` has room for all, and is overwritten. */
-float threshold(const float *scores, int64_t length, int64_t count, float *values) {
-  if (length <= count) return 0.0f;
-  memcpy(values, scores, (size_t)length * sizeof *scores);
-  return partition(values, length, length - count);
-}
-
-/* Hoare's quickselect. */
-static float partition(float *values, int64_t length, int64_t goal) {
-  for (int64_t low = 0, high = length - 1; low < high;) {
-    const float pivot = values[(low + high) >> 1];
-    int64_t left = low, right = high;
-    while (left <= right) {
-      while (values[left] < pivot) left++;
-      while (values[right] > pivot) right--;
-      if (left > right) break;
-      const float value = values[left];
-      values[left++] = values[right];
-      values[right--] = value;
-    }
-    if (goal <= right) high = right;
-    else if (goal >= left) low = left;
-    else break;
-  }
-  return values[goal];
-}
-
 static void fill_fall(Fall fall, const Settings *settings) {
   for (int place = 0; place < DISTANCES; place++) {
     const int distance = place - (SESSION_ITEMS - 1), steps = distance < 0 ? -distance : distance;
@@ -57,6 +28,7 @@ static void fill_fall(Fall fall, const Settings *settings) {
 static void vote(const View *view, Scratch *scratch, int64_t met, float lasting, float recent, const Fall fall) {
   const int64_t slot = scratch->met.slot[met], shared_at = scratch->met.shared_at[met];
   const int32_t *items = view->session_items + slot * SESSION_ITEMS;
+  scratch->work += view->sessions[slot].length;
   const float weights[SUMS_OF_VOTES] = {lasting, lasting > 0 ? 1.0f : 0.0f, lasting, recent};
   for (int64_t position = 0; position < view->sessions[slot].length; position++) {
     if (position == shared_at || items[position] < 0) continue;
@@ -146,8 +118,10 @@ static void read_second_order(const View *view, Scratch *scratch, const int64_t 
   for (int64_t read = 0; read < reads && words[read] >= 0; read++) {
     const int64_t slot = slot_of(view, words[read] >> 5), position = words[read] & 31;
     const int32_t *items = view->session_items + slot * SESSION_ITEMS;
+    const int64_t first = larger_int(0, position - SECOND_ORDER_WINDOW);
     const int64_t end = smaller_int(view->sessions[slot].length, position + SECOND_ORDER_WINDOW + 1);
-    for (int64_t other = larger_int(0, position - SECOND_ORDER_WINDOW); other < end; other++) {
+    scratch->work += larger_int(end - first, 0);
+    for (int64_t other = first; other < end; other++) {
       if (other == position || items[other] < 0) continue;
       const float distance = (float)(other > position ? other - position : position - other);
       scratch->evidence[row_of(scratch, items[other])][SECOND_ORDER] += weight / distance;

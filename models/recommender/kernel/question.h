@@ -93,6 +93,7 @@ typedef struct {
   float *columns;          /* (QUOTAS, rows) evidence by generator */
   float *top_scores;       /* the best while they are looked for */
   int32_t *top_rows;       /* whose they are */
+  int64_t work;            /* how often a row of evidence was added to, for this question */
   float best[WIDTH];       /* largest value of each accumulator among the candidates */
   float rarities[FEW_CLICKS], logarithms[FEW_CLICKS]; /* by clicks */
 } Scratch;
@@ -120,7 +121,6 @@ float decay(double passed, double constant);
 void read_prefix(const View *view, const Settings *settings, Scratch *scratch, const Query *query);
 
 /* gathering.c */
-float threshold(const float *scores, int64_t length, int64_t count, float *values);
 void gather(const View *view, const Settings *settings, Scratch *scratch, const Query *query);
 
 /* candidates.c */
