@@ -264,25 +264,36 @@ class CatalogueView:
         """
         facts, arrays = snapshot.load(path, profile)
         view = cls(profile)
-        ends = np.cumsum(arrays.pop("id_lengths"), dtype=np.int64)
-        text = arrays.pop("id_text").tobytes()
-        view._reserve(len(ends))
-        for name in (*PER_ITEM, *PER_SUMMARY):
-            saved = arrays.pop(name)
-            getattr(view.arrays, name)[: len(saved)] = saved
-        size = len(view.arrays.item_table)
-        arrays["item_table"] = indexed(size, view.arrays.items, len(ends))
-        view.arrays = view.arrays._replace(**arrays)
-        view.arrays.counters[ITEMS] = len(ends)
-        view.item_ids = [text[a:b].decode() for a, b in zip([0, *ends[:-1]], ends, strict=True)] if len(ends) else []
+        try:
+            view._fill(arrays)
+        except (KeyError, ValueError) as error:
+            raise SnapshotError(f"{path} is damaged: {error}.", snapshot.ADVICE) from error
         view.positions = {(kind, partition): offset for kind, partition, offset in facts["positions"]}
         view.feed_offset = facts["feed_offset"]
         view.feed_id = facts.get("feed_id", "")  # snapshots of the version before do not know it
-        try:
-            View(view.arrays, view.clock)
-        except ValueError as error:
-            raise SnapshotError(f"{path} is damaged: {error}.", snapshot.ADVICE) from error
         return view
+
+    def _fill(self, saved: dict[str, npt.NDArray[Any]]) -> None:
+        """Take the arrays of a snapshot; one of the version before has fewer, and some are shorter.
+
+        Raises:
+            KeyError, ValueError: they are not as they must be.
+        """
+        ends = np.cumsum(saved.pop("id_lengths"), dtype=np.int64)
+        text = saved.pop("id_text").tobytes()
+        self._reserve(len(ends))
+        has_summaries = "summaries" in saved
+        for name in (*PER_ITEM, *PER_SUMMARY, "counters", "clocks"):
+            if name in saved:
+                array = saved.pop(name)
+                getattr(self.arrays, name)[: len(array)] = array
+        saved["item_table"] = indexed(len(self.arrays.item_table), self.arrays.items, len(ends))
+        self.arrays = self.arrays._replace(**saved)
+        self.arrays.counters[ITEMS] = len(ends)
+        self.item_ids = [text[a:b].decode() for a, b in zip([0, *ends[:-1]], ends, strict=True)] if len(ends) else []
+        kernels = self.kernels  # which checks the arrays
+        if not has_summaries:
+            kernels.summarise()
 
 
 __all__ = ["ITEM", "CatalogueView", "context_fingerprint"]

@@ -17,7 +17,8 @@ from models.files import replacing
 from schemas import MillraceError, RecommenderProfile
 
 ADVICE = "It is ignored and the view is rebuilt from the click feed."
-FORMAT = 4  # of the arrays: counts up whenever their layout or the meaning of a field changes
+FORMAT = 5  # of the arrays: counts up whenever their layout or the meaning of a field changes
+BEFORE = 4  # is read, too: it has no summaries of dense items
 
 
 class SnapshotError(MillraceError):
@@ -26,9 +27,9 @@ class SnapshotError(MillraceError):
     title = "The snapshot cannot be used"
 
 
-def fingerprint(profile: RecommenderProfile) -> str:
+def fingerprint(profile: RecommenderProfile, version: int = FORMAT) -> str:
     """Of all settings: a view of other settings would hold other numbers."""
-    return blake2b(f"{FORMAT} {profile.model_dump_json()}".encode(), digest_size=16).hexdigest()
+    return blake2b(f"{version} {profile.model_dump_json()}".encode(), digest_size=16).hexdigest()
 
 
 def _checksum(arrays: dict[str, np.ndarray]) -> str:
@@ -65,7 +66,7 @@ def load(path: Path, profile: RecommenderProfile) -> tuple[dict[str, Any], dict[
         found, checksum = facts["fingerprint"], facts["checksum"]
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
         raise SnapshotError(f"{path}: {type(error).__name__}: {error}.", ADVICE) from error
-    if found != fingerprint(profile):
+    if found not in (fingerprint(profile), fingerprint(profile, BEFORE)):
         raise SnapshotError(f"{path} was made with other settings than profile {profile.name}.", ADVICE)
     if checksum != _checksum(arrays):
         raise SnapshotError(f"{path} is damaged: its checksum differs.", ADVICE)

@@ -7,7 +7,7 @@
 
 #include "question.h"
 
-enum { SECOND_ORDER_WINDOW = 4, CHAINS = 32 }; /* chains of the log that are walked at once */
+enum { SECOND_ORDER_WINDOW = 4 };
 
 /* By distance in clicks, from -19 to 19: what a vote adds to each sum before it is weighed */
 enum { DISTANCES = 2 * SESSION_ITEMS - 1 };
@@ -81,35 +81,6 @@ static void complete(const View *view, Scratch *scratch) {
     row[COSINE_MAX] *= rare;
     row[COSINE_ROOT] *= sqrtf(rare);
     row[NEIGHBOURS_RARE] = (row[NEIGHBOURS] * 0.5f + row[NEIGHBOURS_AFTER]) * rare;
-  }
-}
-
-/* The newest occurrences of some items, as words of the log, -1 behind the last one of an item: (count, reads). All
- * chains are walked at once, so that they wait for memory together; and what is read next is asked for. */
-static void walk_chains(const View *view, Scratch *scratch, const int32_t *items, int64_t count, int64_t reads) {
-  const int64_t oldest = oldest_entry(view), gone = gone_session(view);
-  int64_t next[CHAINS];
-  for (int64_t n = 0; n < count; n++) {
-    next[n] = view->items[items[n]].head;
-    __builtin_prefetch(entry_of(view, next[n]));
-  }
-  for (int64_t read = 0; read < reads; read++) {
-    for (int64_t n = 0; n < count; n++) {
-      int64_t *word = scratch->words + n * reads + read;
-      *word = -1;
-      if (next[n] <= 0 || next[n] <= oldest) continue;
-      const LogEntry entry = *entry_of(view, next[n]);
-      next[n] = entry.before;
-      if (entry.word >> 5 <= gone) { /* so are all before it */
-        next[n] = 0;
-        continue;
-      }
-      const int64_t slot = slot_of(view, entry.word >> 5);
-      *word = entry.word;
-      __builtin_prefetch(entry_of(view, next[n]));
-      __builtin_prefetch(view->sessions + slot);
-      __builtin_prefetch(view->session_items + slot * SESSION_ITEMS + (entry.word & 31));
-    }
   }
 }
 

@@ -117,7 +117,12 @@ float rarity(const Scratch *scratch, int32_t clicks);           /* 1 / root of c
 float logarithm_of_more(const Scratch *scratch, int32_t clicks); /* of clicks + 1 */
 
 /* evidence.c */
+enum {
+  CHAINS = 32,      /* of the log, walked at once */
+  ALL_PAIRS = 8192, /* of the items of a prefix that are not dense, about */
+};
 float decay(double passed, double constant);
+void walk_chains(const View *view, Scratch *scratch, const int32_t *items, int64_t count, int64_t reads);
 void read_prefix(const View *view, const Settings *settings, Scratch *scratch, const Query *query);
 
 /* gathering.c */
