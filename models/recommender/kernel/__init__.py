@@ -8,6 +8,7 @@ May import: nothing.
 """
 
 from models.recommender.kernel._native import (
+    ALL_PAIRS,
     CLOCKS,
     CO_VISITS,
     COLUMNS,
@@ -30,10 +31,11 @@ from models.recommender.kernel._native import (
 )
 
 __all__ = [
+    "ALL_PAIRS",
     "CLOCKS",
-    "CO_VISITS",
     "COLUMNS",
     "COUNTERS",
+    "CO_VISITS",
     "DENSE",
     "FEATURES",
     "GENERATORS",

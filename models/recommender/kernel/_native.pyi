@@ -15,6 +15,7 @@ TURN_DOWN: int
 LIST_LENGTH: int  # items of a recommendation
 DENSE: int  # clicks on an item in the log: as many as make a summary of it
 CO_VISITS: int  # items in one summary at most
+ALL_PAIRS: int  # that a question counts in the log, about
 
 Question = np.ndarray  # one of: prefixes, lengths, sessions, times, codes, context, turned_down, now
 

@@ -50,7 +50,13 @@ static void weigh_sessions(const View *view, const Settings *settings, Met *met,
   }
 }
 
-/* The nearest ones vote. */
+/* How many of those that are just as near as the last one may vote. Else all would, if a log has many alike. */
+static int64_t ties(const float *similarity, int64_t count, int64_t voters, float least) {
+  for (int64_t place = 0; place < count; place++) voters -= similarity[place] > least;
+  return least > 0 ? voters : 0;
+}
+
+/* The nearest ones vote; of equals those met first. */
 static void nearest_sessions(const View *view, const Settings *settings, Scratch *scratch, const Query *query) {
   const Met *met = &scratch->met;
   const int64_t shortly = larger_int(settings->neighbours / 5, 1);
@@ -59,9 +65,13 @@ static void nearest_sessions(const View *view, const Settings *settings, Scratch
   weigh_sessions(view, settings, &scratch->met, query);
   const float least = threshold(met->lasting, met->count, settings->neighbours, scratch->values);
   const float least_recent = threshold(met->recent, met->count, shortly, scratch->values);
+  int64_t equal = ties(met->lasting, met->count, settings->neighbours, least);
+  int64_t equal_recent = ties(met->recent, met->count, shortly, least_recent);
   for (int64_t place = 0; place < met->count; place++) {
-    const float lasting = met->lasting[place] >= least ? met->lasting[place] : 0.0f;
-    const float recent = met->recent[place] >= least_recent ? met->recent[place] : 0.0f;
+    const float known = met->lasting[place], known_recent = met->recent[place];
+    const int is_near = known > least || (known == least && equal-- > 0);
+    const int is_near_recent = known_recent > least_recent || (known_recent == least_recent && equal_recent-- > 0);
+    const float lasting = is_near ? known : 0.0f, recent = is_near_recent ? known_recent : 0.0f;
     if (lasting > 0 || recent > 0) vote(view, scratch, place, lasting, recent, fall);
   }
 }
