@@ -72,7 +72,7 @@ class Summaries:
 
     def _of_the_log(self, item: str) -> Iterator[Pair]:
         p = self.profile
-        for age, (number, of, place) in enumerate(self._occurrences[item][::-1]):
+        for age, (number, of, place) in enumerate(self._occurrences[item][: -p.reads - 1 : -1]):
             since = (self._count - number) / p.click_log + (len(self.lists) - of.number) / p.recent_sessions
             for other, name in enumerate(of.items):
                 if 0 < abs(other - place) <= p.window:
