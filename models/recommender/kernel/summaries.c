@@ -105,7 +105,7 @@ static void prune(const View *view, int64_t place) {
   const float least = threshold(scores, CO_VISITS, CO_VISITS / 2, values);
   int64_t kept = 0, equal = CO_VISITS / 2;
   for (int n = 0; n < CO_VISITS; n++) equal -= scores[n] > least;
-  for (int n = 0; n < CO_VISITS; n++)
+  for (int n = 0; n < CO_VISITS && kept < CO_VISITS / 2; n++) /* a NaN has no place in any order */
     if (scores[n] > least || (scores[n] == least && equal-- > 0)) of[kept++] = of[n];
   view->summaries[place].count = kept;
   index_co_visits(view, place);

@@ -61,6 +61,8 @@ def test_a_view_refuses_arrays_that_are_not_as_they_must_be(shop: Shop) -> None:
         ({"session_items": view.session_items[1:].copy()}, "session_items, session_actions must have as many rows"),
         ({"clocks": view.clocks[:5].copy()}, "clocks must have 8 values"),
         ({"rates": None}, "rates must be"),
+        ({"summaries": view.summaries[1:].copy()}, "co_visits must have as many rows as summaries"),
+        ({"co_visits": view.co_visits[:, 1:].copy()}, "co_visits must have 256 values"),
     ]
     for changes, said in wrong:
         with pytest.raises(ValueError, match=said):
@@ -69,10 +71,11 @@ def test_a_view_refuses_arrays_that_are_not_as_they_must_be(shop: Shop) -> None:
         kernel.View(view[:-1], clock)
     with pytest.raises(ValueError, match=r"clock must be .*V144"):
         kernel.View(view, clock["new_age"])
-    many = clock.copy()
-    many["actions"] = 17
-    with pytest.raises(ValueError, match="clock: its actions are too many"):
-        kernel.View(view, many)
+    for name, value in (("actions", 17), ("reads", 0), ("window", -1), ("fast", 0.0), ("slow", np.nan)):
+        other = clock.copy()
+        other[name] = value
+        with pytest.raises(ValueError, match="clock: settings out of bounds"):
+            kernel.View(view, other)
 
 
 def clicks_of(shop: Shop) -> dict[str, np.ndarray]:
