@@ -11,8 +11,7 @@
 #include "feature_table.h"
 
 enum { ITEM_ROOM = 600, SESSION_ROOM = 128, LOG = 1024, CONTEXT_VALUES = 5, ASKED_CODES = 2, CONTEXT = 1 };
-enum { DENSE_ITEMS = 2, SUMMARY_ROOM = 2 * LOG / DENSE, CHANGES = 1500 };
-enum { USERS = 8, EVENTS_KEPT = 16 };
+enum { DENSE_ITEMS = 2, SUMMARY_ROOM = 2 * LOG / DENSE, CHANGES = 1500, USERS = 8, EVENTS_KEPT = 16 };
 static uint64_t state;
 static long dense; /* views that had summaries */
 
