@@ -9,6 +9,7 @@ May import: nothing.
 
 from models.recommender.kernel._native import (
     ALL_PAIRS,
+    ALL_READS,
     CLOCKS,
     CO_VISITS,
     COLUMNS,
@@ -32,6 +33,7 @@ from models.recommender.kernel._native import (
 
 __all__ = [
     "ALL_PAIRS",
+    "ALL_READS",
     "CLOCKS",
     "COLUMNS",
     "COUNTERS",

@@ -16,6 +16,7 @@ LIST_LENGTH: int  # items of a recommendation
 DENSE: int  # clicks on an item in the log: as many as make a summary of it
 CO_VISITS: int  # items in one summary at most
 ALL_PAIRS: int  # that a question counts in the log, about
+ALL_READS: int  # occurrences that a question reads of all items of a prefix at most
 
 Question = np.ndarray  # one of: prefixes, lengths, sessions, times, codes, context, turned_down, now
 

@@ -257,7 +257,7 @@ static int64_t distinct_items(const Settings *settings, const Query *query, int3
  * is. A newer item may use more of what is left than an older one: shares fall evenly from the newest to the oldest. */
 void read_prefix(const View *view, const Settings *settings, Scratch *scratch, const Query *query) {
   const int64_t all = smaller_int(query->length, settings->prefix_items);
-  int64_t left = settings->all_reads, pairs_left = ALL_PAIRS, ages[PREFIX];
+  int64_t left = smaller_int(settings->all_reads, ALL_READS), pairs_left = ALL_PAIRS, ages[PREFIX];
   int32_t items[PREFIX] = {0};
   const int64_t count = distinct_items(settings, query, items, ages);
   walk_chains(view, scratch, items, count, OCCURRENCES);

@@ -115,7 +115,7 @@ static int add_contents(PyObject *module) {
     long value;
   } numbers[] = {{"KEPT", KEPT}, {"VIEW", VIEW}, {"TURN_DOWN", TURN_DOWN}, {"LIST_LENGTH", LIST_LENGTH},
                  {"DENSE", DENSE}, {"CO_VISITS", CO_VISITS},
-                 {"ALL_PAIRS", ALL_PAIRS}};
+                 {"ALL_PAIRS", ALL_PAIRS}, {"ALL_READS", ALL_READS}};
   for (size_t n = 0; n < sizeof numbers / sizeof *numbers; n++)
     if (add(module, numbers[n].name, PyLong_FromLong(numbers[n].value))) return -1;
   if (add_names(module) || add(module, "View", view_type(VIEW_METHODS))) return -1;

@@ -119,7 +119,8 @@ float logarithm_of_more(const Scratch *scratch, int32_t clicks); /* of clicks + 
 /* evidence.c */
 enum {
   CHAINS = 32,      /* of the log, walked at once */
-  ALL_PAIRS = 8192, /* of the items of a prefix that are not dense, about */
+  ALL_READS = 1024, /* occurrences of the items of a prefix at most, whatever the profile says */
+  ALL_PAIRS = 8192, /* of those that are not dense, about */
 };
 float decay(double passed, double constant);
 void walk_chains(const View *view, Scratch *scratch, const int32_t *items, int64_t count, int64_t reads);

@@ -16,7 +16,7 @@ from models.recommender.arrays import SESSION_ITEMS, SUMMARIES
 from models.recommender.clicks import feed_items
 from models.recommender.feed import encode_record
 from models.recommender.hashing import stable_hash
-from models.recommender.kernel import ALL_PAIRS, CO_VISITS, COLUMNS, DENSE
+from models.recommender.kernel import ALL_PAIRS, ALL_READS, CO_VISITS, COLUMNS, DENSE
 from models.recommender.settings import settings_of
 from models.recommender.snapshot import SnapshotError
 from schemas import Click, Item, RecommenderProfile
@@ -212,7 +212,7 @@ HOSTILE: dict[str, tuple[Draw, int | None]] = {  # item of a click; clicks of a 
 
 def most_work(profile: RecommenderProfile, items: int) -> int:
     """What docs/performance.md says of the rows of evidence that a question after so many items touches."""
-    reads = min(profile.all_reads, items * 2 * DENSE)
+    reads = min(ALL_READS, items * 2 * DENSE)
     pairs = min(ALL_PAIRS + items * 2 * SESSION_ITEMS, reads * 2 * profile.window)
     lists = profile.neighbours + max(profile.neighbours // 5, 1)
     second = profile.second_order_items * profile.second_order_reads * 9
@@ -244,6 +244,6 @@ def test_the_work_of_a_question_is_bounded_on_hostile_logs(name: str, kind: str,
     query = question([stable_hash(item) for item in most], time=shop.view.time)
     room = np.zeros(shop.view.items, np.int32), np.zeros((shop.view.items, len(COLUMNS)), np.float32)
     settings = settings_of(profile)
-    settings["reads"] = 1 << 30  # whatever a profile wants to read
+    settings["reads"] = settings["all_reads"] = 1 << 30  # whatever a profile wants to read
     _, _, work = shop.view.kernels.evidence(settings, *query, query.times, *room)
     assert 0 < work <= most_work(profile, len(most))
