@@ -90,7 +90,9 @@ void walk_chains(const View *view, Scratch *scratch, const int32_t *items, int64
     next[n] = view->items[items[n]].head;
     __builtin_prefetch(entry_of(view, next[n]));
   }
-  for (int64_t read = 0; read < reads; read++) {
+  int are_left = 1;
+  for (int64_t read = 0; read < reads && are_left; read++) {
+    are_left = 0;
     for (int64_t n = 0; n < count; n++) {
       int64_t *word = scratch->words + n * reads + read;
       *word = -1;
@@ -103,6 +105,7 @@ void walk_chains(const View *view, Scratch *scratch, const int32_t *items, int64
       }
       const int64_t slot = slot_of(view, entry.word >> 5);
       *word = entry.word;
+      are_left = 1;
       __builtin_prefetch(entry_of(view, next[n]));
       __builtin_prefetch(scratch->met_at + slot);
       __builtin_prefetch(view->sessions + slot);
