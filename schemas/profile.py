@@ -74,8 +74,10 @@ class RecommenderProfile(Frozen):
     recent_sessions: int = Field(1 << 18, ge=256, description="sessions remembered as item lists; a power of two")
     session_silence_s: float = Field(1800.0, gt=0, description="ends a session that has no session_id")
     # reading the occurrences of the prefix items
-    reads: int = Field(ge=1, description="newest occurrences read per prefix item")
-    all_reads: int = Field(3072, ge=1, description="and of all prefix items together, however dense the log is")
+    reads: int = Field(
+        ge=1, description="newest occurrences that count per prefix item; 256 are read, others are in a summary"
+    )
+    all_reads: int = Field(3072, ge=1, description="and are read of all prefix items together; 1,024 at most")
     prefix_items: int = Field(ge=1, le=20, description="newest items of the session that are read")
     window: int = Field(ge=1, le=32, description="co-visitation reaches so many clicks in both directions")
     age_decay: float = Field(gt=0, le=1, description="weight of an item of the prefix against the next newer one")

@@ -4,7 +4,9 @@ profile ─► build_arrays, build_clock ─► kernel.View ─► clicks and it
 
 One structure serves every generator of candidates: a circular log of clicks in which each entry points to the one
 before it on the same item, and a ring of recent sessions kept as short item lists. Memory: 16 B a logged click, 148 B
-a session, and 160 B an item (+ 4 B a context value) beside its id.
+a session, and 160 B an item (+ 4 B a context value) beside its id. An item that is dense in the log, with 128 clicks or
+more, has a summary of what it was seen with: 10 KB, of which 8 KB are in a snapshot. At most one click in 64 of the log
+can lead to one.
 
 Clicks that one user repeats are in the log, but are not popularity: of those in a row on an item, with nobody else in
 between, three count in ten minutes, and so many of those in one list of a session.
@@ -17,6 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from models.recommender.kernel import CO_VISITS, DENSE
 from schemas import ActionWeights, RecommenderProfile
 
 ACTIONS = tuple(ActionWeights.model_fields)  # by number: view is 0
@@ -57,9 +60,28 @@ CLOCK = np.dtype(
         ("counts_sessions", "i8"),
         ("hides_unknown", "i8"),  # as soon as an item was told of
         ("actions", "i8"),
-        ("weights", "f4", (MOST_ACTIONS,)),  # of actions, in popularity
+        ("fast", "f8"),  # decay constants of co-visits
+        ("slow", "f8"),
+        ("reads", "i8"),  # of a question, which summaries follow
+        ("window", "i8"),
+        ("weights", "f4", (MOST_ACTIONS,)),  # of actions, in popularity and summaries
     ]
 )  # the part of the profile that the update needs
+SUMMARY = np.dtype(
+    [
+        ("item", "i8"),  # row + 1 of a dense item; 0: the place is free
+        ("count", "i8"),  # of its co-visits
+        ("dense_at", "i8"),  # CLICKS when the log was last seen to have enough clicks on it
+        ("grown", "f8"),  # by its own clicks: what a pair of now weighs, beside what all summaries have in common
+    ]
+)
+CO_VISIT = np.dtype(
+    [
+        ("scattered", "u4"),  # of the row: low bits for a table
+        ("item", "i4"),
+        *((name, "f4") for name in ("after", "before", "recent", "next", "together", "close")),  # sums over pairs
+    ]
+)
 # Numbers of counters and clocks: those of the kernels, kernel.COUNTERS and kernel.CLOCKS
 (
     CLICKS,  # counters: entries of the log ever
@@ -69,7 +91,8 @@ CLOCK = np.dtype(
     WAITING,
     HOT_CLICKS,  # CLICKS when the hot lists were computed
     SHOWS_UNKNOWN,  # 1: items may be in lists though nobody told of them
-) = range(7)
+    SUMMARIES,  # places of summaries that were ever used
+) = range(8)
 (
     NOW,  # clocks: the newest time, in the clock of the profile
     HOT_AT,
@@ -77,7 +100,9 @@ CLOCK = np.dtype(
     CONTEXT_TOTAL,
     EVENTS,  # newest event time, epoch seconds
     RELEASE_AT,  # when the first of the waiting items is published, epoch seconds
-) = range(6)
+    PAIRS_SINCE,  # time at which a pair weighs 1 in a summary, in the clock of the profile
+    PAIRS_WORN,  # how often the log and the ring had gone by then
+) = range(8)
 
 
 class Arrays(NamedTuple):
@@ -97,15 +122,20 @@ class Arrays(NamedTuple):
     new_ring: Any  # (1024,) i4: items in the order in which they were first seen
     hot: Any  # (4, 128) i4: popular, popular just now, continued, new
     hot_length: Any  # (4,) i8
-    counters: Any  # (7,) i8
-    clocks: Any  # (6,) f8
+    counters: Any  # (8,) i8
+    clocks: Any  # (8,) f8
     rates: Any  # (4,) f8: decay rates of popularity
+    summaries: Any  # (S,) SUMMARY
+    co_visits: Any  # (S, 256) CO_VISIT: what each dense item was seen with
 
 
 def build_arrays(profile: RecommenderProfile, items: int = 1024) -> Arrays:
     """Empty arrays with room for `items` items."""
     values = sum(c.values for c in profile.context_popularity)
     sessions = profile.recent_sessions
+    # As many as are dense at once: each had DENSE clicks of its own among twice as many as the log has. Memory is taken
+    # for those that are written.
+    summaries = 2 * profile.click_log // DENSE
     return Arrays(
         items=np.zeros(items, ITEM),
         popularity=np.zeros((items, HALF_LIVES + 2), np.float32),
@@ -121,9 +151,11 @@ def build_arrays(profile: RecommenderProfile, items: int = 1024) -> Arrays:
         new_ring=np.zeros(NEW_RING, np.int32),
         hot=np.zeros((HOT_LISTS, HOT_LENGTH), np.int32),
         hot_length=np.zeros(HOT_LISTS, np.int64),
-        counters=np.array([0, 0, 0, 0, 0, 0, profile.unknown_items is not False], np.int64),
-        clocks=np.array([0.0, -1e18, 0.0, 0.0, 0.0, np.inf]),
+        counters=np.array([0, 0, 0, 0, 0, 0, profile.unknown_items is not False, 0], np.int64),
+        clocks=np.array([0.0, -1e18, 0.0, 0.0, 0.0, np.inf, 0.0, 0.0]),
         rates=np.log(2) / np.array(profile.popularity_half_lives),
+        summaries=np.zeros(summaries, SUMMARY),
+        co_visits=np.zeros((summaries, CO_VISITS), CO_VISIT),
     )
 
 
@@ -136,6 +168,8 @@ def build_clock(profile: RecommenderProfile) -> npt.NDArray[Any]:
         profile.hot_clicks,
     )
     clock["counts_sessions"], clock["hides_unknown"] = profile.clock == "sessions", profile.unknown_items is None
+    for name in ("fast", "slow", "reads", "window"):
+        clock[name] = getattr(profile, name)
     clock["actions"], clock["weights"][0, : len(ACTIONS)] = len(ACTIONS), action_weights(profile)
     return clock
 

@@ -24,6 +24,7 @@ from models.recommender.arrays import (
     ITEMS,
     NOW,
     SESSIONS,
+    SUMMARIES,
     WAITING,
     Arrays,
     build_arrays,
@@ -37,6 +38,7 @@ from models.recommender.trending import trending
 from schemas import RecommenderProfile
 
 PER_ITEM = ("items", "popularity", "context", "waiting")
+PER_SUMMARY = ("summaries", "co_visits")
 
 
 def context_fingerprint(profile: RecommenderProfile) -> int:
@@ -195,6 +197,7 @@ class CatalogueView:
             left = left[left >= 0]
             arrays.hot[kind, : len(left)] = left
             arrays.hot_length[kind] = len(left)
+        self.kernels.renumber(np.append(row_now[:-1], np.full(len(arrays.items) - count, -1, np.int32)))
         self.item_ids = [self.item_ids[row] for row in kept]
         arrays.counters[ITEMS] = keep
         self.arrays = arrays._replace(item_table=indexed(len(arrays.item_table), arrays.items, keep))
@@ -238,9 +241,8 @@ class CatalogueView:
 
     def frozen(self) -> Callable[[Path], None]:
         """What writes a snapshot of the view as it is now; may be called later, and in another thread."""
-        arrays = {n: (a[: self.items] if n in PER_ITEM else a) for n, a in self.arrays._asdict().items()}
-        del arrays["item_table"]
-        arrays = {name: array.copy() for name, array in arrays.items()}
+        rows = dict.fromkeys(PER_ITEM, self.items) | dict.fromkeys(PER_SUMMARY, int(self.arrays.counters[SUMMARIES]))
+        arrays = {n: a[: rows.get(n)].copy() for n, a in self.arrays._asdict().items() if n != "item_table"}
         names, profile = self.item_ids.copy(), self.profile
         positions = [[*source, offset] for source, offset in sorted(self.positions.items())]
         facts = {"feed_offset": self.feed_offset, "positions": positions, "feed_id": self.feed_id}
@@ -262,24 +264,36 @@ class CatalogueView:
         """
         facts, arrays = snapshot.load(path, profile)
         view = cls(profile)
-        ends = np.cumsum(arrays.pop("id_lengths"), dtype=np.int64)
-        text = arrays.pop("id_text").tobytes()
-        view._reserve(len(ends))
-        for name in PER_ITEM:
-            getattr(view.arrays, name)[: len(ends)] = arrays.pop(name)
-        size = len(view.arrays.item_table)
-        arrays["item_table"] = indexed(size, view.arrays.items, len(ends))
-        view.arrays = view.arrays._replace(**arrays)
-        view.arrays.counters[ITEMS] = len(ends)
-        view.item_ids = [text[a:b].decode() for a, b in zip([0, *ends[:-1]], ends, strict=True)] if len(ends) else []
+        try:
+            view._fill(arrays)
+        except (KeyError, ValueError) as error:
+            raise SnapshotError(f"{path} is damaged: {error}.", snapshot.ADVICE) from error
         view.positions = {(kind, partition): offset for kind, partition, offset in facts["positions"]}
         view.feed_offset = facts["feed_offset"]
         view.feed_id = facts.get("feed_id", "")  # snapshots of the version before do not know it
-        try:
-            View(view.arrays, view.clock)
-        except ValueError as error:
-            raise SnapshotError(f"{path} is damaged: {error}.", snapshot.ADVICE) from error
         return view
+
+    def _fill(self, saved: dict[str, npt.NDArray[Any]]) -> None:
+        """Take the arrays of a snapshot; one of the version before has fewer, and some are shorter.
+
+        Raises:
+            KeyError, ValueError: they are not as they must be.
+        """
+        ends = np.cumsum(saved.pop("id_lengths"), dtype=np.int64)
+        text = saved.pop("id_text").tobytes()
+        self._reserve(len(ends))
+        has_summaries = "summaries" in saved
+        for name in (*PER_ITEM, *PER_SUMMARY, "counters", "clocks"):
+            if name in saved:
+                array = saved.pop(name)
+                getattr(self.arrays, name)[: len(array)] = array
+        saved["item_table"] = indexed(len(self.arrays.item_table), self.arrays.items, len(ends))
+        self.arrays = self.arrays._replace(**saved)
+        self.arrays.counters[ITEMS] = len(ends)
+        self.item_ids = [text[a:b].decode() for a, b in zip([0, *ends[:-1]], ends, strict=True)] if len(ends) else []
+        kernels = self.kernels  # which checks the arrays
+        if not has_summaries:
+            kernels.summarise()
 
 
 __all__ = ["ITEM", "CatalogueView", "context_fingerprint"]

@@ -17,7 +17,8 @@ from models.files import replacing
 from schemas import MillraceError, RecommenderProfile
 
 ADVICE = "It is ignored and the view is rebuilt from the click feed."
-FORMAT = 4  # of the arrays: counts up whenever their layout or the meaning of a field changes
+FORMAT = 5  # of the arrays: counts up whenever their layout or the meaning of a field changes
+BEFORE = 4  # is read, too: it has no summaries of dense items
 
 
 class SnapshotError(MillraceError):
@@ -26,9 +27,9 @@ class SnapshotError(MillraceError):
     title = "The snapshot cannot be used"
 
 
-def fingerprint(profile: RecommenderProfile) -> str:
-    """Of all settings: a view of other settings would hold other numbers."""
-    return blake2b(f"{FORMAT} {profile.model_dump_json()}".encode(), digest_size=16).hexdigest()
+def fingerprint(profile: RecommenderProfile, version: int) -> str:
+    """Of all settings, in a format: a view of other settings would hold other numbers."""
+    return blake2b(f"{version} {profile.model_dump_json()}".encode(), digest_size=16).hexdigest()
 
 
 def _checksum(arrays: dict[str, np.ndarray]) -> str:
@@ -45,7 +46,7 @@ def save(path: Path, profile: RecommenderProfile, facts: dict[str, Any], arrays:
     Args:
         facts: JSON values that are not arrays.
     """
-    meta = facts | {"fingerprint": fingerprint(profile), "checksum": _checksum(arrays)}
+    meta = facts | {"fingerprint": fingerprint(profile, FORMAT), "checksum": _checksum(arrays)}
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as file:
         np.savez(file, meta=np.frombuffer(json.dumps(meta).encode(), np.uint8), **arrays)  # type: ignore[arg-type]
@@ -65,7 +66,7 @@ def load(path: Path, profile: RecommenderProfile) -> tuple[dict[str, Any], dict[
         found, checksum = facts["fingerprint"], facts["checksum"]
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
         raise SnapshotError(f"{path}: {type(error).__name__}: {error}.", ADVICE) from error
-    if found != fingerprint(profile):
+    if found not in (fingerprint(profile, FORMAT), fingerprint(profile, BEFORE)):
         raise SnapshotError(f"{path} was made with other settings than profile {profile.name}.", ADVICE)
     if checksum != _checksum(arrays):
         raise SnapshotError(f"{path} is damaged: its checksum differs.", ADVICE)

@@ -8,9 +8,13 @@ May import: nothing.
 """
 
 from models.recommender.kernel._native import (
+    ALL_PAIRS,
+    ALL_READS,
     CLOCKS,
+    CO_VISITS,
     COLUMNS,
     COUNTERS,
+    DENSE,
     FEATURES,
     GENERATORS,
     KEPT,
@@ -28,9 +32,13 @@ from models.recommender.kernel._native import (
 )
 
 __all__ = [
+    "ALL_PAIRS",
+    "ALL_READS",
     "CLOCKS",
     "COLUMNS",
     "COUNTERS",
+    "CO_VISITS",
+    "DENSE",
     "FEATURES",
     "GENERATORS",
     "KEPT",

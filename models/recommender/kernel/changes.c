@@ -72,3 +72,26 @@ PyObject *view_apply_items(PyObject *self, PyObject *const *args, Py_ssize_t cou
   release_arrays(of, 6);
   return applied;
 }
+
+PyObject *view_summarise(PyObject *self, PyObject *none) {
+  (void)none;
+  summarise_log(writable(self));
+  Py_RETURN_NONE;
+}
+
+/* renumber(rows): where each item of the view is now; -1: nowhere */
+PyObject *view_renumber(PyObject *self, PyObject *rows) {
+  static const Column column = {{"rows", 'i', 4, 1, 0}, {ANY}};
+  View *view = writable(self);
+  Py_buffer of;
+  if (take_columns(&rows, &column, &of, 1)) return NULL;
+  int is_sound = are_rows("rows", &of, -1, view->item_room);
+  if (is_sound && of.shape[0] != view->item_room) {
+    is_sound = 0;
+    PyErr_Format(PyExc_ValueError, "rows must be as many as items, not %zd", of.shape[0]);
+  }
+  if (is_sound) renumber_summaries(view, of.buf);
+  release_arrays(&of, 1);
+  if (!is_sound) return NULL;
+  Py_RETURN_NONE;
+}

@@ -15,7 +15,8 @@ static int are_between(const int32_t *values, int64_t count, int64_t least, int6
 static int counters_are_sound(const View *view) {
   for (int n = 0; n < COUNTER_COUNT; n++)
     if (view->counters[n] < 0 || view->counters[n] > MOST) return 0;
-  return view->counters[ITEMS] <= view->item_room && view->counters[WAITING] <= view->item_room;
+  return view->counters[ITEMS] <= view->item_room && view->counters[WAITING] <= view->item_room &&
+         view->counters[SUMMARIES] <= view->summary_room;
 }
 
 static int items_are_sound(const View *view) {
@@ -61,9 +62,31 @@ static int hot_lists_are_sound(const View *view) {
   return 1;
 }
 
+static int summaries_are_sound(const View *view) {
+  for (int64_t place = 0; place < view->counters[SUMMARIES]; place++) {
+    const Summary *summary = view->summaries + place;
+    if (summary->item < 0 || summary->item > view->item_room) return 0;
+    if (summary->count < 0 || summary->count > CO_VISITS) return 0;
+    if (summary->dense_at < 0 || summary->dense_at > view->counters[CLICKS]) return 0;
+  }
+  return 1;
+}
+
+static int co_visits_are_sound(const View *view) {
+  int are = 1;
+  for (int64_t n = 0; n < view->counters[SUMMARIES] * CO_VISITS; n++)
+    are &= view->co_visits[n].item >= 0 && view->co_visits[n].item < view->item_room;
+  return are;
+}
+
+static int clock_is_sound(const Clock *clock) {
+  if (clock->actions < 1 || clock->actions > MOST_ACTIONS || !(clock->fast > 0) || !(clock->slow > 0)) return 0;
+  return clock->reads > 0 && clock->window >= 0 && clock->window <= 32;
+}
+
 const char *view_wrong(const View *view) {
   const int64_t items = view->item_room;
-  if (view->clock.actions < 1 || view->clock.actions > MOST_ACTIONS) return "clock: its actions are too many, or none";
+  if (!clock_is_sound(&view->clock)) return "clock: settings out of bounds";
   if (!counters_are_sound(view)) return "counters: out of bounds";
   if (!items_are_sound(view)) return "items: heads or clicks out of bounds";
   if (!are_between(view->waiting, view->counters[WAITING], 0, items)) return "waiting: rows out of bounds";
@@ -76,6 +99,8 @@ const char *view_wrong(const View *view) {
   if (!hot_lists_are_sound(view)) return "hot, hot_length: out of bounds";
   if (!table_is_sound(view->session_table, sessions_of(view), view->session_room))
     return "session_table: out of bounds";
+  if (!summaries_are_sound(view)) return "summaries: out of bounds";
+  if (!co_visits_are_sound(view)) return "co_visits: rows out of bounds";
   if (!table_is_sound(view->item_table, items_of(view), items)) return "item_table: out of bounds";
   return NULL;
 }

@@ -1,6 +1,7 @@
 /* clicks.c: one click in the arrays of the view, about .4 us.
  *
  * click ─► open_session ─► append: log entry, threaded by item ─► counts ─► decayed popularity, context popularity
+ *                                                                   └► summaries of dense items
  */
 #include <math.h>
 
@@ -110,6 +111,7 @@ double apply_click(View *view, const Click *click) {
   view->clocks[EVENTS] = larger(view->clocks[EVENTS], click->time);
   const int in_a_row = clicks_in_a_row(record, click->user, view->clocks[EVENTS]);
   record->clicks = one_more(record->clicks);
+  summarise_click(view, slot);
   if (!click->is_repeated && in_a_row <= MOST_COUNTED && times_before < MOST_COUNTED)
     count_click(view, click, time, continues);
   return time;

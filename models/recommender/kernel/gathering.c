@@ -7,40 +7,11 @@
 
 #include "question.h"
 
-enum { SECOND_ORDER_WINDOW = 4, CHAINS = 32 }; /* chains of the log that are walked at once */
+enum { SECOND_ORDER_WINDOW = 4 };
 
 /* By distance in clicks, from -19 to 19: what a vote adds to each sum before it is weighed */
 enum { DISTANCES = 2 * SESSION_ITEMS - 1 };
 typedef float Fall[DISTANCES][SUMS_OF_VOTES];
-
-static float partition(float *values, int64_t length, int64_t goal);
-
-/* The `count`-th largest score, 0 if there are not more. `values` has room for all, and is overwritten. */
-float threshold(const float *scores, int64_t length, int64_t count, float *values) {
-  if (length <= count) return 0.0f;
-  memcpy(values, scores, (size_t)length * sizeof *scores);
-  return partition(values, length, length - count);
-}
-
-/* Hoare's quickselect. */
-static float partition(float *values, int64_t length, int64_t goal) {
-  for (int64_t low = 0, high = length - 1; low < high;) {
-    const float pivot = values[(low + high) >> 1];
-    int64_t left = low, right = high;
-    while (left <= right) {
-      while (values[left] < pivot) left++;
-      while (values[right] > pivot) right--;
-      if (left > right) break;
-      const float value = values[left];
-      values[left++] = values[right];
-      values[right--] = value;
-    }
-    if (goal <= right) high = right;
-    else if (goal >= left) low = left;
-    else break;
-  }
-  return values[goal];
-}
 
 static void fill_fall(Fall fall, const Settings *settings) {
   for (int place = 0; place < DISTANCES; place++) {
@@ -57,6 +28,7 @@ static void fill_fall(Fall fall, const Settings *settings) {
 static void vote(const View *view, Scratch *scratch, int64_t met, float lasting, float recent, const Fall fall) {
   const int64_t slot = scratch->met.slot[met], shared_at = scratch->met.shared_at[met];
   const int32_t *items = view->session_items + slot * SESSION_ITEMS;
+  scratch->work += view->sessions[slot].length;
   const float weights[SUMS_OF_VOTES] = {lasting, lasting > 0 ? 1.0f : 0.0f, lasting, recent};
   for (int64_t position = 0; position < view->sessions[slot].length; position++) {
     if (position == shared_at || items[position] < 0) continue;
@@ -78,7 +50,13 @@ static void weigh_sessions(const View *view, const Settings *settings, Met *met,
   }
 }
 
-/* The nearest ones vote. */
+/* How many of those that are just as near as the last one may vote. Else all would, if a log has many alike. */
+static int64_t ties(const float *similarity, int64_t count, int64_t voters, float least) {
+  for (int64_t place = 0; place < count; place++) voters -= similarity[place] > least;
+  return least > 0 ? voters : 0;
+}
+
+/* The nearest ones vote; of equals those met first. */
 static void nearest_sessions(const View *view, const Settings *settings, Scratch *scratch, const Query *query) {
   const Met *met = &scratch->met;
   const int64_t shortly = larger_int(settings->neighbours / 5, 1);
@@ -87,9 +65,13 @@ static void nearest_sessions(const View *view, const Settings *settings, Scratch
   weigh_sessions(view, settings, &scratch->met, query);
   const float least = threshold(met->lasting, met->count, settings->neighbours, scratch->values);
   const float least_recent = threshold(met->recent, met->count, shortly, scratch->values);
+  int64_t equal = ties(met->lasting, met->count, settings->neighbours, least);
+  int64_t equal_recent = ties(met->recent, met->count, shortly, least_recent);
   for (int64_t place = 0; place < met->count; place++) {
-    const float lasting = met->lasting[place] >= least ? met->lasting[place] : 0.0f;
-    const float recent = met->recent[place] >= least_recent ? met->recent[place] : 0.0f;
+    const float known = met->lasting[place], known_recent = met->recent[place];
+    const int is_near = known > least || (known == least && equal-- > 0);
+    const int is_near_recent = known_recent > least_recent || (known_recent == least_recent && equal_recent-- > 0);
+    const float lasting = is_near ? known : 0.0f, recent = is_near_recent ? known_recent : 0.0f;
     if (lasting > 0 || recent > 0) vote(view, scratch, place, lasting, recent, fall);
   }
 }
@@ -112,42 +94,15 @@ static void complete(const View *view, Scratch *scratch) {
   }
 }
 
-/* The newest occurrences of some items, as words of the log, -1 behind the last one of an item: (count, reads). All
- * chains are walked at once, so that they wait for memory together; and what is read next is asked for. */
-static void walk_chains(const View *view, Scratch *scratch, const int32_t *items, int64_t count, int64_t reads) {
-  const int64_t oldest = oldest_entry(view), gone = gone_session(view);
-  int64_t next[CHAINS];
-  for (int64_t n = 0; n < count; n++) {
-    next[n] = view->items[items[n]].head;
-    __builtin_prefetch(entry_of(view, next[n]));
-  }
-  for (int64_t read = 0; read < reads; read++) {
-    for (int64_t n = 0; n < count; n++) {
-      int64_t *word = scratch->words + n * reads + read;
-      *word = -1;
-      if (next[n] <= 0 || next[n] <= oldest) continue;
-      const LogEntry entry = *entry_of(view, next[n]);
-      next[n] = entry.before;
-      if (entry.word >> 5 <= gone) { /* so are all before it */
-        next[n] = 0;
-        continue;
-      }
-      const int64_t slot = slot_of(view, entry.word >> 5);
-      *word = entry.word;
-      __builtin_prefetch(entry_of(view, next[n]));
-      __builtin_prefetch(view->sessions + slot);
-      __builtin_prefetch(view->session_items + slot * SESSION_ITEMS + (entry.word & 31));
-    }
-  }
-}
-
 /* Items seen close to one of the best first-order items. */
 static void read_second_order(const View *view, Scratch *scratch, const int64_t *words, int64_t reads, float weight) {
   for (int64_t read = 0; read < reads && words[read] >= 0; read++) {
     const int64_t slot = slot_of(view, words[read] >> 5), position = words[read] & 31;
     const int32_t *items = view->session_items + slot * SESSION_ITEMS;
+    const int64_t first = larger_int(0, position - SECOND_ORDER_WINDOW);
     const int64_t end = smaller_int(view->sessions[slot].length, position + SECOND_ORDER_WINDOW + 1);
-    for (int64_t other = larger_int(0, position - SECOND_ORDER_WINDOW); other < end; other++) {
+    scratch->work += larger_int(end - first, 0);
+    for (int64_t other = first; other < end; other++) {
       if (other == position || items[other] < 0) continue;
       const float distance = (float)(other > position ? other - position : position - other);
       scratch->evidence[row_of(scratch, items[other])][SECOND_ORDER] += weight / distance;

@@ -16,8 +16,8 @@ static int take_question(PyObject *const *args, Settings *settings, Py_buffer *o
 static const Column EVIDENCE_COLUMNS[] = {{{"items", 'i', 4, 1, 1}, {COUNT}},
                                           {{"evidence", 'f', 4, 2, 1}, {COUNT, WIDTH}}};
 
-/* evidence(settings, arrays of a question, items, evidence) -> items met, sessions met. Items beyond the room are not
- * written. */
+/* evidence(settings, arrays of a question, items, evidence) -> items met, sessions met, how often a row of evidence was
+ * added to. Items beyond the room are not written. */
 PyObject *view_evidence(PyObject *self, PyObject *const *args, Py_ssize_t count) {
   Settings settings;
   Query query;
@@ -32,7 +32,7 @@ PyObject *view_evidence(PyObject *self, PyObject *const *args, Py_ssize_t count)
     memcpy(to[0].buf, scratch->touched, written * sizeof *scratch->touched);
     for (size_t row = 0; row < written; row++)
       memcpy((float *)to[1].buf + row * WIDTH, scratch->evidence[row], WIDTH * sizeof(float));
-    met = Py_BuildValue("LL", (long long)scratch->rows, (long long)scratch->met.count);
+    met = Py_BuildValue("LLL", (long long)scratch->rows, (long long)scratch->met.count, (long long)scratch->work);
     release_arrays(to, 2);
   }
   release_arrays(of, QUESTION_ARRAYS);

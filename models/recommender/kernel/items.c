@@ -67,6 +67,7 @@ static void forget_hot(View *view, int64_t item) {
 static void forget_item(View *view, int64_t item) {
   Item *record = view->items + item;
   const int64_t oldest = oldest_entry(view), gone = gone_session(view);
+  const int was_clicked = record->clicks > 0;
   for (int64_t number = record->head; number > 0 && number > oldest;) {
     const LogEntry *entry = entry_of(view, number);
     const int64_t session = entry->word >> 5, position = entry->word & 31;
@@ -80,6 +81,7 @@ static void forget_item(View *view, int64_t item) {
   record->clicks = record->repeats = record->is_announced = record->has_others = 0;
   record->first = record->last = profile_time(view, view->clocks[EVENTS]);
   forget_hot(view, item);
+  if (was_clicked) forget_summaries(view, item);
 }
 
 /* Removed, or back after that: what was known of the id was known of another item. */

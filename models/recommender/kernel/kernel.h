@@ -1,7 +1,7 @@
 /* kernel.h: what the files of this extension share. None of those that include this one alone knows Python.
  *
- * Layers, each standing on those before it: tables.c; users.c, repeats.c; clicks.c, items.c, hot.c, apply.c (what
- * changes the view); check.c; scratch.c, evidence.c, gathering.c, candidates.c, features.c, ranking.c (what a question
+ * Layers, each standing on those before it: tables.c; users.c, repeats.c; threshold.c, summaries.c; clicks.c, items.c, hot.c,
+ * apply.c (what changes the view); check.c; scratch.c, evidence.c, gathering.c, candidates.c, features.c, ranking.c (what a question
  * asks); layouts.c; those that know Python (python.h).
  *
  * Arrays belong to NumPy. Numbers are float32 and float64 where the arrays are, and every sum has its order: a forest
@@ -30,13 +30,17 @@ enum {
   MOST_COUNTED = 3,      /* clicks in a row of one user on an item, and so many in one list of a session */
   LIST_LENGTH = 20,      /* items of a recommendation */
   QUOTAS = 10,
+  DENSE = 128,     /* clicks on an item in the log: as many as make a summary of it */
+  CO_VISITS = 256, /* items in one summary at most */
 };
 enum { VIEW = 0, TURN_DOWN = 255 }; /* numbers of actions; those between are stronger than a view */
 enum { KEPT = 2 };                  /* in a change of an item: nothing was said of this */
 
 /* Numbers of `counters` and `clocks`; arrays.py says what they are. */
-#define COUNTERS(X) X(CLICKS) X(SESSIONS) X(ITEMS) X(NEW) X(WAITING) X(HOT_CLICKS) X(SHOWS_UNKNOWN)
-#define CLOCKS(X) X(NOW) X(HOT_AT) X(CONTEXT_AT) X(CONTEXT_TOTAL) X(EVENTS) X(RELEASE_AT)
+#define COUNTERS(X) X(CLICKS) X(SESSIONS) X(ITEMS) X(NEW) X(WAITING) X(HOT_CLICKS) X(SHOWS_UNKNOWN) \
+  X(SUMMARIES)
+#define CLOCKS(X) X(NOW) X(HOT_AT) X(CONTEXT_AT) X(CONTEXT_TOTAL) X(EVENTS) X(RELEASE_AT) X(PAIRS_SINCE) \
+  X(PAIRS_WORN)
 #define AS_NUMBER(name) name,
 enum { COUNTERS(AS_NUMBER) COUNTER_COUNT };
 enum { CLOCKS(AS_NUMBER) CLOCK_COUNT };
@@ -70,7 +74,9 @@ typedef struct {
 typedef struct { /* the part of the profile that the update needs */
   double hot_refresh, new_age;
   int64_t hot_clicks, counts_sessions, hides_unknown, actions;
-  float weights[MOST_ACTIONS]; /* of actions, in popularity */
+  double fast, slow;           /* decay constants of co-visits */
+  int64_t reads, window;       /* of a question, which summaries follow */
+  float weights[MOST_ACTIONS]; /* of actions, in popularity and summaries */
 } Clock;
 
 typedef struct { /* the part of the profile that a question needs, under the profile's names */
@@ -86,6 +92,20 @@ typedef struct {
   int64_t word; /* number of the session * 32 + position in it */
   int64_t before; /* entry before this one on the same item, + 1 */
 } LogEntry;
+
+typedef struct { /* a dense item; see summaries.c */
+  int64_t item;     /* its row + 1; 0: the place is free */
+  int64_t count;    /* of its co-visits */
+  int64_t dense_at; /* CLICKS when the log was last seen to have DENSE clicks on it */
+  double grown;     /* by its own clicks: what a pair of now weighs, beside what all summaries have in common */
+} Summary;
+
+typedef struct { /* sums over the pairs of a dense item with another one */
+  uint32_t scattered; /* of the row: low bits for a table */
+  int32_t item;
+  float after, before, recent; /* by distance; slow decay, slow, fast */
+  float next, together, close; /* the very next click; pairs; by distance alone */
+} CoVisit;
 
 /* ---- tables.c: int32 of row + 1 (0: empty), probed linearly; rows are records that begin with their key */
 typedef struct {
@@ -120,8 +140,11 @@ typedef struct {
   int32_t *new_ring, *hot;
   int64_t *hot_length, *counters;
   double *clocks, *rates;
+  Summary *summaries;
+  CoVisit *co_visits; /* (summaries, CO_VISITS) */
   Table item_table, session_table;
-  int64_t item_room, context_values, log_length, session_room;
+  int64_t item_room, context_values, log_length, session_room, summary_room;
+  int32_t *summary_of, *co_visit_places; /* of the view's own, see index_summaries */
   Clock clock;
 } View;
 
@@ -167,6 +190,25 @@ static inline int64_t slot_of(const View *view, int64_t session_number) {
 }
 
 const char *view_wrong(const View *view); /* check.c; NULL: no kernel can leave the arrays */
+
+float threshold(const float *scores, int64_t length, int64_t count, float *values); /* threshold.c */
+
+/* summaries.c */
+typedef struct { /* of sums without decay, with the slow one, with the fast one */
+  float all, slow, fast;
+} Scale;
+int index_summaries(View *view);
+void unindex_summaries(View *view);
+const Summary *summary_of(const View *view, int64_t item); /* NULL: the item is not dense */
+Scale scale_at(const View *view, const Summary *summary, double time);
+void summarise_click(View *view, int64_t slot);
+void summarise_log(View *view);
+void forget_summaries(View *view, int64_t item);
+void renumber_summaries(View *view, const int32_t *row_now);
+
+static inline CoVisit *co_visits_of(const View *view, const Summary *summary) {
+  return view->co_visits + (summary - view->summaries) * CO_VISITS;
+}
 
 /* clicks.c */
 typedef struct {

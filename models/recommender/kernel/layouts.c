@@ -7,9 +7,11 @@
 _Static_assert(sizeof(Item) == 112 && offsetof(Item, is_told) == 108, "ITEM of arrays.py");
 _Static_assert(sizeof(Session) == 32 && offsetof(Session, length) == 24, "SESSION of arrays.py");
 _Static_assert(sizeof(User) == 792 && offsetof(User, turned_down) == 712, "USER of users.py");
-_Static_assert(sizeof(Clock) == 112 && offsetof(Clock, weights) == 48, "CLOCK of arrays.py");
+_Static_assert(sizeof(Clock) == 144 && offsetof(Clock, weights) == 80, "CLOCK of arrays.py");
 _Static_assert(sizeof(Settings) == 312 && offsetof(Settings, weights) == 248, "SETTINGS of settings.py");
 _Static_assert(sizeof(LogEntry) == 16, "a row of `log` of arrays.py");
+_Static_assert(sizeof(Summary) == 32 && offsetof(Summary, grown) == 24, "SUMMARY of arrays.py");
+_Static_assert(sizeof(CoVisit) == 32 && offsetof(CoVisit, close) == 28, "CO_VISIT of arrays.py");
 
 static const Field ITEM_FIELDS[] = {
     FIELD(Item, key),          FIELD(Item, head),         FIELD(Item, last),         FIELD(Item, first),
@@ -29,7 +31,16 @@ static const Field USER_FIELDS[] = {
 static const Field CLOCK_FIELDS[] = {FIELD(Clock, hot_refresh),     FIELD(Clock, new_age),
                                      FIELD(Clock, hot_clicks),      FIELD(Clock, counts_sessions),
                                      FIELD(Clock, hides_unknown),   FIELD(Clock, actions),
+                                     FIELD(Clock, fast),            FIELD(Clock, slow),
+                                     FIELD(Clock, reads),           FIELD(Clock, window),
                                      FIELD(Clock, weights),         END};
+
+static const Field SUMMARY_FIELDS[] = {FIELD(Summary, item),  FIELD(Summary, count), FIELD(Summary, dense_at),
+                                       FIELD(Summary, grown), END};
+
+static const Field CO_VISIT_FIELDS[] = {
+    FIELD(CoVisit, scattered), FIELD(CoVisit, item), FIELD(CoVisit, after),    FIELD(CoVisit, before),
+    FIELD(CoVisit, recent),    FIELD(CoVisit, next), FIELD(CoVisit, together), FIELD(CoVisit, close), END};
 
 static const Field SETTINGS_FIELDS[] = {
     FIELD(Settings, reads),
@@ -59,4 +70,6 @@ static const Field SETTINGS_FIELDS[] = {
 
 const Layout LAYOUTS[] = {{"item", sizeof(Item), ITEM_FIELDS},       {"session", sizeof(Session), SESSION_FIELDS},
                           {"user", sizeof(User), USER_FIELDS},       {"clock", sizeof(Clock), CLOCK_FIELDS},
-                          {"settings", sizeof(Settings), SETTINGS_FIELDS}, {NULL, 0, NULL}};
+                          {"settings", sizeof(Settings), SETTINGS_FIELDS},
+                          {"summary", sizeof(Summary), SUMMARY_FIELDS}, {"co_visit", sizeof(CoVisit), CO_VISIT_FIELDS},
+                          {NULL, 0, NULL}};

@@ -11,13 +11,15 @@ static PyMethodDef VIEW_METHODS[] = {
      "apply_clicks(beyond, offsets, sessions, rows, times, codes, users, is_repeated, actions) -> applied"},
     {"apply_items", FASTCALL(view_apply_items), METH_FASTCALL,
      "apply_items(beyond, offsets, rows, times, published, is_available, is_removed) -> applied"},
+    {"summarise", view_summarise, METH_NOARGS, "summarise(): of dense items, from the log, in a view without summaries"},
+    {"renumber", view_renumber, METH_O, "renumber(rows): summaries, after rows of items have changed; the view is made anew"},
     {"row_of", view_row_of, METH_O, "row_of(key) -> row, or -1"},
     {"may_be_shown", FASTCALL(view_may_be_shown), METH_FASTCALL, "may_be_shown(row, now)"},
     {"shown_once", FASTCALL(view_shown_once), METH_FASTCALL, "shown_once(now, rows, shown) -> how many"},
     {"build_rows", FASTCALL(view_build_rows), METH_FASTCALL,
      "build_rows(settings, questions, given, items, rows, facts) -> candidates"},
     {"evidence", FASTCALL(view_evidence), METH_FASTCALL,
-     "evidence(settings, question, items, evidence) -> items, sessions met"},
+     "evidence(settings, question, items, evidence) -> items, sessions met, work"},
     {"choose", FASTCALL(view_choose), METH_FASTCALL,
      "choose(settings, question, items, evidence, chosen) -> candidates"},
     {NULL, NULL, 0, NULL},
@@ -111,7 +113,9 @@ static int add_contents(PyObject *module) {
   static const struct {
     const char *name;
     long value;
-  } numbers[] = {{"KEPT", KEPT}, {"VIEW", VIEW}, {"TURN_DOWN", TURN_DOWN}, {"LIST_LENGTH", LIST_LENGTH}};
+  } numbers[] = {{"KEPT", KEPT}, {"VIEW", VIEW}, {"TURN_DOWN", TURN_DOWN}, {"LIST_LENGTH", LIST_LENGTH},
+                 {"DENSE", DENSE}, {"CO_VISITS", CO_VISITS},
+                 {"ALL_PAIRS", ALL_PAIRS}, {"ALL_READS", ALL_READS}};
   for (size_t n = 0; n < sizeof numbers / sizeof *numbers; n++)
     if (add(module, numbers[n].name, PyLong_FromLong(numbers[n].value))) return -1;
   if (add_names(module) || add(module, "View", view_type(VIEW_METHODS))) return -1;

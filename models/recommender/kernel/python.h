@@ -35,6 +35,8 @@ int are_rows(const char *name, const Py_buffer *of, int64_t least, int64_t end);
 PyObject *view_register(PyObject *self, PyObject *const *args, Py_ssize_t count);
 PyObject *view_apply_clicks(PyObject *self, PyObject *const *args, Py_ssize_t count);
 PyObject *view_apply_items(PyObject *self, PyObject *const *args, Py_ssize_t count);
+PyObject *view_summarise(PyObject *self, PyObject *none);
+PyObject *view_renumber(PyObject *self, PyObject *rows);
 PyObject *view_row_of(PyObject *self, PyObject *key);
 PyObject *view_may_be_shown(PyObject *self, PyObject *const *args, Py_ssize_t count);
 PyObject *view_shown_once(PyObject *self, PyObject *const *args, Py_ssize_t count);

@@ -93,6 +93,7 @@ typedef struct {
   float *columns;          /* (QUOTAS, rows) evidence by generator */
   float *top_scores;       /* the best while they are looked for */
   int32_t *top_rows;       /* whose they are */
+  int64_t work;            /* how often a row of evidence was added to, for this question */
   float best[WIDTH];       /* largest value of each accumulator among the candidates */
   float rarities[FEW_CLICKS], logarithms[FEW_CLICKS]; /* by clicks */
 } Scratch;
@@ -116,11 +117,16 @@ float rarity(const Scratch *scratch, int32_t clicks);           /* 1 / root of c
 float logarithm_of_more(const Scratch *scratch, int32_t clicks); /* of clicks + 1 */
 
 /* evidence.c */
+enum {
+  CHAINS = 32,      /* of the log, walked at once */
+  ALL_READS = 1024, /* occurrences of the items of a prefix at most, whatever the profile says */
+  ALL_PAIRS = 8192, /* of those that are not dense, about */
+};
 float decay(double passed, double constant);
+void walk_chains(const View *view, Scratch *scratch, const int32_t *items, int64_t count, int64_t reads);
 void read_prefix(const View *view, const Settings *settings, Scratch *scratch, const Query *query);
 
 /* gathering.c */
-float threshold(const float *scores, int64_t length, int64_t count, float *values);
 void gather(const View *view, const Settings *settings, Scratch *scratch, const Query *query);
 
 /* candidates.c */

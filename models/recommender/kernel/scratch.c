@@ -85,7 +85,7 @@ Scratch *scratch_new(const View *view) {
 
 void begin_question(const View *view, Scratch *scratch) {
   scratch->query++;
-  scratch->rows = scratch->met.count = 0;
+  scratch->rows = scratch->met.count = scratch->work = 0;
   if ((scratch->query & 0xFFFF) == 0) { /* the numbers in `met_at` begin again */
     memset(scratch->met_at, 0, (size_t)view->session_room * sizeof *scratch->met_at);
     scratch->query++;

@@ -4,7 +4,7 @@
 
 #include "question.h"
 
-enum { ARRAYS = 17 };
+enum { ARRAYS = 19 };
 /* In the order of `Arrays` of arrays.py */
 static const Column COLUMNS_OF_VIEW[ARRAYS] = {
     {{"items", 'V', sizeof(Item), 1, 1}, {COUNT}},
@@ -24,6 +24,8 @@ static const Column COLUMNS_OF_VIEW[ARRAYS] = {
     {{"counters", 'i', 8, 1, 1}, {COUNTER_COUNT}},
     {{"clocks", 'f', 8, 1, 1}, {CLOCK_COUNT}},
     {{"rates", 'f', 8, 1, 0}, {HALF_LIVES}},
+    {{"summaries", 'V', sizeof(Summary), 1, 1}, {ANY}},
+    {{"co_visits", 'V', sizeof(CoVisit), 2, 1}, {ANY, CO_VISITS}},
 };
 
 struct ViewObject {
@@ -66,10 +68,13 @@ static void borrow(View *view, const Py_buffer *of) {
   view->counters = of[14].buf;
   view->clocks = of[15].buf;
   view->rates = of[16].buf;
+  view->summaries = of[17].buf;
+  view->co_visits = of[18].buf;
   view->item_room = of[0].shape[0];
   view->context_values = of[2].shape[1];
   view->log_length = of[6].shape[0];
   view->session_room = of[7].shape[0];
+  view->summary_room = of[17].shape[0];
 }
 
 /* Tables need room, or a search would not end; places in rings are found by masks. */
@@ -78,6 +83,7 @@ static const char *sizes_wrong(const View *view, const Py_buffer *of) {
   if (of[4].shape[0] != view->context_values) return "context_total must have as many values as context";
   if (of[8].shape[0] != view->session_room || of[9].shape[0] != view->session_room)
     return "session_items, session_actions must have as many rows as sessions";
+  if (of[18].shape[0] != view->summary_room) return "co_visits must have as many rows as summaries";
   if (!is_power_of_two(view->item_table.mask + 1) || view->item_table.mask + 1 < 2 * view->item_room)
     return "item_table must be a power of two, and twice as long as items";
   if (!is_power_of_two(view->session_table.mask + 1) || view->session_table.mask + 1 < 2 * view->session_room)
@@ -95,7 +101,9 @@ static int fill(ViewObject *self, PyObject *arrays, PyObject *clock) {
   const char *wrong = sizes_wrong(&self->view, self->buffers);
   if (!wrong) wrong = view_wrong(&self->view);
   if (wrong) PyErr_SetString(PyExc_ValueError, wrong);
-  return wrong ? -1 : 0;
+  else if (!index_summaries(&self->view)) PyErr_NoMemory();
+  else return 0;
+  return -1;
 }
 
 static PyObject *view_new(PyTypeObject *type, PyObject *args, PyObject *keywords) {
@@ -114,6 +122,7 @@ static void view_dealloc(PyObject *self) {
   ViewObject *object = (ViewObject *)self;
   PyTypeObject *type = Py_TYPE(self);
   scratch_free(object->scratch);
+  unindex_summaries(&object->view);
   release_arrays(object->buffers, object->held);
   ((freefunc)PyType_GetSlot(type, Py_tp_free))(self);
   Py_DECREF(type);

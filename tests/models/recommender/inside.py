@@ -26,7 +26,7 @@ def question(keys: Sequence[int], session: int = 0, time: float = 0.0) -> Querie
 def evidence_of(view: CatalogueView, profile: RecommenderProfile, query: Queries) -> tuple[np.ndarray, np.ndarray, int]:
     """Of a question whose time is in the clock of the profile: (r,) items met, (r, columns), and the sessions met."""
     items, evidence = np.zeros(view.items, np.int32), np.zeros((view.items, len(COLUMNS)), np.float32)
-    met, sessions = view.kernels.evidence(settings_of(profile), *query, query.times, items, evidence)
+    met, sessions, _ = view.kernels.evidence(settings_of(profile), *query, query.times, items, evidence)
     return items[:met], evidence[:met], sessions
 
 

@@ -10,9 +10,10 @@
 
 #include "feature_table.h"
 
-enum { ITEM_ROOM = 96, SESSION_ROOM = 64, LOG = 256, CONTEXT_VALUES = 5, ASKED_CODES = 2, CONTEXT = 1 };
-enum { USERS = 8, EVENTS_KEPT = 16 };
+enum { ITEM_ROOM = 600, SESSION_ROOM = 128, LOG = 1024, CONTEXT_VALUES = 5, ASKED_CODES = 2, CONTEXT = 1 };
+enum { DENSE_ITEMS = 2, SUMMARY_ROOM = 2 * LOG / DENSE, CHANGES = 1500, USERS = 8, EVENTS_KEPT = 16 };
 static uint64_t state;
+static long dense; /* views that had summaries */
 
 static uint64_t next_random(void) { /* xorshift */
   state ^= state << 13;
@@ -69,13 +70,17 @@ static View new_view(void) {
                .counters = zeros(COUNTER_COUNT, sizeof(int64_t)),
                .clocks = zeros(CLOCK_COUNT, sizeof(double)),
                .rates = zeros(HALF_LIVES, sizeof(double)),
-               .item_table = {zeros(256, sizeof(int32_t)), 255},
+               .summaries = zeros(SUMMARY_ROOM, sizeof(Summary)),
+               .co_visits = zeros(SUMMARY_ROOM * CO_VISITS, sizeof(CoVisit)),
+               .item_table = {zeros(2048, sizeof(int32_t)), 2047},
                .session_table = {zeros(4 * SESSION_ROOM, sizeof(int32_t)), 4 * SESSION_ROOM - 1},
                .item_room = ITEM_ROOM,
                .context_values = CONTEXT_VALUES,
                .log_length = LOG,
                .session_room = SESSION_ROOM,
-               .clock = {.hot_refresh = 50, .new_age = 400, .hot_clicks = 100, .actions = 5}};
+               .summary_room = SUMMARY_ROOM,
+               .clock = {.hot_refresh = 50, .new_age = 400, .hot_clicks = 100, .actions = 5, .fast = 40, .slow = 400,
+                         .reads = 1 + below(300), .window = 1 + below(32)}};
   view.clock.counts_sessions = below(2);
   view.clock.hides_unknown = below(2);
   for (int n = 0; n < 5; n++) view.clock.weights[n] = (float)(1 + n);
@@ -83,6 +88,7 @@ static View new_view(void) {
   view.counters[SHOWS_UNKNOWN] = below(2);
   view.clocks[HOT_AT] = -1e18;
   view.clocks[RELEASE_AT] = INFINITY;
+  if (!index_summaries(&view)) abort();
   return view;
 }
 
@@ -91,8 +97,9 @@ static void free_view(View *view) {
                           view->log,      view->context_total, view->sessions,        view->session_items,
                           view->new_ring, view->hot,           view->session_actions, view->hot_length,
                           view->counters, view->clocks,        view->rates,           view->item_table.places,
-                          view->session_table.places};
+                          view->session_table.places, view->summaries, view->co_visits};
   for (size_t n = 0; n < sizeof arrays / sizeof *arrays; n++) free(arrays[n]);
+  unindex_summaries(view);
 }
 
 static double any_time(double now) {
@@ -100,9 +107,9 @@ static double any_time(double now) {
   return below(300) ? now + (double)below(60) - 20 : odd[below(6)];
 }
 
-/* The row of a key, known or new; without room (its counter was damaged) another one. */
+/* The row of a key, known or new, often one of a few; without room (its counter was damaged) another one. */
 static int64_t any_item(View *view) {
-  const uint64_t key = 1 + (uint64_t)below(ITEM_ROOM) * 256;
+  const uint64_t key = 1 + (uint64_t)below(below(2) ? DENSE_ITEMS : ITEM_ROOM) * 256;
   int64_t row, added;
   const int64_t new_items = register_items(view, &key, 1, &row, &added);
   if (new_items < 0) return below(ITEM_ROOM);
@@ -112,7 +119,7 @@ static int64_t any_item(View *view) {
 
 static void change(View *view, double now) {
   const uint8_t codes[ASKED_CODES] = {(uint8_t)below(CONTEXT_VALUES + 1), 255}, is_repeated = !below(20);
-  const uint8_t action = (uint8_t)below(5), is_available = (uint8_t)below(3), is_removed = !below(6);
+  const uint8_t action = (uint8_t)below(5), is_available = (uint8_t)below(3), is_removed = !below(30);
   const int64_t item = any_item(view), offset = below(3);
   const uint64_t session = 1 + (uint64_t)below(90) * 256;
   const uint32_t user = (uint32_t)below(6);
@@ -203,6 +210,8 @@ static void damage(View *view) {
                      {view->hot_length, HOT_LISTS * sizeof(int64_t)},
                      {view->counters, COUNTER_COUNT * sizeof(int64_t)},
                      {view->clocks, CLOCK_COUNT * sizeof(double)},
+                     {view->summaries, SUMMARY_ROOM * sizeof(Summary)},
+                     {view->co_visits, 3 * CO_VISITS * sizeof(CoVisit)},
                      {view->session_table.places, 4 * SESSION_ROOM * sizeof(int32_t)}};
   for (int64_t changes = 1 + below(4); changes > 0; changes--) {
     const int64_t which = below(sizeof parts / sizeof *parts);
@@ -211,15 +220,30 @@ static void damage(View *view) {
   }
 }
 
+/* As if the view had forgotten all rows behind some one. */
+static void renumber(View *view) {
+  int32_t *row_now = zeros(ITEM_ROOM, sizeof *row_now);
+  const int64_t shift = below(3), end = below(ITEM_ROOM);
+  for (int64_t row = 0; row < ITEM_ROOM; row++) row_now[row] = row < shift || row > end ? -1 : (int32_t)(row - shift);
+  renumber_summaries(view, row_now);
+  unindex_summaries(view);
+  if (!index_summaries(view) || view_wrong(view)) abort();
+  free(row_now);
+}
+
 /* Returns whether it was still sound after the damage. */
 static int live(int is_damaged) {
   View view = new_view();
   double now = 1000;
-  for (int n = 0; n < 500; n++) change(&view, now += (double)below(4));
+  for (int n = 0; n < CHANGES; n++) change(&view, now += (double)below(4));
   if (view_wrong(&view)) abort();
   if (is_damaged) damage(&view);
+  else dense += view.counters[SUMMARIES] > 0;
   const int is_sound = !view_wrong(&view);
   if (is_sound) {
+    unindex_summaries(&view);
+    if (!index_summaries(&view)) abort();
+    if (!below(4)) renumber(&view);
     Scratch *scratch = scratch_new(&view), *other = scratch_new(&view);
     if (!scratch || !other) abort();
     other->query = 0xFFF0; /* soon the numbers of its questions begin again */
@@ -271,6 +295,6 @@ int main(int count, char **arguments) {
     live(0);
     sound += live(1);
   }
-  printf("%ld of %ld damaged views were sound\n", sound, rounds);
-  return sound == 0 || sound == rounds;
+  printf("%ld of %ld damaged views were sound, %ld had summaries\n", sound, rounds, dense);
+  return sound == 0 || sound == rounds || dense < rounds / 2;
 }

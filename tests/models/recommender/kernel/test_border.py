@@ -9,13 +9,21 @@ import numpy as np
 import pytest
 
 from models.recommender import USER, CatalogueView, Recommender, arrays, kernel, queries_of
-from models.recommender.arrays import CLOCK, ITEM, SESSION
+from models.recommender.arrays import CLOCK, CO_VISIT, ITEM, SESSION, SUMMARY
 from models.recommender.kernel import LAYOUTS
 from models.recommender.settings import SETTINGS, settings_of
 from models.recommender.users import PREFIX, RECENT_EVENTS, TURNED_DOWN
 from tests.models.recommender.shoppers import Shop, shopping, small
 
-ROWS = {"item": ITEM, "session": SESSION, "user": USER, "clock": CLOCK, "settings": SETTINGS}
+ROWS = {
+    "item": ITEM,
+    "session": SESSION,
+    "user": USER,
+    "clock": CLOCK,
+    "settings": SETTINGS,
+    "summary": SUMMARY,
+    "co_visit": CO_VISIT,
+}
 
 
 @pytest.mark.parametrize("name", LAYOUTS)
@@ -51,20 +59,23 @@ def test_a_view_refuses_arrays_that_are_not_as_they_must_be(shop: Shop) -> None:
         ({"log": view.log[:-1].copy()}, "lengths must be powers of two"),
         ({"item_table": view.item_table[:1024].copy()}, "item_table must be .*twice as long as items"),
         ({"session_items": view.session_items[1:].copy()}, "session_items, session_actions must have as many rows"),
-        ({"clocks": view.clocks[:5].copy()}, "clocks must have 6 values"),
+        ({"clocks": view.clocks[:5].copy()}, "clocks must have 8 values"),
         ({"rates": None}, "rates must be"),
+        ({"summaries": view.summaries[1:].copy()}, "co_visits must have as many rows as summaries"),
+        ({"co_visits": view.co_visits[:, 1:].copy()}, "co_visits must have 256 values"),
     ]
     for changes, said in wrong:
         with pytest.raises(ValueError, match=said):
             kernel.View(view._replace(**changes), clock)
-    with pytest.raises(ValueError, match="they are 16 arrays instead of 17"):
+    with pytest.raises(ValueError, match="they are 18 arrays instead of 19"):
         kernel.View(view[:-1], clock)
-    with pytest.raises(ValueError, match=r"clock must be .*V112"):
+    with pytest.raises(ValueError, match=r"clock must be .*V144"):
         kernel.View(view, clock["new_age"])
-    many = clock.copy()
-    many["actions"] = 17
-    with pytest.raises(ValueError, match="clock: its actions are too many"):
-        kernel.View(view, many)
+    for name, value in (("actions", 17), ("reads", 0), ("window", -1), ("fast", 0.0), ("slow", np.nan)):
+        other = clock.copy()
+        other[name] = value
+        with pytest.raises(ValueError, match="clock: settings out of bounds"):
+            kernel.View(view, other)
 
 
 def clicks_of(shop: Shop) -> dict[str, np.ndarray]:
