@@ -44,7 +44,7 @@ from streams.agent import (
     placed,
 )
 from streams.asset_events import AssetEvents, AssetReader
-from streams.asset_outputs import alerts_of, data_alerts_of, undecided_of
+from streams.asset_outputs import alerts_of, undecided_of
 from streams.kafka import ConsumerRecord
 from streams.metrics import BESIDE, SKIPPED, begin_class, begin_reasons
 from streams.no_model import REASON, NoModel
@@ -151,8 +151,7 @@ class Maintain:
             _tell_window(asset_class, events.event(place))
         enter("emit")
         outputs.add_bulk(Scores(model, events, decisions, state.origins))
-        outputs += alerts_of(model, events, decisions, state)
-        outputs += data_alerts_of(model, events, decisions, transitions, state)
+        outputs += alerts_of(model, events, decisions, transitions, state)
         outputs += undecided_of(model, events, decisions)
 
     def _watch(self, events: AssetEvents, decisions: Decisions, state: PartitionState) -> npt.NDArray[np.void]:

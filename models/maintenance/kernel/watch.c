@@ -5,9 +5,9 @@
  * cleared
  *
  * A cause counts after ON_DELAY readings in a row and is over after OFF_DELAY without any. Silence is time that
- * passes, and time passes as input: an asset is silent once an entry `silent` of its log, or its own next reading,
- * says that more than its patience has gone by since its newest reading. Either way the alert was raised at the same
- * time, so a replay gives the same one. Nothing is raised within a maintenance window, or of an asset out of service.
+ * passes, and time passes as input: an asset is silent once an entry `silent` of its log says that more than its
+ * patience has gone by since its newest reading. The alert was raised at that time, whenever it was said, so a replay
+ * gives the same one. Nothing is raised within a maintenance window, or of an asset out of service.
  */
 #include "watch.h"
 
@@ -172,12 +172,22 @@ static void score(WatchRow *row, int64_t i, const WatchInput *given, DataJournal
   else wait_with(row, time, out, bits);
 }
 
+/* Into service; until then it was silent for good reason. */
+static void come_back(WatchRow *row, double time, double said_at) {
+  if (row->service != 0) row->counts_from = max_of(row->counts_from, said_at);
+  row->service = 0;
+  row->service_at = time;
+}
+
 /* A reading or a part of it. */
 static void read_one(WatchRow *row, int64_t i, const WatchInput *given, DataJournal *journal) {
   const double time = given->events->time_s[i];
-  const int status = given->status[i];
+  const int status = given->status[i], is_taken = status == SCORED || status == BLANK;
+  const double arrived = arrived_at(given->events, i);
+  /* a replacement that was planned has come */
+  if (row->service != 0 && is_taken && time > row->service_at) come_back(row, time, isnan(arrived) ? time : arrived);
   arrive(row, i, given, journal);
-  if (row->waits > 0 && time > row->judged_at && (status == BLANK || status == SCORED))
+  if (row->waits > 0 && time > row->judged_at && is_taken)
     judge(row, i, row->judged_at, row->out, row->waits, is_held(given, i), journal);
   if (status == SCORED) score(row, i, given, journal);
   /* one more part may tell more */
@@ -189,7 +199,8 @@ static void log_entry(WatchRow *row, int64_t i, const WatchInput *given, DataJou
   const double time = given->events->time_s[i], arrived = arrived_at(given->events, i);
   const double said_at = isnan(arrived) ? time : arrived;
   const int kind = given->events->kind[i], code = given->events->code[i];
-  const int is_back = kind == IN_SERVICE || (kind == REPLACEMENT && code == given->whole);
+  const int is_replaced = kind == REPLACEMENT && code == given->whole && row->service != 0 && !is_planned(given, i);
+  const int is_back = kind == IN_SERVICE || is_replaced;
   if (kind == SILENT) {
     note_silence(row, i, given, journal);
   } else if (kind == ALERT_CLOSED && code == given->whole + 1) {
@@ -201,10 +212,7 @@ static void log_entry(WatchRow *row, int64_t i, const WatchInput *given, DataJou
     row->service_at = time;
     if (row->severity > 0) end_alert(row, i, max_of(time, row->raised_at), IS_RETIRED, 0.0, journal);
   } else if (is_back && time >= row->service_at) {
-    /* until then it was silent for good reason */
-    if (row->service != 0) row->counts_from = max_of(row->counts_from, said_at);
-    row->service = 0;
-    row->service_at = time;
+    come_back(row, time, said_at);
   }
 }
 

@@ -90,6 +90,11 @@ static inline int is_held(const WatchInput *given, int64_t i) {
   return given->hold[i * given->targets] == HELD;
 }
 
+/* an entry of what is yet to happen */
+static inline int is_planned(const WatchInput *given, int64_t i) {
+  return given->hold[i * given->targets] == PLANNED;
+}
+
 typedef struct {
   DataTransition *written;
   int64_t count;
