@@ -128,6 +128,7 @@ from schemas.outputs import (
     Evidence,
     ModelRef,
     Outcome,
+    Quality,
     Recommendation,
     Score,
     ScoredItem,
@@ -148,7 +149,7 @@ from schemas.publication import (
     key_text,
     parse_key,
 )
-from schemas.series import Point, RegimePoint, Series, SeriesBody
+from schemas.series import Point, QualityPoint, RegimePoint, Series, SeriesBody
 from schemas.settings import Settings, load_settings
 from schemas.topics import (
     ACTIONS,
@@ -208,8 +209,9 @@ __all__ = [
     "NotificationChannel", "NotificationChannelBody", "NotificationRule", "NotificationRules", "NotificationState",
     "NotifiedAlert", "Optimised", "Outcome", "OutcomeBody", "OutcomeCounts", "OutputEvent", "Overview",
     "OverviewAgent", "OverviewAlerts", "OverviewAssets", "PackFile", "Page", "PeakBody", "PerformanceBody", "Point",
-    "PolicyLevel", "Problem", "PromoteBody", "PutBackBody", "RankAnswer", "RankBody", "RankPlace", "RankedItem",
-    "Recommendation", "RecommendationBody", "RecommenderProfile", "Refusal", "RefusalBody", "RegimePoint",
+    "PolicyLevel", "Problem", "PromoteBody", "PutBackBody", "Quality", "QualityPoint", "RankAnswer", "RankBody",
+    "RankPlace", "RankedItem", "Recommendation", "RecommendationBody", "RecommenderProfile", "Refusal", "RefusalBody",
+    "RegimePoint",
     "ReplayBody", "ReplayedBody", "RulTarget", "Running", "RunningBody", "SayOutcomeBody", "Score", "ScoredItem",
     "SentEvent", "SentEvents", "Series", "SeriesBody", "Settings", "SettingsError", "Severity", "ShelveBody",
     "Shelving", "SiteCount", "Telemetry", "TimeWindow", "Topic", "TopicBody", "TopicFigures", "TraceBody",

@@ -67,6 +67,7 @@ _SERIES: Json = {
     "bucket_s": 120.0,
     "series": [{"name": "vibration", "points": [_POINT]}],
     "regimes": [],
+    "qualities": [{"time": "2026-05-01T12:00:00Z", "quality": "degraded"}],
 }
 _LETTER: Json = {
     "topic": "clicks.v1",
