@@ -64,6 +64,7 @@ from schemas.bodies import (
     RefusalBody,
     RunningBody,
     Shelving,
+    SiteAlertsBody,
     VersionBody,
 )
 from schemas.errors import Fault, MillraceError, ModelError, SettingsError, UnavailableError, faults_of, text_of
@@ -97,6 +98,7 @@ from schemas.manifest import (
 )
 from schemas.notification_rules import (
     DAYS,
+    PARENT_FROM,
     REFERENCE,
     NotificationChannel,
     NotificationRule,
@@ -194,7 +196,8 @@ from schemas.worker_status import (
 __all__ = [
     "ACTIONS", "ALERTS", "ASSETS", "BODY_EXAMPLES", "CATALOGUE", "CHUNK_BYTES", "CLICKS", "DATA_MODE", "DAYS",
     "EARLIEST", "FEED", "FORGET_HEADER", "INPUTS", "ITEMS", "ITEM_PREFIX", "KEY_FIELDS", "LATEST", "LIST_PREFIX",
-    "MAINTAIN_STATE", "MAINTENANCE", "MODELS", "MOST_CHUNKS", "NOBODY", "OUTPUTS", "PROFILES", "PUT_BACK",
+    "MAINTAIN_STATE", "MAINTENANCE", "MODELS", "MOST_CHUNKS", "NOBODY", "OUTPUTS", "PARENT_FROM", "PROFILES",
+    "PUT_BACK",
     "RECOMMENDATIONS", "RECOMMENDER", "RECOMMEND_STATE", "REFERENCE", "SCORES", "SHELF_ENDED", "TAIL_CHARS",
     "TELEMETRY", "TOPICS", "TRENDING_KEY", "UNDECIDED", "WHY_HEADER", "WORKERS", "AcknowledgeBody",
     "Acknowledgement", "Action", "ActionBody", "ActionKind", "ActionWeights", "AgentFigures", "Alert", "AlertBody",
@@ -214,7 +217,8 @@ __all__ = [
     "RegimePoint",
     "ReplayBody", "ReplayedBody", "RulTarget", "Running", "RunningBody", "SayOutcomeBody", "Score", "ScoredItem",
     "SentEvent", "SentEvents", "Series", "SeriesBody", "Settings", "SettingsError", "Severity", "ShelveBody",
-    "Shelving", "SiteCount", "Telemetry", "TimeWindow", "Topic", "TopicBody", "TopicFigures", "TraceBody",
+    "Shelving", "SiteAlertsBody", "SiteCount", "Telemetry", "TimeWindow", "Topic", "TopicBody", "TopicFigures",
+    "TraceBody",
     "TraceHop", "Training", "TrendPoint", "UnavailableError", "UnshelveBody", "UserBody", "Verdict", "Version",
     "VersionBody", "VersionKey", "VersionRecord", "WorkerStatus", "asyncapi_document", "dead_letters_of",
     "event_schema", "faults_of", "key_text", "load_settings", "may_be_left_out", "parse_asset_class", "parse_event",
