@@ -23,6 +23,7 @@ from models.maintenance import (
     STATUSES,
     WATCH,
     WATCH_BOUNDS,
+    WATCH_EARLIER,
     WATCH_LAYOUT,
     AssetChallenger,
     AssetEvent,
@@ -114,7 +115,7 @@ class Maintain:
     def layouts(self) -> Mapping[str, Layout]:
         tables = {name: Layout(m.dtype, m.layout, m.bounds, m.earlier) for name, m in self.served.models.items()}
         watched = [name for name, model in self.served.models.items() if not has_moments(model.asset_class)]
-        tables |= {watch_table(name): Layout(WATCH, WATCH_LAYOUT, WATCH_BOUNDS) for name in watched}
+        tables |= {watch_table(name): Layout(WATCH, WATCH_LAYOUT, WATCH_BOUNDS, WATCH_EARLIER) for name in watched}
         for name, challenger in self.served.challengers.items():
             if challenger.has_own_rows:
                 own = challenger.model

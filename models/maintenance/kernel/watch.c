@@ -20,6 +20,9 @@ enum { ON_DELAY = 2, OFF_DELAY = 10 }; /* readings in a row */
 enum { BLANKS = 5, BRIDGES = 5 };
 /* a spike adds, a reading without one takes off 1: three spikes within ten readings */
 enum { SPIKY = 17, SPIKE_IS = 8 };
+/* readings in a row of which a sensor is not told as missing, after which it is there again: three that have it, as it
+ * takes two more to tell that it is missing (also of a row that begins anew) */
+enum { IS_SENT = 5 };
 
 static uint8_t raised_by(uint8_t count, int more) {
   return (uint8_t)min_count(count + more, 255);
@@ -110,12 +113,21 @@ static void arrive(WatchRow *row, int64_t i, const WatchInput *given, DataJourna
   row->off_s = (float)(time - arrived);
 }
 
+/* Sensors that are missing and were accepted to be so: no news, until they are sent again. */
+static uint64_t accepted_out(WatchRow *row) {
+  const int is_sent = (row->accepted & ~row->missing) != 0;
+  row->sent = is_sent ? raised_by(row->sent, 1) : 0;
+  if (row->sent >= IS_SENT) row->accepted &= row->missing;
+  return row->accepted & row->missing;
+}
+
 /* One reading, complete: its causes, and what they come to.
  *
  * out: sensors with a fault that lasts, a bit each. bits: IS_POOR, HAS_SPIKE, IS_BLANK. is_quiet: nothing is raised. */
 static void judge(WatchRow *row, int64_t i, double time, uint64_t out, int bits, int is_quiet, DataJournal *journal) {
   row->judged_at = time;
   row->waits = 0;
+  if (!(bits & IS_BLANK)) out &= ~accepted_out(row);
   row->blanks = bits & IS_BLANK ? raised_by(row->blanks, 1) : 0;
   row->spikes = bits & HAS_SPIKE ? raised_by(row->spikes, SPIKE_IS) : (uint8_t)(max_count(row->spikes, 1) - 1);
   /* they have been counted: there is nothing to wait for */
@@ -135,13 +147,16 @@ static void judge(WatchRow *row, int64_t i, double time, uint64_t out, int bits,
     end_alert(row, i, time, IS_WELL, 0.0, journal);
 }
 
-/* Sensors with a fault that lasts, a bit each; one that spikes again and again is one of them. Is there a spike? */
-static uint64_t sensors_out(int spikes, const int8_t *faults, int sensors, int *has_spike) {
+/* Sensors with a fault that lasts, a bit each; one that spikes again and again is one of them. Notes which of them are
+ * missing. Is there a spike? */
+static uint64_t sensors_out(WatchRow *row, const int8_t *faults, int sensors, int *has_spike) {
   uint64_t out = 0;
+  row->missing = 0;
   *has_spike = 0;
   for (int s = 0; s < sensors && s < WATCHED; s++) {
     *has_spike |= faults[s] == SPIKING;
-    if (faults[s] > 0 && (faults[s] != SPIKING || spikes + SPIKE_IS >= SPIKY)) out |= UINT64_C(1) << s;
+    if (faults[s] > 0 && (faults[s] != SPIKING || row->spikes + SPIKE_IS >= SPIKY)) out |= UINT64_C(1) << s;
+    if (faults[s] == MISSING) row->missing |= UINT64_C(1) << s;
   }
   return out;
 }
@@ -165,8 +180,9 @@ static void score(WatchRow *row, int64_t i, const WatchInput *given, DataJournal
     look_at_clock(row, time, arrived_at(given->events, i), given->is_set_back[i]);
     row->bridges = counted(row->bridges, given->is_bridged[i]);
   }
+  const int8_t *faults = given->faults + i * given->sensors;
   int has_spike;
-  const uint64_t out = sensors_out(row->spikes, given->faults + i * given->sensors, given->sensors, &has_spike);
+  const uint64_t out = sensors_out(row, faults, given->sensors, &has_spike);
   const int bits = (given->quality[i] == POOR ? IS_POOR : 0) + (has_spike ? HAS_SPIKE : 0);
   if (is_complete) judge(row, i, time, out, bits, is_held(given, i), journal);
   else wait_with(row, time, out, bits);
@@ -206,6 +222,7 @@ static void log_entry(WatchRow *row, int64_t i, const WatchInput *given, DataJou
   } else if (kind == ALERT_CLOSED && code == given->whole + 1) {
     if (row->severity == 0 || row->raised_at > time) return;
     row->counts_from = max_of(row->counts_from, said_at);
+    row->accepted |= row->named & row->missing;
     end_alert(row, i, time, WAS_CLOSED, 0.0, journal);
   } else if ((kind == OUT_OF_SERVICE || kind == DECOMMISSIONED) && time >= row->service_at) {
     row->service = 1;
