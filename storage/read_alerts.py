@@ -99,7 +99,8 @@ class AlertReading(SiteReading):
         told = self.sites_of((row.asset_class, row.asset_id) for row in rows)
         is_open = [row.state == "raised" for row in rows]
         sites = [told.get((row.asset_class, row.asset_id), {}).get("site") for row in rows]
-        parents = self.suppressing({site for site, is_so in zip(sites, is_open, strict=True) if site and is_so})
+        has_any = any(site and is_so for site, is_so in zip(sites, is_open, strict=True))
+        parents = self.suppressing() if has_any else set()
         return [
             _alert(row, told) | {"suppressed_by": site if is_so and site in parents else None}
             for row, site, is_so in zip(rows, sites, is_open, strict=True)

@@ -5,19 +5,20 @@ Asset, Removal ─► the newest of each asset ─► `asset_sites`, and `words`
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple, get_args
 
-from sqlalchemy import Connection, and_, func, literal_column, select
+from sqlalchemy import Connection, func, select
 
 from schemas import PARENT_FROM, Asset, Severity, SiteAlertsBody
+from storage.counting import AssetCounts
 from storage.kept_rows import Row
 from storage.kept_tables import SiteRow, WordRow
 from storage.kept_write import IN_AT_ONCE, put, put_words
 from storage.keys import any_of
 from storage.read_words import Sought
 from storage.records import Removal
-from storage.tables import EPOCH, AssetRow
+from storage.tables import EPOCH
 
 SEVERITIES: tuple[Severity, ...] = get_args(Severity)
 SITE, LINE, LABEL = "site", "line", "label"  # `of` of words
@@ -103,6 +104,7 @@ def _labels(row: Row) -> set[str]:
 
 class SiteReading:
     _connection: Connection
+    _site_counts: AssetCounts
 
     def sites_of(self, assets: Iterable[AssetKey]) -> dict[AssetKey, dict[str, Any]]:
         """Site, line, labels and commissioned_at of those assets of which something is told."""
@@ -120,32 +122,20 @@ class SiteReading:
         """The same, as values."""
         return {key: Place(told["site"], told["line"], told["labels"]) for key, told in self.sites_of(assets).items()}
 
-    def sites_in_trouble(self, of: Collection[str] | None = None) -> list[SiteAlertsBody]:
-        """The sites that have assets with an open alert, the most assets first.
-
-        Args:
-            of: these sites only; none: all.
-        """
-        if of is not None and not of:
-            return []
-        is_of = and_(AssetRow.asset_class == SiteRow.asset_class, AssetRow.asset_id == SiteRow.asset_id)
-        has_alert = AssetRow.severity > literal_column("0")  # the index of those with one
-        statement = select(SiteRow.site, AssetRow.severity, func.count()).join_from(AssetRow, SiteRow, is_of)
-        statement = statement.where(has_alert, SiteRow.site.is_not(None), SiteRow.removed_at.is_(None))
-        if of is not None:
-            statement = statement.where(SiteRow.site.in_(of))
+    def sites_in_trouble(self) -> list[SiteAlertsBody]:
+        """Those that have assets with an open alert, the most assets first; of many assets as of some seconds ago."""
         counts: dict[str, dict[str, int]] = {}
-        for site, severity, count in self._connection.execute(statement.group_by(SiteRow.site, AssetRow.severity)):
-            counts.setdefault(str(site), {})[SEVERITIES[severity - 1]] = count
+        for (site, severity), count in self._site_counts.get(self._connection).items():
+            counts.setdefault(site, {})[SEVERITIES[severity - 1]] = count
         totals = {site: sum(own.values()) for site, own in counts.items()}
         return [
             SiteAlertsBody(site=site, assets=totals[site], suppresses=totals[site] >= PARENT_FROM, **counts[site])
             for site in sorted(counts, key=lambda name: (-totals[name], name))
         ]
 
-    def suppressing(self, of: Collection[str] | None = None) -> set[str]:
+    def suppressing(self) -> set[str]:
         """The sites whose alerts are suppressed by the site itself."""
-        return {one.site for one in self.sites_in_trouble(of) if one.suppresses}
+        return {one.site for one in self.sites_in_trouble() if one.suppresses}
 
     def site_names(self, most: int = 50) -> list[str]:
         """The sites that assets have: one look at the index for each."""
