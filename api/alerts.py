@@ -30,6 +30,7 @@ from schemas import (
     Page,
     PerformanceBody,
     Severity,
+    SiteAlertsBody,
 )
 from storage import AlertFilter, parse_words
 
@@ -56,6 +57,11 @@ class _Handling(NamedTuple):
     assignee: str | None
 
 
+class _Standing(NamedTuple):
+    state: AlertState | None
+    suppressed: bool | None
+
+
 class _Of(NamedTuple):
     asset_id: str | None
     asset_class: str | None
@@ -80,11 +86,20 @@ async def _handling(
     return _Handling(acknowledged, shelved, assignee)
 
 
+async def _standing(
+    state: Annotated[AlertState | None, Query()] = None,
+    suppressed: Annotated[
+        bool | None, Query(description="whether so many of its site have an open alert that the site is the alarm")
+    ] = None,
+) -> _Standing:
+    return _Standing(state, suppressed)
+
+
 async def _filter(
     handling: Annotated[_Handling, Depends(_handling)],
     of: Annotated[_Of, Depends(_of)],
     place: InPlace,
-    state: Annotated[AlertState | None, Query()] = None,
+    standing: Annotated[_Standing, Depends(_standing)],
     severity: Annotated[
         list[Severity] | None, Query(max_length=3, description="several times for several of them")
     ] = None,
@@ -98,8 +113,8 @@ async def _filter(
         return None
     severities = tuple(dict.fromkeys(severity or ()))
     return AlertFilter(
-        state, severities, of.asset_id, of.asset_class, *handling, start, end, words, of.failure_mode,
-        of.kind, place,
+        standing.state, severities, of.asset_id, of.asset_class, *handling, start, end, words, of.failure_mode,
+        of.kind, place, standing.suppressed,
     )  # fmt: skip
 
 
@@ -118,6 +133,14 @@ def list_alerts(
     with store.reading() as reader:
         alerts = reader.alerts(which, key, limit + 1)
     return page_of(alerts, limit, lambda alert: to_cursor("alerts", alert.raised_at, alert.alert_id))
+
+
+@router.get("/alerts/sites", responses=shown("Page[SiteAlertsBody]"))
+def list_sites_in_trouble(store: Database) -> Page[SiteAlertsBody]:
+    """The sites that have assets with an open alert, the most assets first, all of them. A site with five or more
+    suppresses the alerts of its assets: they are one alarm, and `/v1/alerts?suppressed=false` leaves them out."""
+    with store.reading() as reader:
+        return Page(items=reader.sites_in_trouble())
 
 
 async def _own_stream(shared: Annotated[Live, Depends(_live)]) -> AsyncIterator[None]:

@@ -21,7 +21,9 @@ from storage import Store
 
 MOST_ROWS = 500_000  # some 50 MB, and twenty seconds of a thread
 AT_ONCE = 2000
-SCORE_COLUMNS = ("event_time", "kind", "component", "value", "unit", "low", "high", "model", "version", "regime")
+SCORE_COLUMNS = (
+    "event_time", "kind", "component", "value", "unit", "low", "high", "model", "version", "regime", "quality",
+)  # fmt: skip
 Asset = tuple[str, str]  # asset_class, asset_id
 Period = tuple[datetime | None, datetime | None]
 Pages = Iterator[Iterable[Iterable[Any]]]

@@ -38,6 +38,7 @@ def environment(settings: Settings, **more: str) -> dict[str, str]:
         "MILLRACE_HOME": str(settings.home),
         "MILLRACE_KAFKA": settings.kafka,
         "MILLRACE_PARTITIONS": str(settings.partitions),
+        "MILLRACE_TOPIC_PREFIX": settings.topic_prefix,
         "MILLRACE_ALLOW_UNSIGNED_MODELS": "true",  # the broker is our own
         "PYTHONPATH": str(ROOT),
     }

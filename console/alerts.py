@@ -49,6 +49,7 @@ class Chosen(NamedTuple):
     line: str | None
     label: list[str]
     raised: Literal["hour", "day", "week"] | None
+    suppressed: bool | None
 
     def filter(self) -> AlertFilter | None:
         """None: a text without a word, so nothing is found."""
@@ -62,7 +63,7 @@ class Chosen(NamedTuple):
         shelved = False if self.shelved is None and state == "raised" else self.shelved
         return AlertFilter(
             state, severities, None, self.asset_class, self.acknowledged, shelved, self.assignee, since, None, words,
-            self.failure_mode, self.about, PlaceFilter(self.site, self.line, tuple(self.label)),
+            self.failure_mode, self.about, PlaceFilter(self.site, self.line, tuple(self.label)), self.suppressed,
         )  # fmt: skip
 
 
@@ -94,8 +95,9 @@ async def _chosen(
     shelved: Annotated[bool | None, Query()] = None,
     assignee: Annotated[Id | None, Query()] = None,
     raised: Annotated[Literal["hour", "day", "week"] | None, Query(description="within the last")] = None,
+    suppressed: Annotated[bool | None, Query(description="by its site, where so many are in trouble")] = None,
 ) -> Chosen:
-    return Chosen(state, severity, acknowledged, shelved, assignee, *of, raised)
+    return Chosen(state, severity, acknowledged, shelved, assignee, *of, raised, suppressed)
 
 
 async def _said(
@@ -127,6 +129,7 @@ def list_alerts(
         found = reader.alerts(wanted, key, PAGE + 1) if wanted else []
         counts, classes, sites = reader.count_open_alerts(), reader.class_names(), reader.site_names()
         sentences = reader.sentences([one.alert_id for one in found[:PAGE]])
+        parents = [one for one in reader.sites_in_trouble() if one.suppresses] if sites else []
     shown: list[AlertBody] = found[:PAGE]
     next_after = to_cursor("alerts", shown[-1].raised_at, shown[-1].alert_id) if len(found) > PAGE else None
     if which.state == "raised":  # the worst of a page first
@@ -138,6 +141,7 @@ def list_alerts(
         "chosen": chosen,
         "classes": classes,
         "sites": sites,
+        "parents": parents,
         "said": said,
         "spans": SHELVED_H,
         "here": link("/alerts", **chosen, after=after),

@@ -14,7 +14,7 @@ from fastapi.responses import Response
 from api import Database, InPlace, ProblemError, from_cursor, read_models, to_cursor
 from console.charts import chart_of, marks_of, spark_of
 from console.page import build_pages, link, show
-from console.regimes import strip_of
+from console.strips import quality_strip_of, strip_of
 from schemas import EARLIEST, LATEST, AssetBody, Id, LogEntryBody, Name, Settings, Severity
 from storage import AlertFilter, AssetFilter, Reader, parse_words, place_of
 
@@ -107,6 +107,7 @@ def get_asset(
         request, "asset.html", asset=asset, span=span, ranges=list(RANGES), alerts=alerts, entries=entries[:50],
         since=since, until=until, custom=bool(start or end), has_model=has_model,
         scores=[chart_of(one, marks) for one in scores.series], strip=strip_of(scores, models),
+        quality_strip=quality_strip_of(scores),
         sensors=[chart_of(one) for one in readings[:MOST_SENSORS]],
     )  # fmt: skip
 

@@ -64,6 +64,7 @@ from schemas.bodies import (
     RefusalBody,
     RunningBody,
     Shelving,
+    SiteAlertsBody,
     VersionBody,
 )
 from schemas.errors import Fault, MillraceError, ModelError, SettingsError, UnavailableError, faults_of, text_of
@@ -97,6 +98,7 @@ from schemas.manifest import (
 )
 from schemas.notification_rules import (
     DAYS,
+    PARENT_FROM,
     REFERENCE,
     NotificationChannel,
     NotificationRule,
@@ -128,6 +130,7 @@ from schemas.outputs import (
     Evidence,
     ModelRef,
     Outcome,
+    Quality,
     Recommendation,
     Score,
     ScoredItem,
@@ -148,7 +151,7 @@ from schemas.publication import (
     key_text,
     parse_key,
 )
-from schemas.series import Point, RegimePoint, Series, SeriesBody
+from schemas.series import Point, QualityPoint, RegimePoint, Series, SeriesBody
 from schemas.settings import Settings, load_settings
 from schemas.topics import (
     ACTIONS,
@@ -193,7 +196,8 @@ from schemas.worker_status import (
 __all__ = [
     "ACTIONS", "ALERTS", "ASSETS", "BODY_EXAMPLES", "CATALOGUE", "CHUNK_BYTES", "CLICKS", "DATA_MODE", "DAYS",
     "EARLIEST", "FEED", "FORGET_HEADER", "INPUTS", "ITEMS", "ITEM_PREFIX", "KEY_FIELDS", "LATEST", "LIST_PREFIX",
-    "MAINTAIN_STATE", "MAINTENANCE", "MODELS", "MOST_CHUNKS", "NOBODY", "OUTPUTS", "PROFILES", "PUT_BACK",
+    "MAINTAIN_STATE", "MAINTENANCE", "MODELS", "MOST_CHUNKS", "NOBODY", "OUTPUTS", "PARENT_FROM", "PROFILES",
+    "PUT_BACK",
     "RECOMMENDATIONS", "RECOMMENDER", "RECOMMEND_STATE", "REFERENCE", "SCORES", "SHELF_ENDED", "TAIL_CHARS",
     "TELEMETRY", "TOPICS", "TRENDING_KEY", "UNDECIDED", "WHY_HEADER", "WORKERS", "AcknowledgeBody",
     "Acknowledgement", "Action", "ActionBody", "ActionKind", "ActionWeights", "AgentFigures", "Alert", "AlertBody",
@@ -208,11 +212,13 @@ __all__ = [
     "NotificationChannel", "NotificationChannelBody", "NotificationRule", "NotificationRules", "NotificationState",
     "NotifiedAlert", "Optimised", "Outcome", "OutcomeBody", "OutcomeCounts", "OutputEvent", "Overview",
     "OverviewAgent", "OverviewAlerts", "OverviewAssets", "PackFile", "Page", "PeakBody", "PerformanceBody", "Point",
-    "PolicyLevel", "Problem", "PromoteBody", "PutBackBody", "RankAnswer", "RankBody", "RankPlace", "RankedItem",
-    "Recommendation", "RecommendationBody", "RecommenderProfile", "Refusal", "RefusalBody", "RegimePoint",
+    "PolicyLevel", "Problem", "PromoteBody", "PutBackBody", "Quality", "QualityPoint", "RankAnswer", "RankBody",
+    "RankPlace", "RankedItem", "Recommendation", "RecommendationBody", "RecommenderProfile", "Refusal", "RefusalBody",
+    "RegimePoint",
     "ReplayBody", "ReplayedBody", "RulTarget", "Running", "RunningBody", "SayOutcomeBody", "Score", "ScoredItem",
     "SentEvent", "SentEvents", "Series", "SeriesBody", "Settings", "SettingsError", "Severity", "ShelveBody",
-    "Shelving", "SiteCount", "Telemetry", "TimeWindow", "Topic", "TopicBody", "TopicFigures", "TraceBody",
+    "Shelving", "SiteAlertsBody", "SiteCount", "Telemetry", "TimeWindow", "Topic", "TopicBody", "TopicFigures",
+    "TraceBody",
     "TraceHop", "Training", "TrendPoint", "UnavailableError", "UnshelveBody", "UserBody", "Verdict", "Version",
     "VersionBody", "VersionKey", "VersionRecord", "WorkerStatus", "asyncapi_document", "dead_letters_of",
     "event_schema", "faults_of", "key_text", "load_settings", "may_be_left_out", "parse_asset_class", "parse_event",

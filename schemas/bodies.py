@@ -103,9 +103,23 @@ class AlertBody(Frozen):
     updated_at: Time = Field(description="time of the latest transition")
     acknowledgement: Acknowledgement | None = None
     shelving: Shelving | None = Field(None, description="null: it is not shelved at this moment")
+    suppressed_by: str | None = Field(
+        None, description="the site of its asset, where so many have an open alert that the site is the alarm"
+    )
     assignee: str | None = Field(None, description="who looks after it")
     closing: Closing | None = Field(None, description="null: it was not closed by hand")
     outcome: OutcomeBody | None = None
+
+
+class SiteAlertsBody(Frozen):
+    """How many assets of a site have an open alert, by the severity of the worst of each."""
+
+    site: str
+    assets: int
+    critical: int = 0
+    warning: int = 0
+    advisory: int = 0
+    suppresses: bool = Field(description="they are so many that the site is the alarm, and suppresses theirs")
 
 
 class AlertDetail(AlertBody):

@@ -67,6 +67,7 @@ _SERIES: Json = {
     "bucket_s": 120.0,
     "series": [{"name": "vibration", "points": [_POINT]}],
     "regimes": [],
+    "qualities": [{"time": "2026-05-01T12:00:00Z", "quality": "degraded"}],
 }
 _LETTER: Json = {
     "topic": "clicks.v1",
@@ -118,6 +119,10 @@ _CURSOR = "WyJhc3NldHMiLDAsInB1bXAtNyJd"
 BODY_EXAMPLES: dict[str, Json] = {
     "RecommendationBody": _RECOMMENDATION,
     "ItemList": {"event_time": "2026-05-01T12:00:00Z", "items": _LISTED},
+    "Page[SiteAlertsBody]": {
+        "items": [{"site": "north", "assets": 312, "critical": 3, "warning": 309, "advisory": 0, "suppresses": True}],
+        "next": None,
+    },
     "AssetPage": {"items": [_ASSET], "next": _CURSOR, "counts": _ASSET_COUNTS},
     "AssetDetail": {**_ASSET, "open_alerts": [_ALERT]},
     "Page[Score]": {"items": [Score.EXAMPLE], "next": None},

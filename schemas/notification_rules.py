@@ -23,6 +23,7 @@ from schemas.base import Frozen, Label, Name
 from schemas.errors import Fault, SettingsError, faults_of
 from schemas.outputs import AlertKind, Severity
 
+PARENT_FROM = 5  # assets of a site in trouble: they are told and shown as the site
 ADVICE = "Nothing was started. Correct the file; docs/notifications.md has examples."
 REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
@@ -108,7 +109,7 @@ class NotificationChannel(Frozen):
     group_wait_s: float = Field(10, ge=0, le=3600, description="after the first news of a group, for others to come")
     group_interval_s: float = Field(300, ge=0, le=86_400, description="between two notifications of a group")
     most: int = Field(10, ge=1, le=1000, description="notifications in ten minutes")
-    parent_from: int = Field(5, ge=2, description="so many assets of a site in trouble are told as the site")
+    parent_from: int = Field(PARENT_FROM, ge=2, description="so many assets of a site in trouble are told as the site")
     repeat_h: float = Field(4, ge=0, le=720, description="until somebody acknowledges; 0: never")
     resolved: bool = Field(True, description="tell that an alert is cleared")
     quiet: list[TimeWindow] = Field(default_factory=list, description="what comes then is told after it, in one")

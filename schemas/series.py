@@ -1,6 +1,6 @@
-"""Series: values of an asset over time, as few points, and in which operating regime it was.
+"""Series: values of an asset over time, as few points, in which operating regime it was, and how good the input was.
 
-buckets of time ─► Point, RegimePoint ─► SeriesBody
+buckets of time ─► Point, RegimePoint, QualityPoint ─► SeriesBody
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from schemas.base import Frozen, Time
-from schemas.outputs import ModelRef
+from schemas.outputs import ModelRef, Quality
 
 
 class Point(Frozen):
@@ -39,6 +39,13 @@ class RegimePoint(Frozen):
     regime: int
 
 
+class QualityPoint(Frozen):
+    """The worst quality of the input of the scores of a bucket of time."""
+
+    time: Time = Field(description="where the bucket begins")
+    quality: Quality
+
+
 class SeriesBody(Frozen):
     """Values of a time, as few points; nothing between them is lost that is a least or a greatest one."""
 
@@ -51,4 +58,8 @@ class SeriesBody(Frozen):
     regimes: list[RegimePoint] = Field(
         default_factory=list,
         description="of scores: how the asset was run, by time; empty where its class has one operating regime",
+    )
+    qualities: list[QualityPoint] = Field(
+        default_factory=list,
+        description="of scores: how good their input was, by time; empty where all of it was good, or nothing tells",
     )

@@ -1,4 +1,5 @@
-"""Counting: how many assets there are of each class and severity, without reading the index of all for each request.
+"""Counting: how many assets there are of each class and severity, and of each site those with an open alert, without
+reading the index of all for each request.
 
 asked ─► counted lately? ─► that, while a thread counts anew where it is old
 """
@@ -9,13 +10,14 @@ import threading
 import time
 from collections.abc import Callable
 
-from sqlalchemy import Connection, Engine, func, select
+from sqlalchemy import Connection, Engine, and_, func, literal_column, select
 
 from schemas import MillraceError
 from storage.database import transaction
+from storage.kept_tables import SiteRow
 from storage.tables import AssetRow
 
-Counts = dict[tuple[str, int], int]  # asset_class, severity
+Counts = dict[tuple[str, int], int]  # asset_class or site, severity
 QUICK_S = 0.002  # what takes less is counted each time: some thousand assets
 KEPT_FOR = 100  # times as long as it took, so that counting takes a hundredth of the time
 OLDEST_S = 60.0  # then whoever asks waits for the new counts
@@ -26,6 +28,17 @@ def count_by_class_and_severity(connection: Connection) -> Counts:
     columns = (AssetRow.asset_class, AssetRow.severity)
     rows = connection.execute(select(*columns, func.count()).group_by(*columns).order_by(*columns))
     return {(asset_class, severity): count for asset_class, severity, count in rows}
+
+
+def count_by_site_and_severity(connection: Connection) -> Counts:
+    """Of assets with an open alert; of 10,000 of them in 20 ms on SQLite."""
+    is_of = and_(AssetRow.asset_class == SiteRow.asset_class, AssetRow.asset_id == SiteRow.asset_id)
+    has_alert = AssetRow.severity > literal_column("0")  # the index of those with one
+    columns = (SiteRow.site, AssetRow.severity)
+    statement = select(*columns, func.count()).join_from(AssetRow, SiteRow, is_of)
+    statement = statement.where(has_alert, SiteRow.site.is_not(None), SiteRow.removed_at.is_(None))
+    rows = connection.execute(statement.group_by(*columns).order_by(*columns))
+    return {(str(site), severity): count for site, severity, count in rows}
 
 
 class AssetCounts:

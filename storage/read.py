@@ -32,6 +32,6 @@ class Reader(
 ):
     """One read-only transaction. Lists return at most `limit` entries that come after the key `after`."""
 
-    def __init__(self, connection: Connection, asset_counts: AssetCounts) -> None:
+    def __init__(self, connection: Connection, asset_counts: AssetCounts, site_counts: AssetCounts) -> None:
         self._connection = connection
-        self._asset_counts = asset_counts
+        self._asset_counts, self._site_counts = asset_counts, site_counts

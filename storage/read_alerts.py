@@ -6,7 +6,7 @@ select ─► one reading of an index for each combination ─► merged ─► 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, get_args
 
@@ -27,6 +27,7 @@ from schemas import (
     Shelving,
     text_of,
 )
+from storage.kept_tables import SiteRow
 from storage.kept_write import ASSET
 from storage.read_words import beginning_with, with_words
 from storage.sites import ANYWHERE, PlaceFilter, SiteReading
@@ -55,6 +56,7 @@ class AlertFilter(NamedTuple):
     failure_mode: str | None = None
     kind: AlertKind | None = None
     place: PlaceFilter = ANYWHERE
+    suppressed: bool | None = None  # by its site, at this moment
 
     @property
     def severities(self) -> tuple[str, ...]:
@@ -91,8 +93,18 @@ class AlertReading(SiteReading):
             each = statement.where(*(column == bindparam(column.key) for column in STANDING))
             rows = [row for standing in _standings(which) for row in self._connection.execute(each, standing)]
             rows.sort(key=lambda row: (row.raised_at, row.alert_id), reverse=True)
-        told = self.sites_of((row.asset_class, row.asset_id) for row in rows[:limit])
-        return [AlertBody(**_alert(row, told)) for row in rows[:limit]]
+        return [AlertBody(**values) for values in self._bodies(rows[:limit])]
+
+    def _bodies(self, rows: Sequence[Row[Any]]) -> list[dict[str, Any]]:
+        told = self.sites_of((row.asset_class, row.asset_id) for row in rows)
+        is_open = [row.state == "raised" for row in rows]
+        sites = [told.get((row.asset_class, row.asset_id), {}).get("site") for row in rows]
+        has_any = any(site and is_so for site, is_so in zip(sites, is_open, strict=True))
+        parents = self.suppressing() if has_any else set()
+        return [
+            _alert(row, told) | {"suppressed_by": site if is_so and site in parents else None}
+            for row, site, is_so in zip(rows, sites, is_open, strict=True)
+        ]
 
     def _statement(self, which: AlertFilter, after: After | None, limit: int) -> Select[Any]:
         statement = _select_alerts()
@@ -106,6 +118,9 @@ class AlertReading(SiteReading):
             statement = statement.where(
                 ShelvingRow.until.is_not(None) if which.shelved else ShelvingRow.until.is_(None)
             )
+        if which.suppressed is not None:
+            is_so = and_(AlertRow.state == "raised", self._is_of_sites(self.suppressing()))
+            statement = statement.where(is_so if which.suppressed else ~is_so)
         if which.start is not None:
             statement = statement.where(AlertRow.raised_at >= which.start)
         if which.end is not None:
@@ -116,6 +131,14 @@ class AlertReading(SiteReading):
             statement = statement.where(precedes(AlertRow.raised_at, AlertRow.alert_id, after))
         return statement.order_by(AlertRow.raised_at.desc(), AlertRow.alert_id.desc()).limit(limit)
 
+    @staticmethod
+    def _is_of_sites(sites: Collection[str]) -> ColumnElement[bool]:
+        is_there = select(literal(1)).where(
+            SiteRow.asset_class == AlertRow.asset_class, SiteRow.asset_id == AlertRow.asset_id,
+            SiteRow.removed_at.is_(None), SiteRow.site.in_(sorted(sites)),
+        )  # fmt: skip
+        return is_there.exists()
+
     def alert(self, alert_id: str) -> AlertDetail | None:
         row = self._connection.execute(_select_alerts().where(AlertRow.alert_id == alert_id)).one_or_none()
         if row is None:
@@ -124,7 +147,7 @@ class AlertReading(SiteReading):
         found = self._connection.execute(of_alert.order_by(TransitionRow.sequence))
         entries = [_entry(sequence, event) for sequence, event in found]
         return AlertDetail(
-            **_alert(row, self.sites_of([(row.asset_class, row.asset_id)])),
+            **self._bodies([row])[0],
             transitions=[entry for entry in entries if isinstance(entry, Alert)],
             actions=[entry for entry in reversed(entries) if isinstance(entry, Action)],
         )

@@ -260,4 +260,4 @@ def _score(row: Row[Any]) -> Score:
     values = dict(row._mapping)
     cause = {name: values.pop(f"caused_{name}") for name in ("topic", "partition", "offset", "event_id")}
     model = {name: values.pop(f"model_{name}") for name in ("name", "version")}
-    return Score(**values, caused_by=cause, model=model)
+    return Score(**values | {"sensors": values["sensors"] or []}, caused_by=cause, model=model)

@@ -18,7 +18,8 @@ AssetKey = tuple[str, str]  # asset_class, asset_id
 MOST_SENSORS = 512
 ScoreKey = tuple[datetime, str]
 _SCORE = (ScoreRow.event_time, ScoreRow.kind, ScoreRow.component, ScoreRow.value, ScoreRow.unit, ScoreRow.low,
-          ScoreRow.high, ScoreRow.model_name, ScoreRow.model_version, ScoreRow.regime)  # fmt: skip
+          ScoreRow.high, ScoreRow.model_name, ScoreRow.model_version, ScoreRow.regime,
+          ScoreRow.quality)  # fmt: skip
 
 
 class RowReading:
@@ -40,7 +41,7 @@ class RowReading:
         self, asset: AssetKey, since: datetime | None, until: datetime | None, after: ScoreKey | None, limit: int
     ) -> list[tuple[ScoreKey, tuple[Any, ...]]]:
         """Each with its key, and time, kind, component, value, unit, low, high, name and version of the
-        model, regime."""
+        model, regime, quality."""
         statement = select(ScoreRow.score_id, *_SCORE).where(*_of(ScoreRow, asset))
         statement = statement.where(*within(ScoreRow.event_time, since, until))
         if after is not None:

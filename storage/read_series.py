@@ -13,6 +13,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Double,
+    case,
     cast,
     column,
     func,
@@ -22,13 +23,15 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import InstrumentedAttribute
 
-from schemas import ModelRef, Point, RegimePoint, Series, SeriesBody
+from schemas import ModelRef, Point, Quality, QualityPoint, RegimePoint, Series, SeriesBody
 from storage.kept_tables import ReadingRow
 from storage.tables import EPOCH, MICROSECOND, ScoreRow
 
 AssetKey = tuple[str, str]  # asset_class, asset_id
 Found = dict[tuple[str, str | None], list[Point]]  # by name and unit
 MOST_SERIES = 64  # sensors shown at once
+QUALITIES: tuple[Quality, ...] = ("good", "degraded", "poor")
+_WORSE = case({quality: place for place, quality in enumerate(QUALITIES)}, value=ScoreRow.quality)  # null: not told
 
 
 class Window(NamedTuple):
@@ -52,18 +55,22 @@ class SeriesReading:
         named = (ScoreRow.kind, ScoreRow.component, ScoreRow.unit)
         statement = select(
             bucket, *named, func.min(value), func.avg(value), func.max(value), func.count(), func.min(ScoreRow.low),
-            func.max(ScoreRow.high),
+            func.max(ScoreRow.high), func.max(_WORSE),
         )  # fmt: skip
         statement = statement.where(*_of(ScoreRow, ScoreRow.event_time, asset, window)).group_by(bucket, *named)
         found: Found = {}
-        for number, kind, component, unit, low, mean, high, count, lower, upper in self._connection.execute(
+        worst: dict[int, int] = {}
+        for number, kind, component, unit, low, mean, high, count, lower, upper, worse in self._connection.execute(
             statement.order_by(bucket)
         ).all():  # at once, which is quicker than row by row
             name = kind if component is None else f"{kind}/{component}"
             point = Point(time=_time(window, number), min=low, mean=mean, max=high, count=count, low=lower, high=upper)
             found.setdefault((name, unit), []).append(point)
+            if worse is not None:
+                worst[number] = max(worse, worst.get(number, 0))
         body = _body(asset, window.start, window.end, window.width_us / 1e6, found)
-        return body.model_copy(update={"regimes": self._regimes(asset, window)})
+        told = {"regimes": self._regimes(asset, window), "qualities": _qualities(worst, window)}
+        return body.model_copy(update=told)
 
     def _regimes(self, asset: AssetKey, window: Window) -> list[RegimePoint]:
         """Of each bucket the regime of most of its scores; of as many the first. A class with one regime, whose scores
@@ -150,6 +157,14 @@ def _of(
 ) -> list[ColumnElement[bool]]:
     is_of_asset = [table.asset_class == asset[0], table.asset_id == asset[1]]
     return [*is_of_asset, time >= window.start, time < window.end]
+
+
+def _qualities(worst: dict[int, int], window: Window) -> list[QualityPoint]:
+    if not any(worst.values()):
+        return []
+    return [
+        QualityPoint(time=_time(window, number), quality=QUALITIES[place]) for number, place in sorted(worst.items())
+    ]
 
 
 def _time(window: Window, bucket: int) -> datetime:

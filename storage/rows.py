@@ -185,6 +185,8 @@ def _score(event: Score) -> Row:
         "high": event.high,
         "unit": event.unit,
         "regime": event.regime,
+        "quality": event.quality,
+        "sensors": [one.model_dump() for one in event.sensors] or None,
         "model_name": model.name,
         "model_version": model.version,
         "caused_topic": cause.topic,

@@ -6,11 +6,12 @@ Asset, Removal ─► the newest of each asset ─► `asset_sites`, and `words`
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 from sqlalchemy import Connection, func, select
 
-from schemas import Asset
+from schemas import PARENT_FROM, Asset, Severity, SiteAlertsBody
+from storage.counting import AssetCounts
 from storage.kept_rows import Row
 from storage.kept_tables import SiteRow, WordRow
 from storage.kept_write import IN_AT_ONCE, put, put_words
@@ -19,6 +20,7 @@ from storage.read_words import Sought
 from storage.records import Removal
 from storage.tables import EPOCH
 
+SEVERITIES: tuple[Severity, ...] = get_args(Severity)
 SITE, LINE, LABEL = "site", "line", "label"  # `of` of words
 AssetKey = tuple[str, str]  # asset_class, asset_id
 
@@ -102,6 +104,7 @@ def _labels(row: Row) -> set[str]:
 
 class SiteReading:
     _connection: Connection
+    _site_counts: AssetCounts
 
     def sites_of(self, assets: Iterable[AssetKey]) -> dict[AssetKey, dict[str, Any]]:
         """Site, line, labels and commissioned_at of those assets of which something is told."""
@@ -118,6 +121,21 @@ class SiteReading:
     def places_of(self, assets: Iterable[AssetKey]) -> dict[AssetKey, Place]:
         """The same, as values."""
         return {key: Place(told["site"], told["line"], told["labels"]) for key, told in self.sites_of(assets).items()}
+
+    def sites_in_trouble(self) -> list[SiteAlertsBody]:
+        """Those that have assets with an open alert, the most assets first; of many assets as of some seconds ago."""
+        counts: dict[str, dict[str, int]] = {}
+        for (site, severity), count in self._site_counts.get(self._connection).items():
+            counts.setdefault(site, {})[SEVERITIES[severity - 1]] = count
+        totals = {site: sum(own.values()) for site, own in counts.items()}
+        return [
+            SiteAlertsBody(site=site, assets=totals[site], suppresses=totals[site] >= PARENT_FROM, **counts[site])
+            for site in sorted(counts, key=lambda name: (-totals[name], name))
+        ]
+
+    def suppressing(self) -> set[str]:
+        """The sites whose alerts are suppressed by the site itself."""
+        return {one.site for one in self.sites_in_trouble() if one.suppresses}
 
     def site_names(self, most: int = 50) -> list[str]:
         """The sites that assets have: one look at the index for each."""

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, delete, exists, false, literal, select, tuple
 from sqlalchemy.dialects import postgresql, sqlite
 
 from schemas import AlertDetail, Letters
-from storage.counting import AssetCounts
+from storage.counting import AssetCounts, count_by_site_and_severity
 from storage.database import build_engine, transaction
 from storage.errors import translate
 from storage.forget import Ages, forget
@@ -56,9 +56,11 @@ class Store:
         self._writing = build_engine(url, writes=True)
         self._reading = build_engine(url, writes=False)
         self._asset_counts = AssetCounts(self._reading)
+        self._site_counts = AssetCounts(self._reading, count_by_site_and_severity)
 
     def close(self) -> None:
         self._asset_counts.close()
+        self._site_counts.close()
         self._writing.dispose()
         self._reading.dispose()
 
@@ -92,7 +94,7 @@ class Store:
             yield self._reader(connection)
 
     def _reader(self, connection: Connection) -> Reader:
-        return Reader(connection, self._asset_counts)
+        return Reader(connection, self._asset_counts, self._site_counts)
 
     def write(self, events: Sequence[Record], spans: Sequence[Span]) -> Written:
         """Write the events of some partitions and the next offset of each of them, all or nothing.

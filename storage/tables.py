@@ -52,6 +52,7 @@ class UtcTime(TypeDecorator[datetime]):
 
 
 Document = JSON().with_variant(JSONB(), "postgresql")
+Rare = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")  # most rows have none
 Counter = BigInteger().with_variant(Integer(), "sqlite")  # SQLite counts up only an INTEGER primary key
 
 
@@ -180,6 +181,8 @@ class ScoreRow(Table):
     high: Mapped[float | None]
     unit: Mapped[str]
     regime: Mapped[int | None]
+    quality: Mapped[str | None]
+    sensors: Mapped[list[Any] | None] = mapped_column(Rare, comment="that are broken, as on scores.v1; null: none")
     model_name: Mapped[str]
     model_version: Mapped[str]
     caused_topic: Mapped[str]

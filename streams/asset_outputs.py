@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -75,46 +76,53 @@ def scores_of(
             yield decision(SCORES, "millrace.score.v1", score_id, score, record)
 
 
-def alerts_of(model: AssetModel, events: AssetEvents, decisions: Decisions, state: PartitionState) -> Iterator[Output]:
-    """One record for each transition of an alert."""
-    for transition in decisions.transitions:
-        place = int(transition["event"])
-        said = {
-            "failure_mode": model.targets[int(transition["target"])].failure_mode,
-            "kind": "machine",
-            "score": float(transition["value"]),
-            "evidence": _evidence(model, decisions, transition, events.event(place)),
-        }
-        yield _alert(events.records[place], _head(events, place, model.reference.model_dump()), transition, said, state)
+def alerts_of(
+    model: AssetModel, events: AssetEvents, decisions: Decisions, data: npt.NDArray[np.void], state: PartitionState
+) -> list[Output]:
+    """One record for each transition of an alert, of machines and (`data`, DATA_TRANSITION) of what they send.
+
+    In the order of the events, at one event those of the machine first: the order in which an asset's alerts leave is
+    the same however its records came in batches.
+    """
+    made = [(int(one["event"]), _machine_alert(model, events, decisions, one, state)) for one in decisions.transitions]
+    made += [(int(one["event"]), _data_alert(model, events, decisions, one, state)) for one in data]
+    return [output for _, output in sorted(made, key=itemgetter(0))]
 
 
-def data_alerts_of(
-    model: AssetModel,
-    events: AssetEvents,
-    decisions: Decisions,
-    transitions: np.ndarray,
-    state: PartitionState,
-) -> Iterator[Output]:
-    """One record for each transition (DATA_TRANSITION) of a data alert."""
-    for transition in transitions:
-        place = int(transition["event"])
-        head = _head(events, place, model.reference.model_dump())
-        broken, reason = model.data_words(transition, decisions, _readings(events.event(place)))
-        is_silent = transition["causes"] & SILENCE and transition["silent_s"] > 0
-        said = {
-            "failure_mode": DATA_MODE,
-            "kind": "data",
-            "score": None,
-            "evidence": {
-                "reason": reason,
-                "sentence": data_sentence(head["asset_id"], reason),
-                "value": float(transition["silent_s"]) if is_silent else None,
-                "threshold": float(transition["after_s"]) if is_silent else None,
-                "sensors": broken,
-            },
-        }
-        at = datetime.fromtimestamp(float(transition["time"]), UTC)
-        yield _alert(events.records[place], {**head, "event_time": at}, transition, said, state)
+def _machine_alert(
+    model: AssetModel, events: AssetEvents, decisions: Decisions, transition: np.void, state: PartitionState
+) -> Output:
+    place = int(transition["event"])
+    said = {
+        "failure_mode": model.targets[int(transition["target"])].failure_mode,
+        "kind": "machine",
+        "score": float(transition["value"]),
+        "evidence": _evidence(model, decisions, transition, events.event(place)),
+    }
+    return _alert(events.records[place], _head(events, place, model.reference.model_dump()), transition, said, state)
+
+
+def _data_alert(
+    model: AssetModel, events: AssetEvents, decisions: Decisions, transition: np.void, state: PartitionState
+) -> Output:
+    place = int(transition["event"])
+    head = _head(events, place, model.reference.model_dump())
+    broken, reason = model.data_words(transition, decisions, _readings(events.event(place)))
+    is_silent = transition["causes"] & SILENCE and transition["silent_s"] > 0
+    said = {
+        "failure_mode": DATA_MODE,
+        "kind": "data",
+        "score": None,
+        "evidence": {
+            "reason": reason,
+            "sentence": data_sentence(head["asset_id"], reason),
+            "value": float(transition["silent_s"]) if is_silent else None,
+            "threshold": float(transition["after_s"]) if is_silent else None,
+            "sensors": broken,
+        },
+    }
+    at = datetime.fromtimestamp(float(transition["time"]), UTC)
+    return _alert(events.records[place], {**head, "event_time": at}, transition, said, state)
 
 
 def _alert(

@@ -23,6 +23,7 @@ from models.maintenance import (
     STATUSES,
     WATCH,
     WATCH_BOUNDS,
+    WATCH_EARLIER,
     WATCH_LAYOUT,
     AssetChallenger,
     AssetEvent,
@@ -45,7 +46,7 @@ from streams.agent import (
     placed,
 )
 from streams.asset_events import AssetEvents, AssetReader
-from streams.asset_outputs import alerts_of, data_alerts_of, undecided_of
+from streams.asset_outputs import alerts_of, undecided_of
 from streams.kafka import ConsumerRecord
 from streams.metrics import BESIDE, SKIPPED, begin_class, begin_reasons
 from streams.no_model import REASON, NoModel
@@ -115,7 +116,7 @@ class Maintain:
     def layouts(self) -> Mapping[str, Layout]:
         tables = {name: Layout(m.dtype, m.layout, m.bounds, m.earlier) for name, m in self.served.models.items()}
         watched = [name for name, model in self.served.models.items() if not has_moments(model.asset_class)]
-        tables |= {watch_table(name): Layout(WATCH, WATCH_LAYOUT, WATCH_BOUNDS) for name in watched}
+        tables |= {watch_table(name): Layout(WATCH, WATCH_LAYOUT, WATCH_BOUNDS, WATCH_EARLIER) for name in watched}
         for name, challenger in self.served.challengers.items():
             if challenger.has_own_rows:
                 own = challenger.model
@@ -155,8 +156,7 @@ class Maintain:
             _tell_window(asset_class, events.event(place))
         enter("emit")
         outputs.add_bulk(Scores(model, events, decisions, state.origins))
-        outputs += alerts_of(model, events, decisions, state)
-        outputs += data_alerts_of(model, events, decisions, transitions, state)
+        outputs += alerts_of(model, events, decisions, transitions, state)
         outputs += undecided_of(model, events, decisions)
 
     def _watch(self, events: AssetEvents, decisions: Decisions, state: PartitionState) -> npt.NDArray[np.void]:

@@ -27,15 +27,17 @@
     const close = marks.filter((mark) => Math.abs(mark.time - time) < width_s);
     return close.map((mark) => mark.text).join(" · ");
   }
-  // the strip of regimes lies under the plot of the score, and follows its zoom
+  // the strips of regimes and of quality lie under the plot of the score, and follow its zoom
   let above = null, aboveChart = null;
-  function alignStrip(chart) {
-    const strip = document.querySelector("#strip"), svg = strip?.querySelector(".regimes");
-    if (!svg || !chart.bbox?.width || chart.scales.x.min == null) return;
-    const { min, max } = chart.scales.x, start = Number(strip.dataset.start);
-    svg.setAttribute("viewBox", `${min - start} 0 ${max - min} 10`);
-    svg.style.marginLeft = `${chart.bbox.left / devicePixelRatio}px`;
-    svg.style.width = `${chart.bbox.width / devicePixelRatio}px`;
+  function alignStrips(chart) {
+    if (!chart.bbox?.width || chart.scales.x.min == null) return;
+    const { min, max } = chart.scales.x;
+    for (const strip of document.querySelectorAll(".strip")) {
+      const svg = strip.querySelector(".runs");
+      svg.setAttribute("viewBox", `${min - Number(strip.dataset.start)} 0 ${max - min} 10`);
+      svg.style.marginLeft = `${chart.bbox.left / devicePixelRatio}px`;
+      svg.style.width = `${chart.bbox.width / devicePixelRatio}px`;
+    }
   }
   const drawn = new Map();
   function range(chart, least, most) { return least === most ? [least - 60, most + 60] : [least, most]; }
@@ -55,7 +57,7 @@
       series: [{}, { stroke: "transparent", points: { show: false } }, { stroke: "transparent", points: { show: false } },
         { stroke: accent, width: 1.7, points: { show: one.time.length < 2 } }],
       hooks: {
-        draw: [(u) => { drawMarks(u, one.marks); if (place === above) alignStrip(u); }],
+        draw: [(u) => { drawMarks(u, one.marks); if (place === above) alignStrips(u); }],
         setSelect: [(u) => { isZoomed = u.select.width > 0; }],
         setCursor: [(u) => {
           const at = u.cursor.idx;
@@ -75,9 +77,9 @@
   above = document.querySelector(".charts.one .chart[data-series]");
   document.querySelectorAll(".chart[data-series]").forEach(draw);
   document.addEventListener("fresh", (event) => {
-    const strip = event.detail.querySelector("#strip");
-    if (strip) document.querySelector("#strip")?.replaceWith(document.importNode(strip, true));
-    if (strip && aboveChart) alignStrip(aboveChart);
+    const strips = event.detail.querySelector("#strips");
+    if (strips) document.querySelector("#strips")?.replaceWith(document.importNode(strips, true));
+    if (strips && aboveChart) alignStrips(aboveChart);
     for (const place of event.detail.querySelectorAll(".chart[data-series]")) {
       const one = JSON.parse(place.dataset.series);
       drawn.get(one.name)?.(one);

@@ -4,8 +4,8 @@ simulators ─► events ─► training ─► supervisor ─► what to try
 May import: every room below millrace, millrace.service.
 """
 
-from millrace.demo.asset_classes import PUMP
+from millrace.demo.asset_classes import ASSET_CLASSES, PUMP
 from millrace.demo.demo import run_demo
-from millrace.demo.simulate import Event, Plant, Shop
+from millrace.demo.simulate import Event, Plant, Shop, stamp
 
-__all__ = ["PUMP", "Event", "Plant", "Shop", "run_demo"]
+__all__ = ["ASSET_CLASSES", "PUMP", "Event", "Plant", "Shop", "run_demo", "stamp"]

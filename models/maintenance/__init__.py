@@ -65,6 +65,7 @@ from models.maintenance.watch_rows import (
     Patience,
     silent_now,
 )
+from models.maintenance.watch_rows_before import WATCH_EARLIER
 
 __all__ = [
     "AHEAD",
@@ -101,6 +102,7 @@ __all__ = [
     "STILL",
     "WATCH",
     "WATCH_BOUNDS",
+    "WATCH_EARLIER",
     "WATCH_LAYOUT",
     "Ahead",
     "AssetChallenger",

@@ -21,7 +21,7 @@ LONGER = 1.5  # than the longest gap of late, is a silence
 LIVE_PACE, LIVE_S = 0.25, 600.0  # readings of now have a pace of about 1, or record times near their own
 CLOCK_WRONG_S = 120.0  # ahead of the record, or set back to so far behind it
 MOST_DATA_TRANSITIONS = 3  # by one event
-WATCH_LAYOUT = 1
+WATCH_LAYOUT = 2
 _TIMES = ("newest", "arrived", "claimed", "counts_from", "raised_at", "service_at", "judged_at")
 WATCH = np.dtype(
     [
@@ -37,6 +37,8 @@ WATCH = np.dtype(
         ("judged_at", "f8"),  # newest reading that was judged, or waits for that
         ("named", "u8"),  # sensors that the open alert names, a bit each
         ("out", "u8"),  # sensors at fault in the reading that waits
+        ("missing", "u8"),  # sensors that the newest complete reading lacks
+        ("accepted", "u8"),  # of those, the ones that somebody has accepted to be missing, by closing the alert
         ("usual_s", "f4"),  # usual time between two readings
         ("longest_s", "f4"),  # the longest of late
         ("pace", "f4"),  # seconds of record time that pass with a second of event time: history that is replayed has ~0
@@ -53,12 +55,13 @@ WATCH = np.dtype(
         ("severity", "u1"),  # of the open alert, 0: none
         ("service", "u1"),  # 0 in service, 1 out of it
         ("waits", "u1"),  # bits: a reading waits for its other parts, is poor, has a spike, has no score (yet)
+        ("sent", "u1"),  # readings in a row of which an accepted sensor is not told as missing
     ],
     align=True,
 )
 WATCH_BOUNDS = {
     **dict.fromkeys(_TIMES, (0.0, LATEST_S)),
-    **dict.fromkeys(("named", "out"), (0.0, 2.0**64)),
+    **dict.fromkeys(("named", "out", "missing", "accepted"), (0.0, 2.0**64)),
     **dict.fromkeys(("usual_s", "longest_s", "pace", "wrong_s"), (0.0, LATEST_S)),
     "off_s": (-LATEST_S, LATEST_S),
     "causes": (0.0, 15.0),

@@ -290,7 +290,7 @@ def test_dead_letters_are_listed_and_shown(client: httpx2.Client, store: Store) 
 
 def test_scores_and_readings_as_csv(client: httpx2.Client, store: Store) -> None:
     """All of a time, the oldest first, however many pages of rows that is; formulas of others stay text."""
-    store.write([score(n, "a/b") for n in range(4500)], [])
+    store.write([score(n, "a/b", quality="degraded" if n % 2 else None) for n in range(4500)], [])
     store.write([reading(10 * n, n, asset="a/b", sensor="=cmd()" if n % 2 else "s") for n in range(6)], [])
     answer = client.get("/v1/assets/a%2Fb/scores?format=csv")
     assert answer.headers["content-type"] == "text/csv; charset=utf-8"
@@ -298,6 +298,7 @@ def test_scores_and_readings_as_csv(client: httpx2.Client, store: Store) -> None
     rows = list(csv.DictReader(io.StringIO(answer.text)))
     assert [row["event_time"] for row in rows] == [rfc3339(at(n)) for n in range(4500)]
     assert {(row["kind"], row["unit"], row["model"]) for row in rows} == {("rul", "hour", "pump")}
+    assert [row["quality"] for row in rows[:3]] == ["", "degraded", ""]
     some = client.get("/v1/assets/a%2Fb/scores", params={"from": rfc3339(at(10)), "to": rfc3339(at(12))},
                       headers={"Accept": "text/csv"})  # fmt: skip
     assert len(some.text.splitlines()) == 3

@@ -175,7 +175,7 @@ OVERFLOWS = """async () => {
 def test_the_strip_of_regimes_lies_under_the_plot_and_follows_its_zoom(page: Page, store: Store) -> None:
     store.write([score(n, "p9", regime=n // 30) for n in range(90)], [])
     page.goto("/assets/pump/p9?range=all")
-    plot, strip = page.locator(".charts.one .u-over"), page.locator("svg.regimes")
+    plot, strip = page.locator(".charts.one .u-over"), page.locator("#strip svg.runs")
     expect(strip.locator("rect")).to_have_count(3)
     above, below = plot.bounding_box(), strip.bounding_box()
     assert above is not None
@@ -189,7 +189,9 @@ def test_the_strip_of_regimes_lies_under_the_plot_and_follows_its_zoom(page: Pag
     page.mouse.down()
     page.mouse.move(above["x"] + above["width"] * 0.6, above["y"] + 40, steps=4)
     page.mouse.up()
-    page.wait_for_function("Number(document.querySelector('svg.regimes').getAttribute('viewBox').split(' ')[2]) < 12")
+    page.wait_for_function(
+        "Number(document.querySelector('#strip svg.runs').getAttribute('viewBox').split(' ')[2]) < 12"
+    )
 
 
 def test_a_row_is_acknowledged_where_it_stands(page: Page) -> None:

@@ -197,6 +197,20 @@ def test_the_filters_of_a_search_are_kept_as_they_are(console: httpx2.Client) ->
     assert console.get("/search", params={"q": "a\0b"}).status_code in (200, 303, 422)
 
 
+def test_a_site_in_trouble_is_shown_as_one_and_its_alerts_as_suppressed(console: httpx2.Client, store: Store) -> None:
+    for n in range(6):
+        place = Asset(asset_id=f"n{n}", asset_class="pump", event_time=at(0), site="north")
+        store.write([Placed(0, 0, place)], [])
+        store.write([score(n, f"n{n}"), alert(f"north-{n}", 0, n, asset_id=f"n{n}")], [])
+    page = console.get("/alerts").text
+    assert "site north: 6 assets" in page
+    assert page.count("suppressed by its site") == 6
+    assert "/alerts/north-1" not in console.get("/alerts", params={"suppressed": "false"}).text
+    assert "/alerts/north-1" in console.get("/alerts", params={"suppressed": "true", "site": "north"}).text
+    body = console.get("/v1/alerts/sites").json()["items"]
+    assert body == [{"site": "north", "assets": 6, "critical": 0, "warning": 6, "advisory": 0, "suppresses": True}]
+
+
 def test_assets_and_alerts_are_filtered_by_site(console: httpx2.Client, store: Store) -> None:
     assert "All sites" not in console.get("/assets").text, "nobody told of any"
     for name, site in (("p1", "north & co"), ("pump-2", "south")):

@@ -17,6 +17,7 @@ from typing import Any
 
 import orjson
 
+from benchmarks.replays import in_event_time
 from models.maintenance import AssetModel
 from models.recommender import CatalogueView, Recommender
 from models.registry import ModelStore
@@ -91,24 +92,6 @@ def handlers(models: Path, prefix: str) -> tuple[Maintain, Recommend]:
     view = CatalogueView(profile)  # empty: what is recommended is not asked here
     served = ServedRanker(Recommender(ranker, profile), view, ModelRef(name="r", version="v"))
     return Maintain(settings, {"pump": AssetModel(store.load("pump"))}), Recommend(settings, served)
-
-
-def in_event_time(records: Sequence[Any], maintain: Maintain) -> list[Any]:
-    """Log entries first at equal times. A reading that is older than one before it stays where it came."""
-    timed, latest = [], defaultdict[Any, float](float)
-    for record in sorted(records, key=lambda record: record.offset):
-        at, is_reading = _time(record, maintain), record.topic.endswith(TELEMETRY)
-        if is_reading:
-            at = latest[record.key] = max(at, latest[record.key])
-        timed.append((at, is_reading, record.offset, record))
-    return [record for *_, record in sorted(timed, key=lambda entry: entry[:3])]
-
-
-def _time(record: Any, maintain: Maintain) -> float:
-    try:
-        return maintain.event_time(record) or 0.0
-    except Exception:  # a dead letter, wherever it comes
-        return 0.0
 
 
 class Oracle:

@@ -54,6 +54,8 @@ SESSION_S = 3.0
 SINK_USER = "sinker"  # on PostgreSQL; whom permissions can be taken from
 TIMEOUT_S = 90.0
 PLANT_RATE, SHOP_RATE = 250.0, 40.0  # events a second of a flow
+# the events are of 2023; the sink deletes what is old for the first time after a minute
+NOTHING_IS_OLD: dict[str, Any] = {name: 10_000 for name in Settings.model_fields if name.startswith("retention_")}
 AGENTS = {"maintain": (TELEMETRY, MAINTENANCE), "recommend": (CLICKS, ITEMS)}
 POLL_S = 0.1
 
@@ -103,7 +105,7 @@ class Site:
         self.settings = Settings(
             kafka=broker.bootstrap, home=home, topic_prefix=f"f{uuid.uuid4().hex[:8]}.", partitions=2,
             allow_unsigned_models=True, session_timeout_s=SESSION_S, checkpoint_interval_s=0.5,
-            database_url=database_url, retention_scores_days=10_000, **more,  # the events are of 2023
+            database_url=database_url, **NOTHING_IS_OLD, **more,
         )  # fmt: skip
         self.ledger, self.oracle = Ledger(self.settings), Oracle(self.settings)
         self.watch = Watch(self.settings)

@@ -256,6 +256,30 @@ def test_the_regime_of_a_bucket_is_that_of_most_scores(store: Store, points: int
     assert {one.model.version for one in body.regimes} == {"1"}
 
 
+@pytest.mark.parametrize("points", [1, 3, 7, 200])
+def test_the_quality_of_a_bucket_is_its_worst(store: Store, points: int) -> None:
+    chance, ranks = random.Random(points), ["good", "degraded", "poor"]
+    told = [chance.choice([None, *ranks]) for _ in range(99)] + ["poor"]
+    broken = [{"sensor": "s3", "fault": "stuck"}]
+    store.write([score(n, quality=one, sensors=broken if one == "poor" else []) for n, one in enumerate(told)], [])
+    store.write([score(n, "well", quality="good") for n in range(100, 103)], [])
+    with store.reading() as reader:
+        body = reader.score_series(("pump", "pump-1"), None, None, points)
+        assert reader.score_series(("pump", "well"), None, None, points).qualities == []
+        found = reader.scores("pump-1", None, None, None, 200)[::-1]
+        asset = reader.asset("pump-1")
+    assert [one.quality for one in found] == told
+    assert all(bool(one.sensors) == (one.quality == "poor") for one in found)
+    assert found[-1].sensors[0].model_dump() == broken[0]
+    assert asset is not None
+    assert asset.latest_scores == [found[-1]]
+    buckets: dict[int, list[int]] = {}
+    for n, quality in enumerate(told):
+        if quality is not None:
+            buckets.setdefault(int(n * 1_000_000 // round(body.bucket_s * 1e6)), []).append(ranks.index(quality))
+    assert [ranks.index(one.quality) for one in body.qualities] == [max(own) for _, own in sorted(buckets.items())]
+
+
 def test_the_log_of_an_asset(store: Store) -> None:
     store.write([entry(n) for n in range(5)], [])
     store.write([entry(2), entry(9, at(2), "replacement")], [])

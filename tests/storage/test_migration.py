@@ -204,3 +204,18 @@ def test_assets_and_alerts_of_before_know_where_they_stand(empty_url: str) -> No
     with store.reading() as reader:
         assert reader.untold_actions(9) == []
     store.close()
+
+
+def test_scores_of_before_do_not_tell_their_quality_and_those_after_do(empty_url: str) -> None:
+    with at_revision(empty_url, "0009") as connection:
+        _insert(connection, "scores", rows_of([score(1)]).scores)
+    with at_revision(empty_url, "0010"):
+        pass
+    store = Store(empty_url)
+    poor = score(2, quality="poor", sensors=[{"sensor": "s3", "fault": "stuck"}])
+    store.write([poor], [])
+    with store.reading() as reader:
+        assert reader.scores("pump-1", None, None, None, 9, "pump") == [poor, score(1)]
+        body = reader.score_series(("pump", "pump-1"), None, None, 100)
+        assert [one.quality for one in body.qualities] == ["poor"]
+    store.close()

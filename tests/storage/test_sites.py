@@ -93,6 +93,50 @@ def test_lists_by_place_are_those_of_a_plain_search(store: Store, most: int, mon
                 assert len(alerts) == len(expected)
 
 
+def test_a_site_with_many_assets_in_trouble_suppresses_their_alerts(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Five of north, four of south, one of nowhere; one of north is cleared after the others."""
+    monkeypatch.setattr("storage.counting.QUICK_S", 60.0)  # counted each time, however slow the machine is
+    where = dict.fromkeys(range(5), "north") | dict.fromkeys(range(5, 9), "south") | {9: None}
+    store.write([told(f"p{n}", 1, site=site) for n, site in where.items()], [])
+    store.write([score(n, f"p{n}") for n in where], [])
+    severities = {n: "critical" if n == 0 else "advisory" for n in where}
+    store.write([alert(f"a{n}", 0, n, asset_id=f"p{n}", severity=severities[n]) for n in where], [])
+
+    def found(suppressed: bool | None, **which: Any) -> set[str]:
+        with store.reading() as reader:
+            shown = reader.alerts(AlertFilter(suppressed=suppressed, **which), None, 99)
+        assert all((one.suppressed_by == "north") == (one.alert_id in suppresses) for one in shown)
+        return {one.alert_id for one in shown}
+
+    suppresses = {f"a{n}" for n in range(5)}
+    everything = {f"a{n}" for n in where}
+    for which in ({}, {"state": "raised"}, {"asset_class": "pump", "state": "raised"}):
+        assert found(True, **which) == suppresses
+        assert found(False, **which) == everything - suppresses
+        assert found(None, **which) == everything
+    with store.reading() as reader:
+        north, south = reader.sites_in_trouble()
+        detail = reader.alert("a1")
+    assert (north.site, north.assets, north.critical, north.advisory, north.suppresses) == ("north", 5, 1, 4, True)
+    assert (south.site, south.assets, south.suppresses) == ("south", 4, False)
+    assert detail is not None
+    assert detail.suppressed_by == "north"
+
+    store.write([alert("a4", 1, 20, asset_id="p4", state="cleared")], [])
+    suppresses = set()
+    assert found(True) == set()
+    assert found(False) == everything
+    store.write([told("p5", 2, site="north")], [])
+    suppresses = {"a0", "a1", "a2", "a3", "a5"}
+    assert found(True) == suppresses
+    assert found(False) == everything - suppresses
+    store.write([Removal("assets.v1", "p5", at(9))], [])
+    suppresses = set()
+    assert found(True) == set()
+
+
 def test_a_database_of_the_version_before_takes_places(empty_url: str) -> None:
     with at_revision(empty_url, "0007"):
         pass

@@ -88,7 +88,9 @@ int was_set_back(const Row *row, double time, double arrived);
 /* log_memory.c */
 int is_repeated(const Row *row, uint64_t event_id, int is_late); /* remembers the id of a reading otherwise */
 /* Returns OLD, NEWS or FULL. The id may be 0: none is known. */
-int write_log(const Row *row, double time, int kind, int code, uint64_t event_id);
+int write_log(const Row *row, double time, int kind, int code, uint64_t event_id, int is_planned);
+/* Out of service at the time of a reading; an asset that was replaced as a whole since then is in service again. */
+int is_out(const Row *row, double time);
 /* Fills `last` and `counts` of the work by what was before `time`; returns when the asset as a whole was renewed. */
 double read_log(const Row *row, double time, const Prepared *prepared, Work *work);
 

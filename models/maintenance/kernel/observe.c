@@ -16,7 +16,8 @@
 
 enum { NOT, AS_STEP, AS_FIRST_PART, AS_PART, ASIDE }; /* how a reading is scored: by a step of the row, or of a draft */
 enum { DOUBTED_WELL = 10 };               /* readings in a row with a sensor in doubt; alerts wait no longer */
-/* a renewal may come before readings that it follows: so far ahead of them it is no plan */
+/* a renewal may come before readings that it follows: so far ahead of them it is no plan, where the record's time is
+ * not known */
 static const double SOON_S = 3600.0;
 /* the same, further ahead of the newest reading, where the record's time is not known */
 static const double PLAN_S = 14 * 86400.0;
@@ -48,7 +49,7 @@ static int admit(const Row *row, double time, uint64_t event_id, double arrived,
     ++*row->duplicates;
     return DUPLICATE;
   }
-  if (*row->service != 0 && time > *row->service_at) return UNMONITORED;
+  if (is_out(row, time)) return UNMONITORED;
   *is_set_back = is_late && follow(row, time, arrived);
   if (arrived > *row->arrived) *row->arrived = arrived;
   if (is_late && !*is_set_back) {
@@ -148,7 +149,8 @@ static void note_holds(const Row *row, double time, double arrived, const Prepar
   for (int place = 0; place < sizes->log; place++) {
     const int part = log_code_at(row, place) - 1 - sizes->errors;
     const double ahead = row->log_time[place] - time;
-    if (part < 0 || !(ahead >= 0) || !(ahead <= SOON_S || row->log_time[place] <= arrived)) continue;
+    const int is_soon = isnan(arrived) ? ahead <= SOON_S : row->log_time[place] <= arrived + CLOCKS_S;
+    if (part < 0 || !(ahead >= 0) || !is_soon) continue;
     if (part == sizes->components) memset(hold, RENEWED_SOON, (size_t)sizes->targets);
     else hold[part] = RENEWED_SOON;
   }
@@ -192,10 +194,11 @@ static void observe_entry(const Pass *pass, int64_t i, const Row *row, uint8_t *
     if (is_in_window(row, kind == SILENT ? time : arrived)) memset(hold, HELD, targets);
     return;
   }
-  const int found = write_log(row, time, kind, events->code[i], events->event_id[i]);
+  const int is_plan = is_planned(row, time, arrived);
+  const int found = write_log(row, time, kind, events->code[i], events->event_id[i], is_plan);
   *row->duplicates += found == OLD;
   pass->seen->status[i] = found == OLD ? DUPLICATE : found == NEWS ? LOGGED : CROWDED;
-  if (found == NEWS && is_planned(row, time, arrived)) memset(hold, PLANNED, targets);
+  if (found == NEWS && is_plan) memset(hold, PLANNED, targets);
 }
 
 void observe(const Layout *layout, uint8_t *rows, const Events *events, const Prepared *prepared, Work *work,

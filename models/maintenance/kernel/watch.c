@@ -5,9 +5,9 @@
  * cleared
  *
  * A cause counts after ON_DELAY readings in a row and is over after OFF_DELAY without any. Silence is time that
- * passes, and time passes as input: an asset is silent once an entry `silent` of its log, or its own next reading,
- * says that more than its patience has gone by since its newest reading. Either way the alert was raised at the same
- * time, so a replay gives the same one. Nothing is raised within a maintenance window, or of an asset out of service.
+ * passes, and time passes as input: an asset is silent once an entry `silent` of its log says that more than its
+ * patience has gone by since its newest reading. The alert was raised at that time, whenever it was said, so a replay
+ * gives the same one. Nothing is raised within a maintenance window, or of an asset out of service.
  */
 #include "watch.h"
 
@@ -20,6 +20,9 @@ enum { ON_DELAY = 2, OFF_DELAY = 10 }; /* readings in a row */
 enum { BLANKS = 5, BRIDGES = 5 };
 /* a spike adds, a reading without one takes off 1: three spikes within ten readings */
 enum { SPIKY = 17, SPIKE_IS = 8 };
+/* readings in a row of which a sensor is not told as missing, after which it is there again: three that have it, as it
+ * takes two more to tell that it is missing (also of a row that begins anew) */
+enum { IS_SENT = 5 };
 
 static uint8_t raised_by(uint8_t count, int more) {
   return (uint8_t)min_count(count + more, 255);
@@ -110,12 +113,21 @@ static void arrive(WatchRow *row, int64_t i, const WatchInput *given, DataJourna
   row->off_s = (float)(time - arrived);
 }
 
+/* Sensors that are missing and were accepted to be so: no news, until they are sent again. */
+static uint64_t accepted_out(WatchRow *row) {
+  const int is_sent = (row->accepted & ~row->missing) != 0;
+  row->sent = is_sent ? raised_by(row->sent, 1) : 0;
+  if (row->sent >= IS_SENT) row->accepted &= row->missing;
+  return row->accepted & row->missing;
+}
+
 /* One reading, complete: its causes, and what they come to.
  *
  * out: sensors with a fault that lasts, a bit each. bits: IS_POOR, HAS_SPIKE, IS_BLANK. is_quiet: nothing is raised. */
 static void judge(WatchRow *row, int64_t i, double time, uint64_t out, int bits, int is_quiet, DataJournal *journal) {
   row->judged_at = time;
   row->waits = 0;
+  if (!(bits & IS_BLANK)) out &= ~accepted_out(row);
   row->blanks = bits & IS_BLANK ? raised_by(row->blanks, 1) : 0;
   row->spikes = bits & HAS_SPIKE ? raised_by(row->spikes, SPIKE_IS) : (uint8_t)(max_count(row->spikes, 1) - 1);
   /* they have been counted: there is nothing to wait for */
@@ -135,13 +147,16 @@ static void judge(WatchRow *row, int64_t i, double time, uint64_t out, int bits,
     end_alert(row, i, time, IS_WELL, 0.0, journal);
 }
 
-/* Sensors with a fault that lasts, a bit each; one that spikes again and again is one of them. Is there a spike? */
-static uint64_t sensors_out(int spikes, const int8_t *faults, int sensors, int *has_spike) {
+/* Sensors with a fault that lasts, a bit each; one that spikes again and again is one of them. Notes which of them are
+ * missing. Is there a spike? */
+static uint64_t sensors_out(WatchRow *row, const int8_t *faults, int sensors, int *has_spike) {
   uint64_t out = 0;
+  row->missing = 0;
   *has_spike = 0;
   for (int s = 0; s < sensors && s < WATCHED; s++) {
     *has_spike |= faults[s] == SPIKING;
-    if (faults[s] > 0 && (faults[s] != SPIKING || spikes + SPIKE_IS >= SPIKY)) out |= UINT64_C(1) << s;
+    if (faults[s] > 0 && (faults[s] != SPIKING || row->spikes + SPIKE_IS >= SPIKY)) out |= UINT64_C(1) << s;
+    if (faults[s] == MISSING) row->missing |= UINT64_C(1) << s;
   }
   return out;
 }
@@ -165,19 +180,30 @@ static void score(WatchRow *row, int64_t i, const WatchInput *given, DataJournal
     look_at_clock(row, time, arrived_at(given->events, i), given->is_set_back[i]);
     row->bridges = counted(row->bridges, given->is_bridged[i]);
   }
+  const int8_t *faults = given->faults + i * given->sensors;
   int has_spike;
-  const uint64_t out = sensors_out(row->spikes, given->faults + i * given->sensors, given->sensors, &has_spike);
+  const uint64_t out = sensors_out(row, faults, given->sensors, &has_spike);
   const int bits = (given->quality[i] == POOR ? IS_POOR : 0) + (has_spike ? HAS_SPIKE : 0);
   if (is_complete) judge(row, i, time, out, bits, is_held(given, i), journal);
   else wait_with(row, time, out, bits);
 }
 
+/* Into service; until then it was silent for good reason. */
+static void come_back(WatchRow *row, double time, double said_at) {
+  if (row->service != 0) row->counts_from = max_of(row->counts_from, said_at);
+  row->service = 0;
+  row->service_at = time;
+}
+
 /* A reading or a part of it. */
 static void read_one(WatchRow *row, int64_t i, const WatchInput *given, DataJournal *journal) {
   const double time = given->events->time_s[i];
-  const int status = given->status[i];
+  const int status = given->status[i], is_taken = status == SCORED || status == BLANK;
+  const double arrived = arrived_at(given->events, i);
+  /* a replacement that was planned has come */
+  if (row->service != 0 && is_taken && time > row->service_at) come_back(row, time, isnan(arrived) ? time : arrived);
   arrive(row, i, given, journal);
-  if (row->waits > 0 && time > row->judged_at && (status == BLANK || status == SCORED))
+  if (row->waits > 0 && time > row->judged_at && is_taken)
     judge(row, i, row->judged_at, row->out, row->waits, is_held(given, i), journal);
   if (status == SCORED) score(row, i, given, journal);
   /* one more part may tell more */
@@ -189,22 +215,21 @@ static void log_entry(WatchRow *row, int64_t i, const WatchInput *given, DataJou
   const double time = given->events->time_s[i], arrived = arrived_at(given->events, i);
   const double said_at = isnan(arrived) ? time : arrived;
   const int kind = given->events->kind[i], code = given->events->code[i];
-  const int is_back = kind == IN_SERVICE || (kind == REPLACEMENT && code == given->whole);
+  const int is_replaced = kind == REPLACEMENT && code == given->whole && row->service != 0 && !is_planned(given, i);
+  const int is_back = kind == IN_SERVICE || is_replaced;
   if (kind == SILENT) {
     note_silence(row, i, given, journal);
   } else if (kind == ALERT_CLOSED && code == given->whole + 1) {
     if (row->severity == 0 || row->raised_at > time) return;
     row->counts_from = max_of(row->counts_from, said_at);
+    row->accepted |= row->named & row->missing;
     end_alert(row, i, time, WAS_CLOSED, 0.0, journal);
   } else if ((kind == OUT_OF_SERVICE || kind == DECOMMISSIONED) && time >= row->service_at) {
     row->service = 1;
     row->service_at = time;
     if (row->severity > 0) end_alert(row, i, max_of(time, row->raised_at), IS_RETIRED, 0.0, journal);
   } else if (is_back && time >= row->service_at) {
-    /* until then it was silent for good reason */
-    if (row->service != 0) row->counts_from = max_of(row->counts_from, said_at);
-    row->service = 0;
-    row->service_at = time;
+    come_back(row, time, said_at);
   }
 }
 

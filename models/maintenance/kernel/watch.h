@@ -23,6 +23,8 @@ enum { WAITS = 1, IS_POOR = 2, HAS_SPIKE = 4, IS_BLANK = 8 }; /* bits of `waits`
   FIELD(double, judged_at)                                                                                            \
   FIELD(uint64_t, named)                                                                                              \
   FIELD(uint64_t, out)                                                                                                \
+  FIELD(uint64_t, missing)                                                                                            \
+  FIELD(uint64_t, accepted)                                                                                           \
   FIELD(float, usual_s)                                                                                               \
   FIELD(float, longest_s)                                                                                             \
   FIELD(float, pace)                                                                                                  \
@@ -38,7 +40,8 @@ enum { WAITS = 1, IS_POOR = 2, HAS_SPIKE = 4, IS_BLANK = 8 }; /* bits of `waits`
   FIELD(uint8_t, causes)                                                                                              \
   FIELD(uint8_t, severity)                                                                                            \
   FIELD(uint8_t, service)                                                                                             \
-  FIELD(uint8_t, waits)
+  FIELD(uint8_t, waits)                                                                                               \
+  FIELD(uint8_t, sent)
 typedef struct {
   WATCH_FIELDS(MEMBER)
 } WatchRow;
@@ -88,6 +91,11 @@ typedef struct {
 
 static inline int is_held(const WatchInput *given, int64_t i) {
   return given->hold[i * given->targets] == HELD;
+}
+
+/* an entry of what is yet to happen */
+static inline int is_planned(const WatchInput *given, int64_t i) {
+  return given->hold[i * given->targets] == PLANNED;
 }
 
 typedef struct {

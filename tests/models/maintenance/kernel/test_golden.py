@@ -1,4 +1,7 @@
-"""The kernels give what those before gave, which numba compiled from Python: recorded on made-up classes and events."""
+"""The kernels give what those before gave, which numba compiled from Python: recorded on made-up classes and events.
+
+One asset of `life` was recorded anew: it is replaced while it is out of service, by entries that come out of order.
+"""
 
 from __future__ import annotations
 

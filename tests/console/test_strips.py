@@ -1,4 +1,4 @@
-"""The strip of operating regimes under the scores of an asset."""
+"""The strips under the scores of an asset: operating regimes, and the quality of the input."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from api import read_models
 from console import install
-from console.regimes import strip_of
+from console.strips import strip_of
 from models.maintenance import AssetModel
 from models.registry import ModelStore
 from schemas import ModelRef, Point, RegimePoint, Series, SeriesBody, Settings
@@ -36,6 +36,24 @@ def test_the_strip_shows_when_an_asset_was_in_which_regime(console: httpx2.Clien
     assert all(f"regime {n}" in words for n in (1, 2, 3))
     assert "regime 0" not in words, "people count from one"
     assert "of version" not in words
+
+
+QUALITY = re.compile(r'<rect class="quality-(\w+)" x="([\d.]+)" width="([\d.]+)"')
+
+
+def test_a_strip_shows_where_the_input_was_not_good(console: httpx2.Client, store: Store) -> None:
+    assert 'id="quality"' not in console.get("/assets/pump/p1?range=all").text, "nothing tells of it"
+    store.write([score(n, "p8", quality="good") for n in range(50)], [])
+    assert 'id="quality"' not in console.get("/assets/pump/p8?range=all").text, "it was good at all times"
+    told = ["good"] * 30 + ["degraded"] * 20 + ["good"] * 25 + ["poor"] * 10 + ["good"] * 15
+    store.write([score(n, "p9", quality=quality) for n, quality in enumerate(told)], [])
+    page = console.get("/assets/pump/p9?range=all").text
+    runs = [(quality, round(float(x)), round(float(width))) for quality, x, width in QUALITY.findall(page)]
+    assert runs == [("degraded", 30, 20), ("poor", 75, 10)]
+    words = Reader(page).words
+    assert "degraded: something stands in" in words
+    assert "poor: most sensors" in words
+    assert 'id="strip"' not in page, "of regimes nothing is told"
 
 
 def test_each_version_numbers_its_own(console: httpx2.Client, store: Store) -> None:
