@@ -24,6 +24,7 @@ from streams.kafka.patience import patiently
 log = structlog.get_logger(__name__)
 POLL_MS = 200
 MOST_RECORDS = 500
+REST_S = 0.02
 AGAIN_S, MOST_AGAIN_S = 1.0, 5.0
 WATCH_S = 2.0
 
@@ -83,7 +84,12 @@ class TopicFollower(Service):
             return
         await self.take(fetched.get(self._tp, ()))
         position = await consumer.position(self._tp)
-        await self.progressed(position, end, consumer.highwater(self._tp) or position)
+        highwater = consumer.highwater(self._tp) or position
+        await self.progressed(position, end, highwater)
+        if fetched and position >= highwater:  # what comes meanwhile is fetched at once, after it
+            consumer.pause(self._tp)
+            await asyncio.sleep(REST_S)
+            consumer.resume(self._tp)
 
     async def _open(self) -> int | None:
         """Returns the end of the topic at this moment; none when the worker stops."""
