@@ -18,6 +18,7 @@ PAGE = ROOT / "docs" / "performance.md"
 COMMANDS = {
     "stages": ["-m", "millrace", "bench"],
     "pipeline": ["-m", "benchmarks.pipeline"],
+    "readable": ["-m", "benchmarks.readable"],
     "same_work": ["-m", "benchmarks.same_work"],
     "questions": ["-m", "benchmarks.questions"],
     "edge": ["-m", "benchmarks.edge"],
