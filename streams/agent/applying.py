@@ -85,15 +85,18 @@ class Applying:
             held.remove(batch.part)  # it may be saved while others wait
             batch.part.applying.release()
 
-    def _outcomes(self, batches: Sequence[Batch]) -> dict[Batch, Outcome | UnavailableError]:
+    def _outcomes(self, batches: Sequence[Batch]) -> dict[Batch, Outcome | Exception]:
         if not batches:
             return {}
         tries = [Try(batch.part, batch.records, batch.part.must_be_careful(batch.starts)) for batch in batches]
-        with self._metrics.handling():
-            return dict(zip(batches, self._trial.handle_all(tries), strict=True))
+        try:
+            with self._metrics.handling():
+                return dict(zip(batches, self._trial.handle_all(tries), strict=True))
+        except Exception as error:  # ours, not the handler's: nobody knows which rows it has left half changed
+            return dict.fromkeys(batches, error)
 
-    async def _finish(self, batch: Batch, outcome: Outcome | UnavailableError) -> None:
-        if isinstance(outcome, UnavailableError):
+    async def _finish(self, batch: Batch, outcome: Outcome | Exception) -> None:
+        if isinstance(outcome, Exception):
             raise outcome
         sent = await self._sending.emit(batch, outcome)  # (5)
         if sent:

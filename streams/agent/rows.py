@@ -68,7 +68,8 @@ class Rows:
         self._touched = np.zeros(FIRST_CAPACITY, np.bool_)
         self._removed: set[bytes] = set()
         self._before: list[tuple[np.ndarray, np.ndarray]] | None = None  # since the mark: slots, and rows as they were
-        self._added: list[bytes] = []  # since the mark
+        self._added: dict[bytes, None] = {}  # since the mark
+        self._taken: dict[bytes, int] = {}  # slots of keys that were there at the mark, and are removed
 
     def __len__(self) -> int:
         return len(self._slot_of)
@@ -100,22 +101,27 @@ class Rows:
 
     def mark(self) -> None:
         """From here on changes can be undone."""
-        self._before, self._added = [], []
+        self._before, self._added, self._taken = [], {}, {}
 
     def undo(self) -> None:
-        """Rows and keys as they were at the mark, but for keys that were removed since."""
+        """Rows and keys as they were at the mark."""
         for slots, rows in reversed(self._before or []):
             self.array[slots] = rows
         for key in self._added:
             self.remove(key)
+        for key, slot in self._taken.items():
+            self._free.remove(slot)
+            self._slot_of[key], self._keys[slot], self._touched[slot] = slot, key, True
+            self._removed.discard(key)
         self.mark()
 
     def faults(self) -> list[str]:
         """What is out of bounds in the rows that were asked for since the mark."""
-        found: dict[bytes | None, str] = {}
+        found: dict[bytes, str] = {}
         for slots, _ in self._before or []:
             wrong = out_of_bounds(self.array[slots], self.bounds)
-            found |= {self._keys[slots[place]]: text for place, text in wrong.items()}
+            keys = {self._keys[slots[place]]: text for place, text in wrong.items()}
+            found |= {key: text for key, text in keys.items() if key is not None}
         return [f"the row of {_named(key)}: {text}" for key, text in found.items()]
 
     def touch(self, slots: np.ndarray | int) -> None:
@@ -126,6 +132,9 @@ class Rows:
         """Forget a key, in the changelog too. Without effect when there is none."""
         slot = self._slot_of.pop(key, None)
         if slot is not None:
+            if self._before is not None and key not in self._added and key not in self._taken:
+                self._taken[key] = slot
+                self._before.append((np.array([slot]), self.array[[slot]]))  # another key may take the slot
             self._keys[slot] = None
             self._touched[slot] = False
             self._free.append(slot)
@@ -159,7 +168,7 @@ class Rows:
                 self._resize(2 * slot)
             self._keys.append(key)
         self._slot_of[key] = slot
-        self._added.append(key)
+        self._added[key] = None
         self._removed.discard(key)
         self._touched[slot] = True
         return slot

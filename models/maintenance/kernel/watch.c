@@ -215,7 +215,7 @@ static void log_entry(WatchRow *row, int64_t i, const WatchInput *given, DataJou
   const double time = given->events->time_s[i], arrived = arrived_at(given->events, i);
   const double said_at = isnan(arrived) ? time : arrived;
   const int kind = given->events->kind[i], code = given->events->code[i];
-  const int is_replaced = kind == REPLACEMENT && code == given->whole && row->service != 0 && !is_planned(given, i);
+  const int is_replaced = kind == REPLACEMENT && code == given->whole && !is_planned(given, i);
   const int is_back = kind == IN_SERVICE || is_replaced;
   if (kind == SILENT) {
     note_silence(row, i, given, journal);

@@ -74,8 +74,10 @@ static int summaries_are_sound(const View *view) {
 
 static int co_visits_are_sound(const View *view) {
   int are = 1;
-  for (int64_t n = 0; n < view->counters[SUMMARIES] * CO_VISITS; n++)
-    are &= view->co_visits[n].item >= 0 && view->co_visits[n].item < view->item_room;
+  for (int64_t n = 0; n < view->counters[SUMMARIES] * CO_VISITS; n++) {
+    const CoVisit *one = view->co_visits + n; /* one that is scattered otherwise is not found, and fills its table */
+    are &= one->item >= 0 && one->item < view->item_room && one->scattered == (uint32_t)key_of_item(one->item);
+  }
   return are;
 }
 

@@ -107,6 +107,12 @@ typedef struct { /* sums over the pairs of a dense item with another one */
   float next, together, close; /* the very next click; pairs; by distance alone */
 } CoVisit;
 
+/* What a CoVisit begins with, a key of tables.c. Rows of items that are clicked together often follow each other, so they
+ * are scattered. */
+static inline uint64_t key_of_item(int64_t item) {
+  return (uint64_t)item << 32 | ((uint32_t)item * 2654435761u >> 16);
+}
+
 /* ---- tables.c: int32 of row + 1 (0: empty), probed linearly; rows are records that begin with their key */
 typedef struct {
   int32_t *places;

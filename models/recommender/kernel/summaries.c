@@ -29,12 +29,6 @@ static Records records_of(const View *view, int64_t place) {
   return (Records){at(view, place), sizeof(CoVisit)};
 }
 
-/* What a record of tables.c begins with. Rows of items that are clicked together often follow each other, so they are
- * scattered. */
-static uint64_t key_of_item(int64_t item) {
-  return (uint64_t)item << 32 | ((uint32_t)item * 2654435761u >> 16);
-}
-
 static int is_live(const View *view, const Summary *summary) {
   return summary->item > 0 && view->counters[CLICKS] - summary->dense_at < view->log_length;
 }
@@ -252,8 +246,11 @@ void summarise_click(View *view, int64_t slot) {
   }
 }
 
-/* Of a view that has none. */
+/* Of a view that has none. Its pairs weigh 1 at this moment: counted from 1970, or from the first session, those of today
+ * would weigh more than a float holds. */
 void summarise_log(View *view) {
+  view->clocks[PAIRS_SINCE] = isfinite(view->clocks[NOW]) ? view->clocks[NOW] : 0.0;
+  view->clocks[PAIRS_WORN] = worn(view);
   for (int64_t item = 0; item < view->counters[ITEMS]; item++)
     if (view->items[item].clicks >= DENSE) begin_if_dense(view, item);
 }

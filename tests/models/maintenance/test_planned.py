@@ -65,3 +65,13 @@ def test_before_a_planned_replacement_alerts_are_raised_and_after_it_those_of_th
         raised[late_s] = RAISED in states
         assert CLEARED not in states
     assert raised == {0.0: True, 3600.0: False}
+
+
+def test_an_end_of_service_from_before_the_replacement_is_no_news_of_what_replaced_it(pump: AssetModel) -> None:
+    plant = Plant(pump)
+    plant.take(life(1, 50))
+    plant.take([entry("a", 50.5, "replacement")])
+    plant.take(life(51, 100))
+    assert [state for state, _, _ in plant.take([silent(110)])] == [RAISED]
+    assert plant.take([entry("a", 45, "out_of_service")]) == [], "it came late, and is of the old one"
+    assert int(plant.watched[0]["service"]) == 0

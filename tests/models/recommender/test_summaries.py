@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from models.recommender import CatalogueView
-from models.recommender.arrays import SESSION_ITEMS, SUMMARIES
+from models.recommender.arrays import PAIRS_SINCE, PAIRS_WORN, SESSION_ITEMS, SESSIONS, SUMMARIES, SUMMARY
 from models.recommender.clicks import feed_items
 from models.recommender.feed import encode_record
 from models.recommender.hashing import stable_hash
@@ -247,3 +247,23 @@ def test_the_work_of_a_question_is_bounded_on_hostile_logs(name: str, kind: str,
     settings["reads"] = settings["all_reads"] = 1 << 30  # whatever a profile wants to read
     _, _, work = shop.view.kernels.evidence(settings, *query, query.times, *room)
     assert 0 < work <= most_work(profile, len(most))
+
+
+@pytest.mark.parametrize(("name", "sessions"), [("portal", 0), ("shop", 5_000_000)])
+def test_summaries_of_a_log_are_those_of_the_clicks_whatever_the_clock_says(name: str, sessions: int) -> None:
+    """In a snapshot of the version before times are as far from 0 as the shop is old."""
+    shop = Shop(small(name))
+    shop.view.arrays.counters[SESSIONS] = sessions
+    shop.live(shopping(1500, tastes=1, items=4))
+    view, items = shop.view, dense_items(shop.view)
+    expected = {item: last_columns(view, item, view.time) for item in items}
+    view.arrays.summaries[:] = np.zeros((), SUMMARY)
+    view.arrays.counters[SUMMARIES] = 0
+    view.arrays.clocks[[PAIRS_SINCE, PAIRS_WORN]] = 0.0
+    view.arrays = view.arrays._replace(hot=view.arrays.hot.copy())  # kernels on arrays that were loaded
+    view.kernels.summarise()
+    assert dense_items(view) == items
+    for item in items:
+        found = last_columns(view, item, view.time)
+        for other, columns in expected[item].items():
+            assert found[other] == pytest.approx(columns, rel=0.25), (item, other)

@@ -92,3 +92,32 @@ def test_restoring_gives_back_the_rows_and_leaves_out_what_it_could_misread() ->
     assert sorted(one.take_changes().removed) == [b"old version", b"other size"]
     assert "gone" not in state.tables
     assert len(state.tables["two"]) == 0
+
+
+@given(OPERATIONS, OPERATIONS)
+def test_what_is_undone_leaves_rows_and_changes_as_they_were(before: list, undone: list) -> None:
+    rows, saved = Rows(ROW, 3), {}
+
+    def run(operations: list) -> None:
+        for operation, argument in operations:
+            if operation == "add":
+                slots = rows.slots(argument)
+                rows.array["a"][slots] += 1
+                rows.touch(slots)
+            elif operation == "remove":
+                rows.remove(argument)
+
+    def save() -> dict[bytes, int]:
+        changes = rows.take_changes()
+        saved.update(zip(changes.keys, changes.rows["a"].tolist(), strict=True))
+        for key in changes.removed:
+            saved.pop(key, None)
+        return {key: int(rows.array[rows.find(key)]["a"]) for key in rows.keys()}  # noqa: SIM118
+
+    run(before)
+    was = save()
+    rows.mark()
+    run(undone)
+    rows.undo()
+    assert save() == was == saved
+    assert len(set(rows.slots(list(was)).tolist())) == len(was)
