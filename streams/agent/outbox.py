@@ -225,10 +225,7 @@ class Outbox:
             output = dead_letter_output(letter, topic)
             if (surplus := size_of(output) - most) > 0:
                 output = dead_letter_output(letter, topic, surplus)
-            if (
-                size_of(output) <= most
-                and self._producer.create_batch().append(**_fields(output), timestamp=0) is not None
-            ):
+            if size_of(output) <= most and self._producer.create_batch().append(**_packed(output)) is not None:
                 return output
         except Exception as error:  # whatever producers put into headers
             log.warning("a dead letter is quarantined without its headers", topic=topic, error=repr(error))
@@ -238,7 +235,7 @@ class Outbox:
         now_ms, most = int(time.time() * 1000), self._batch.get(topic, BATCH_BYTES)
         packed, batch, size = [], self._producer.create_batch(), 0
         for output in outputs:
-            record = _fields(output) | {"timestamp": now_ms}
+            record = _packed(output, now_ms)
             added = batch.append(**record) if size < most else None
             if added is None:  # it is full
                 packed.append(Packed(batch, size))
@@ -259,7 +256,7 @@ class Outbox:
             future: asyncio.Future[Any]
             if isinstance(one, Output):
                 records, size = 1, None
-                future = await self._producer.send(name, partition=partition, **_fields(one))
+                future = await self._producer.send(name, one.value, one.key, partition, headers=list(one.headers))
             else:
                 records, size = one.batch.record_count(), one.size
                 future = await self._producer.send_batch(one.batch, name, partition=partition)
@@ -288,8 +285,8 @@ class Outbox:
             log.warning("the broker refused outputs for their size", topic=topic, records=records, bytes=size)
 
 
-def _fields(output: Output) -> dict[str, Any]:
-    return {"key": output.key, "value": output.value, "headers": list(output.headers)}
+def _packed(output: Output, now_ms: int = 0) -> dict[str, Any]:
+    return {"key": output.key, "value": output.value, "timestamp": now_ms, "headers": list(output.headers)}
 
 
 def size_of(output: Output) -> int:
