@@ -80,18 +80,22 @@ async def measure(settings: Settings, broker: Broker, topic: str, events: Events
     return [part / count * 1e6 for part in spent]
 
 
+async def until_ready(client: httpx2.AsyncClient) -> None:
+    """Until the API says that it is."""
+    deadline = time.monotonic() + PATIENCE_S
+    while time.monotonic() < deadline:
+        with contextlib.suppress(httpx2.HTTPError):
+            if (await client.get("/readyz")).status_code < 500:
+                return
+        await asyncio.sleep(0.2)
+    raise SystemExit("the API does not answer")
+
+
 async def look_ups(address: str, topic: str, pid: int) -> float:
     """CPU seconds of the API for LOOK_UPS questions for what is newest of a user or an asset."""
     path = "/v1/assets/bench-pump-01" if topic == TELEMETRY else "/v1/users/user-0234/recommendations"
     async with httpx2.AsyncClient(base_url=address) as client:
-        deadline = time.monotonic() + PATIENCE_S
-        while True:
-            with contextlib.suppress(httpx2.HTTPError):
-                if (await client.get("/readyz")).status_code < 500:
-                    break
-            if time.monotonic() > deadline:
-                raise SystemExit("the API does not answer")
-            await asyncio.sleep(0.2)
+        await until_ready(client)
         begin = cpu_s(pid)
         for _ in range(LOOK_UPS):
             (await client.get(path)).raise_for_status()

@@ -24,7 +24,7 @@ from pathlib import Path
 import httpx2
 import numpy as np
 
-from benchmarks.cost import until
+from benchmarks.cost import until, until_ready
 from benchmarks.world import MILLRACE, environment, readings, running, train, worker
 from millrace.bench.tables import cpu_name
 from millrace.kafka import Broker, free_port
@@ -70,15 +70,6 @@ async def causes(address: str, alerts: Iterable[str]) -> dict[str, str]:
     return {one: answer["transitions"][0]["caused_by"]["event_id"] for one, answer in answers.items()}
 
 
-async def until_ready(address: str) -> None:
-    async with httpx2.AsyncClient(base_url=address) as client:
-        while True:
-            with contextlib.suppress(httpx2.HTTPError):
-                if (await client.get("/readyz")).is_success:
-                    return
-            await asyncio.sleep(0.2)
-
-
 async def run(options: argparse.Namespace, settings: Settings) -> list[float]:
     await apply_topics(settings)
     train(settings, [("maintenance", "pump.toml", "--events", "plant.jsonl")])
@@ -89,7 +80,8 @@ async def run(options: argparse.Namespace, settings: Settings) -> list[float]:
             await until(address, "millrace_worker_ready", 1)
         with running(settings, "api", "api", MILLRACE_API_PORT=str(port)):
             api = f"http://127.0.0.1:{port}"
-            await asyncio.wait_for(until_ready(api), 60)
+            async with httpx2.AsyncClient(base_url=api) as client:
+                await until_ready(client)
             watching = asyncio.ensure_future(watch(api, seen))
             await push(settings, options.rate, options.seconds, sent)
             await asyncio.wait({watching}, timeout=LAST_S)

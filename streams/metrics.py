@@ -22,7 +22,7 @@ _CHECKPOINT = (0.01, 0.025, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 5, 30)
 
 RECORDS = Counter("millrace_records", "Input records applied to the state", ["agent", "topic"])
 BATCHES = Counter("millrace_batches", "Batches handled", ["agent"])
-HANDLING = Histogram("millrace_handling_seconds", "Time to handle one batch", ["agent"], buckets=_HANDLING)
+HANDLING = Histogram("millrace_handling_seconds", "Time to handle the batches of a turn", ["agent"], buckets=_HANDLING)
 DECIDED = Histogram(
     "millrace_decision_seconds",
     "From the oldest event of a batch on its topic to its decisions acknowledged",
