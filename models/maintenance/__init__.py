@@ -9,14 +9,17 @@ from models.maintenance.alerts import Decided, decide
 from models.maintenance.challenger import AssetChallenger
 from models.maintenance.codes import (
     AHEAD,
+    CLOCKS_S,
     CROWDED,
     FAILURE,
+    KINDS,
     LATE,
     LOGGED,
     QUALITIES,
     READING,
     REPLACEMENT,
     SCORED,
+    SILENT,
     STATUSES,
 )
 from models.maintenance.events import Ahead, AssetEvent, Encoder, event_hashes
@@ -36,7 +39,7 @@ from models.maintenance.policy import SEVERITIES, life_levels
 from models.maintenance.preparation import CLIP, DIRECTIONS, Preparation, fall_course, unprepared
 from models.maintenance.quality import inputs_told
 from models.maintenance.regimes import Regimes, nearest
-from models.maintenance.rows import row_dtype
+from models.maintenance.rows import LATEST_S, row_dtype
 from models.maintenance.sensors import (
     BORN,
     CHECKED,
@@ -73,6 +76,7 @@ __all__ = [
     "CHECKED",
     "CLEARED",
     "CLIP",
+    "CLOCKS_S",
     "COVERAGE",
     "CROWDED",
     "DATA_TRANSITION",
@@ -80,7 +84,9 @@ __all__ = [
     "EDGES",
     "FAILURE",
     "FAULTS",
+    "KINDS",
     "LATE",
+    "LATEST_S",
     "LIMIT",
     "LOGGED",
     "LUCK",
@@ -94,6 +100,7 @@ __all__ = [
     "SCORED",
     "SEVERITIES",
     "SILENCE",
+    "SILENT",
     "SMALL",
     "SPIKE",
     "SPREAD",
