@@ -51,6 +51,7 @@ from streams.kafka import ConsumerRecord
 from streams.metrics import BESIDE, SKIPPED, begin_class, begin_reasons
 from streams.no_model import REASON, NoModel
 from streams.plans import NOT_KEPT, PLANS_LAYOUT, in_their_time, plans_table
+from streams.retired import GONE_LAYOUT, Fleet, gone_table
 from streams.scores import Scores
 
 log = structlog.get_logger(__name__)
@@ -119,6 +120,7 @@ class Maintain:
         watched = [name for name, model in self.served.models.items() if not has_moments(model.asset_class)]
         tables |= {watch_table(name): Layout(WATCH, WATCH_LAYOUT, WATCH_BOUNDS, WATCH_EARLIER) for name in watched}
         tables |= {plans_table(name): PLANS_LAYOUT for name in self.served.models}
+        tables |= {gone_table(name): GONE_LAYOUT for name in self.served.models}
         for name, challenger in self.served.challengers.items():
             if challenger.has_own_rows:
                 own = challenger.model
@@ -134,13 +136,22 @@ class Maintain:
         arrived = self._read(records, state.origins)
         outcome.dead = arrived.dead
         for asset_class, events in arrived.events.items():
-            self._decide(asset_class, in_their_time(events, state, self.name), state, outcome.outputs)
+            for some in self._fleet(asset_class, state).stretches(
+                in_their_time(events, state, self.name), outcome.outputs
+            ):
+                self._decide(asset_class, some, state, outcome.outputs)
         for asset_class, others in arrived.others.items():
             outcome.outputs += self._no_model.skip(asset_class, others, self.served.models)
         return outcome
 
     def handle_all(self, work: Sequence[Work]) -> list[Outcome]:
         return [self.handle(state, records) for state, records in work]  # their rows are in different arrays
+
+    def _fleet(self, asset_class: str, state: PartitionState) -> Fleet:
+        names = asset_class, challenger_table(asset_class)
+        rows = [state.tables[name] for name in names if name in state.tables]
+        watch, whole = state.tables.get(watch_table(asset_class)), self.served.models[asset_class].whole
+        return Fleet(asset_class, state, rows, watch, whole, self.name)
 
     def _decide(self, asset_class: str, events: AssetEvents, state: PartitionState, outputs: Outputs) -> None:
         enter("state")

@@ -129,26 +129,24 @@ def _rearranged(events: AssetEvents, is_plan: npt.NDArray[np.bool_], due: Sequen
     """Without the plans, and with what is due before the events at the given places."""
     kept = np.flatnonzero(~is_plan)
     before = np.searchsorted(kept, [place for place, _ in due])
-    source = np.insert(kept, before, [place for place, _ in due])
+    found = events.at(np.insert(kept, before, [place for place, _ in due]))
     is_due = np.insert(np.zeros(len(kept), np.bool_), before, [True] * len(due))
-    batch = events.batch._replace(**{name: column[source] for name, column in events.batch._asdict().items()})
-    time_us = events.time_us[source]
     if due:
-        plans = [plan for _, plan in due]
-        time_us[is_due] = [plan.time_us for plan in plans]
-        batch.time_s[is_due] = time_us[is_due] / 1e6
-        batch.kind[is_due], batch.code[is_due] = [plan.kind for plan in plans], [plan.code for plan in plans]
-        batch.event_id[is_due] = np.array([plan.event_id for plan in plans], np.uint64)
-        for column in (batch.readings, batch.variables, batch.constants):
-            column[is_due] = np.nan
-    places = source.tolist()
-    made = {at: events.made[place] for at, place in enumerate(places) if place in events.made and not is_due[at]}
-    found = AssetEvents(
-        events.asset_class, [events.records[place] for place in places], batch, time_us,
-        [events.ids[place] for place in places], made, events.is_of_log[source],
-    )  # fmt: skip
-    made |= {at: _entry(found, at) for at in np.flatnonzero(is_due).tolist()}
+        _put_in(found, np.flatnonzero(is_due), [plan for _, plan in due])
     return found
+
+
+def _put_in(events: AssetEvents, places: npt.NDArray[np.int64], plans: Sequence[_Plan]) -> None:
+    """In place of the events there, of which the records and ids stay."""
+    batch = events.batch
+    events.time_us[places] = [plan.time_us for plan in plans]
+    batch.time_s[places] = events.time_us[places] / 1e6
+    batch.kind[places], batch.code[places] = [plan.kind for plan in plans], [plan.code for plan in plans]
+    batch.event_id[places] = np.array([plan.event_id for plan in plans], np.uint64)
+    for column in (batch.readings, batch.variables, batch.constants):
+        column[places] = np.nan
+    for place in places.tolist():
+        events.made[place] = _entry(events, place)
 
 
 def _entry(events: AssetEvents, place: int) -> Maintenance:
