@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Select, String, func, literal, select
+from sqlalchemy import ColumnElement, Connection, Select, String, func, literal, select, tuple_
 from sqlalchemy.orm import aliased
 
 from storage.kept_rows import words_of
@@ -61,8 +61,8 @@ def with_words(
         word = aliased(WordRow)
         is_same = (word.part == WordRow.part, word.key == WordRow.key)
         conditions.append(select(word.word).where(*is_same, *has(word)).exists())
-    found = select(WordRow.part, WordRow.key).where(*conditions).distinct().subquery()
-    return statement.join(found, (found.c.part == part) & (found.c.key == key))
+    # not a join: SQLite reads all of what was found once for each row of the list
+    return statement.where(tuple_(part, key).in_(select(WordRow.part, WordRow.key).where(*conditions)))
 
 
 def _count(connection: Connection, has: Has) -> int:
