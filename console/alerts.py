@@ -144,7 +144,8 @@ def list_alerts(
         "parents": parents,
         "said": said,
         "spans": SHELVED_H,
-        "here": link("/alerts", **chosen, after=after),
+        "here": (here := link("/alerts", **chosen, after=after)),
+        "is_all_open": here == link("/alerts", state="raised"),
         "next": link("/alerts", **chosen, after=next_after) if next_after else None,
     }
     return show(request, "alerts.html", **values)

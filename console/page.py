@@ -36,6 +36,9 @@ ROOMS = (
     ("/streams", "Streams"),
 )
 _SPANS = ((86_400, "days", "day"), (3600, "hours", "hour"), (60, "minutes", "minute"), (1, "s", "second"))
+# controls, and characters that turn, join or hide others; those that names of some languages need are left
+_UNSEEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\xad\u200b\u202a-\u202e\u2060\u2066-\u2069\ufeff]")
+_READ = re.compile(r'(?:^|>)[^<]+| (?:title|aria-label)="[^"]*"')  # what people read of a page; values of forms stay
 _UNITS = ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 
 
@@ -146,7 +149,14 @@ _templates.globals |= {"file": address, "link": link, "rooms": ROOMS}
 
 def fragment(name: str, **values: Any) -> str:
     """A part of a page."""
-    return _templates.get_template(name).render(values)
+    return seen(_templates.get_template(name).render(values))
+
+
+def seen(html: str) -> str:
+    """With characters that nobody sees, as in an id that is made to look like another, told by their number."""
+    if not _UNSEEN.search(html):
+        return html
+    return _READ.sub(lambda read: _UNSEEN.sub(lambda one: f"⟨U+{ord(one[0]):04X}⟩", read[0]), html)
 
 
 def show(request: Request, name: str, status: int = 200, **values: Any) -> HTMLResponse:
@@ -158,7 +168,7 @@ def show(request: Request, name: str, status: int = 200, **values: Any) -> HTMLR
         "wrong": getattr(request.state, "wrong", None),
         "may": getattr(request.state, "key_allows", lambda _: True),
     }
-    html = _templates.get_template(name).render(shared | values)
+    html = fragment(name, **shared | values)
     headers = {"Content-Security-Policy": POLICY, "Referrer-Policy": "same-origin"}
     if request.app.state.keys is not None:
         headers["Cache-Control"] = "no-store"  # after signing out, Back shows nothing

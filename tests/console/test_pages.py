@@ -106,6 +106,13 @@ def test_what_pages_say(console: httpx2.Client) -> None:
     assert console.get("/alerts?query=pump-2").text.count('type="checkbox" name="alert"') == 1
 
 
+def test_a_list_without_alerts_says_why(console: httpx2.Client, store: Store) -> None:
+    assert "No alert fits" in Reader(console.get("/alerts?query=none").text).words
+    store.write([alert("a-1", 1, 90, asset_id="p1", state="cleared")], [])
+    store.write([alert("a-2", 1, 90, asset_id="pump-2", state="cleared")], [])
+    assert "No alert is open" in Reader(console.get("/alerts").text).words
+
+
 def test_any_time_of_an_asset_is_a_bookmark(console: httpx2.Client) -> None:
     """Times without a zone are UTC, as the form sends them; the charts and the CSV are of the same time."""
     start, end = NOON + timedelta(seconds=20), NOON + timedelta(seconds=40)
@@ -314,6 +321,24 @@ def test_hostile_text_is_shown_as_text(console: httpx2.Client, store: Store, tex
         assert (read.scripts_inside, read.handlers) == (0, []), path
         assert "49" not in read.words or "{{" not in text
     assert short[:40] in Reader(console.get("/shop").text).words
+
+
+def test_what_nobody_sees_is_told_by_its_number(console: httpx2.Client, store: Store) -> None:
+    """An id that only looks like another one is told apart; names that need such a character keep it."""
+    turned, hidden, persian = "\u202egnp.exe", "p\u200b1", "می\u200cخواهم"
+    store.write(
+        [score(900, turned), score(901, hidden), score(902, persian), letter(7)._replace(reason="a\x1b[31mb")], []
+    )
+    page = console.get("/assets").text
+    words = Reader(page).words
+    assert "⟨U+202E⟩gnp.exe" in words
+    assert "p⟨U+200B⟩1" in words
+    assert persian in words
+    assert f'/assets/pump/{part(turned)}" title="⟨U+202E⟩gnp.exe"' in page, (
+        "it leads to the asset, and its hint tells too"
+    )
+    assert "a⟨U+001B⟩[31mb" in Reader(console.get("/streams/dead-letters").text).words
+    assert f'value="{hidden}"' in console.get(f"/assets?query={part(hidden)}").text, "a form sends what it got"
 
 
 def test_acknowledging_is_for_pages_of_this_server(console: httpx2.Client, store: Store) -> None:
