@@ -4,6 +4,17 @@
   const { colour, ink } = axes, accent = colour("--accent"), band = colour("--accent", 18);
   const kinds = { critical: colour("--critical"), warning: colour("--warning"), advisory: colour("--advisory"), cleared: ink, log: colour("--second") };
 
+  // as beside the words, see console.css: who cannot tell colours apart can tell shapes
+  function drawShape(ctx, kind, x, top, size) {
+    const middle = top + size, foot = top + 2 * size;
+    ctx.beginPath();
+    if (kind === "critical") { ctx.moveTo(x, top); ctx.lineTo(x + size, middle); ctx.lineTo(x, foot); ctx.lineTo(x - size, middle); }
+    else if (kind === "warning") { ctx.moveTo(x, top); ctx.lineTo(x + size, foot); ctx.lineTo(x - size, foot); }
+    else if (kind === "log") ctx.rect(x - size, top, 2 * size, 2 * size);
+    else ctx.arc(x, middle, size, 0, 2 * Math.PI);
+    ctx.closePath();
+    if (kind === "cleared") ctx.stroke(); else ctx.fill();
+  }
   function drawMarks(chart, marks) {
     const { ctx, bbox } = chart;
     ctx.save();
@@ -15,11 +26,7 @@
       ctx.setLineDash(mark.kind === "log" ? [2, 3] : []);
       ctx.beginPath(); ctx.moveTo(x, bbox.top); ctx.lineTo(x, bbox.top + bbox.height); ctx.stroke();
       ctx.setLineDash([]);
-      const size = 4 * devicePixelRatio;
-      ctx.beginPath();
-      if (mark.kind === "log") ctx.rect(x - size, bbox.top, 2 * size, 2 * size);
-      else { ctx.moveTo(x, bbox.top); ctx.lineTo(x + size, bbox.top + 2 * size); ctx.lineTo(x - size, bbox.top + 2 * size); }
-      ctx.fill();
+      drawShape(ctx, mark.kind, x, bbox.top, 4 * devicePixelRatio);
     }
     ctx.restore();
   }
@@ -40,7 +47,8 @@
     }
   }
   const drawn = new Map();
-  function range(chart, least, most) { return least === most ? [least - 60, most + 60] : [least, most]; }
+  // around a single point uPlot would show a thousand days
+  function range(chart, least, most) { return chart.data[0].length === 1 ? [chart.data[0][0] - 60, chart.data[0][0] + 60] : [least, most]; }
   function dataOf(one) { return [one.time, one.low, one.high, one.value]; }
   function draw(place) {
     let one = JSON.parse(place.dataset.series), isZoomed = false;

@@ -8,11 +8,10 @@ import httpx2
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from console.page import part
-from schemas import Evidence, Notification
+from schemas import Notification
 from storage import Decision, NotificationStore, Store
 from tests.api.test_answers import telling
-from tests.storage.test_kept import click, item, told
+from tests.storage.test_kept import told
 from tests.support.decisions import alert, recommendation, score
 
 pytestmark = pytest.mark.long
@@ -20,8 +19,6 @@ PHONE = {"width": 390, "height": 844}
 WIDE_PAGES = ["/", "/alerts", "/alerts/a-1", "/assets", "/assets/pump/p1?range=all", "/shop", "/shop/users/ann",
               "/shop/items/sku-1", "/models", "/streams", "/streams/dead-letters", "/docs", "/notifications",
               "/search?q=shoe"]  # fmt: skip
-WIDER = """[...document.querySelectorAll(".card, .table, body")]
-  .filter((one) => one.scrollWidth > one.clientWidth + 1).map((one) => one.innerText.slice(0, 40))"""
 
 
 def test_what_happens_is_shown_without_reloading(page: Page, store: Store) -> None:
@@ -146,21 +143,6 @@ def test_what_does_not_fit_on_a_phone_can_be_reached(page: Page, path: str) -> N
     cut, silent = page.evaluate(OVERFLOWS)
     assert cut == []
     assert silent == []
-
-
-@pytest.mark.parametrize("text", ["x" * 190, "word " * 38, "\u202e<b>" * 40])
-def test_a_long_text_leaves_the_rest_of_a_list_in_sight(page: Page, store: Store, text: str) -> None:
-    """At the width of a laptop every column is reached without scrolling, and one alert does not fill the page."""
-    long = Evidence(reason=text, sentence=(text * 60)[:9000], value=1.0, threshold=2.0)
-    store.write([alert("long", 0, 99, asset_id=text, failure_mode=text, evidence=long)], [])
-    store.write([score(900, text), item(text, title=text, category=text), click(text, 9, item_id=text)], [])
-    store.write([recommendation(text, 900, [text], event_time=datetime.now(UTC))], [])
-    page.set_viewport_size({"width": 1280, "height": 800})
-    for path in ("/", "/alerts", "/assets", "/shop", f"/shop/users/{part(text)}", "/search?q=p1", "/alerts/long"):
-        page.goto(path)
-        page.wait_for_load_state("load")
-        assert page.evaluate(WIDER) == [], path
-        assert page.evaluate("document.documentElement.scrollHeight") < 3000, path
 
 
 def test_a_table_that_grows_wider_later_says_so(page: Page, store: Store) -> None:
