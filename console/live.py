@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
@@ -19,7 +18,22 @@ from api import Broker, Database, Outgoing, ProblemError, needs
 from console.first import suggest
 from console.news import MOST_STREAMS, STORING, News, point_of, read_moment
 from console.page import build_pages, show
-from schemas import CLICKS, TELEMETRY, Figures, FiguresBody, Id, PeakBody, SentEvent, UnavailableError, rfc3339
+from schemas import (
+    ALERTS,
+    CLICKS,
+    RECOMMENDATIONS,
+    SCORES,
+    TELEMETRY,
+    Alert,
+    Figures,
+    FiguresBody,
+    Id,
+    PeakBody,
+    Score,
+    SentEvent,
+    UnavailableError,
+    rfc3339,
+)
 from storage import Reader, Store, in_thread
 
 router = build_pages()
@@ -35,7 +49,7 @@ def get_live(request: Request, store: Database) -> Response:
     with store.reading() as reader:
         moment = read_moment(reader, request.app.state.settings)
         points = _points(reader, [status.worker for status in moment.workers])
-        first = suggest(reader, moment)
+        first = suggest(reader, moment, request.app.state.settings.home)
     points.append(point_of(moment))
     return show(request, "live.html", moment=moment, points=points, first=first)
 
@@ -87,7 +101,7 @@ async def try_click(request: Request, store: Database, broker: Broker, user: Tex
     """A click, and the list that it came to, beside the one before."""
     before = await in_thread(lambda: _list_of(store, user.strip()))
     event = {"event_id": str(uuid.uuid4()), "event_time": _now(), "user_id": user.strip(), "item_id": item.strip()}
-    return await _sent(request, broker, CLICKS, event, before)
+    return await _sent(request, broker, CLICKS, event, before=before)
 
 
 def _list_of(store: Store, user: str) -> list[str]:
@@ -104,9 +118,13 @@ async def try_reading(
     """A reading like the asset's last one with one sensor changed, and the score that it came to."""
     with store.reading() as reader:
         event = _reading_like_last(reader, asset.strip())
-    if sensor.strip() and value is not None:
-        event["readings"][sensor.strip()] = value
-    return await _sent(request, broker, TELEMETRY, event)
+        known = reader.asset(event["asset_id"], event["asset_class"])
+    name = sensor.strip()
+    unknown = name if name and name not in event["readings"] else None
+    if name and value is not None:
+        event["readings"][name] = value
+    before = {score.component: score for score in known.latest_scores} if known else {}
+    return await _sent(request, broker, TELEMETRY, event, before=before, unknown=unknown)
 
 
 def _reading_like_last(reader: Reader, asset: Id) -> dict[str, Any]:
@@ -123,14 +141,29 @@ def _now() -> str:
     return rfc3339(datetime.now(UTC))
 
 
-async def _sent(
-    request: Request, broker: Broker, topic: str, event: dict[str, Any], before: Sequence[str] = ()
-) -> Response:
+async def _sent(request: Request, broker: Broker, topic: str, event: dict[str, Any], **beside: Any) -> Response:
     began = time.perf_counter()
     try:
         [sent] = await broker.publish([Outgoing(0, topic, None, orjson.dumps(event))], WAIT_S)
     except UnavailableError as error:
         sent = SentEvent(index=0, topic=topic, error=str(error))
     took_ms = (time.perf_counter() - began) * 1000
-    is_part = "hx-request" in request.headers
-    return show(request, "tried.html", sent=sent, event=event, took_ms=took_ms, before=list(before), is_part=is_part)
+    values = tried(sent, event, **beside)
+    return show(request, "tried.html", took_ms=took_ms, is_part="hx-request" in request.headers, **values)
+
+
+def tried(sent: SentEvent, event: dict[str, Any], before: Any = (), unknown: str | None = None) -> dict[str, Any]:
+    """What became of an event, for its page.
+
+    Args:
+        before: the list of the user, or the scores of the asset by component, as they were.
+        unknown: the sensor that the asset had never told of.
+    """
+    told = [(one.get("topic"), one["event"]) for one in sent.decisions if one.get("event")]
+    return {
+        "sent": sent, "event": event, "before": before, "unknown": unknown,
+        "lists": [told_event for topic, told_event in told if topic == RECOMMENDATIONS],
+        "scores": [Score.model_validate(told_event) for topic, told_event in told if topic == SCORES],
+        "alerts": [Alert.model_validate(told_event) for topic, told_event in told if topic == ALERTS],
+        "reasons": [one["reason"] for one in sent.decisions if one.get("reason")],
+    }  # fmt: skip
