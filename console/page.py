@@ -194,10 +194,14 @@ class _PageRoute(APIRoute):
 
 
 def _to_sign_in(request: Request) -> Response:
-    """And back to the page that the person was on; a form is not sent again."""
+    """And back to the page that the person was on; a form is not sent again. A stream is no page: it ends."""
+    if "text/event-stream" in request.headers.get("accept", ""):
+        return Response(status_code=401)
     url = urlsplit(request.headers.get("hx-current-url") or str(request.url))
     back = f"{url.path}?{url.query}" if url.query else url.path
-    target = link("/sign-in", next=back if request.method == "GET" or is_part(request) else "/")
+    target = link(
+        "/sign-in", next=back if request.method == "GET" or is_part(request) else _page_before(request) or "/"
+    )
     return Response(headers={"HX-Redirect": target}) if is_part(request) else RedirectResponse(target, 303)
 
 

@@ -41,6 +41,7 @@
     }
   }
   document.addEventListener("submit", (event) => {
+    document.getElementById("notice").textContent = ""; // it was of the attempt before
     const by = event.target.elements?.namedItem("by");
     if (by && by.value) localStorage.setItem("millrace.by", by.value);
   });

@@ -70,3 +70,15 @@ def test_a_single_score_has_minutes_around_it(page: Page, store: Store) -> None:
     texts = drawn_on(page, "/assets/pump/new?range=all")
     assert any("12:00" in text for text in texts)
     assert not any("2027" in text for text in texts)
+
+
+def test_what_went_wrong_is_in_sight_until_the_next_attempt(page: Page) -> None:
+    """Also below the first screen, where the form is."""
+    page.set_viewport_size({"width": 390, "height": 500})
+    page.goto("/")
+    page.get_by_role("button", name="Send", exact=True).click()
+    expect(page.locator("#notice")).to_contain_text("broker")
+    expect(page.locator("#notice")).to_be_in_viewport()
+    page.route("**/try/reading", lambda _: None)  # it is on its way
+    page.get_by_role("button", name="Send", exact=True).click()
+    expect(page.locator("#notice")).to_be_empty()

@@ -434,6 +434,12 @@ def test_with_keys_people_sign_in(sqlite_url: str, store: Store, tmp_path: Path)
         assert seen.acknowledgement.by == "a-operate", "the name of the key, not of a form"
         client.post("/sign-out", headers=origin)
         assert client.get("/alerts?state=cleared").headers["location"] == "/sign-in?next=%2Falerts%3Fstate%3Dcleared"
+        page = {"Referer": f"{client.base_url}/alerts?severity=critical"} | origin
+        sent = client.post("/alerts/act", data=form, headers=page)
+        assert sent.headers["location"] == "/sign-in?next=%2Falerts%3Fseverity%3Dcritical"
+        stream = client.get("/live/stream", headers={"Accept": "text/event-stream"})
+        assert stream.status_code == 401, "a stream ends, instead of reading a page"
+        assert "data-live" not in client.get("/sign-in").text, "it opens no stream"
         hx = {"HX-Request": "true", "HX-Current-URL": f"{client.base_url}/shop/users/ann?x=1"} | origin
         sent = client.post("/shop/click", data={"user": "ann", "item": "i"}, headers=hx)
         assert sent.headers["hx-redirect"] == "/sign-in?next=%2Fshop%2Fusers%2Fann%3Fx%3D1"
