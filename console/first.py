@@ -27,7 +27,7 @@ class Suggestions(NamedTuple):
     asset: AssetBody | None
     assets: list[str]
     sensors: dict[str, float]  # of the asset's last reading
-    tried: tuple[str, float] | None  # a sensor and a reading of it that tells of wear
+    tried: tuple[str, float] | None  # a sensor, and a reading of it that is far from normal
     alert: AlertBody | None
 
 
@@ -36,17 +36,17 @@ def _life(asset: AssetBody) -> float:
     return min((score.value for score in asset.latest_scores if score.kind == "rul"), default=float("inf"))
 
 
-def _worn(reader: Reader, asset: AssetBody, sensors: dict[str, float], home: Path) -> tuple[str, float] | None:
+def _far(reader: Reader, asset: AssetBody, sensors: dict[str, float], home: Path) -> tuple[str, float] | None:
     """What moved the last alert of the class most, well outside of what is normal of it. As long as there is none, a
     sensor that does not say how the asset is run, with half as much again."""
     last = reader.alerts(AlertFilter(asset_class=asset.asset_class, kind="machine"), None, 1)
     alert = reader.alert(last[0].alert_id) if last else None
     for part in [part for one in alert.transitions for part in one.evidence.contributions] if alert else []:
-        if part["feature"] in sensors and "normal_low" in part:
+        if part.get("feature") in sensors and {"value", "normal_low", "normal_high"} <= part.keys():
             low, high = float(part["normal_low"]), float(part["normal_high"])
             is_above = float(part["value"]) > (low + high) / 2
-            far = high + OUTSIDE * (high - low) if is_above else low - OUTSIDE * (high - low)
-            return str(part["feature"]), _short(far)
+            value = high + OUTSIDE * (high - low) if is_above else low - OUTSIDE * (high - low)
+            return str(part["feature"]), _short(value)
     versions = [version for model in read_models(home / "models") for version in model.versions]
     how_run = {name for version in versions for regime in version.regimes for name in regime}
     return next(((name, _short(1.5 * value)) for name, value in sensors.items() if name not in how_run), None)
@@ -82,6 +82,6 @@ def suggest(reader: Reader, moment: Moment, home: Path) -> Suggestions:
         asset=asset,
         assets=[one.asset_id for one in scored],
         sensors=sensors,
-        tried=_worn(reader, asset, sensors, home) if asset else None,
+        tried=_far(reader, asset, sensors, home) if asset else None,
         alert=next(iter(alerts), None),
     )

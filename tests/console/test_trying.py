@@ -59,7 +59,7 @@ def test_a_sensor_that_was_never_told_is_said() -> None:
 
 
 @pytest.mark.parametrize(("value", "suggested"), [(9.0, "13"), (0.5, "-8")])
-def test_a_reading_that_tells_of_wear_is_suggested(
+def test_a_reading_far_from_normal_is_suggested(
     console: httpx2.Client, store: Store, value: float, suggested: str
 ) -> None:
     """Of the sensor that moved the last alert, on the side on which it was not normal."""
