@@ -104,12 +104,12 @@ def _answer(
 
 
 async def answer_late(scope: Scope, receive: Receive, send: Send) -> None:
-    """In place of an answer that does not come."""
+    """In place of an answer that does not come, as whoever extends the application tells what is away."""
     request = Request(scope, receive)
     kept = "" if request.method in {"GET", "HEAD"} else NOT_KEPT
-    detail = f"The database does not answer.{kept}"
-    headers = {"Retry-After": str(RETRY_AFTER_S)}
-    await _answer(request, PROBLEM_TYPES["unavailable"], detail, headers=headers)(scope, receive, send)
+    error = UnavailableError(f"The database does not answer.{kept}")
+    answer: Response = await request.app.exception_handlers[MillraceError](request, error)
+    await answer(scope, receive, send)
 
 
 def not_kept(what: str, error: UnavailableError) -> ProblemError:

@@ -29,6 +29,7 @@ from console import (
 from console.health import Health
 from console.news import News
 from console.page import explain
+from schemas import MillraceError, UnavailableError
 
 _SLUGS = {404: "not-found", 405: "method-not-allowed"}
 
@@ -53,8 +54,9 @@ async def _icon() -> Response:
 
 
 def _explain_to_people(app: FastAPI) -> None:
-    """An address that is none, and a failure, are a page for browsers; programs, and all under /v1, get a problem."""
-    to_programs = {kind: app.exception_handlers[kind] for kind in (HTTPException, Exception)}
+    """An address that is none, what is away, and a failure are a page for browsers; programs, and all under /v1, get a
+    problem."""
+    to_programs = {kind: app.exception_handlers[kind] for kind in (HTTPException, MillraceError, Exception)}
 
     async def on_http(request: Request, error: Exception) -> Response:
         slug = _SLUGS.get(getattr(error, "status_code", 0))
@@ -63,6 +65,12 @@ def _explain_to_people(app: FastAPI) -> None:
         kind = PROBLEM_TYPES[slug]
         return explain(request, kind, "Nothing is at this address; the pages are above.")
 
+    async def on_millrace(request: Request, error: Exception) -> Response:
+        if not isinstance(error, UnavailableError):
+            return await on_bug(request, error)
+        answer: Response = await to_programs[MillraceError](request, error)  # type: ignore[misc]  # logs it
+        return explain(request, PROBLEM_TYPES["unavailable"], str(error)) if _is_person(request) else answer
+
     async def on_bug(request: Request, error: Exception) -> Response:
         answer: Response = await to_programs[Exception](request, error)  # type: ignore[misc]  # logs it
         if not _is_person(request):
@@ -70,6 +78,7 @@ def _explain_to_people(app: FastAPI) -> None:
         return explain(request, PROBLEM_TYPES["internal"], "The page could not be made; the log of the API says why.")
 
     app.add_exception_handler(HTTPException, on_http)
+    app.add_exception_handler(MillraceError, on_millrace)
     app.add_exception_handler(Exception, on_bug)
 
 

@@ -45,6 +45,7 @@ from streams.trace import trace_record
 CHECKED_S = 1.0
 MOST_ENTRY_WAIT_S = 1.0  # of entries of a log alone, which seldom change an alert
 LOOKED_S = 1.0  # why nothing came; with the longest wait within the 6 s too
+LISTENS_S = 3.0
 ACKNOWLEDGED_S = 4.0  # within the 6 s in which the API answers
 LATE = "was not acknowledged in time: it may be on its topic or not; sent again with its event_id it counts once"
 
@@ -84,7 +85,10 @@ class KafkaPublisher:
             return refused
         producer = await self._producer()
         topics = {event.topic for event, _ in usable if ANSWERS[event.topic]} if wait_s > 0 else set()
-        async with self._listening(topics) as listener:
+        async with contextlib.AsyncExitStack() as stack:
+            with answering(self._settings):
+                async with asyncio.timeout(LISTENS_S):
+                    listener = await stack.enter_async_context(self._listening(topics))
             sent = time.perf_counter()
             with answering(self._settings):
                 async with asyncio.timeout(ACKNOWLEDGED_S):
@@ -118,7 +122,9 @@ class KafkaPublisher:
         return SentEvent(index=0, topic=CLICKS, partition=at.partition, offset=at.offset)
 
     async def trace(self, topic: str, partition: int, offset: int) -> TraceBody | None:
-        return await trace_record(self._settings, topic, partition, offset)
+        with answering(self._settings):
+            async with asyncio.timeout(ACKNOWLEDGED_S):
+                return await trace_record(self._settings, topic, partition, offset)
 
     def partition_of(self, key: str, partitions: int) -> int:
         return partition_of(key.encode(), partitions)
