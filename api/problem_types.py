@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+AGAIN = "Try again in some seconds, as the header `Retry-After` says. If it stays: "
+
 
 class ProblemType(NamedTuple):
     """One type of problem. `meaning` and `cure` are for the page."""
@@ -136,18 +138,18 @@ PROBLEM_TYPES: dict[str, ProblemType] = {
         ProblemType(
             "unavailable", 503, "The database is not available",
             "The database does not answer, or its tables are not those of this version. `detail` says which.",
-            "Try again after `Retry-After` seconds. If it stays: start the database, or run `millrace db upgrade`.",
+            f"{AGAIN}start the database, or run `millrace db upgrade`.",
         ),
         ProblemType(
             "broker-unavailable", 503, "Kafka is not available",
             "This needs Kafka, and the broker does not answer, or the API server was started without one.",
-            "Try again after `Retry-After` seconds. If it stays: start Kafka, or correct MILLRACE_KAFKA.",
+            f"{AGAIN}start Kafka, or correct MILLRACE_KAFKA.",
         ),
         ProblemType(
             "no-worker", 503, "No edge worker ranks items at the moment",
             "Items are ranked by the edge worker that has the user, over a port of its own, and none answers: it is "
             "starting, its partitions are on their way to another one, or MILLRACE_RANK_HOST cannot be reached.",
-            "Try again after `Retry-After` seconds. If it stays: see `GET /v1/workers`, and whether MILLRACE_RANK_HOST "
+            f"{AGAIN}see `GET /v1/workers`, and whether MILLRACE_RANK_HOST "
             "and MILLRACE_RANK_TOKEN of the workers are right for this server.",
         ),
         ProblemType(

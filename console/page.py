@@ -213,7 +213,15 @@ def is_part(request: Request) -> bool:
 def explain(request: Request, kind: ProblemType, detail: str) -> Response:
     """A problem as a page; inside a page as a line above its content."""
     if not is_part(request):
-        return show(request, "problem.html", kind.status, kind=kind, detail=detail, back=_page_before(request))
+        return show(
+            request,
+            "problem.html",
+            kind.status,
+            kind=kind,
+            detail=detail,
+            back=_page_before(request),
+            is_asking=request.method == "GET",
+        )
     headers = {"HX-Retarget": "#notice", "HX-Reswap": "innerHTML"}
     return HTMLResponse(fragment("parts/notice.html", kind=kind, detail=detail), kind.status, headers)
 

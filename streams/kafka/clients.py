@@ -57,9 +57,8 @@ def answering(settings: Settings, advice: str = ADVICE) -> Iterator[None]:
     try:
         yield
     except (KafkaError, TimeoutError, OSError) as error:
-        raise UnavailableError(
-            f"Kafka at {settings.kafka} does not answer as it should: {error or type(error).__name__}.", advice
-        ) from error
+        said = "it says nothing" if isinstance(error, TimeoutError) else str(error) or type(error).__name__
+        raise UnavailableError(f"Kafka at {settings.kafka} does not answer as it should: {said}.", advice) from error
 
 
 async def unbroken(starting: Coroutine[Any, Any, None]) -> None:

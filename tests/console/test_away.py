@@ -65,4 +65,4 @@ def test_a_broker_that_says_nothing_is_told_on_a_page(
         answer = client.get("/events/clicks.v1/0/1", headers=PERSON)
         assert time.monotonic() - started < 6
         assert (answer.status_code, is_page(answer)) == (503, True)
-        assert f"Kafka at {silent} does not answer" in words_of(answer.text)
+        assert f"Kafka at {silent} does not answer as it should: it says nothing." in words_of(answer.text)
