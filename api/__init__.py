@@ -4,7 +4,7 @@ Settings, Publisher ─► build_api ─► serve (uvicorn in this process); mak
 May import: storage, schemas.
 """
 
-from api.access import Caller, is_own_origin, needs
+from api.access import Caller, StillAllowed, is_own_origin, needs
 from api.addresses import id_part
 from api.alert_actions import Acting, act_on
 from api.alerts import AlertId
@@ -49,6 +49,7 @@ __all__ = [
     "ProblemType",
     "Publisher",
     "Scope",
+    "StillAllowed",
     "act_on",
     "build_api",
     "from_cursor",

@@ -77,9 +77,27 @@ def needs(scope: Scope) -> Callable[..., Coroutine[Any, Any, None]]:
             wanted = _scope_of(request.scope.get("route"), scope)
             raise ProblemError("forbidden", f"The key {key.name} has the scope {key.scope}; this needs {wanted}.")
         request.state.key_name, request.state.key_allows = key.name, key.allows
+        request.state.is_allowed = lambda: _is_allowed(keys, credentials.credentials, scope)
 
     check.scope = scope  # type: ignore[attr-defined]  # read by `_scope_of`
     return check
+
+
+def _is_allowed(keys: KeyFile, token: str, scope: Scope) -> bool:
+    try:
+        key = keys.find(token)
+    except KeysError:
+        return False
+    return key is not None and key.allows(scope)
+
+
+async def _still_allowed(request: Request) -> Callable[[], bool]:
+    always: Callable[[], bool] = lambda: True  # noqa: E731
+    return getattr(request.state, "is_allowed", always)
+
+
+StillAllowed = Annotated[Callable[[], bool], Depends(_still_allowed)]
+"""Whether the key that the request came with still has its scope: a stream outlives the look at its beginning."""
 
 
 def _scope_of(route: Any, checked: Scope) -> Scope:

@@ -14,6 +14,7 @@ from fastapi import Depends, Header, Path, Query, Request
 from fastapi.responses import StreamingResponse
 
 from api import live
+from api.access import StillAllowed
 from api.cursors import from_cursor, page_of, to_cursor
 from api.live import Live
 from api.problems import ProblemError, responses
@@ -165,14 +166,16 @@ async def _start_id(
     responses={200: {"content": {"text/event-stream": {"example": _STREAM_EXAMPLE}}}, **responses("too-many-streams")},
 )
 async def stream_alerts(
-    shared: Annotated[Live, Depends(_live)], start_id: Annotated[int, Depends(_start_id)]
+    shared: Annotated[Live, Depends(_live)], start_id: Annotated[int, Depends(_start_id)], is_allowed: StillAllowed
 ) -> EventStream:
     """Server-sent events: each transition of an alert as it happens, as event `alert` with the value of `alerts.v1`,
     and what people do about alerts, as event `action` with the value of `actions.v1`.
 
     A client that sends `Last-Event-ID` gets all that it missed; EventSource in browsers does so by itself.
     """
-    return EventStream(shared.stream(start_id), headers={"Cache-Control": "no-cache", "X-Accel-Buffering": "no"})
+    return EventStream(
+        shared.stream(start_id, is_allowed), headers={"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
+    )
 
 
 @router.get("/alerts/performance", responses=shown("PerformanceBody"))

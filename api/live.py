@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 
 import structlog
 from fastapi.sse import format_sse_event
@@ -63,14 +63,18 @@ class Live:
         """The id after which a new stream begins: it tells what happens from now on."""
         return await in_thread(self._read_last_id)
 
-    async def stream(self, after: int) -> AsyncIterator[bytes]:
-        """Transitions with ids above `after`, as they are committed, and a comment where there is nothing to tell."""
+    async def stream(self, after: int, is_allowed: Callable[[], bool] = lambda: True) -> AsyncIterator[bytes]:
+        """Transitions with ids above `after`, as they are committed, and a comment where there is nothing to tell.
+        `is_allowed` is asked before each: where the key was taken away, the stream ends."""
         self._start_polling()
         loop = asyncio.get_running_loop()
         end = loop.time() + LIFE_S
         yield format_sse_event(retry=RETRY_MS, comment="millrace")
         while not self._is_closed and loop.time() < end:
-            if not await self._wait_for_news(after, min(HEARTBEAT_S, end - loop.time())):
+            has_news = await self._wait_for_news(after, min(HEARTBEAT_S, end - loop.time()))
+            if not is_allowed():
+                return
+            if not has_news:
                 yield format_sse_event(comment="alive")
                 continue
             for number, entry in await self._read(after):

@@ -14,7 +14,7 @@ import orjson
 from fastapi import Depends, Form, Request
 from fastapi.responses import Response, StreamingResponse
 
-from api import Broker, Database, Outgoing, ProblemError, needs
+from api import Broker, Database, Outgoing, ProblemError, StillAllowed, needs
 from console.first import suggest
 from console.news import MOST_STREAMS, STORING, News, point_of, read_moment
 from console.page import build_pages, show
@@ -55,13 +55,13 @@ def get_live(request: Request, store: Database) -> Response:
 
 
 @router.get("/live/stream")
-async def get_stream(request: Request) -> Response:
+async def get_stream(request: Request, is_allowed: StillAllowed) -> Response:
     """Server-sent events for all pages: a moment a second."""
     news: News = request.app.state.news
     if news.open_streams >= MOST_STREAMS:
         raise ProblemError("too-many-streams", f"This server has {MOST_STREAMS} pages open.")
     headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
-    return StreamingResponse(news.stream(), media_type="text/event-stream", headers=headers)
+    return StreamingResponse(news.stream(is_allowed), media_type="text/event-stream", headers=headers)
 
 
 def _points(reader: Reader, workers: list[str]) -> list[dict[str, Any]]:

@@ -125,8 +125,9 @@ class News:
         async with self._changed:
             self._changed.notify_all()
 
-    async def stream(self) -> AsyncIterator[bytes]:
-        """An event a second, until the client leaves or an hour has passed; browsers come back by themselves."""
+    async def stream(self, is_allowed: Callable[[], bool] = lambda: True) -> AsyncIterator[bytes]:
+        """An event a second, until the client leaves, its key is taken away (`is_allowed`) or an hour has passed;
+        browsers come back by themselves."""
         self.open_streams += 1
         try:
             loop, seen = asyncio.get_running_loop(), 0
@@ -138,6 +139,8 @@ class News:
             while not self._is_closed and loop.time() < end:
                 async with self._changed:
                     await self._changed.wait_for(lambda seen=seen: self._number > seen or self._is_closed)  # type: ignore[misc]
+                if not is_allowed():
+                    return
                 seen = self._number
                 yield self._event
         finally:
