@@ -82,3 +82,18 @@ def test_what_went_wrong_is_in_sight_until_the_next_attempt(page: Page) -> None:
     page.route("**/try/reading", lambda _: None)  # it is on its way
     page.get_by_role("button", name="Send", exact=True).click()
     expect(page.locator("#notice")).to_be_empty()
+
+
+def test_filters_of_one_kind_are_a_group_with_a_name(page: Page) -> None:
+    page.goto("/alerts")
+    severity = page.get_by_role("group", name="Severity")
+    expect(severity.get_by_role("link")).to_have_count(4)
+    tops = severity.get_by_role("link").evaluate_all("links => links.map((one) => one.getBoundingClientRect().top)")
+    assert len(set(tops)) == 1, "at the width of a laptop no line ends inside a group"
+
+
+def test_paper_is_white_where_the_screen_is_dark(page: Page) -> None:
+    page.goto("/alerts")
+    page.emulate_media(media="print", color_scheme="dark")
+    ink = page.locator("h1").evaluate("(one) => getComputedStyle(one).color")
+    assert ink == "rgb(27, 33, 39)"
