@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 from console.page import part
 from schemas import Evidence
 from storage import Store
-from tests.storage.test_kept import click, item
+from tests.storage.test_kept import click, item, letter
 from tests.support.decisions import alert, recommendation, score
 
 pytestmark = pytest.mark.long
@@ -47,8 +47,19 @@ def test_a_long_text_leaves_the_rest_of_a_list_in_sight(page: Page, store: Store
     store.write([alert("long", 0, 99, asset_id=text, failure_mode=text, evidence=long)], [])
     store.write([score(900, text), item(text, title=text, category=text), click(text, 9, item_id=text)], [])
     store.write([recommendation(text, 900, [text], event_time=datetime.now(UTC))], [])
+    store.write([letter(1)._replace(reason=text * 60, offset=9)], [])
     page.set_viewport_size({"width": 1280, "height": 800})
-    for path in ("/", "/alerts", "/assets", "/shop", f"/shop/users/{part(text)}", "/search?q=p1", "/alerts/long"):
+    for path in (
+        "/",
+        "/alerts",
+        "/assets",
+        "/shop",
+        f"/shop/users/{part(text)}",
+        "/search?q=p1",
+        "/alerts/long",
+        "/streams/dead-letters",
+        "/streams/dead-letters/clicks.v1/0/9",
+    ):
         page.goto(path)
         page.wait_for_load_state("load")
         assert page.evaluate(WIDER) == [], path
