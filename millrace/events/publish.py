@@ -45,7 +45,7 @@ from streams.trace import trace_record
 CHECKED_S = 1.0
 MOST_ENTRY_WAIT_S = 1.0  # of entries of a log alone, which seldom change an alert
 LOOKED_S = 1.0  # why nothing came; with the longest wait within the 6 s too
-LISTENS_S = 3.0
+READ_S = 3.0  # of topics; a client that is broken off takes another second to close, within the 6 s too
 ACKNOWLEDGED_S = 4.0  # within the 6 s in which the API answers
 LATE = "was not acknowledged in time: it may be on its topic or not; sent again with its event_id it counts once"
 
@@ -87,7 +87,7 @@ class KafkaPublisher:
         topics = {event.topic for event, _ in usable if ANSWERS[event.topic]} if wait_s > 0 else set()
         async with contextlib.AsyncExitStack() as stack:
             with answering(self._settings):
-                async with asyncio.timeout(LISTENS_S):
+                async with asyncio.timeout(READ_S):
                     listener = await stack.enter_async_context(self._listening(topics))
             sent = time.perf_counter()
             with answering(self._settings):
@@ -123,7 +123,7 @@ class KafkaPublisher:
 
     async def trace(self, topic: str, partition: int, offset: int) -> TraceBody | None:
         with answering(self._settings):
-            async with asyncio.timeout(ACKNOWLEDGED_S):
+            async with asyncio.timeout(READ_S):
                 return await trace_record(self._settings, topic, partition, offset)
 
     def partition_of(self, key: str, partitions: int) -> int:
