@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 
-from models.arrays import Floats
+from models.arrays import Floats, Ints
 from models.held_out import LABEL, HeldOut
 from models.maintenance import (
     CHECKED,
@@ -29,18 +30,16 @@ from models.maintenance import (
     shape_of,
     with_value,
 )
+from models.maintenance.training.choice import choose
 from models.maintenance.training.fleet import Fleet, fleet_of, folds_of, grow_lives
 from models.maintenance.training.forests import HELD_OUT, NOTHING, Trained
 from models.maintenance.training.indexes import project
 from models.maintenance.training.interval import Residuals, train_intervals
 from models.maintenance.training.log import AssetLog
 from models.maintenance.training.preparation import (
-    LEAST_MOVEMENT,
     History,
-    TrainingError,
     learn_lives,
     learn_regimes,
-    movement,
 )
 from models.maintenance.training.sensors import learn_sensors
 from models.progress import ShareProgress
@@ -58,11 +57,12 @@ def train_rul(logs: Sequence[AssetLog], progress: ShareProgress, holds_out: bool
         TrainingError: too few failures, or no sensor that moves over a life.
     """
     fleets = [fleet_of(log) for log in logs]
-    raw, seen = _cross_validate(fleets, progress)
+    chosen = choose(fleets, partial(_error_of, fleets))
+    raw, seen = _cross_validate(fleets, chosen.sensors, progress)
     progress("forest on four fifths of the lives" if holds_out else "forest on all lives", 0.6)
     left_out = HELD_OUT if holds_out else NOTHING
     inside = [fleet.is_labelled & (fleet.fold != left_out) for fleet in fleets]
-    preparations = _prepare(fleets, inside)
+    preparations = _prepare(fleets, inside, chosen.sensors)
     replays = [fleet.log.replay(p) for fleet, p in zip(fleets, preparations, strict=True)]
     rows, target, weight = _examples(fleets, replays, inside)
     booster = grow_lives(fleets, rows, target, weight)
@@ -73,7 +73,9 @@ def train_rul(logs: Sequence[AssetLog], progress: ShareProgress, holds_out: bool
     learned = [replace(one, interval=interval) for one, interval in zip(learned, intervals.found, strict=True)]
     metrics = [_metrics(*given) for given in zip(fleets, decided, intervals.bounds, strict=True)]
     check_rows = {"score": rows, "low": intervals.rows, "high": intervals.rows}
-    outcome = Trained({"score": booster} | intervals.boosters, learned, metrics, check_rows, len(rows))
+    outcome = Trained(
+        {"score": booster} | intervals.boosters, learned, metrics, check_rows, len(rows), left_out=chosen.left_out
+    )
     return replace(outcome, held_out=_held_out(fleets, replays, decided)) if holds_out else outcome
 
 
@@ -96,25 +98,33 @@ def _held_out(fleets: Sequence[Fleet], replays: Sequence[Seen], decided: Sequenc
     return HeldOut(np.vstack(rows), {LABEL: label}, np.concatenate(assets), value)
 
 
-def _prepare(fleets: Sequence[Fleet], chosen: Sequence[np.ndarray]) -> list[Preparation]:
-    """Preparation of each class from some of its labelled readings; a sensor that tells in one class serves all."""
-    histories = [fleet.log.history(mask, fleet.log.remaining) for fleet, mask in zip(fleets, chosen, strict=True)]
-    regimes = [learn_regimes(history) for history in histories]
-    moved = np.max([movement(h, r) for h, r in zip(histories, regimes, strict=True)], 0)
-    sensors = np.flatnonzero(moved >= LEAST_MOVEMENT)
-    if len(sensors) == 0:
-        asset_class = fleets[0].log.asset_class
-        told = ", ".join(f"{name} {by:.2f}" for name, by in zip(asset_class.sensors, moved, strict=True))
-        raise TrainingError(
-            f"No sensor of asset class {asset_class.name} moves by {LEAST_MOVEMENT} sd over a life (constant sensors "
-            f"move by 0): {told}. Nothing was trained.",
-            "Name sensors that tell of wear, and what the readings depend on besides as `regime`.",
-        )
-    prepared = [
-        _with_check(history, learn_lives(history, found, sensors, fleet.cap))
-        for fleet, history, found in zip(fleets, histories, regimes, strict=True)
+def _prepare(
+    fleets: Sequence[Fleet], chosen: Sequence[np.ndarray], sensors: Ints, is_checked: bool = True
+) -> list[Preparation]:
+    """Preparation of each class from some of its labelled readings."""
+    found = []
+    for fleet, mask in zip(fleets, chosen, strict=True):
+        history = fleet.log.history(mask, fleet.log.remaining)
+        prepared = learn_lives(history, learn_regimes(history), sensors, fleet.cap)
+        found.append(_with_fall(fleet, _with_check(history, prepared) if is_checked else prepared, mask))
+    return found
+
+
+def _error_of(fleets: Sequence[Fleet], sensors: Ints) -> Floats:
+    """Squared error of each life of one fold by the others, where the scores rest on some sensors; (lives,)."""
+    inside = [fleet.is_labelled & (fleet.fold != HELD_OUT) for fleet in fleets]
+    replays = [
+        fleet.log.replay(prepared)
+        for fleet, prepared in zip(fleets, _prepare(fleets, inside, sensors, is_checked=False), strict=True)
     ]
-    return [_with_fall(*given) for given in zip(fleets, prepared, chosen, strict=True)]
+    booster, found = grow_lives(fleets, *_examples(fleets, replays, inside)), []
+    for fleet, seen in zip(fleets, replays, strict=True):
+        judged = fleet.is_judged() & (fleet.fold == HELD_OUT)
+        said = booster.predict(seen.features[fleet.log.readings[judged]], num_threads=1)
+        squared = (said - np.minimum(fleet.log.remaining[judged], fleet.cap)) ** 2
+        _, life = np.unique(fleet.log.life[judged], return_inverse=True)
+        found.append(np.bincount(life, squared) / np.bincount(life))
+    return np.concatenate(found)
 
 
 def _with_check(history: History, preparation: Preparation) -> Preparation:
@@ -165,7 +175,7 @@ def _examples(
     return np.vstack(rows), np.minimum(left, cap), np.where(left > cap, BEYOND_CAP_WEIGHT, 1.0)
 
 
-def _cross_validate(fleets: Sequence[Fleet], progress: ShareProgress) -> tuple[list[Floats], list[Seen]]:
+def _cross_validate(fleets: Sequence[Fleet], sensors: Ints, progress: ShareProgress) -> tuple[list[Floats], list[Seen]]:
     """Out-of-fold raw scores of all events (NaN: not scored) and the replays they come from, by class."""
     raw = [np.full((len(fleet.log.slots), 1), np.nan) for fleet in fleets]
     seen: list[Seen] = []
@@ -173,7 +183,7 @@ def _cross_validate(fleets: Sequence[Fleet], progress: ShareProgress) -> tuple[l
     for fold in range(folds):
         progress(f"cross-validation, fold {fold + 1} of {folds}", 0.1 + 0.5 * fold / folds)
         inside = [fleet.is_labelled & (fleet.fold != fold) for fleet in fleets]
-        preparations = _prepare(fleets, inside)
+        preparations = _prepare(fleets, inside, sensors)
         replays = [fleet.log.replay(p) for fleet, p in zip(fleets, preparations, strict=True)]
         booster = grow_lives(fleets, *_examples(fleets, replays, inside))
         seen = seen or [Seen(*(column.copy() for column in replay)) for replay in replays]
