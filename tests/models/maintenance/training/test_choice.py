@@ -10,8 +10,8 @@ import pytest
 from models.arrays import Floats, Ints
 from models.maintenance.training.choice import Chosen, choose, left_out_words
 from models.maintenance.training.fleet import Fleet, fleet_of
-from models.maintenance.training.life import _error_of
 from models.maintenance.training.log import read_log
+from models.maintenance.training.recipe import error_of
 from schemas import Telemetry
 from tests.support.fleets import batches, pump_class, pump_history
 
@@ -83,7 +83,7 @@ def test_a_class_of_few_lives_or_few_other_sensors_keeps_all() -> None:
 
 def test_a_steady_sensor_that_alone_tells_of_the_end_is_used() -> None:
     fleet = fleet_with_lamp(blind=True)
-    assert LAMP in choose([fleet], partial(_error_of, [fleet])).sensors
+    assert LAMP in choose([fleet], partial(error_of, [fleet])).sensors
 
 
 def test_the_card_names_what_is_not_used_and_says_why() -> None:
