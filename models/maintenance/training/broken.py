@@ -1,9 +1,9 @@
 """Past lives in which sensors break, to learn what input that is degraded or poor costs.
 
-lives ─► in a stretch of each, some sensors say nothing ─► out-of-fold scores ─► how much further the truth lies
+lives ─► from some reading of each on, some sensors say nothing ─► out-of-fold scores ─► how much further the truth lies
 
 A sensor of which any fault is told is as good as missing: the same stands in for it (kernel/faults.c). So it is enough
-to let sensors be missing, as many as there may be at each quality.
+to let sensors be missing, as many as there may be at each quality, and for as long as nobody mends them.
 """
 
 from __future__ import annotations
@@ -17,13 +17,12 @@ from models.maintenance import COVERAGE, DEGRADED, POOR, QUALITIES
 from models.maintenance.training.fleet import Fleet
 
 NOT_GOOD = (DEGRADED, POOR)
-STRETCH = 30  # readings of a life without some sensors
 LEAST_KNOWN = 100  # readings from which a factor is learned
 MOST_WIDENED = 10.0
 
 
 def broken(fleet: Fleet, sensors: Ints, quality: int) -> Fleet:
-    """The class with sensors missing in one stretch of each life that is judged; the same each time.
+    """The class with sensors missing from some judged reading of each life on; the same each time.
 
     Args:
         sensors: places of the sensors in use; one at least is left.
@@ -37,10 +36,9 @@ def broken(fleet: Fleet, sensors: Ints, quality: int) -> Fleet:
     readings = log.batch.readings.copy()
     judged = np.flatnonzero(fleet.is_judged())
     for rows in np.split(judged, np.flatnonzero(np.diff(log.life[judged])) + 1):
-        first = int(random.integers(0, max(len(rows) - STRETCH, 0) + 1))
-        stretch = log.readings[rows[first : first + STRETCH]]
+        gone = log.readings[rows[int(random.integers(0, len(rows))) :]]
         missing = random.choice(sensors, int(random.integers(least, most + 1)), replace=False)
-        readings[np.ix_(stretch, missing)] = np.nan
+        readings[np.ix_(gone, missing)] = np.nan
     return replace(fleet, log=replace(log, batch=log.batch._replace(readings=readings)))
 
 
