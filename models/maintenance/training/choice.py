@@ -23,6 +23,7 @@ from models.maintenance.training.sensors import STEADY, chance_of_more
 
 LEAST_MOVEMENT = 1.0  # sd over a life, of a sensor that tells of wear
 CLEARLY = 2.0  # standard errors
+LEAST_LIVES = 50  # a fifth of them are held out; of fewer than ten it cannot be told that a sensor is not needed
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ def choose(fleets: Sequence[Fleet], error_of: Callable[[Ints], Floats]) -> Chose
     chance = np.min([_chance_of_repeats(fleet)[telling] for fleet in fleets], 0)
     is_steady = chance > STEADY
     kept = telling[~is_steady]
-    if not is_steady.any() or len(kept) < DIRECTIONS or any(fleet.has_few for fleet in fleets):
+    if not is_steady.any() or len(kept) < DIRECTIONS or sum(fleet.lives for fleet in fleets) < LEAST_LIVES:
         return Chosen(telling, {})
     loss = error_of(kept) - error_of(telling)
     if loss.mean() > CLEARLY * loss.std() / np.sqrt(len(loss)):

@@ -19,7 +19,7 @@ LAMP = pump_class().sensors.index("serial")
 TELLING = [0, 1, 2]  # heat, shake, flow
 
 
-def fleet_with_lamp(assets: int = 15, missing: float = 0.0, blind: bool = False) -> Fleet:
+def fleet_with_lamp(assets: int = 50, missing: float = 0.0, blind: bool = False) -> Fleet:
     """Pumps with a lamp that goes on once they shake, and stays on; a share of what it says is missing.
 
     `blind`: only the lamp and noise tell of the last part of a life.
@@ -73,7 +73,7 @@ def test_missing_readings_are_no_repeats() -> None:
 
 
 def test_a_class_of_few_lives_or_few_other_sensors_keeps_all() -> None:
-    found, tried = choice(fleet_with_lamp(assets=8), np.zeros(4))
+    found, tried = choice(fleet_with_lamp(assets=49), np.zeros(4))
     assert (found.sensors.tolist(), found.left_out, tried) == ([*TELLING, LAMP], {}, [])
     fleet = fleet_with_lamp()
     fleet.log.batch.readings[:, 0] = 1.0  # two others that tell
