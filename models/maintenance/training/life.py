@@ -46,6 +46,7 @@ def train_rul(logs: Sequence[AssetLog], progress: ShareProgress, holds_out: bool
         TrainingError: too few failures, or no sensor that moves over a life.
     """
     fleets = [fleet_of(log) for log in logs]
+    progress("which sensors to use", 0.05)
     chosen = choose(fleets, partial(error_of, fleets))
     whole, worse = cross_validate(fleets, chosen.sensors, progress)
     progress("forest on four fifths of the lives" if holds_out else "forest on all lives", 0.6)
