@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,19 +13,25 @@ from models.maintenance.training.choice import Chosen, choose, left_out_words
 from models.maintenance.training.fleet import Fleet, fleet_of
 from models.maintenance.training.log import read_log
 from models.maintenance.training.recipe import error_of
+from models.maintenance.training.train import train
+from models.registry import ModelStore
 from schemas import Telemetry
-from tests.support.fleets import batches, pump_class, pump_history
+from tests.support.fleets import AssetEvent, batches, pump_class, pump_history
 
 LAMP = pump_class().sensors.index("serial")
 TELLING = [0, 1, 2]  # heat, shake, flow
 
 
 def fleet_with_lamp(assets: int = 50, missing: float = 0.0, blind: bool = False) -> Fleet:
+    return fleet_of(read_log(pump_class(), batches(with_lamp(assets, missing, blind))))
+
+
+def with_lamp(assets: int, missing: float = 0.0, blind: bool = False) -> list[AssetEvent]:
     """Pumps with a lamp that goes on once they shake, and stays on; a share of what it says is missing.
 
     `blind`: only the lamp and noise tell of the last part of a life.
     """
-    random, lit, events = np.random.default_rng(1), set(), []
+    random, lit, events = np.random.default_rng(1), set[str](), list[AssetEvent]()
     for event in pump_history(1, assets):
         if isinstance(event, Telemetry):
             shake = float(event.readings["shake"] or 0.0)
@@ -36,7 +43,7 @@ def fleet_with_lamp(assets: int = 50, missing: float = 0.0, blind: bool = False)
             events.append(event.model_copy(update={"readings": event.readings | said}))
         else:
             events.append(event)
-    return fleet_of(read_log(pump_class(), batches(events)))
+    return events
 
 
 def choice(fleet: Fleet, loss: Floats) -> tuple[Chosen, list[list[int]]]:
@@ -84,6 +91,17 @@ def test_a_class_of_few_lives_or_few_other_sensors_keeps_all() -> None:
 def test_a_steady_sensor_that_alone_tells_of_the_end_is_used() -> None:
     fleet = fleet_with_lamp(blind=True)
     assert LAMP in choose([fleet], partial(error_of, [fleet])).sensors
+
+
+@pytest.mark.long
+def test_a_model_without_the_steady_sensor_says_so_on_its_card(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("models.maintenance.training.choice.CLEARLY", 1e9)  # whatever the lamp is worth
+    store = ModelStore(tmp_path)
+    [manifest] = train([(pump_class(), batches(with_lamp(50)))], store)
+    assert manifest.learned["preparation"]["sensors"] == TELLING
+    card = (store.load("pump", manifest.version).folder / "card.md").read_text()
+    assert "Not used, though they move over a life" in card
+    assert "serial (" in card
 
 
 def test_the_card_names_what_is_not_used_and_says_why() -> None:
