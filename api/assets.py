@@ -20,6 +20,7 @@ from schemas import (
     AssetPage,
     EventTime,
     FieldError,
+    InService,
     LogEntryBody,
     Name,
     Page,
@@ -72,10 +73,12 @@ async def _which(
     asset_class: Annotated[Name | None, Query()] = None,
     severity: Annotated[Severity | None, Query(description="of the worst open alert")] = None,
     query: SearchText = None,
+    service: Annotated[InService | None, Query(description="what they are now, by their log")] = None,
 ) -> AssetFilter | None:
     """None: the text has no word, so nothing is found."""
     words = parse_words(query)
-    return None if query is not None and not words else AssetFilter(asset_class, severity, words, place)
+    services = () if service is None else (service,)
+    return None if query is not None and not words else AssetFilter(asset_class, severity, words, place, services)
 
 
 @router.get("/assets", responses=shown("AssetPage"))
@@ -91,7 +94,13 @@ def list_assets(
     ] = "id",
     after: After = None,
     limit: Limit = 50,
-    counts: Annotated[bool, Query(description="how many there are by severity and by class, whatever `query`")] = False,
+    counts: Annotated[
+        bool,
+        Query(
+            description="how many there are by severity and by class, whatever `query`, "
+            "without those that are decommissioned"
+        ),
+    ] = False,
 ) -> AssetPage:
     """Assets with their latest scores and the severity of their worst open alert.
 

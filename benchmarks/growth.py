@@ -22,10 +22,10 @@ from benchmarks.edge import Limits, Worker
 from benchmarks.world import START, clicks, fill, metrics, readings, tell_items, train
 from millrace.bench.tables import cpu_name
 from millrace.kafka import Broker
-from schemas import CLICKS, TELEMETRY, Settings
+from schemas import CLICKS, ITEMS, TELEMETRY, Settings
 from streams.kafka import apply_topics
 
-PATIENCE_S = 600.0
+PATIENCE_S = 900.0
 ANYWHERE = Limits(0, "")
 CHECKPOINTS = "millrace_checkpoint_seconds_sum", "millrace_checkpoint_seconds_count"
 
@@ -68,8 +68,18 @@ async def measure(settings: Settings, agent: str, count: int, workers: int) -> F
 
 
 def in_a_world(
-    models: Path, partitions: int, workers: int, topic: str, events: Callable[[], Iterator[dict[str, Any]]], count: int
+    models: Path,
+    partitions: int,
+    workers: int,
+    topic: str,
+    events: Callable[[], Iterator[dict[str, Any]]],
+    count: int,
+    items: int = 0,
 ) -> Found:
+    """Args:
+    items: that are told beside those of the shop, and that nobody clicks.
+    """
+
     async def run(settings: Settings) -> Found:
         await apply_topics(settings)
         if not (models / "models").exists():  # once for all worlds
@@ -77,6 +87,7 @@ def in_a_world(
             shutil.copytree(settings.home / "models", models / "models")
         shutil.copytree(models / "models", settings.home / "models", dirs_exist_ok=True)
         await tell_items(settings)
+        await fill(settings, ITEMS, more_items(items), items)
         await fill(settings, topic, events(), count)
         return await measure(settings, "maintain" if topic == TELEMETRY else "recommend", count, workers)
 
@@ -84,22 +95,32 @@ def in_a_world(
         return asyncio.run(run(Settings(home=Path(folder) / "home", kafka=broker.bootstrap, partitions=partitions)))
 
 
+def more_items(count: int) -> Iterator[dict[str, Any]]:
+    for number in range(count):
+        head = {"event_id": f"item-{number}", "event_time": int(START * 1000), "item_id": f"more-{number}"}
+        yield head | {"title": f"Item {number}", "category": f"category-{number % 100}"}
+
+
 def rows(options: argparse.Namespace, models: Path) -> Iterator[tuple[str, Found]]:
     def of_readings(partitions: int, workers: int, assets: int) -> Found:
         count = max(options.readings, assets)
         return in_a_world(models, partitions, workers, TELEMETRY, lambda: readings(assets, START), count)
 
-    def of_clicks(users: int) -> Found:
-        return in_a_world(models, 4, 1, CLICKS, lambda: clicks(START, users), max(options.clicks, users))
+    def of_clicks(users: int, items: int = 0) -> Found:
+        return in_a_world(models, 4, 1, CLICKS, lambda: clicks(START, users), max(options.clicks, users), items)
 
     kinds: dict[str, list[tuple[str, Callable[[], Found]]]] = {
         "partitions": [(f"readings, {n} partitions", lambda n=n: of_readings(n, 1, 2_000)) for n in (1, 4, 16)],
         "workers": [("readings, 4 partitions, 2 workers", lambda: of_readings(4, 2, 2_000))],
         "assets": [(f"readings, {n:,} assets", lambda n=n: of_readings(4, 1, n)) for n in (10_000, 100_000)],
         "users": [(f"clicks, {n:,} users", lambda n=n: of_clicks(n)) for n in (10_000, 100_000)],
+        "million": [
+            ("clicks, 1,000,000 users", lambda: of_clicks(1_000_000)),
+            ("clicks, 1,000,000 items", lambda: of_clicks(10_000, 1_000_000)),
+        ],
     }
     for kind, settings in kinds.items():
-        if options.only in ("", kind):
+        if options.only == kind or (not options.only and kind != "million"):  # those take ten minutes
             for name, found in settings:
                 yield name, found()
 
@@ -108,7 +129,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--readings", type=int, default=120_000)
     parser.add_argument("--clicks", type=int, default=20_000)
-    parser.add_argument("--only", default="", help="partitions, workers, assets or users")
+    parser.add_argument("--only", default="", help="partitions, workers, assets, users or million")
     options = parser.parse_args()
     print(f"{cpu_name()}, {os.cpu_count()} cores\n")
     print("| setting | events/s | memory of the workers, MB | a checkpoint of a partition, ms | started again, s |")

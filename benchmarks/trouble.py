@@ -220,7 +220,7 @@ class Week:
 
     def _told(self, trouble: Trouble) -> float:
         """When it was announced; infinity: as it happens."""
-        if trouble.kind in ("window", "windows that overlap"):
+        if trouble.kind in ("window", "windows that overlap", "out of service"):
             return trouble.begin - DAY_S * self._random.uniform(*AHEAD_DAYS)
         return trouble.begin if trouble.kind == "repair that is planned" else float("inf")
 

@@ -6,16 +6,16 @@ filters ─► Store.reading ─► list with small lines;  asset, range ─► 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
-from fastapi import Path, Query, Request
+from fastapi import Depends, Path, Query, Request
 from fastapi.responses import Response
 
 from api import Database, InPlace, ProblemError, from_cursor, read_models, to_cursor
 from console.charts import chart_of, marks_of, spark_of
 from console.page import build_pages, link, show
 from console.strips import quality_strip_of, strip_of
-from schemas import EARLIEST, LATEST, AssetBody, Id, LogEntryBody, Name, Settings, Severity
+from schemas import EARLIEST, LATEST, AssetBody, Id, InService, LogEntryBody, Name, Settings, Severity
 from storage import AlertFilter, AssetFilter, Reader, parse_words, place_of
 
 router = build_pages()
@@ -24,8 +24,27 @@ DAY = timedelta(days=1)
 RANGES = {"15min": timedelta(minutes=15), "1h": timedelta(hours=1), "6h": timedelta(hours=6), "1d": DAY,
           "7d": 7 * DAY, "30d": 30 * DAY, "all": None}  # fmt: skip
 MOST_SENSORS, MOST_MARKED, MOST_ENTRIES = 24, 30, 200
+WATCHED: tuple[InService, ...] = ("in_service", "out_of_service")  # what is decommissioned is shown to whoever asks
 Sort = Literal["worst", "last_seen", "id"]
 AssetId = Annotated[Id, Path()]
+
+
+class Asked(NamedTuple):
+    """What of the fleet is shown; none: all."""
+
+    severity: Severity | None
+    asset_class: Name | None
+    query: str
+    service: InService | None
+
+
+async def _asked(
+    severity: Annotated[Severity | None, Query()] = None,
+    asset_class: Annotated[Name | None, Query()] = None,
+    query: Annotated[str, Query(max_length=100)] = "",
+    service: Annotated[InService | None, Query()] = None,
+) -> Asked:
+    return Asked(severity, asset_class, query, service)
 
 
 @router.get("/assets")
@@ -33,22 +52,21 @@ def list_assets(
     request: Request,
     store: Database,
     place: InPlace,
+    asked: Annotated[Asked, Depends(_asked)],
     sort: Annotated[Sort, Query()] = "worst",
-    severity: Annotated[Severity | None, Query()] = None,
-    asset_class: Annotated[Name | None, Query()] = None,
-    query: Annotated[str, Query(max_length=100)] = "",
     after: Annotated[str | None, Query(max_length=500)] = None,
 ) -> Response:
     """Each with its latest scores, a line of the last day, and whether it still speaks."""
-    words = parse_words(query)
+    words = parse_words(asked.query)
     kind: Any = "assets" if sort == "id" else f"assets/{sort}"
     with store.reading() as reader:
-        which = AssetFilter(asset_class, severity, words, place)
+        services = WATCHED if asked.service is None else (asked.service,)
+        which = AssetFilter(asked.asset_class, asked.severity, words, place, services)
         key = from_cursor(kind, after)
-        found = reader.assets(which, key, PAGE + 1, sort) if words or not query.strip() else []
+        found = reader.assets(which, key, PAGE + 1, sort) if words or not asked.query.strip() else []
         counts, sites = reader.count_assets(which), reader.site_names()
         sparks = {(one.asset_class, one.asset_id): _spark(reader, one) for one in found[:PAGE]}
-    chosen: dict[str, Any] = {"sort": sort, "severity": severity, "asset_class": asset_class, "query": query}
+    chosen: dict[str, Any] = {"sort": sort, **asked._asdict()}
     chosen |= {"site": place.site, "line": place.line, "label": list(place.labels)}
     more = (
         link("/assets", **chosen, after=to_cursor(kind, *place_of(found[PAGE - 1], sort)))
@@ -107,7 +125,7 @@ def get_asset(
         request, "asset.html", asset=asset, span=span, ranges=list(RANGES), alerts=alerts, entries=entries[:50],
         since=since, until=until, custom=bool(start or end), has_model=has_model,
         scores=[chart_of(one, marks) for one in scores.series], strip=strip_of(scores, models),
-        quality_strip=quality_strip_of(scores),
+        quality_strip=quality_strip_of(scores), now=datetime.now(UTC),
         sensors=[chart_of(one) for one in readings[:MOST_SENSORS]],
     )  # fmt: skip
 

@@ -54,6 +54,7 @@ from schemas.bodies import (
     Closing,
     FieldError,
     Health,
+    InService,
     ItemList,
     ListedItem,
     ModelBody,
@@ -66,6 +67,7 @@ from schemas.bodies import (
     Shelving,
     SiteAlertsBody,
     VersionBody,
+    WindowBody,
 )
 from schemas.errors import Fault, MillraceError, ModelError, SettingsError, UnavailableError, faults_of, text_of
 from schemas.examples import BODY_EXAMPLES
@@ -206,8 +208,9 @@ __all__ = [
     "AssignBody", "BadActor", "Bin", "CatalogueEntry", "Cause", "ChunkKey", "Click", "ClickAction", "ClickBody",
     "CloseBody", "Closing", "CommentBody", "Comparison", "Contribution", "DeadLetterBody", "DeadLetterDetail",
     "DeadLetterReason", "EventTime", "Evidence", "FailureCounts", "FailureTarget", "Fault", "FieldError", "Figures",
-    "FiguresBody", "Frozen", "Golden", "Health", "Id", "InputEvent", "Item", "ItemBody", "ItemList", "ItemTrend",
-    "Label", "LeftOut", "Letters", "ListedItem", "LogEntryBody", "Maintenance", "MaintenanceKind", "Manifest",
+    "FiguresBody", "Frozen", "Golden", "Health", "Id", "InService", "InputEvent", "Item", "ItemBody",
+    "ItemList", "ItemTrend", "Label", "LeftOut", "Letters", "ListedItem", "LogEntryBody", "Maintenance",
+    "MaintenanceKind", "Manifest",
     "MillraceError", "ModelBody", "ModelError", "ModelRef", "Name", "Notification", "NotificationBody",
     "NotificationChannel", "NotificationChannelBody", "NotificationRule", "NotificationRules", "NotificationState",
     "NotifiedAlert", "Optimised", "Outcome", "OutcomeBody", "OutcomeCounts", "OutputEvent", "Overview",
@@ -220,7 +223,7 @@ __all__ = [
     "Shelving", "SiteAlertsBody", "SiteCount", "Telemetry", "TimeWindow", "Topic", "TopicBody", "TopicFigures",
     "TraceBody",
     "TraceHop", "Training", "TrendPoint", "UnavailableError", "UnshelveBody", "UserBody", "Verdict", "Version",
-    "VersionBody", "VersionKey", "VersionRecord", "WorkerStatus", "asyncapi_document", "dead_letters_of",
+    "VersionBody", "VersionKey", "VersionRecord", "WindowBody", "WorkerStatus", "asyncapi_document", "dead_letters_of",
     "event_schema", "faults_of", "key_text", "load_settings", "may_be_left_out", "parse_asset_class", "parse_event",
     "parse_key", "parse_notification_rules", "parse_profile", "partition_count", "reason_kind", "rfc3339",
     "similar_key", "text_of", "topic_name",

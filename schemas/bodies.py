@@ -11,6 +11,8 @@ from schemas.manifest import Alias, AliasChange, Training
 from schemas.outputs import Action, Alert, AlertKind, AlertState, Cause, ModelRef, Score, Severity, Strategy, Verdict
 from schemas.worker_status import Comparison
 
+InService = Literal["in_service", "out_of_service", "decommissioned"]
+
 Entry = TypeVar("Entry")
 
 
@@ -142,16 +144,29 @@ class AssetBody(Frozen):
         description="0 to 1: the least of its latest scores, see there; 1 where they do not tell it, null: it has none",
     )
     latest_scores: list[Score] = Field(default_factory=list, description="the newest of each of its targets")
+    service: InService = Field("in_service", description="as its log says by now; nothing watches one that is not")
+    service_since: Time | None = Field(None, description="null: the log says nothing of it")
     site: str | None = Field(None, description="where it stands, as `assets.v1` told last")
     line: str | None = None
     labels: dict[str, str] = Field(default_factory=dict)
     commissioned_at: Time | None = None
 
 
+class WindowBody(Frozen):
+    """A maintenance window: no alert of the asset is raised while it is open."""
+
+    start: Time
+    end: Time | None = Field(None, description="null: its end is not told yet")
+    code: str | None = None
+
+
 class AssetDetail(AssetBody):
-    """An asset with the newest score of each of its targets and its open alerts."""
+    """An asset with the newest score of each of its targets, its open alerts, and its maintenance windows."""
 
     open_alerts: list[AlertBody]
+    windows: list[WindowBody] = Field(
+        default_factory=list, description="those that are open or ahead, the one that begins first first"
+    )
 
 
 class RunningBody(Frozen):

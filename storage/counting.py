@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Engine, and_, func, literal_column, select
 from schemas import MillraceError
 from storage.database import transaction
 from storage.kept_tables import SiteRow
+from storage.service import decommissioned_by_class
 from storage.tables import AssetRow
 
 Counts = dict[tuple[str, int], int]  # asset_class or site, severity
@@ -24,10 +25,15 @@ OLDEST_S = 60.0  # then whoever asks waits for the new counts
 
 
 def count_by_class_and_severity(connection: Connection) -> Counts:
-    """Out of an index alone; of 100,000 assets in 10 ms on SQLite and 20 on PostgreSQL."""
+    """Out of an index alone, then without those that are decommissioned; of 100,000 assets in 10 ms on SQLite and 20 on
+    PostgreSQL.
+    """
     columns = (AssetRow.asset_class, AssetRow.severity)
     rows = connection.execute(select(*columns, func.count()).group_by(*columns).order_by(*columns))
-    return {(asset_class, severity): count for asset_class, severity, count in rows}
+    counts = {(asset_class, severity): count for asset_class, severity, count in rows}
+    for asset_class, count in decommissioned_by_class(connection).items():
+        counts[asset_class, 0] -= count
+    return counts
 
 
 def count_by_site_and_severity(connection: Connection) -> Counts:

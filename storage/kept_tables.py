@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Index, LargeBinary, String, true
 from sqlalchemy.orm import Mapped, mapped_column
 
-from storage.tables import Table
+from storage.tables import Table, partial
 
 # Compared by code points on both databases: the words that begin with `sho` are then one range of the index
 CodePoints = String().with_variant(String(collation="C"), "postgresql")
@@ -84,11 +84,19 @@ class ReadingRow(Table):
     readings: Mapped[dict[str, Any]]
 
 
+LOG_KEY = ("asset_class", "asset_id", "event_time", "partition", "offset")
+ABOUT_SERVICE = ("out_of_service", "in_service", "decommissioned", "replacement")  # kinds of entries
+
+
 class LogRow(Table):
     """The maintenance log of an asset."""
 
     __tablename__ = "asset_log"
-    __table_args__ = (Index(None, "kind", "event_time"), {"sqlite_with_rowid": False})
+    __table_args__ = (
+        Index(None, "kind", "event_time"),
+        Index("ix_asset_log_service", *LOG_KEY, **partial(f"kind in {ABOUT_SERVICE}")),
+        {"sqlite_with_rowid": False},
+    )
     asset_class: Mapped[str] = mapped_column(primary_key=True)
     asset_id: Mapped[str] = mapped_column(primary_key=True)
     event_time: Mapped[datetime] = mapped_column(primary_key=True)

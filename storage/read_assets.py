@@ -17,6 +17,7 @@ from schemas import (
     AssetBody,
     AssetCountsBody,
     AssetDetail,
+    InService,
     LogEntryBody,
     Score,
 )
@@ -27,6 +28,7 @@ from storage.keys import any_of
 from storage.read_alerts import AlertFilter, AlertReading, precedes
 from storage.read_pushed import PushedReading
 from storage.read_words import beginning_with, with_words
+from storage.service import is_in, services_of, windows_of
 from storage.sites import ANYWHERE, PlaceFilter
 from storage.tables import AssetRow, LatestScoreRow, ScoreRow
 
@@ -39,12 +41,15 @@ Order = Literal["id", "worst", "last_seen"]
 
 
 class AssetFilter(NamedTuple):
-    """Which assets a list shows; none: any. `words`: each is the beginning of a word of the id or class."""
+    """Which assets a list shows; none: any. `words`: each is the beginning of a word of the id or class; `services`:
+    what they are now, by their log.
+    """
 
     asset_class: str | None = None
     severity: str | None = None
     words: tuple[str, ...] = ()
     place: PlaceFilter = ANYWHERE
+    services: tuple[InService, ...] = ()
 
 
 ANY_ASSET = AssetFilter()
@@ -64,9 +69,10 @@ class AssetReading(PushedReading, AlertReading):
     _asset_counts: AssetCounts
 
     def silent_assets(self, since: datetime, until: datetime) -> dict[str, int]:
-        """By asset class, how many assets were last seen in that time; 0 for classes that have others."""
+        """By asset class, how many assets in service were last seen in that time; 0 for classes that have others."""
         statement = select(AssetRow.asset_class, func.count()).group_by(AssetRow.asset_class)
-        found = self._connection.execute(statement.where(*within(AssetRow.last_seen, since, until)))
+        is_quiet = (*within(AssetRow.last_seen, since, until), is_in(["in_service"]))
+        found = self._connection.execute(statement.where(*is_quiet))
         silent = {row[0]: row[1] for row in found}
         return {name: silent.get(name, 0) for name in self.class_names(sys.maxsize)}
 
@@ -88,8 +94,16 @@ class AssetReading(PushedReading, AlertReading):
         wanted = which if isinstance(which, AssetFilter) else AssetFilter(which)
         rows = self._worst(wanted, after, limit) if order == "worst" else self._assets(wanted, after, limit, order)
         keys = [(row["asset_class"], row["asset_id"]) for row in rows]
-        latest, told = self._latest(keys), self.sites_of(keys)
-        return [_asset(row, latest.get(key, []), told.get(key, {})) for key, row in zip(keys, rows, strict=True)]
+        latest, told = self._latest(keys), self._told(keys)
+        return [_asset(row, latest.get(key, []), told[key]) for key, row in zip(keys, rows, strict=True)]
+
+    def _told(self, keys: list[AssetKey]) -> dict[AssetKey, dict[str, Any]]:
+        """What people tell of assets: where they stand, whether they are in service."""
+        sites, services = self.sites_of(keys), services_of(self._connection, keys)
+        found: dict[AssetKey, dict[str, Any]] = {key: dict(sites.get(key, {})) for key in keys}
+        for key, (service, since) in services.items():
+            found[key] |= {"service": service, "service_since": since}
+        return found
 
     def _worst(self, wanted: AssetFilter, after: Any, limit: int) -> list[Any]:
         """Severity by severity: each of them is a range of the index in the order of health."""
@@ -120,6 +134,8 @@ class AssetReading(PushedReading, AlertReading):
             # of an index of those with an open alert, which is only taken where the statement says so
             has_alert = AssetRow.severity > literal_column("0")
             statement = statement.where(AssetRow.severity == SEVERITIES.index(wanted.severity), has_alert)
+        if wanted.services:
+            statement = statement.where(is_in(wanted.services))
         sought = [*beginning_with(ASSET, wanted.words), *wanted.place.sought]
         statement = with_words(self._connection, statement, sought, id_key)
         if after is not None:
@@ -176,11 +192,12 @@ class AssetReading(PushedReading, AlertReading):
         if not rows:
             return None
         keys = [(row["asset_class"], row["asset_id"]) for row in rows]
-        latest, told = self._latest(keys), self.sites_of(keys)
+        latest, told = self._latest(keys), self._told(keys)
         scores = [score for _, of_asset in sorted(latest.items()) for score in of_asset]
         is_open = AlertFilter(state="raised", asset_id=asset_id, asset_class=asset_class)
-        shown = _asset(rows[0], scores, told.get(keys[0], {})).model_dump()
-        return AssetDetail(**shown, open_alerts=self.alerts(is_open, None, OPEN_ALERTS_SHOWN))
+        shown = _asset(rows[0], scores, told[keys[0]]).model_dump()
+        open_alerts = self.alerts(is_open, None, OPEN_ALERTS_SHOWN)
+        return AssetDetail(**shown, open_alerts=open_alerts, windows=windows_of(self._connection, keys[0]))
 
     def _latest(self, assets: list[AssetKey]) -> dict[AssetKey, list[Score]]:
         if not assets:

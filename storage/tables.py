@@ -113,7 +113,7 @@ class WorkerRow(Table):
     event: Mapped[dict[str, Any]] = mapped_column(comment="as on workers.v1")
 
 
-def _where(condition: str) -> dict[str, Any]:
+def partial(condition: str) -> dict[str, Any]:
     """Of an index of some rows, on either database."""
     return {f"{dialect}_where": text(condition) for dialect in ("postgresql", "sqlite")}
 
@@ -134,8 +134,8 @@ class AssetRow(Table):
         Index("ix_assets_worst", "severity", "health", "asset_class", "asset_id"),
         Index("ix_assets_class_worst", "asset_class", "severity", "health", "asset_id"),
         Index("ix_assets_class_last_seen", "asset_class", "last_seen", "asset_id"),
-        Index("ix_assets_alerting", "severity", "asset_class", "asset_id", **_where("severity > 0")),
-        Index("ix_assets_alerting_last_seen", "severity", "last_seen", **_where("severity > 0")),
+        Index("ix_assets_alerting", "severity", "asset_class", "asset_id", **partial("severity > 0")),
+        Index("ix_assets_alerting_last_seen", "severity", "last_seen", **partial("severity > 0")),
     )
     asset_class: Mapped[str] = mapped_column(primary_key=True)
     asset_id: Mapped[str] = mapped_column(primary_key=True)

@@ -75,6 +75,14 @@ class AssetEvents:
             found = self.made[place] = event.model_copy(update={"event_id": self.ids[place].decode()})
         return found
 
+    def at(self, places: npt.NDArray[np.int64]) -> AssetEvents:
+        """The events at these places, in this order."""
+        each = places.tolist()
+        made = {new: self.made[old] for new, old in enumerate(each) if old in self.made}
+        batch = EventBatch(*(column[places] for column in self.batch))
+        records, ids = [self.records[place] for place in each], [self.ids[place] for place in each]
+        return AssetEvents(self.asset_class, records, batch, self.time_us[places], ids, made, self.is_of_log[places])
+
     def topic(self, place: int) -> str:
         return MAINTENANCE if self.is_of_log[place] else TELEMETRY
 

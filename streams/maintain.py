@@ -50,6 +50,8 @@ from streams.asset_outputs import alerts_of, undecided_of
 from streams.kafka import ConsumerRecord
 from streams.metrics import BESIDE, SKIPPED, begin_class, begin_reasons
 from streams.no_model import REASON, NoModel
+from streams.plans import NOT_KEPT, PLANS_LAYOUT, in_their_time, plans_table
+from streams.retired import GONE_LAYOUT, Fleet, gone_table
 from streams.scores import Scores
 
 log = structlog.get_logger(__name__)
@@ -100,7 +102,7 @@ class Maintain:
         self.served = ServedAssets(models)
         self._patience = Patience(settings.silent_intervals, settings.silent_least_s)
         self._no_model = NoModel(self.name)
-        begin_reasons(self.name, (*STATUSES[1:], REASON))
+        begin_reasons(self.name, (*STATUSES[1:], REASON, NOT_KEPT))
 
     @property
     def served(self) -> ServedAssets:
@@ -117,6 +119,8 @@ class Maintain:
         tables = {name: Layout(m.dtype, m.layout, m.bounds, m.earlier) for name, m in self.served.models.items()}
         watched = [name for name, model in self.served.models.items() if not has_moments(model.asset_class)]
         tables |= {watch_table(name): Layout(WATCH, WATCH_LAYOUT, WATCH_BOUNDS, WATCH_EARLIER) for name in watched}
+        tables |= {plans_table(name): PLANS_LAYOUT for name in self.served.models}
+        tables |= {gone_table(name): GONE_LAYOUT for name in self.served.models}
         for name, challenger in self.served.challengers.items():
             if challenger.has_own_rows:
                 own = challenger.model
@@ -132,13 +136,22 @@ class Maintain:
         arrived = self._read(records, state.origins)
         outcome.dead = arrived.dead
         for asset_class, events in arrived.events.items():
-            self._decide(asset_class, events, state, outcome.outputs)
+            for some in self._fleet(asset_class, state).stretches(
+                in_their_time(events, state, self.name), outcome.outputs
+            ):
+                self._decide(asset_class, some, state, outcome.outputs)
         for asset_class, others in arrived.others.items():
             outcome.outputs += self._no_model.skip(asset_class, others, self.served.models)
         return outcome
 
     def handle_all(self, work: Sequence[Work]) -> list[Outcome]:
         return [self.handle(state, records) for state, records in work]  # their rows are in different arrays
+
+    def _fleet(self, asset_class: str, state: PartitionState) -> Fleet:
+        names = asset_class, challenger_table(asset_class)
+        rows = [state.tables[name] for name in names if name in state.tables]
+        watch, whole = state.tables.get(watch_table(asset_class)), self.served.models[asset_class].whole
+        return Fleet(asset_class, state, rows, watch, whole, self.name)
 
     def _decide(self, asset_class: str, events: AssetEvents, state: PartitionState, outputs: Outputs) -> None:
         enter("state")
@@ -209,7 +222,7 @@ def _tell_clock(asset_class: str, event: AssetEvent) -> None:
 
 def _tell_window(asset_class: str, event: AssetEvent) -> None:
     log.warning(
-        "too many maintenance windows of an asset lie ahead: the one furthest ahead is not kept",
+        "too many maintenance windows of an asset are open at once: the one that begins last is not kept",
         asset_id=event.asset_id,
         asset_class=asset_class,
         event_time=event.event_time.isoformat(),

@@ -9,9 +9,13 @@ from models.maintenance.alerts import Decided, decide
 from models.maintenance.challenger import AssetChallenger
 from models.maintenance.codes import (
     AHEAD,
+    CLOCKS_S,
     CROWDED,
+    DECOMMISSIONED,
     DEGRADED,
     FAILURE,
+    IN_SERVICE,
+    KINDS,
     LATE,
     LOGGED,
     POOR,
@@ -19,6 +23,7 @@ from models.maintenance.codes import (
     READING,
     REPLACEMENT,
     SCORED,
+    SILENT,
     STATUSES,
 )
 from models.maintenance.events import Ahead, AssetEvent, Encoder, event_hashes
@@ -38,7 +43,7 @@ from models.maintenance.policy import SEVERITIES, life_levels
 from models.maintenance.preparation import CLIP, DIRECTIONS, Preparation, fall_course, unprepared
 from models.maintenance.quality import inputs_told
 from models.maintenance.regimes import Regimes, nearest
-from models.maintenance.rows import row_dtype
+from models.maintenance.rows import LATEST_S, row_dtype
 from models.maintenance.sensors import (
     BORN,
     CHECKED,
@@ -75,15 +80,20 @@ __all__ = [
     "CHECKED",
     "CLEARED",
     "CLIP",
+    "CLOCKS_S",
     "COVERAGE",
     "CROWDED",
     "DATA_TRANSITION",
+    "DECOMMISSIONED",
     "DEGRADED",
     "DIRECTIONS",
     "EDGES",
     "FAILURE",
     "FAULTS",
+    "IN_SERVICE",
+    "KINDS",
     "LATE",
+    "LATEST_S",
     "LIMIT",
     "LOGGED",
     "LUCK",
@@ -98,6 +108,7 @@ __all__ = [
     "SCORED",
     "SEVERITIES",
     "SILENCE",
+    "SILENT",
     "SMALL",
     "SPIKE",
     "SPREAD",

@@ -90,6 +90,11 @@ class AssetModel:
         return self.asset_class.unit if isinstance(self.asset_class.target, RulTarget) else "probability"
 
     @property
+    def whole(self) -> int:
+        """Code of the asset as a whole in entries of its log."""
+        return self._observe.shape.codes - 1
+
+    @property
     def has_regimes(self) -> bool:
         """Whether the assets are run in more ways than one."""
         return len(self._learned.preparation.regimes) > 1
@@ -179,7 +184,7 @@ class AssetModel:
             batch.time_s, batch.arrived_s, batch.kind, batch.code, decisions.status, decisions.role, decisions.quality,
             decisions.hold, decisions.is_bridged, decisions.is_set_back, decisions.is_excused, decisions.faults,
         )  # fmt: skip
-        return watch(rows, slots, given, self._observe.shape.codes - 1, patience)
+        return watch(rows, slots, given, self.whole, patience)
 
     def _interval(
         self,

@@ -17,7 +17,7 @@ from api import make_key
 from console import install, read_lock
 from console.charts import chart_of
 from console.page import ago, coded, number, part
-from schemas import Asset, Comparison, Evidence, Point, Series, Settings, Telemetry
+from schemas import Asset, Comparison, Evidence, Maintenance, Point, Series, Settings, Telemetry
 from storage import NotificationStore, Placed, Store
 from tests.api.conftest import serving
 from tests.console.conftest import fill
@@ -170,6 +170,23 @@ def test_how_good_the_data_of_an_asset_is_can_be_seen(console: httpx2.Client, st
         assert "data degraded" in words, path
         assert "vibration stuck" in words, path
     assert "data degraded" not in console.get("/assets/pump/p-g").text
+
+
+def test_what_is_out_of_service_and_in_a_window_can_be_seen(console: httpx2.Client, store: Store) -> None:
+    now = datetime.now(UTC)
+    store.write([score(910, "s-out"), score(911, "s-gone"), score(912, "s-window")], [])
+    entries = [("s-out", "out_of_service", -1), ("s-gone", "decommissioned", -1), ("s-window", "window_start", -1),
+               ("s-window", "window_end", 5)]  # fmt: skip
+    for place, (asset, kind, hours) in enumerate(entries):
+        head = {"event_id": f"e{place}", "event_time": now + timedelta(hours=hours), "asset_id": asset}
+        told = Maintenance.model_validate({**head, "asset_class": "pump", "kind": kind})
+        store.write([Placed(0, 800 + place, told)], [])
+    fleet = Reader(console.get("/assets?query=s-").text).words
+    assert "out of service" in fleet
+    assert "s-gone" not in fleet
+    assert "s-gone" in Reader(console.get("/assets?service=decommissioned").text).words
+    assert "Out of service since" in Reader(console.get("/assets/pump/s-out").text).words
+    assert "Maintenance window open" in Reader(console.get("/assets/pump/s-window").text).words
 
 
 def test_a_class_without_a_model_is_told_with_its_command(console: httpx2.Client, store: Store) -> None:

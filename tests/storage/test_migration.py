@@ -219,3 +219,17 @@ def test_scores_of_before_do_not_tell_their_quality_and_those_after_do(empty_url
         body = reader.score_series(("pump", "pump-1"), None, None, 100)
         assert [one.quality for one in body.qualities] == ["poor"]
     store.close()
+
+
+def test_logs_of_before_say_which_assets_are_in_service(empty_url: str) -> None:
+    with at_revision(empty_url, "0010") as connection:
+        rows = rows_of([score(1), score(2, "pump-2")])
+        _insert(connection, "assets", rows.assets)
+        key = {"asset_class": "pump", "partition": 0, "offset": 1, "event_time": at(3), "code": None, "component": None}
+        _insert(connection, "asset_log", [{**key, "asset_id": "pump-2", "kind": "decommissioned"}])
+    assert upgrade(empty_url) >= "0011"
+    store = Store(empty_url)
+    with store.reading() as reader:
+        found = {one.asset_id: (one.service, one.service_since) for one in reader.assets(None, None, 9)}
+    assert found == {"pump-1": ("in_service", None), "pump-2": ("decommissioned", at(3))}
+    store.close()

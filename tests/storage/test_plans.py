@@ -28,6 +28,7 @@ QUESTIONS: dict[str, Callable[[Reader], Any]] = {
     "assets of a class last seen": lambda r: r.assets(AssetFilter("pump"), (at(9), "pump", "p1"), 50, "last_seen"),
     "assets last seen": lambda r: r.assets(AssetFilter(), (at(9), "pump", "p1"), 50, "last_seen"),
     "assets with words": lambda r: r.assets(AssetFilter(words=("pump", "p1")), None, 50),
+    "assets in service": lambda r: r.assets(AssetFilter(services=("in_service",)), None, 50, "worst"),
     "silent assets": lambda r: r.silent_assets(at(10), at(20)),
     "assets of a site": lambda r: r.assets(AssetFilter(place=PlaceFilter("north", "l1", ("team:a",))), None, 50),
     "worst assets of a site": lambda r: r.assets(

@@ -1,0 +1,97 @@
+"""A decommissioned asset: nothing of it is kept, whatever comes later, until its log says that it is back."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from models.maintenance import AssetModel
+from schemas import ALERTS, SCORES, UNDECIDED, WHY_HEADER, Alert, Score
+from streams.agent import empty_state
+from streams.maintain import Maintain, watch_table
+from streams.retired import gone_table
+from tests.streams.pages import checked, records_of, run
+from tests.streams.test_maintain import skipped
+from tests.streams.test_plans import PUMP, lives, logged, told
+from tests.support.world import START
+
+KINDS = ("decommissioned", "decommissioned", "in_service", "out_of_service", "replacement", "error")
+APART = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+def in_order(entries: list[Any]) -> list[Any]:
+    return sorted([*lives(), *entries], key=lambda event: event.event_time)
+
+
+def test_a_decommissioned_asset_leaves_no_state_and_its_readings_no_scores(maintain: Maintain) -> None:
+    before = skipped("out_of_service")
+    records = records_of(in_order([logged(150.5, "decommissioned"), logged(160.5, "error"), logged(170.5, "silent")]))
+    outputs, dead, state = run(maintain, records, size=40)
+    assert not dead
+    assert [PUMP.encode() in state.tables[name] for name in ("pump", watch_table("pump"))] == [False, False]
+    assert len(state.tables[gone_table("pump")]) == 1
+    scores: list[Score] = checked(outputs, SCORES)
+    of_pump = [one for one in scores if one.asset_id == PUMP]
+    assert of_pump[-1].event_time.timestamp() < START + 150.5
+    left = sum(one.asset_id == PUMP and one.event_time.timestamp() > START + 150.5 for one in lives())
+    assert skipped("out_of_service") - before == left + 2
+    alerts: list[Alert] = checked(outputs, ALERTS)
+    assert {one.alert_id for one in alerts if one.asset_id == PUMP and one.state == "raised"} == {
+        one.alert_id for one in alerts if one.asset_id == PUMP and one.state == "cleared"
+    }
+
+
+def test_whoever_asks_is_told_why_there_is_no_score(maintain: Maintain) -> None:
+    records = records_of([*lives()[:4], logged(50, "decommissioned")])
+    _, _, state = run(maintain, records, size=9)
+    late = next(one for one in records_of(lives()[4:]) if one.key == PUMP.encode())
+    late.headers = [(WHY_HEADER, b"1")]
+    outputs, _, _ = run(maintain, [late], size=1, state=state)
+    assert [(one.topic, b"out_of_service" in (one.value or b"")) for one in outputs] == [(UNDECIDED, True)]
+
+
+def test_an_asset_that_is_back_begins_anew_and_older_entries_do_not_count(maintain: Maintain, pump: AssetModel) -> None:
+    for kind in ("in_service", "replacement"):
+        gone, back = logged(120.5, "decommissioned"), logged(140.5, kind)
+        outputs, _, state = run(maintain, records_of([*in_order([gone, back]), gone]), size=33)
+        assert len(state.tables[gone_table("pump")]) == 0, "the entry of before was sent again, and is known to be old"
+        scores: list[Score] = checked(outputs, SCORES)
+        times = [one.event_time.timestamp() - START for one in scores if one.asset_id == PUMP]
+        assert not any(120.5 < at <= 140.5 for at in times)
+        rows = state.tables["pump"]
+        assert rows.array["life_first"][rows.find(PUMP.encode())] > START + 140.5, "a new life"
+        assert any(at > 140.5 for at in times)
+
+
+@APART
+@given(
+    entries=st.lists(
+        st.tuples(
+            st.integers(1, 329),
+            st.sampled_from(
+                ["decommissioned", "decommissioned", "in_service", "out_of_service", "replacement", "error"]
+            ),
+        ),
+        max_size=12,
+    ),
+    seed=st.integers(0, 1000),
+)
+def test_how_batches_are_cut_changes_nothing(maintain: Maintain, entries: list[tuple[int, str]], seed: int) -> None:
+    records = records_of(in_order([logged(at + 0.5, kind) for at, kind in entries]))
+    whole, _, state = run(maintain, records, size=len(records))
+    cut, pieces, rest = random.Random(seed), [], records
+    state_of_pieces = empty_state(1, maintain.layouts())
+    while rest:
+        size = cut.choice([1, 2, 10, 60])
+        pieces += run(maintain, rest[:size], size=size, state=state_of_pieces)[0]
+        rest = rest[size:]
+    assert sorted(told(whole), key=str) == sorted(told(pieces), key=str)
+    for name, table in state.tables.items():
+        other = state_of_pieces.tables[name]
+        assert {key: table.array[table.find(key)].tobytes() for key in table.keys()} == {  # noqa: SIM118
+            key: other.array[other.find(key)].tobytes()
+            for key in other.keys()  # noqa: SIM118
+        }, name
