@@ -4,13 +4,14 @@ out-of-fold residuals ─► quantile forests ─► conformal offset per bin of
 
 Quantile forests on the capped life itself fail silently: more than 5 % of the targets equal the cap, so the upper
 quantile never splits; residuals have no such atom. The offsets make the coverage hold (conformalised quantile
-regression, Romano et al. 2019). With few readings a table of residual quantiles serves instead.
+regression, Romano et al. 2019). With few readings a table of residual quantiles serves instead. Where something stands
+in for a sensor the ends lie further away: by what that cost in past lives, see training/broken.py.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ import numpy.typing as npt
 
 from models.arrays import Floats
 from models.maintenance import kernel
+from models.maintenance.codes import QUALITIES
 from models.packs import Scorer
 
 COVERAGE = 0.9
@@ -29,13 +31,15 @@ ROLES = ("low", "high")
 
 @dataclass(frozen=True)
 class Interval:
-    """Bounds are value + forest (when there are forests) + the offset of the value's bin, within 0 and cap."""
+    """Bounds are value + forest (when there are forests) + the offset of the value's bin, within 0 and cap; of input
+    that is not good they lie so many times as far from the value."""
 
     edges: Floats  # (B - 1,)
     low: Floats  # (B,)
     high: Floats  # (B,)
     cap: float
     has_forests: bool
+    widened: Floats = field(default_factory=lambda: np.ones(len(QUALITIES)))  # by quality; 1 in models of before
 
     @property
     def roles(self) -> tuple[str, ...]:
@@ -43,28 +47,36 @@ class Interval:
 
     def to_json(self) -> dict[str, Any]:
         arrays = {"edges": self.edges.tolist(), "low": self.low.tolist(), "high": self.high.tolist()}
-        return arrays | {"cap": self.cap, "has_forests": self.has_forests}
+        return arrays | {"cap": self.cap, "has_forests": self.has_forests, "widened": self.widened.tolist()}
 
     @classmethod
     def from_json(cls, given: Mapping[str, Any]) -> Interval:
         edges, low, high = (np.array(given[name], np.float64) for name in ("edges", "low", "high"))
-        return cls(edges, low, high, float(given["cap"]), bool(given["has_forests"]))
+        found = cls(edges, low, high, float(given["cap"]), bool(given["has_forests"]))
+        return replace(found, widened=np.array(given["widened"], np.float64)) if "widened" in given else found
 
     def of(
-        self, features: npt.NDArray[np.float32], value: Floats, scorers: Mapping[str, Scorer]
+        self,
+        features: npt.NDArray[np.float32],
+        value: Floats,
+        quality: npt.NDArray[np.int8],
+        scorers: Mapping[str, Scorer],
     ) -> tuple[Floats, Floats]:
-        """Lower and upper bounds (n,) for feature rows (n, F) and values (n,)."""
+        """Lower and upper bounds (n,) for feature rows (n, F), values (n,) and the quality of their input (n,)."""
         low = high = np.zeros(len(value))
         if self.has_forests:
             rows = with_value(features, value)
             low, high = scorers["low"].score(rows), scorers["high"].score(rows)
-        return self.bounds(value, low, high)
+        return self.bounds(value, low, high, quality)
 
-    def bounds(self, value: Floats, low: Floats, high: Floats) -> tuple[Floats, Floats]:
-        """The same from what the forests said."""
+    def bounds(
+        self, value: Floats, low: Floats, high: Floats, quality: npt.NDArray[np.int8] | None = None
+    ) -> tuple[Floats, Floats]:
+        """The same from what the forests said; without a quality, of good input."""
         lower, upper = np.empty(len(value)), np.empty(len(value))
-        given = map(np.ascontiguousarray, (value, low, high))
-        kernel.interval_ends((*given, lower, upper), (self.edges, self.low, self.high), self.cap)
+        graded = np.zeros(len(value), np.int8) if quality is None else quality
+        given = map(np.ascontiguousarray, (value, low, high, graded))
+        kernel.interval_ends((*given, lower, upper), (self.edges, self.low, self.high, self.widened), self.cap)
         return lower, upper
 
 

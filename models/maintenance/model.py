@@ -144,7 +144,7 @@ class AssetModel:
         if self._untold:
             decided.value[:, self._untold] = raw[:, self._untold] = np.nan
         enter("score")
-        low, high = self._interval(features, decided.value, None if is_all else scored)
+        low, high = self._interval(features, decided.value, seen.quality, None if is_all else scored)
         return Decisions(
             seen.status,
             decided.value,
@@ -187,15 +187,19 @@ class AssetModel:
         return watch(rows, slots, given, self.whole, patience)
 
     def _interval(
-        self, features: npt.NDArray[np.float32], value: npt.NDArray[np.float64], scored: npt.NDArray[np.int64] | None
+        self,
+        features: npt.NDArray[np.float32],
+        value: npt.NDArray[np.float64],
+        quality: npt.NDArray[np.int8],
+        scored: npt.NDArray[np.int64] | None,
     ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
         """Ends of the interval (n, T) of the values (n, T); `scored`: places of the feature rows, None: of all."""
         interval = self._learned.interval
         if interval is None:
             low, high = np.full((2, *value.shape), np.nan)
             return low, high
-        of = value[:, 0] if scored is None else value[scored, 0]
-        low, high = interval.of(features, of, self._scorers)
+        of, graded = (value[:, 0], quality) if scored is None else (value[scored, 0], quality[scored])
+        low, high = interval.of(features, of, graded, self._scorers)
         return self._of_all(low[:, None], scored, len(value)), self._of_all(high[:, None], scored, len(value))
 
     @staticmethod

@@ -162,15 +162,18 @@ static const double CLOCKS_S = 300.0;
 void observe(const Layout *layout, uint8_t *rows, const Events *events, const Prepared *prepared, Work *work,
              const Seen *seen);
 
-/* interval.c: of values (n,), by what the forests said of them, to `lower` and `upper` */
+/* interval.c: of values (n,), by what the forests said of them and by the quality of their input, to `lower` and
+ * `upper` */
 typedef struct {
   const double *value, *low, *high;
+  const int8_t *quality;
   double *lower, *upper;
 } Ends;
 typedef struct {
   int edge_count;
   const double *edges;      /* rising */
   const double *low, *high; /* one more: offsets of the bins */
+  const double *widened;    /* (QUALITIES,) how many times as far the ends lie */
 } Bins;
 void interval_ends(int64_t count, const Ends *ends, const Bins *bins, double cap);
 

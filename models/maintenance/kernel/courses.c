@@ -64,24 +64,28 @@ PyObject *course_of_channel(PyObject *module, PyObject *args) {
   Py_RETURN_NONE;
 }
 
-/* Bins of an interval: edges (B - 1,), offsets (B,) twice */
+enum { BIN_ARRAYS = 4, END_ARRAYS = 6 };
+
+/* Bins of an interval: edges (B - 1,), offsets (B,) twice, and factors of the qualities */
 static int take_bins(PyObject *arrays, Columns *columns, Bins *bins) {
-  static const ArraySpec specs[] = {{"edges", 'f', 8, 1, 0}, {"low", 'f', 8, 1, 0}, {"high", 'f', 8, 1, 0}};
-  PyObject *objects[3];
-  for (int i = 0; i < 3; i++)
+  static const ArraySpec specs[BIN_ARRAYS] = {
+      {"edges", 'f', 8, 1, 0}, {"low", 'f', 8, 1, 0}, {"high", 'f', 8, 1, 0}, {"widened", 'f', 8, 1, 0}};
+  PyObject *objects[BIN_ARRAYS];
+  for (int i = 0; i < BIN_ARRAYS; i++)
     if (!(objects[i] = PyTuple_GetItem(arrays, i))) return -1;
-  if (take_arrays(objects, specs, columns->buffers, 3)) return -1;
-  columns->held = 3;
+  if (take_arrays(objects, specs, columns->buffers, BIN_ARRAYS)) return -1;
+  columns->held = BIN_ARRAYS;
   const Py_buffer *of = columns->buffers;
-  *bins = (Bins){(int)of[0].shape[0], of[0].buf, of[1].buf, of[2].buf};
-  if (of[1].shape[0] == of[0].shape[0] + 1 && of[2].shape[0] == of[1].shape[0]) return 0;
-  PyErr_SetString(PyExc_ValueError, "there must be one bin more than edges");
+  *bins = (Bins){(int)of[0].shape[0], of[0].buf, of[1].buf, of[2].buf, of[3].buf};
+  if (of[1].shape[0] == of[0].shape[0] + 1 && of[2].shape[0] == of[1].shape[0] && of[3].shape[0] == POOR + 1) return 0;
+  PyErr_SetString(PyExc_ValueError, "there must be one bin more than edges, and a factor of each quality");
   return -1;
 }
 
 #define END(place, name, is_written) {place, #name, 'f', 8, ONE, is_written, offsetof(Ends, name)}
-static const Column END_COLUMNS[] = {END(0, value, 0), END(1, low, 0), END(2, high, 0), END(3, lower, 1),
-                                     END(4, upper, 1)};
+static const Column END_COLUMNS[END_ARRAYS] = {
+    END(0, value, 0), END(1, low, 0), END(2, high, 0), {3, "quality", 'i', 1, ONE, 0, offsetof(Ends, quality)},
+    END(4, lower, 1), END(5, upper, 1)};
 
 PyObject *ends_of_interval(PyObject *module, PyObject *args) {
   (void)module;
@@ -94,9 +98,9 @@ PyObject *ends_of_interval(PyObject *module, PyObject *args) {
   int wrong = take_bins(learned, &columns, &bins);
   if (!wrong) {
     columns.count = length_of(arrays);
-    wrong = columns.count < 0 || take_events(&columns, arrays, END_COLUMNS, 5, NULL, &ends);
+    wrong = columns.count < 0 || take_events(&columns, arrays, END_COLUMNS, END_ARRAYS, NULL, &ends);
   }
-  if (!wrong && columns.held != 3 + 5) {
+  if (!wrong && columns.held != BIN_ARRAYS + END_ARRAYS) {
     PyErr_SetString(PyExc_ValueError, "a column is missing");
     wrong = 1;
   }

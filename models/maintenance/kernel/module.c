@@ -14,7 +14,7 @@ static PyMethodDef FUNCTIONS[] = {
     {"watch", watch_events, METH_VARARGS,
      "watch(rows, slots, input, (sensors, targets), whole, patience, transitions) -> how many"},
     {"interval_ends", ends_of_interval, METH_VARARGS,
-     "interval_ends((value, low, high, lower, upper), (edges, low, high), cap)"},
+     "interval_ends((value, low, high, quality, lower, upper), (edges, low, high, widened), cap)"},
     {"fall_course", course_of_falls, METH_VARARGS, "fall_course((is_first, value, trust, course), limit)"},
     {"course_of_sensors", course_of_check, METH_VARARGS, "course_of_sensors(learned, given, found)"},
     {"channel_course", course_of_channel, METH_VARARGS, "channel_course((value, trust, step, features))"},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import lightgbm as lgb
@@ -28,6 +28,7 @@ class Trained:
     check_rows: dict[str, npt.NDArray[np.float32]]  # rows of the kind that each role scores
     rows: int
     held_out: HeldOut | None = None  # rows of the fold that was held out of the forests, of all classes
+    left_out: Mapping[int, float] = field(default_factory=dict)  # sensors that move and are not used, see `Chosen`
 
 
 def grow(

@@ -1,19 +1,21 @@
 """Training of the interval of a remaining life, from out-of-fold predictions.
 
-residuals ─► quantile forests, fold by fold ─► conformal offsets ─► Interval of each class, forests on all residuals
+residuals ─► quantile forests, fold by fold ─► conformal offsets ─► factors of input that is not good ─► Interval
+of each class; and forests on all residuals
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import lightgbm as lgb
 import numpy as np
 import numpy.typing as npt
 
 from models.arrays import Floats, Ints
-from models.maintenance import COVERAGE, EDGES, ROLES, Interval, conformal, tabled
+from models.maintenance import COVERAGE, EDGES, QUALITIES, ROLES, Interval, conformal, tabled
+from models.maintenance.training.broken import factor
 from models.maintenance.training.fleet import widening
 from models.maintenance.training.forests import FOLDS, NOTHING, grow
 
@@ -53,22 +55,43 @@ class Intervals:
     rows: npt.NDArray[np.float32]
 
 
-def train_intervals(classes: Sequence[Residuals], left_out: int = NOTHING) -> Intervals:
-    """The intervals; the forests that serve learn from the residuals of all folds but `left_out`."""
+def train_intervals(
+    classes: Sequence[Residuals], costs: Sequence[Mapping[int, Residuals]], left_out: int = NOTHING
+) -> Intervals:
+    """The intervals; the forests that serve learn from the residuals of all folds but `left_out`.
+
+    Args:
+        costs: of each class, by quality of the input, the residuals of readings that had it.
+    """
     rows = np.vstack([one.rows for one in classes])
     zeros = [np.zeros(len(one.value)) for one in classes]
     sides = [(zero, zero) for zero in zeros]
     boosters: dict[str, lgb.Booster] = {}
+    by_fold: list[dict[str, lgb.Booster]] = []
     if len(rows) >= FOREST_ROWS:
         by_fold = [_grow(classes, fold) for fold in range(FOLDS)]
         sides = [side if one.has_few else _out_of_fold(by_fold, one) for one, side in zip(classes, sides, strict=True)]
         boosters = _grow(classes, left_out)
     found = [_interval(one, *side, bool(boosters)) for one, side in zip(classes, sides, strict=True)]
-    bounds = [
-        _bounds_of_few(one) if one.has_few else interval.bounds(one.value, *side)
-        for interval, one, side in zip(found, classes, sides, strict=True)
-    ]
+    bounds = [_bounds(interval, one, one, side) for interval, one, side in zip(found, classes, sides, strict=True)]
+    found = [_widened(*given, by_fold) for given in zip(found, classes, costs, strict=True)]
     return Intervals(found, bounds, boosters, rows)
+
+
+def _bounds(interval: Interval, one: Residuals, of: Residuals, side: tuple[Floats, Floats]) -> tuple[Floats, Floats]:
+    """Out-of-fold bounds of some readings of the class, by what the forests said of them."""
+    return _bounds_of_few(one, of) if one.has_few else interval.bounds(of.value, *side)
+
+
+def _widened(
+    interval: Interval, one: Residuals, costs: Mapping[int, Residuals], by_fold: Sequence[dict[str, lgb.Booster]]
+) -> Interval:
+    """The interval with its factor of each quality; worse input has none that is smaller."""
+    widened = np.ones(len(QUALITIES))
+    for quality, of in costs.items():
+        side = _out_of_fold(by_fold, of) if interval.has_forests else (np.zeros(len(of.value)),) * 2
+        widened[quality] = factor(of.value, of.residual, *_bounds(interval, one, of, side))
+    return replace(interval, widened=np.maximum.accumulate(widened))
 
 
 def _interval(one: Residuals, low: Floats, high: Floats, has_forests: bool) -> Interval:
@@ -105,15 +128,16 @@ def of_few_lives(value: Floats, residual: Floats, life: Ints, cap: float, widene
     return Interval(edges, -half, half, cap, has_forests=False)
 
 
-def _bounds_of_few(one: Residuals) -> tuple[Floats, Floats]:
-    """The bounds of each life by the interval of the others: it is no news that an interval covers what made it."""
-    low, high = np.zeros(len(one.value)), np.zeros(len(one.value))
+def _bounds_of_few(one: Residuals, of: Residuals) -> tuple[Floats, Floats]:
+    """The bounds of readings of each life by the interval of the other lives: it is no news that an interval covers
+    what made it."""
+    low, high = np.zeros(len(of.value)), np.zeros(len(of.value))
     widened = widening(len(np.unique(one.life[one.is_judged])))
-    for life in np.unique(one.life):
-        mine, others = one.life == life, one.is_judged & (one.life != life)
+    for life in np.unique(of.life):
+        mine, others = of.life == life, one.is_judged & (one.life != life)
         zeros = np.zeros(int(mine.sum()))
         interval = of_few_lives(one.value[others], one.residual[others], one.life[others], one.cap, widened)
-        low[mine], high[mine] = interval.bounds(one.value[mine], zeros, zeros)
+        low[mine], high[mine] = interval.bounds(of.value[mine], zeros, zeros)
     return low, high
 
 

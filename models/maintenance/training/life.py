@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -14,40 +15,27 @@ import numpy.typing as npt
 from models.arrays import Floats
 from models.held_out import LABEL, HeldOut
 from models.maintenance import (
-    CHECKED,
     RAISED,
-    SCORED,
     Decided,
     Learned,
     Preparation,
     Seen,
     decide,
-    fall_course,
     life_levels,
     policy_of,
     row_dtype,
     shape_of,
     with_value,
 )
-from models.maintenance.training.fleet import Fleet, fleet_of, folds_of, grow_lives
+from models.maintenance.training.broken import NOT_GOOD
+from models.maintenance.training.choice import choose
+from models.maintenance.training.fleet import Fleet, fleet_of, grow_lives
 from models.maintenance.training.forests import HELD_OUT, NOTHING, Trained
-from models.maintenance.training.indexes import project
 from models.maintenance.training.interval import Residuals, train_intervals
 from models.maintenance.training.log import AssetLog
-from models.maintenance.training.preparation import (
-    LEAST_MOVEMENT,
-    History,
-    TrainingError,
-    learn_lives,
-    learn_regimes,
-    movement,
-)
-from models.maintenance.training.sensors import learn_sensors
+from models.maintenance.training.recipe import BEYOND_CAP_WEIGHT, OutOfFold, cross_validate, error_of, examples, prepare
 from models.progress import ShareProgress
 
-LEAST_CHECKED = 2  # sensors
-LEAST_FALL = 3.0  # limit of the renewal rule: at least this, and twice the largest fall of a typical life
-BEYOND_CAP_WEIGHT = 0.5
 PULL, STEADY_PULL = 0.5, 0.25
 
 
@@ -58,22 +46,28 @@ def train_rul(logs: Sequence[AssetLog], progress: ShareProgress, holds_out: bool
         TrainingError: too few failures, or no sensor that moves over a life.
     """
     fleets = [fleet_of(log) for log in logs]
-    raw, seen = _cross_validate(fleets, progress)
+    progress("which sensors to use", 0.05)
+    chosen = choose(fleets, partial(error_of, fleets))
+    whole, worse = cross_validate(fleets, chosen.sensors, progress)
     progress("forest on four fifths of the lives" if holds_out else "forest on all lives", 0.6)
     left_out = HELD_OUT if holds_out else NOTHING
     inside = [fleet.is_labelled & (fleet.fold != left_out) for fleet in fleets]
-    preparations = _prepare(fleets, inside)
+    preparations = prepare(fleets, inside, chosen.sensors)
     replays = [fleet.log.replay(p) for fleet, p in zip(fleets, preparations, strict=True)]
-    rows, target, weight = _examples(fleets, replays, inside)
+    rows, target, weight = examples(fleets, replays, inside)
     booster = grow_lives(fleets, rows, target, weight)
     learned = [_learned(fleet, p) for fleet, p in zip(fleets, preparations, strict=True)]
     progress("intervals", 0.7)
-    decided = [_decide(*given) for given in zip(fleets, learned, seen, raw, strict=True)]
-    intervals = train_intervals([_residuals(*given) for given in zip(fleets, seen, decided, strict=True)], left_out)
+    decided = [_decide(*given) for given in zip(learned, whole, strict=True)]
+    residuals = [_residuals(of, made, of.fleet.is_labelled) for of, made in zip(whole, decided, strict=True)]
+    costs = [_residuals_of_broken(*given) for given in zip(learned, worse, strict=True)]
+    intervals = train_intervals(residuals, costs, left_out)
     learned = [replace(one, interval=interval) for one, interval in zip(learned, intervals.found, strict=True)]
     metrics = [_metrics(*given) for given in zip(fleets, decided, intervals.bounds, strict=True)]
     check_rows = {"score": rows, "low": intervals.rows, "high": intervals.rows}
-    outcome = Trained({"score": booster} | intervals.boosters, learned, metrics, check_rows, len(rows))
+    outcome = Trained(
+        {"score": booster} | intervals.boosters, learned, metrics, check_rows, len(rows), left_out=chosen.left_out
+    )
     return replace(outcome, held_out=_held_out(fleets, replays, decided)) if holds_out else outcome
 
 
@@ -96,118 +90,26 @@ def _held_out(fleets: Sequence[Fleet], replays: Sequence[Seen], decided: Sequenc
     return HeldOut(np.vstack(rows), {LABEL: label}, np.concatenate(assets), value)
 
 
-def _prepare(fleets: Sequence[Fleet], chosen: Sequence[np.ndarray]) -> list[Preparation]:
-    """Preparation of each class from some of its labelled readings; a sensor that tells in one class serves all."""
-    histories = [fleet.log.history(mask, fleet.log.remaining) for fleet, mask in zip(fleets, chosen, strict=True)]
-    regimes = [learn_regimes(history) for history in histories]
-    moved = np.max([movement(h, r) for h, r in zip(histories, regimes, strict=True)], 0)
-    sensors = np.flatnonzero(moved >= LEAST_MOVEMENT)
-    if len(sensors) == 0:
-        asset_class = fleets[0].log.asset_class
-        told = ", ".join(f"{name} {by:.2f}" for name, by in zip(asset_class.sensors, moved, strict=True))
-        raise TrainingError(
-            f"No sensor of asset class {asset_class.name} moves by {LEAST_MOVEMENT} sd over a life (constant sensors "
-            f"move by 0): {told}. Nothing was trained.",
-            "Name sensors that tell of wear, and what the readings depend on besides as `regime`.",
-        )
-    prepared = [
-        _with_check(history, learn_lives(history, found, sensors, fleet.cap))
-        for fleet, history, found in zip(fleets, histories, regimes, strict=True)
-    ]
-    return [_with_fall(*given) for given in zip(fleets, prepared, chosen, strict=True)]
-
-
-def _with_check(history: History, preparation: Preparation) -> Preparation:
-    """With what tells of faults of the sensors, unless they are too few to tell on each other, or too many."""
-    if not LEAST_CHECKED <= len(preparation.sensors) <= CHECKED:
-        return preparation
-    is_first = np.r_[True, np.diff(history.life) != 0]
-    step = np.where(is_first, 1.0, -np.diff(history.remaining, prepend=0.0))
-    readings, regime = history.readings[:, preparation.sensors], preparation.regimes.of(history.variables)
-    check = learn_sensors(history.life, step, readings, regime, preparation.mean, preparation.sd)
-    return replace(preparation, check=check)
-
-
-def _with_fall(fleet: Fleet, preparation: Preparation, chosen: np.ndarray) -> Preparation:
-    """The limit of the renewal rule; a few renewals that nobody told of do no harm."""
-    history = fleet.log.history(chosen, fleet.log.remaining)
-    regime = preparation.regimes.of(history.variables)
-    z = preparation.normalised(history.readings, regime)
-    channel = preparation.fall_channel
-    value = project(preparation.weights, preparation.bias, z, regime)[:, channel]
-    is_first = np.r_[True, np.diff(history.life) != 0]
-    course = fall_course(is_first, value, preparation.trust[regime, channel])
-    largest = np.maximum.reduceat(course, np.flatnonzero(is_first))
-    return replace(preparation, fall_limit=max(LEAST_FALL, 2.0 * float(np.quantile(largest, 0.9))))
-
-
-def _is_certain(fleet: Fleet, seen: Seen) -> npt.NDArray[np.bool_]:
-    """(m,) false where the asset was renewed later in the life and nobody said so: its remaining life is unknown."""
-    log = fleet.log
-    number = np.cumsum(seen.is_renewed[log.readings, 0])
-    is_last = np.r_[np.diff(log.life) != 0, True]
-    stops = np.flatnonzero(is_last)
-    last = np.repeat(number[stops], np.diff(np.r_[-1, stops]))
-    return np.asarray(number == last)
-
-
-def _examples(
-    fleets: Sequence[Fleet], replays: Sequence[Seen], chosen: Sequence[np.ndarray]
-) -> tuple[npt.NDArray[np.float32], Floats, Floats]:
-    """Feature rows, capped life and weight of the readings whose remaining life is known."""
-    rows, remaining, caps = [], [], []
-    for fleet, seen, mask in zip(fleets, replays, chosen, strict=True):
-        used = mask & (seen.status[fleet.log.readings] == SCORED) & _is_certain(fleet, seen)
-        rows.append(seen.features[fleet.log.readings[used]])
-        remaining.append(fleet.log.remaining[used])
-        caps.append(np.full(used.sum(), fleet.cap))
-    left, cap = np.concatenate(remaining), np.concatenate(caps)
-    return np.vstack(rows), np.minimum(left, cap), np.where(left > cap, BEYOND_CAP_WEIGHT, 1.0)
-
-
-def _cross_validate(fleets: Sequence[Fleet], progress: ShareProgress) -> tuple[list[Floats], list[Seen]]:
-    """Out-of-fold raw scores of all events (NaN: not scored) and the replays they come from, by class."""
-    raw = [np.full((len(fleet.log.slots), 1), np.nan) for fleet in fleets]
-    seen: list[Seen] = []
-    folds = folds_of(fleets)
-    for fold in range(folds):
-        progress(f"cross-validation, fold {fold + 1} of {folds}", 0.1 + 0.5 * fold / folds)
-        inside = [fleet.is_labelled & (fleet.fold != fold) for fleet in fleets]
-        preparations = _prepare(fleets, inside)
-        replays = [fleet.log.replay(p) for fleet, p in zip(fleets, preparations, strict=True)]
-        booster = grow_lives(fleets, *_examples(fleets, replays, inside))
-        seen = seen or [Seen(*(column.copy() for column in replay)) for replay in replays]
-        for fleet, replay, found, out in zip(fleets, replays, seen, raw, strict=True):
-            places = fleet.log.readings[fleet.fold == fold]
-            if len(places) == 0:
-                continue
-            out[places, 0] = booster.predict(replay.features[places], num_threads=1)
-            for column, target in zip(replay, found, strict=True):
-                target[places] = column[places]
-    for fleet, found in zip(fleets, seen, strict=True):
-        fleet.is_labelled &= found.status[fleet.log.readings] == SCORED
-    return raw, seen
-
-
 def _learned(fleet: Fleet, preparation: Preparation) -> Learned:
     levels = fleet.log.asset_class.policy or life_levels(fleet.cap)
     return Learned(preparation, [list(levels)], PULL, STEADY_PULL)
 
 
-def _decide(fleet: Fleet, learned: Learned, seen: Seen, raw: Floats) -> Decided:
+def _decide(learned: Learned, found: OutOfFold) -> Decided:
     """Out-of-fold decisions, by the code that serves."""
-    log = fleet.log
+    log = found.fleet.log
     shape = shape_of(log.asset_class, learned.preparation)
     rows = np.zeros(len(log.assets), row_dtype(shape))
-    return decide(rows, log.slots, log.batch, seen, raw, policy_of(log.asset_class, learned))
+    return decide(rows, log.slots, log.batch, found.seen, found.raw, policy_of(log.asset_class, learned))
 
 
-def _residuals(fleet: Fleet, seen: Seen, decided: Decided) -> Residuals:
-    """Out-of-fold residuals of the labelled readings."""
-    places, used = fleet.log.readings, fleet.is_labelled
-    value, left = decided.value[places[used], 0], fleet.log.remaining[used]
+def _residuals(found: OutOfFold, decided: Decided, used: npt.NDArray[np.bool_]) -> Residuals:
+    """Out-of-fold residuals of some labelled readings (m,)."""
+    fleet = found.fleet
+    places = fleet.log.readings[used]
+    value, left = decided.value[places, 0], fleet.log.remaining[used]
     return Residuals(
-        rows=with_value(seen.features[places[used]], value),
+        rows=with_value(found.seen.features[places], value),
         value=value,
         residual=np.minimum(left, fleet.cap) - value,
         weight=np.where(left > fleet.cap, BEYOND_CAP_WEIGHT, 1.0),
@@ -217,6 +119,15 @@ def _residuals(fleet: Fleet, seen: Seen, decided: Decided) -> Residuals:
         cap=fleet.cap,
         has_few=fleet.has_few,
     )
+
+
+def _residuals_of_broken(learned: Learned, worse: Sequence[OutOfFold]) -> dict[int, Residuals]:
+    """Of each quality that is not good, the residuals of the judged readings that had it."""
+    made = {}
+    for quality, found in zip(NOT_GOOD, worse, strict=True):
+        had_it = found.seen.quality[found.fleet.log.readings] == quality
+        made[quality] = _residuals(found, _decide(learned, found), found.fleet.is_judged() & had_it)
+    return made
 
 
 def _metrics(fleet: Fleet, decided: Decided, bounds: tuple[Floats, Floats]) -> dict[str, float]:

@@ -1,6 +1,6 @@
 """What an asset class learns about its readings before any forest.
 
-past readings ─► regimes ─► informative sensors ─► normalisation ─► channels (health indexes, or sensors) ─► Preparation
+past readings ─► regimes ─► normalisation of the sensors in use ─► channels (health indexes, or sensors) ─► Preparation
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from schemas import MillraceError
 
 NORMAL = (0.05, 0.95)  # quantiles of the readings of assets that are well
 LEAST_WELL = 20  # readings in a regime, of assets that are well; of fewer, all tell what is normal
-LEAST_MOVEMENT = 1.0  # sd over a life, of a sensor that tells of wear
 
 
 class TrainingError(MillraceError):
@@ -42,31 +41,13 @@ class History:
         return History(self.life[mask], self.variables[mask], self.readings[mask], self.remaining[mask])
 
 
-def _normalise(readings: Floats, regimes: Ints, count: int, sensors: Ints) -> tuple[Floats, Floats, Floats]:
+def normalise(readings: Floats, regimes: Ints, count: int, sensors: Ints) -> tuple[Floats, Floats, Floats]:
     """Mean and sd (R, S) of some sensors, and the clipped z (n, S). sd 0: constant in some regime."""
     mean, sd = moments(readings[:, sensors], regimes, count)
     size = np.abs(mean).max(0)
     sd[:, (sd < 1e-6 * np.maximum(size, 1e-9)).any(0)] = 0.0
     z = (readings[:, sensors] - mean[regimes]) / np.where(sd == 0, 1.0, sd)[regimes]
     return mean, sd, np.clip(np.where(sd[regimes] == 0, 0.0, z), -CLIP, CLIP)
-
-
-def movement(history: History, regimes: Regimes) -> Floats:
-    """How far each sensor of the class moves over a life, in its own sd: (sensors,).
-
-    Root mean square over the lives of late minus early, noise removed: squared per life, because two failure modes
-    may move a sensor in opposite directions and cancel in the mean.
-    """
-    lives = Lives.of(history.life)
-    every = np.arange(history.readings.shape[1])
-    _, _, z = _normalise(history.readings, regimes.of(history.variables), len(regimes), every)
-    moved = lives.movement(z)
-    if len(moved) == 0:
-        return np.zeros(len(every))
-    is_same_life = np.diff(history.life) == 0
-    noise = (np.diff(z, axis=0)[is_same_life] ** 2).mean(0) / 2
-    squared = (moved**2).mean(0) - noise * 2 / lives.head
-    return np.asarray(np.sqrt(np.maximum(squared, 0) / np.maximum(z.var(0), 1e-12)))
 
 
 def wear_targets(remaining: Floats, cap: float) -> Floats:
@@ -82,11 +63,11 @@ def learn_lives(history: History, regimes: Regimes, sensors: Ints, cap: float) -
     """Channels are health indexes; for assets that run to failure as a whole.
 
     Args:
-        sensors: places of the informative sensors, see `movement`.
+        sensors: places of the informative sensors, see `choose`.
         cap: of the remaining life, in units of the class.
     """
     regime = regimes.of(history.variables)
-    mean, sd, z = _normalise(history.readings, regime, len(regimes), sensors)
+    mean, sd, z = normalise(history.readings, regime, len(regimes), sensors)
     lives = Lives.of(history.life)
     directions = fit_directions(lives, z, regime, len(regimes))
     targets = wear_targets(history.remaining, cap)
@@ -109,12 +90,12 @@ def learn_components(
     """
     regime = regimes.of(history.variables)
     every = np.arange(history.readings.shape[1])
-    _, sd, z = _normalise(history.readings, regime, len(regimes), every)
+    _, sd, z = normalise(history.readings, regime, len(regimes), every)
     gaps = [np.abs(z[due].mean(0) - z[~due].mean(0)) for due in is_due.T if due.any() and not due.all()]
     apart = np.where((sd == 0).all(0), -1.0, np.max(gaps, 0) if gaps else 0.0)
     sensors = np.sort(np.argsort(-apart, kind="stable")[:channels])
     sensors = sensors[apart[sensors] >= 0] if has_sensors else sensors
-    mean, sd, _ = _normalise(history.readings, regime, len(regimes), sensors)
+    mean, sd, _ = normalise(history.readings, regime, len(regimes), sensors)
     count, size = len(regimes), len(sensors)
     identity = np.broadcast_to(np.eye(size), (count, size, size)).copy()
     zero, one = np.zeros((count, size)), np.ones((count, size))

@@ -36,6 +36,7 @@ LEAST_SPIKE, LEAST_LIMIT = 6.0, 8.0
 MOST_RUN, WELL_KNOWN = 30, 300  # readings of a run; runs
 STILL_SHARE = 0.1  # of the usual change of a reading: counts as none
 RARE = 1e-4  # share of the readings of past lives that may be faults
+RARE_LIVES, RAISES = 0.02, 4  # share of past lives of which a drift may be told; how often a limit is raised for it
 SETTLED, FIRST = 40, 5  # readings of a life: own offsets are found; residuals are judged
 Given = tuple[np.ndarray, Floats, Ints, Floats]  # first of a life, step, regime, readings
 
@@ -92,15 +93,15 @@ def _learn_stillness(learned: Checked, given: Given) -> None:
     is_alike = ~is_first & (np.diff(regime, prepend=-1) == 0)
     small = STILL_SHARE * np.median(moved[is_alike], axis=0) if is_alike.sum() >= WELL_KNOWN else np.zeros(len(moved.T))
     learned.sensor[SMALL] = small
-    learned.sensor[STILL] = [_chance(column <= least) for column, least in zip(moved.T, small, strict=True)]
-    learned.sensor[SAME] = same = np.array([_chance(column == 0) for column in moved.T])
+    learned.sensor[STILL] = [chance_of_more(column <= least) for column, least in zip(moved.T, small, strict=True)]
+    learned.sensor[SAME] = same = np.array([chance_of_more(column == 0) for column in moved.T])
     reached = MARGIN * np.quantile(course(learned, given).run, 1 - RARE, axis=0)
     least = np.where(same > COARSE, LEAST_NATS, LUCK_NATS)
     learned.sensor[LUCK] = np.where(same > STEADY, NEVER, np.clip(reached, least, MOST_NATS))
 
 
-def _chance(is_still: np.ndarray) -> float:
-    """The greatest chance of one more, after runs of any length that is known well."""
+def chance_of_more(is_still: np.ndarray) -> float:
+    """The greatest chance of one more still reading, after runs of any length that is known well."""
     place = np.arange(len(is_still))
     run = place - np.maximum.accumulate(np.where(~is_still, place, -1))
     found = (is_still.sum() + 1) / (len(is_still) + 2)
@@ -113,8 +114,18 @@ def _chance(is_still: np.ndarray) -> float:
 
 
 def _learn_limits(learned: Checked, given: Given) -> None:
+    """Limits that few past lives reach: lives and not readings are counted, as one asset whose sensor went its own way
+    for long would else blind the check of all others.
+
+    The limit of a sensor changes what it is believed, so each is raised step by step, and the past looked at again.
+    """
     found = course(learned, given)
     learned.sensor[SPIKE] = np.maximum(MARGIN * np.quantile(np.abs(found.residual), 1 - RARE, axis=0), LEAST_SPIKE)
-    for _ in range(2):
-        reached = MARGIN * np.quantile(course(learned, given).cusum, 1 - RARE, axis=0)
-        learned.sensor[LIMIT] = np.maximum(reached, LEAST_LIMIT)
+    starts = np.flatnonzero(given[0])
+    learned.sensor[LIMIT] = LEAST_LIMIT
+    for _ in range(RAISES):
+        told = np.maximum.reduceat(course(learned, given).cusum, starts) > learned.sensor[LIMIT]
+        too_often = told.mean(0) > RARE_LIVES
+        if not too_often.any():
+            return
+        learned.sensor[LIMIT, too_often] *= MARGIN

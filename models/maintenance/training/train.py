@@ -16,6 +16,8 @@ import numpy as np
 from models.compiler import compile_forest, gain_shares
 from models.held_out import write_held_out
 from models.maintenance import READING, AssetEvent, feature_names_of
+from models.maintenance.training.broken import widened_words
+from models.maintenance.training.choice import left_out_words
 from models.maintenance.training.failure import few_failures_words, train_failure
 from models.maintenance.training.fleet import FEW_LIVES, few_words
 from models.maintenance.training.forests import Trained
@@ -142,6 +144,9 @@ def _card(log: AssetLog, outcome: Trained, place: int) -> str:
         f"lives that end with a failure of the whole asset. {len(preparation.centroids)} operating regimes; "
         f"informative sensors: {sensors}."
     )
+    steady = left_out_words(log.asset_class.sensors, outcome.left_out)
+    interval = outcome.learned[place].interval
+    reaches = widened_words(interval.widened) if interval else ""
     rests_on = few_words(int(outcome.metrics[place].get("cv_lives", FEW_LIVES)))
     lacks = few_failures_words(outcome.learned[place].without)
-    return "\n\n".join(part for part in (told, rests_on, lacks) if part)
+    return "\n\n".join(part for part in (told, steady, reaches, rests_on, lacks) if part)

@@ -108,6 +108,17 @@ def test_a_fault_is_told_soon_by_its_name_and_of_no_other_sensor(learned: Checke
         assert np.sqrt(np.mean(away**2)) < 1.0, sensor  # sd of a life: what stands in is near the truth
 
 
+def test_a_sensor_that_went_its_own_way_in_one_past_life_blinds_no_other(fleet: Fleet) -> None:
+    past = Fleet.simulated(1)
+    first = 10 * LENGTH + 30
+    past.readings[first : first + LENGTH - 30, 0] += 2 * np.minimum(np.arange(LENGTH - 30), 10)
+    learned = past.learned()
+    assert learned.sensor[LIMIT].max() < 15
+    found = fleet.course(learned, fleet.broken("drifting", 0))
+    during = (np.flatnonzero(fleet.is_first) + AT)[:, None] + np.arange(10)
+    assert (found.fault[during, 0] == FAULTS.index("drifting")).any(1).mean() >= 0.9
+
+
 def test_a_sensor_that_is_mended_is_believed_again(learned: Checked, fleet: Fleet) -> None:
     for kind in ("missing", "stuck", "drifting", "changed_unit"):
         found = fleet.course(learned, fleet.broken(kind, 0))

@@ -179,8 +179,9 @@ static int64_t watch_any(int rows, const Events *events, const Seen *seen, const
 
 static void interval_any(int count) {
   const int edges = below(5);
-  const Ends ends = {numbers(count), numbers(count), numbers(count), numbers(count), numbers(count)};
-  const Bins bins = {edges, numbers(edges), numbers(edges + 1), numbers(edges + 1)};
+  const Ends ends = {numbers(count), numbers(count),           numbers(count),
+                     garbage((size_t)count), numbers(count), numbers(count)};
+  const Bins bins = {edges, numbers(edges), numbers(edges + 1), numbers(edges + 1), numbers(POOR + 1)};
   interval_ends(count, &ends, &bins, any_number());
 }
 

@@ -184,24 +184,34 @@ def test_what_was_learned_of_another_class_is_refused(change: dict[str, Any], wh
 
 
 def test_an_interval_of_other_bins_is_refused() -> None:
-    arrays = [np.zeros(3) for _ in range(5)]
+    arrays, ones = [np.zeros(3), np.zeros(3), np.zeros(3), np.zeros(3, np.int8), np.zeros(3), np.zeros(3)], np.ones(3)
     with pytest.raises(ValueError, match="one bin more than edges"):
-        kernel.interval_ends(tuple(arrays), (np.zeros(2), np.zeros(3), np.zeros(2)), 125.0)
+        kernel.interval_ends(tuple(arrays), (np.zeros(2), np.zeros(3), np.zeros(2), ones), 125.0)
+    with pytest.raises(ValueError, match="a factor of each quality"):
+        kernel.interval_ends(tuple(arrays), (np.zeros(2), np.zeros(3), np.zeros(3), np.ones(2)), 125.0)
     with pytest.raises(ValueError, match="lower must be of as many"):
-        kernel.interval_ends((*arrays[:3], np.zeros(2), arrays[4]), (np.zeros(2), np.zeros(3), np.zeros(3)), 125.0)
+        kernel.interval_ends(
+            (*arrays[:4], np.zeros(2), arrays[5]), (np.zeros(2), np.zeros(3), np.zeros(3), ones), 125.0
+        )
 
 
-@examples(st.lists(st.tuples(*[st.floats(-200, 200)] * 3), min_size=1, max_size=20), st.booleans())
-def test_ends_of_intervals_are_what_numpy_says(rows: list[tuple[float, float, float]], is_missing: bool) -> None:
-    value, low, high = np.array(rows).T.copy()
+@examples(st.lists(st.tuples(*[st.floats(-200, 200)] * 3, st.integers(0, 2)), min_size=1, max_size=20), st.booleans())
+def test_ends_of_intervals_are_what_numpy_says(rows: list[tuple[float, float, float, int]], is_missing: bool) -> None:
+    value, low, high, graded = np.array(rows).T.copy()
+    quality = graded.astype(np.int8)
     if is_missing:
         value[0] = np.nan
     edges, by_low, by_high = np.array([20.0, 45.0]), np.array([-1.0, -2.0, -3.0]), np.array([1.0, 2.0, 4.0])
     lower, upper = np.empty(len(rows)), np.empty(len(rows))
-    kernel.interval_ends((value, low, high, lower, upper), (edges, by_low, by_high), 125.0)
+    widened = np.array([1.0, 1.3, 2.0])
+    kernel.interval_ends((value, low, high, quality, lower, upper), (edges, by_low, by_high, widened), 125.0)
     place = np.digitize(value, edges)
-    np.testing.assert_array_equal(lower, np.minimum(np.clip(value + low + by_low[place], 0, 125), value))
-    np.testing.assert_array_equal(upper, np.maximum(np.clip(value + high + by_high[place], 0, 125), value))
+    for found, end in (
+        (lower, np.minimum(np.clip(value + low + by_low[place], 0, 125), value)),
+        (upper, np.maximum(np.clip(value + high + by_high[place], 0, 125), value)),
+    ):
+        further = np.clip(value + widened[quality] * (end - value), 0, 125)
+        np.testing.assert_array_equal(found, np.where(quality > 0, further, end))
 
 
 def test_an_observer_keeps_what_it_was_made_of() -> None:
