@@ -89,7 +89,7 @@ def in_a_world(
         await tell_items(settings)
         await fill(settings, ITEMS, more_items(items), items)
         await fill(settings, topic, events(), count)
-        return await measure(settings, "maintain" if topic == TELEMETRY else "recommend", count, workers)
+        return await measure(settings, "maintain" if topic == TELEMETRY else "recommend", count + items, workers)
 
     with tempfile.TemporaryDirectory() as folder, Broker(Path(folder) / "kafka") as broker:
         return asyncio.run(run(Settings(home=Path(folder) / "home", kafka=broker.bootstrap, partitions=partitions)))
