@@ -85,6 +85,7 @@ def _version(manifest: Manifest, card: Path, workers: Iterable[WorkerStatus]) ->
         metrics=manifest.metrics,
         made_from=manifest.optimised.from_version if manifest.optimised else None,
         regimes=_regimes(manifest),
+        labels=dict(manifest.asset_class.labels) if manifest.asset_class else {},
         card=card.read_text() if card.is_file() else None,
         running_on=[
             RunningBody(worker=status.worker, **running.model_dump(exclude={"name", "version"}))

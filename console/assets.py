@@ -5,6 +5,7 @@ filters ─► Store.reading ─► list with small lines;  asset, range ─► 
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal, NamedTuple
 
@@ -12,10 +13,22 @@ from fastapi import Depends, Path, Query, Request
 from fastapi.responses import Response
 
 from api import Database, InPlace, ProblemError, from_cursor, read_models, to_cursor
-from console.charts import chart_of, marks_of, spark_of
+from console.charts import UNSAID, chart_of, marks_of, spark_of
 from console.page import build_pages, link, show
 from console.strips import quality_strip_of, strip_of
-from schemas import EARLIEST, LATEST, AssetBody, Id, InService, LogEntryBody, Name, Settings, Severity
+from schemas import (
+    EARLIEST,
+    LATEST,
+    AssetBody,
+    Id,
+    InService,
+    LogEntryBody,
+    ModelBody,
+    Name,
+    SensorLabel,
+    Settings,
+    Severity,
+)
 from storage import AlertFilter, AssetFilter, Reader, parse_words, place_of
 
 router = build_pages()
@@ -120,14 +133,25 @@ def get_asset(
             t for one in alerts[:MOST_MARKED] if (detail := reader.alert(one.alert_id)) for t in detail.transitions
         ]
     marks = marks_of(transitions, entries)
-    models = read_models(request.app.state.settings.home / "models") if scores.regimes else []
+    models = read_models(request.app.state.settings.home / "models")
+    said = _labels(models, asset_class)
     return show(
         request, "asset.html", asset=asset, span=span, ranges=list(RANGES), alerts=alerts, entries=entries[:50],
         since=since, until=until, custom=bool(start or end), has_model=has_model,
         scores=[chart_of(one, marks) for one in scores.series], strip=strip_of(scores, models),
         quality_strip=quality_strip_of(scores), now=datetime.now(UTC),
-        sensors=[chart_of(one) for one in readings[:MOST_SENSORS]],
+        sensors=[chart_of(one, said=said.get(one.name, UNSAID)) for one in readings[:MOST_SENSORS]],
     )  # fmt: skip
+
+
+def _labels(models: Sequence[ModelBody], asset_class: str) -> Mapping[str, SensorLabel]:
+    """What people call the readings of a class, by the version that serves it."""
+    for model in models:
+        serving = next((one for one in model.versions if one.version == model.aliases.get("champion")), None)
+        if serving is not None and serving.asset_class == asset_class:
+            said = serving.labels.items()
+            return {name: SensorLabel(label=one.label or name.replace("_", " "), unit=one.unit) for name, one in said}
+    return {}
 
 
 def _time(name: str, text: str) -> datetime | None:

@@ -10,15 +10,20 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from schemas import Alert, LogEntryBody, Series
+from schemas import Alert, LogEntryBody, SensorLabel, Series
 
+UNSAID = SensorLabel()
 GAP = 4  # of the usual time between two points: longer is a silence
 SPARK_WIDTH, SPARK_HEIGHT = 120.0, 24.0
 
 
-def chart_of(series: Series, marks: Sequence[dict[str, Any]] = ()) -> dict[str, Any]:
+def chart_of(series: Series, marks: Sequence[dict[str, Any]] = (), said: SensorLabel = UNSAID) -> dict[str, Any]:
     """Of one series: the mean of each bucket, and the band of its interval, or of its least and greatest values. A
-    silence is a hole in the line."""
+    silence is a hole in the line.
+
+    Args:
+        said: what people call it, where it is of a sensor.
+    """
     points = series.points
     has_interval = any(point.low is not None for point in points)
     rows: list[tuple[float, float | None, float | None, float | None]] = []
@@ -31,8 +36,8 @@ def chart_of(series: Series, marks: Sequence[dict[str, Any]] = ()) -> dict[str, 
         rows.append((time, point.mean, low, high))
     return {
         "name": series.name,
-        "title": _title(series.name),
-        "unit": "" if series.unit == "probability" else series.unit or "",
+        "title": said.label or _title(series.name),
+        "unit": said.unit or ("" if series.unit == "probability" else series.unit or ""),
         "time": [row[0] for row in rows],
         "value": [row[1] for row in rows],
         "low": [row[2] for row in rows],

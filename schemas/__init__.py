@@ -42,7 +42,15 @@ from schemas.answers import (
     TrendPoint,
     UserBody,
 )
-from schemas.asset_class import AlertCosts, AssetClass, FailureTarget, PolicyLevel, RulTarget, parse_asset_class
+from schemas.asset_class import (
+    AlertCosts,
+    AssetClass,
+    FailureTarget,
+    PolicyLevel,
+    RulTarget,
+    SensorLabel,
+    parse_asset_class,
+)
 from schemas.asyncapi import asyncapi_document, event_schema
 from schemas.base import EARLIEST, LATEST, EventTime, Frozen, Id, InputEvent, Label, Name, OutputEvent, rfc3339
 from schemas.bodies import (
@@ -219,7 +227,8 @@ __all__ = [
     "RankPlace", "RankedItem", "Recommendation", "RecommendationBody", "RecommenderProfile", "Refusal", "RefusalBody",
     "RegimePoint",
     "ReplayBody", "ReplayedBody", "RulTarget", "Running", "RunningBody", "SayOutcomeBody", "Score", "ScoredItem",
-    "SentEvent", "SentEvents", "Series", "SeriesBody", "Settings", "SettingsError", "Severity", "ShelveBody",
+    "SensorLabel", "SentEvent", "SentEvents", "Series", "SeriesBody", "Settings", "SettingsError", "Severity",
+    "ShelveBody",
     "Shelving", "SiteAlertsBody", "SiteCount", "Telemetry", "TimeWindow", "Topic", "TopicBody", "TopicFigures",
     "TraceBody",
     "TraceHop", "Training", "TrendPoint", "UnavailableError", "UnshelveBody", "UserBody", "Verdict", "Version",

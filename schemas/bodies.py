@@ -6,6 +6,7 @@ from typing import Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
+from schemas.asset_class import SensorLabel
 from schemas.base import Frozen, Time
 from schemas.manifest import Alias, AliasChange, Training
 from schemas.outputs import Action, Alert, AlertKind, AlertState, Cause, ModelRef, Score, Severity, Strategy, Verdict
@@ -206,6 +207,9 @@ class VersionBody(Frozen):
         default_factory=list,
         description="of a class with several operating regimes, what is typical of each: values "
         "of the variables that tell it; the first is regime 0",
+    )
+    labels: dict[str, SensorLabel] = Field(
+        default_factory=dict, description="of an asset class, what people call its readings, and their units"
     )
     card: str | None = Field(None, description="Markdown, for people")
     running_on: list[RunningBody] = Field(default_factory=list, description="edge workers, as they told last")

@@ -19,6 +19,7 @@ from schemas import ModelRef, Point, RegimePoint, Series, SeriesBody, Settings
 from storage import Store
 from tests.api.conftest import serving
 from tests.console.test_pages import Reader
+from tests.storage.test_kept import reading
 from tests.support.decisions import at, score
 
 RECT = re.compile(r'<rect class="regime-(\d)" x="([\d.]+)" width="([\d.]+)"')
@@ -100,3 +101,20 @@ def test_runs_follow_each_other_and_cover_every_bucket(steps: list[tuple[int, in
         x = one.time.timestamp() - strip["start"]
         [colour] = [run["colour"] for run in runs if run["x"] - 1e-6 <= x < run["x"] + run["width"] - 1e-6]
         assert colour == places[one.regime]
+
+
+def test_sensors_are_called_as_people_call_them(trained_home: Path, sqlite_url: str, store: Store) -> None:
+    model = AssetModel(ModelStore(trained_home / "models").load("pump"))
+    sensor = next(iter(model.asset_class.labels))
+    label, unit = model.asset_class.words_of(sensor)
+    store.write(
+        [score(1, "p9", model=model.reference), reading(1, 3.0, "p9", sensor), reading(9, 1.0, "p9", "odd")], []
+    )
+    [pump] = [one for one in read_models(trained_home / "models") if one.name == "pump"]
+    assert pump.versions[0].labels == model.asset_class.labels
+    with serving(Settings(home=trained_home, database_url=sqlite_url, api_port=0), extend=install) as client:
+        words = " ".join(Reader(client.get("/assets/pump/p9?range=all").text).words.split())
+    assert label
+    assert unit
+    assert f"{label} in {unit}" in words
+    assert "odd" in words
