@@ -25,6 +25,7 @@ COMMANDS = {
     "small_edge": ["-m", "benchmarks.edge", "--memory-mb", "512", "--cores", "0"],
     "cost": ["-m", "benchmarks.cost"],
     "growth": ["-m", "benchmarks.growth", "--readings", "100000", "--clicks", "10000"],
+    "million": ["-m", "benchmarks.growth", "--only", "million"],
 }
 
 

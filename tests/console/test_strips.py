@@ -107,9 +107,8 @@ def test_sensors_are_called_as_people_call_them(trained_home: Path, sqlite_url: 
     model = AssetModel(ModelStore(trained_home / "models").load("pump"))
     sensor = next(iter(model.asset_class.labels))
     label, unit = model.asset_class.words_of(sensor)
-    store.write(
-        [score(1, "p9", model=model.reference), reading(1, 3.0, "p9", sensor), reading(9, 1.0, "p9", "odd")], []
-    )
+    readings = [reading(1, 3.0, "p9", sensor), reading(30, 1.0, "p9", "odd")]  # of two slots
+    store.write([score(1, "p9", model=model.reference), *readings], [])
     [pump] = [one for one in read_models(trained_home / "models") if one.name == "pump"]
     assert pump.versions[0].labels == model.asset_class.labels
     with serving(Settings(home=trained_home, database_url=sqlite_url, api_port=0), extend=install) as client:
