@@ -9,7 +9,7 @@ page adds what Kafka needs: dead letters, ids that follow from the input, header
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -136,9 +136,7 @@ class Maintain:
         arrived = self._read(records, state.origins)
         outcome.dead = arrived.dead
         for asset_class, events in arrived.events.items():
-            for some in self._fleet(asset_class, state).stretches(
-                in_their_time(events, state, self.name), outcome.outputs
-            ):
+            for some in self._in_time(asset_class, events, state, outcome.outputs):
                 self._decide(asset_class, some, state, outcome.outputs)
         for asset_class, others in arrived.others.items():
             outcome.outputs += self._no_model.skip(asset_class, others, self.served.models)
@@ -147,11 +145,19 @@ class Maintain:
     def handle_all(self, work: Sequence[Work]) -> list[Outcome]:
         return [self.handle(state, records) for state, records in work]  # their rows are in different arrays
 
-    def _fleet(self, asset_class: str, state: PartitionState) -> Fleet:
+    def _in_time(
+        self, asset_class: str, events: AssetEvents, state: PartitionState, outputs: Outputs
+    ) -> Iterable[AssetEvents]:
+        """The events in the order in which they count: what was announced ahead, without what is decommissioned."""
+        enter("state")
+        waits = len(state.tables[plans_table(asset_class)]) + len(state.tables[gone_table(asset_class)])
+        if not waits and not events.is_of_log.any():  # nearly always
+            return [events]
         names = asset_class, challenger_table(asset_class)
         rows = [state.tables[name] for name in names if name in state.tables]
         watch, whole = state.tables.get(watch_table(asset_class)), self.served.models[asset_class].whole
-        return Fleet(asset_class, state, rows, watch, whole, self.name)
+        fleet = Fleet(asset_class, state, rows, watch, whole, self.name)
+        return fleet.stretches(in_their_time(events, state, self.name), outputs)
 
     def _decide(self, asset_class: str, events: AssetEvents, state: PartitionState, outputs: Outputs) -> None:
         enter("state")

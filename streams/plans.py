@@ -61,8 +61,6 @@ def in_their_time(events: AssetEvents, state: PartitionState, agent: str) -> Ass
     """
     table, batch = plans_table(events.asset_class), events.batch
     rows = state.tables[table]
-    if not len(rows) and not events.is_of_log.any():
-        return events
     is_plan = np.isin(batch.kind, WAITING) & (batch.time_s > batch.arrived_s + CLOCKS_S)
     if not len(rows) and not is_plan.any():
         return events
