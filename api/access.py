@@ -92,8 +92,11 @@ def _is_allowed(keys: KeyFile, token: str, scope: Scope) -> bool:
 
 
 async def _still_allowed(request: Request) -> Callable[[], bool]:
-    always: Callable[[], bool] = lambda: True  # noqa: E731
-    return getattr(request.state, "is_allowed", always)
+    def holds() -> bool:  # looked up when it is asked: this may be resolved before `needs`
+        is_allowed: Callable[[], bool] | None = getattr(request.state, "is_allowed", None)
+        return request.app.state.keys is None if is_allowed is None else is_allowed()
+
+    return holds
 
 
 StillAllowed = Annotated[Callable[[], bool], Depends(_still_allowed)]

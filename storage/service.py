@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, get_args
 
-from sqlalchemy import ColumnElement, Connection, and_, false, func, literal, literal_column, or_, select
+from sqlalchemy import ColumnElement, Connection, and_, func, literal, literal_column, or_, select
 from sqlalchemy.orm import aliased
 
 from schemas import InService, WindowBody
@@ -22,7 +22,7 @@ from storage.tables import AssetRow
 
 IN_SERVICE, OUT_OF_SERVICE, DECOMMISSIONED = get_args(InService)
 AssetKey = tuple[str, str]  # asset_class, asset_id
-MOST_MARKS = 500  # of windows that are looked at, the newest
+MOST_MARKS = 500  # of windows that are looked at: the newest that have come, and the next ones
 
 
 class Mark(NamedTuple):
@@ -36,8 +36,9 @@ class Mark(NamedTuple):
 def is_in(services: Sequence[InService]) -> ColumnElement[bool]:
     """Whether the asset of a row of `assets` is one of these now."""
     kind = func.coalesce(_newest("kind"), literal(IN_SERVICE))
-    is_back = or_(kind == IN_SERVICE, kind == "replacement")
-    return or_(false(), *(is_back if one == IN_SERVICE else kind == one for one in services))
+    if IN_SERVICE in services:  # asked once of each row, and so of those that are not meant
+        return kind.not_in([one for one in (OUT_OF_SERVICE, DECOMMISSIONED) if one not in services])
+    return kind.in_(services)
 
 
 def services_of(connection: Connection, keys: Sequence[AssetKey]) -> dict[AssetKey, tuple[InService, datetime]]:
@@ -66,11 +67,12 @@ def decommissioned_by_class(connection: Connection) -> dict[str, int]:
 def windows_of(connection: Connection, asset: AssetKey) -> list[WindowBody]:
     """The maintenance windows of an asset that are open now or lie ahead, the first first."""
     is_of_asset = (LogRow.asset_class == asset[0], LogRow.asset_id == asset[1])
-    columns = (LogRow.event_time, LogRow.kind, LogRow.code)
+    columns, now = (LogRow.event_time, LogRow.kind, LogRow.code), datetime.now(UTC)
     statement = select(*columns).where(*is_of_asset, LogRow.kind.in_(("window_start", "window_end")))
-    rows = connection.execute(statement.order_by(LogRow.event_time.desc()).limit(MOST_MARKS))
+    past = statement.where(LogRow.event_time <= now).order_by(LogRow.event_time.desc()).limit(MOST_MARKS)
+    ahead = statement.where(LogRow.event_time > now).order_by(LogRow.event_time).limit(MOST_MARKS)
+    rows = [*connection.execute(past), *connection.execute(ahead)]
     marks = [Mark(at, kind == "window_end", code) for at, kind, code in rows]
-    now = datetime.now(UTC)
     return [one for one in paired(marks) if one.end is None or one.end > now]
 
 

@@ -50,7 +50,7 @@ from streams.asset_outputs import alerts_of, undecided_of
 from streams.kafka import ConsumerRecord
 from streams.metrics import BESIDE, SKIPPED, begin_class, begin_reasons
 from streams.no_model import REASON, NoModel
-from streams.plans import NOT_KEPT, PLANS_LAYOUT, in_their_time, plans_table
+from streams.plans import NOT_KEPT, PLANS_LAYOUT, WINDOWS, in_their_time, plans_table
 from streams.retired import GONE_LAYOUT, Fleet, gone_table
 from streams.scores import Scores
 
@@ -153,11 +153,10 @@ class Maintain:
         waits = len(state.tables[plans_table(asset_class)]) + len(state.tables[gone_table(asset_class)])
         if not waits and not events.is_of_log.any():  # nearly always
             return [events]
-        names = asset_class, challenger_table(asset_class)
+        model, names = self.served.models[asset_class], (asset_class, challenger_table(asset_class))
         rows = [state.tables[name] for name in names if name in state.tables]
-        watch, whole = state.tables.get(watch_table(asset_class)), self.served.models[asset_class].whole
-        fleet = Fleet(asset_class, state, rows, watch, whole, self.name)
-        return fleet.stretches(in_their_time(events, state, self.name), outputs)
+        fleet = Fleet(asset_class, state, rows, state.tables.get(watch_table(asset_class)), model.whole, self.name)
+        return fleet.stretches(in_their_time(events, state, model.encode, self.name), outputs)
 
     def _decide(self, asset_class: str, events: AssetEvents, state: PartitionState, outputs: Outputs) -> None:
         enter("state")
@@ -210,7 +209,9 @@ class Maintain:
         assets = state.tables[challenger_table(challenger.model.reference.name)]
         slots = assets.slots(events.keys)
         each = [events.event(place) for place in range(len(events))]  # it may be of other sensors
-        batch = challenger.model.encode(each, events.batch.arrived_s)
+        batch = challenger.model.encode(each, events.batch.arrived_s)._replace(event_id=events.batch.event_id)
+        is_window = np.isin(events.batch.kind, WINDOWS)  # of one that was announced ahead the event has no code
+        batch.code[is_window] = events.batch.code[is_window]
         challenger.follow(decisions, assets.array, slots, batch)
         assets.touch(slots)
 

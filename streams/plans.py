@@ -1,7 +1,7 @@
 """Plans: entries of the log about times to come wait for their time, and are then entries like all others.
 
-maintenance window, out of service ... ahead of its record ─► a row, any number an asset ─► just before the first event
-of the asset that is not older
+maintenance window, out of service, replacement ... ahead of its record ─► a row each ─► just before the first event of
+the asset that says that its time has come: a reading, or word that there is none
 
 The row of an asset has room for a few windows; and service is one state, not a calendar. So what lies ahead is kept
 here, and what a plan changes is changed when the asset gets there. An asset gets there by its events, so a replay comes
@@ -18,17 +18,18 @@ import numpy as np
 import numpy.typing as npt
 import structlog
 
-from models.maintenance import AHEAD, CLOCKS_S, KINDS, LATEST_S, READING, SILENT
+from models.maintenance import AHEAD, CLOCKS_S, KINDS, LATEST_S, READING, SILENT, Encoder
 from schemas import Maintenance
 from streams.agent import Layout, PartitionState, Rows
 from streams.asset_events import AssetEvents
 from streams.metrics import SKIPPED
 
 log = structlog.get_logger(__name__)
-MOST = 1000  # plans of an asset
+MOST = 500  # of an asset that begin something, and as many that end it: each begin has room for its end
 NOT_KEPT = "plan_not_kept"  # why an entry is skipped
 WINDOWS = tuple(map(KINDS.index, ("window_start", "window_end")))
-WAITING = (*WINDOWS, *map(KINDS.index, ("out_of_service", "in_service", "decommissioned")))
+ENDS = tuple(map(KINDS.index, ("window_end", "in_service", "replacement")))
+WAITING = (*ENDS, *map(KINDS.index, ("window_start", "out_of_service", "decommissioned")))
 ARRIVING = (READING, SILENT, AHEAD)  # kinds of events that say what time it is for the asset
 PLAN = np.dtype([("time_us", "i8"), ("event_id", "u8"), ("code", "i2"), ("kind", "i1")], align=True)
 _BOUNDS = {"time_us": (0.0, LATEST_S * 1e6), "kind": (0.0, len(KINDS) - 1.0)}
@@ -54,17 +55,18 @@ def plans_table(name: str) -> str:
     return f"{name}~plans"
 
 
-def in_their_time(events: AssetEvents, state: PartitionState, agent: str) -> AssetEvents:
+def in_their_time(events: AssetEvents, state: PartitionState, encode: Encoder, agent: str) -> AssetEvents:
     """The events without those that lie ahead of their records, and with those of before that are due.
 
-    What is due carries the record of the event that it comes before. An entry whose record has no time is no plan.
+    What is due carries the record of the event that it comes before. An entry whose record has no time waits for the
+    next event: whether it is ahead is not known.
     """
     table, batch = plans_table(events.asset_class), events.batch
     rows = state.tables[table]
-    is_plan = np.isin(batch.kind, WAITING) & (batch.time_s > batch.arrived_s + CLOCKS_S)
+    is_plan = np.isin(batch.kind, WAITING) & ~(batch.time_s <= batch.arrived_s + CLOCKS_S)
     if not len(rows) and not is_plan.any():
         return events
-    now_s = np.where(batch.kind == AHEAD, batch.arrived_s, batch.time_s)
+    now_s = np.where(batch.kind == AHEAD, batch.arrived_s, np.fmin(batch.time_s, batch.arrived_s + CLOCKS_S))
     now_s = np.where(np.isin(batch.kind, ARRIVING), now_s, -np.inf)
     waiting: _Waiting | None = state.memo.get(table)
     if waiting is None:
@@ -76,7 +78,7 @@ def in_their_time(events: AssetEvents, state: PartitionState, agent: str) -> Ass
                 _tell(events, place, agent)
         elif mine := waiting.get(key):
             due += [(place, plan) for plan in _taken(mine, float(now_s[place]), rows)]
-    return _rearranged(events, is_plan, due) if due or is_plan.any() else events
+    return _rearranged(events, is_plan, due, encode) if due or is_plan.any() else events
 
 
 def _waiting_in(rows: Rows) -> _Waiting:
@@ -104,9 +106,9 @@ def _keep(events: AssetEvents, place: int, rows: Rows, waiting: _Waiting) -> boo
     if key in rows:
         return True
     mine = waiting.setdefault(asset, [])
-    if len(mine) >= MOST:
-        return False
     plan = _plan(*what, int(batch.code[place]), key)
+    if sum((one.kind in ENDS) == (plan.kind in ENDS) for one in mine) >= MOST:
+        return False
     row: Any = rows.slots([key])[0]
     rows.array[row] = (plan.time_us, plan.event_id, plan.code, plan.kind)
     rows.touch(row)
@@ -123,18 +125,20 @@ def _taken(mine: list[_Plan], now_s: float, rows: Rows) -> list[_Plan]:
     return taken
 
 
-def _rearranged(events: AssetEvents, is_plan: npt.NDArray[np.bool_], due: Sequence[tuple[int, _Plan]]) -> AssetEvents:
+def _rearranged(
+    events: AssetEvents, is_plan: npt.NDArray[np.bool_], due: Sequence[tuple[int, _Plan]], encode: Encoder
+) -> AssetEvents:
     """Without the plans, and with what is due before the events at the given places."""
     kept = np.flatnonzero(~is_plan)
     before = np.searchsorted(kept, [place for place, _ in due])
     found = events.at(np.insert(kept, before, [place for place, _ in due]))
     is_due = np.insert(np.zeros(len(kept), np.bool_), before, [True] * len(due))
     if due:
-        _put_in(found, np.flatnonzero(is_due), [plan for _, plan in due])
+        _put_in(found, np.flatnonzero(is_due), [plan for _, plan in due], encode)
     return found
 
 
-def _put_in(events: AssetEvents, places: npt.NDArray[np.int64], plans: Sequence[_Plan]) -> None:
+def _put_in(events: AssetEvents, places: npt.NDArray[np.int64], plans: Sequence[_Plan], encode: Encoder) -> None:
     """In place of the events there, of which the records and ids stay."""
     batch = events.batch
     events.time_us[places] = [plan.time_us for plan in plans]
@@ -144,10 +148,10 @@ def _put_in(events: AssetEvents, places: npt.NDArray[np.int64], plans: Sequence[
     for column in (batch.readings, batch.variables, batch.constants):
         column[places] = np.nan
     for place in places.tolist():
-        events.made[place] = _entry(events, place)
+        events.made[place] = _entry(events, place, encode)
 
 
-def _entry(events: AssetEvents, place: int) -> Maintenance:
+def _entry(events: AssetEvents, place: int, encode: Encoder) -> Maintenance:
     """What became of it, under the id of the event that it comes before."""
     fields: dict[str, Any] = {
         "event_id": events.ids[place].decode(),
@@ -155,6 +159,7 @@ def _entry(events: AssetEvents, place: int) -> Maintenance:
         "asset_id": events.records[place].key.decode(),
         "asset_class": events.asset_class,
         "kind": KINDS[events.batch.kind[place]],
+        "component": encode.component_of(int(events.batch.code[place])),
     }
     return Maintenance.model_construct(**fields)
 
@@ -163,7 +168,7 @@ def _tell(events: AssetEvents, place: int, agent: str) -> None:
     event = events.event(place)
     SKIPPED.labels(agent, NOT_KEPT).inc()
     log.warning(
-        f"an asset has {MOST:,} entries of its log ahead of it: this one is not kept",
+        f"an asset has {MOST:,} entries of this sort ahead of it: this one is not kept",
         asset_id=event.asset_id,
         asset_class=events.asset_class,
         kind=KINDS[events.batch.kind[place]],

@@ -1,11 +1,12 @@
 """Retired: of an asset that was decommissioned nothing is kept but that it is; so a fleet may change for years.
 
-events in order ─► up to each `decommissioned` ─► rows of the asset are removed, one of 8 bytes says since when
+events in order ─► up to each `decommissioned` ─► rows of the asset are removed, one of 16 bytes says since when
 later events of it ─► nothing, until its log says that it is back: then it begins anew
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
@@ -18,7 +19,8 @@ from streams.asset_events import AssetEvents
 from streams.metrics import SKIPPED
 from streams.undecided import asks_why, undecided
 
-GONE_LAYOUT = Layout(np.dtype([("since", "f8")]), 1, {"since": (0.0, LATEST_S)})  # event time, epoch seconds
+# when it was decommissioned, epoch seconds, and by which event
+GONE_LAYOUT = Layout(np.dtype([("since", "f8"), ("event_id", "u8")]), 1, {"since": (0.0, LATEST_S)})
 OUT, RETIRED = 1, 2  # `service` of a row of the watch; of a row of the class
 REASON = "out_of_service"
 
@@ -46,23 +48,23 @@ class Fleet:
 
     def stretches(self, events: AssetEvents, outputs: Outputs) -> Iterator[AssetEvents]:
         """The events of assets that are not gone; whoever asks applies each part before the next is taken."""
-        ends = (np.flatnonzero(events.batch.kind == DECOMMISSIONED) + 1).tolist()
-        if not ends:
-            if len(present := self._present(events, outputs)):
+        for start, end in itertools.pairwise([0, *_cuts(events), len(events)]):
+            some = events if end - start == len(events) else events.at(np.arange(start, end))
+            if len(present := self._present(some, outputs)):
                 yield present
-            return
-        for start, end in zip([0, *ends], [*ends, len(events)], strict=True):
-            if len(present := self._present(events.at(np.arange(start, end)), outputs)):
-                yield present
-                if present.batch.kind[-1] == DECOMMISSIONED:
-                    self._retire(present.records[-1].key)
+                for place in np.flatnonzero(present.batch.kind == DECOMMISSIONED).tolist():
+                    self._retire(present, place)
 
-    def _retire(self, key: bytes) -> None:
-        row: Any = self._rows[0].array[self._rows[0].find(key)]
-        if row["service"] != RETIRED:  # the entry was older than what brought it back
+    def _retire(self, events: AssetEvents, place: int) -> None:
+        """Unless the entry was older than what is known, or lies ahead of its record: then readings up to it count."""
+        key, batch = events.records[place].key, events.batch
+        slot = self._rows[0].find(key)
+        row: Any = self._rows[0].array[slot]
+        is_so = slot >= 0 and row["service"] == RETIRED and row["service_at"] == batch.time_s[place]
+        if not is_so or not batch.time_s[place] <= batch.arrived_s[place]:
             return
-        slot = self._gone.slots([key])[0]
-        self._gone.array["since"][slot] = row["service_at"]
+        gone = self._gone.slots([key])[0]
+        self._gone.array[gone] = (batch.time_s[place], batch.event_id[place])
         for rows in self._all:
             rows.remove(key)
 
@@ -77,7 +79,9 @@ class Fleet:
                 since = float(self._gone.array["since"][slot])
                 is_kept[place] = self._brings_back(events, place, since)
                 if is_kept[place]:
-                    self._begin_anew(key, since)
+                    self._begin_anew(key)
+                elif events.batch.kind[place] == DECOMMISSIONED:
+                    self._note(key, events, place)
         if is_kept.all():
             return events
         away = np.flatnonzero(~is_kept)
@@ -93,11 +97,37 @@ class Fleet:
         is_replaced = kind == REPLACEMENT and batch.code[place] == self._whole and time_s > since
         return bool(is_replaced or (kind == IN_SERVICE and time_s >= since))
 
-    def _begin_anew(self, key: bytes, since: float) -> None:
-        """A new asset, of which it is known that entries up to then do not count."""
+    def _note(self, key: bytes, events: AssetEvents, place: int) -> None:
+        """It was decommissioned once more; the newest entry counts."""
+        gone = self._gone.slots([key])[0]
+        if events.batch.time_s[place] > self._gone.array["since"][gone]:
+            self._gone.array[gone] = (events.batch.time_s[place], events.batch.event_id[place])
+            self._gone.touch(gone)
+
+    def _begin_anew(self, key: bytes) -> None:
+        """A new asset, of which it is known that entries up to when it was decommissioned do not count, nor that one
+        again."""
+        since, event_id = self._gone.array[self._gone.find(key)].tolist()
         self._gone.remove(key)
         for rows in self._all:
             slot = rows.slots([key])[0]
             rows.array["service"][slot] = OUT if rows is self._watch else RETIRED
             rows.array["service_at"][slot] = since
+            if rows is not self._watch:
+                rows.array["log_ids"][slot, 0], rows.array["log_id_place"][slot] = event_id & 0xFFFFFFFF, 1
             rows.touch(slot)
+
+
+def _cuts(events: AssetEvents) -> list[int]:
+    """Places before which a decommissioned asset has to be gone, as more of it comes."""
+    found, leaving = list[int](), set[bytes]()
+    is_last = events.batch.kind == DECOMMISSIONED
+    if not is_last.any():
+        return found
+    for place, key in enumerate(events.keys):
+        if key in leaving:
+            found.append(place)
+            leaving.clear()
+        if is_last[place]:
+            leaving.add(key)
+    return found

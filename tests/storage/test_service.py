@@ -93,3 +93,15 @@ def test_windows_that_are_open_or_ahead_are_told(store: Store) -> None:
     assert told == [
         (-3 * HOUR, None, "job-1"), (24 * HOUR, 30 * HOUR, "job-2"), (26 * HOUR, None, None),
     ]  # fmt: skip
+
+
+def test_the_open_window_is_told_however_many_are_ahead(store: Store) -> None:
+    hours = [(-1, 2), *((100 + 3 * n, 101 + 3 * n) for n in range(300))]
+    marks = [
+        (kind, NOW + at * HOUR) for pair in hours for kind, at in zip(("window_start", "window_end"), pair, strict=True)
+    ]
+    store.write([score(1, "p1"), *(logged(kind, when) for kind, when in marks)], [])
+    with store.reading() as reader:
+        detail = reader.asset("p1", "pump")
+    assert detail is not None
+    assert [(one.start - NOW) / HOUR for one in detail.windows[:3]] == [-1, 100, 103]

@@ -161,13 +161,52 @@ def test_what_is_not_ahead_of_its_record_acts_at_once(maintain: Maintain) -> Non
     timeless = announced([entry])
     timeless[0].timestamp = -1
     _, _, state = run(maintain, timeless, size=1)
-    assert len(state.tables[plans_table("pump")]) == 0
+    assert len(state.tables[plans_table("pump")]) == 1, "when it was said is not known: it waits for a reading"
 
 
 def test_more_plans_than_are_kept_are_told(maintain: Maintain) -> None:
     entries = [logged(10_000 + at, "window_start") for at in range(MOST + 3)]
     before = skipped(NOT_KEPT)
-    _, dead, state = run(maintain, announced(entries), size=100)
+    _, dead, state = run(maintain, announced([*entries, *entries]), size=100)
     assert not dead
     assert len(state.tables[plans_table("pump")]) == MOST
-    assert skipped(NOT_KEPT) - before == 3
+    assert skipped(NOT_KEPT) - before == 3 + 3
+    _, _, state = run(maintain, announced([logged(20_000, "window_end")]), size=1, state=state)
+    assert len(state.tables[plans_table("pump")]) == MOST + 1, "a begin that is kept has room for its end"
+
+
+def scored(maintain: Maintain, records: list[Any], size: int = 40) -> list[float]:
+    """Times of the scores of the pump, in seconds."""
+    scores: list[Score] = checked(run(maintain, records, size=size)[0], SCORES)
+    return [one.event_time.timestamp() - START for one in scores if one.asset_id == PUMP]
+
+
+def test_a_replacement_announced_ahead_brings_back_what_was_decommissioned(maintain: Maintain) -> None:
+    gone, back = logged(150.5, "decommissioned"), logged(160.5, "replacement")
+    for early, later in (([gone, back], []), ([back], [gone]), ([back], [gone, gone])):
+        times = scored(maintain, [*announced(early), *on_time([*later])])
+        assert not any(151.5 < at <= 160.5 for at in times)
+        assert sum(at > 160.5 for at in times) > 100
+
+
+def test_what_is_said_to_be_out_ahead_of_its_record_is_so_from_then_on(maintain: Maintain) -> None:
+    """Within the five minutes, and by word from far ahead that it is silent."""
+    entry = logged(150.5, "decommissioned")
+    readings = records_of(lives())
+    assert max(scored(maintain, [*announced([entry], 200), *readings])) == pytest.approx(150, abs=1)
+    silent = announced([logged(5000, "silent")], ahead_s=5000)
+    assert max(scored(maintain, [*announced([entry]), *silent, *readings])) == pytest.approx(150, abs=1)
+
+
+def test_after_a_pause_the_window_that_is_open_counts(maintain: Maintain) -> None:
+    """Those that were over before the first reading after it take no room from it."""
+    alone = [one for one in lives() if one.asset_id == PUMP]
+    alerts: list[Alert] = checked(run(maintain, records_of(alone), size=50)[0], ALERTS)
+    raised_s = next(one.event_time.timestamp() for one in alerts if one.state == "raised") - START
+    pause = raised_s - 40, raised_s - 10
+    with_pause = [one for one in alone if not pause[0] < one.event_time.timestamp() - START < pause[1]]
+    short = windows_of([(int(pause[0]) + 2 + 3 * n, 2, "") for n in range(8)])
+    open_one = [logged(int(pause[1]) - 2, "window_start"), logged(raised_s + 15, "window_end")]
+    outputs, _, _ = run(maintain, [*announced([*short, *open_one]), *records_of(with_pause)], size=50)
+    found: list[Alert] = checked(outputs, ALERTS)
+    assert not [one for one in found if one.state == "raised" and one.event_time.timestamp() - START < raised_s + 14]

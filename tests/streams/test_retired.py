@@ -15,7 +15,7 @@ from streams.maintain import Maintain, watch_table
 from streams.retired import gone_table
 from tests.streams.pages import checked, records_of, run
 from tests.streams.test_maintain import skipped
-from tests.streams.test_plans import PUMP, lives, logged, told
+from tests.streams.test_plans import PUMP, announced, lives, logged, told
 from tests.support.world import START
 
 KINDS = ("decommissioned", "decommissioned", "in_service", "out_of_service", "replacement", "error")
@@ -66,6 +66,21 @@ def test_an_asset_that_is_back_begins_anew_and_older_entries_do_not_count(mainta
         assert any(at > 140.5 for at in times)
 
 
+def test_the_newest_entry_counts_in_whatever_order_they_come(maintain: Maintain) -> None:
+    """The older ones come after it, of the same asset or again."""
+    first, second = logged(100.5, "decommissioned"), logged(200.5, "decommissioned")
+    older, part = logged(150.5, "in_service"), logged(210.5, "replacement", component="seal")
+    early = [one for one in lives() if one.event_time.timestamp() < START + 201]
+    late = [one for one in lives() if one.event_time.timestamp() > START + 211]
+    outputs, _, state = run(maintain, records_of([*early, first, second, older, part, *late]), size=50)
+    assert len(state.tables[gone_table("pump")]) == 1
+    scores: list[Score] = checked(outputs, SCORES)
+    assert max(one.event_time.timestamp() for one in scores if one.asset_id == PUMP) < START + 202
+    back = logged(100.5, "in_service")
+    _, _, state = run(maintain, records_of([*early, first, back, first]), size=50)
+    assert len(state.tables[gone_table("pump")]) == 0, "of one time the later one counts, and the first is known"
+
+
 @APART
 @given(
     entries=st.lists(
@@ -80,7 +95,9 @@ def test_an_asset_that_is_back_begins_anew_and_older_entries_do_not_count(mainta
     seed=st.integers(0, 1000),
 )
 def test_how_batches_are_cut_changes_nothing(maintain: Maintain, entries: list[tuple[int, str]], seed: int) -> None:
-    records = records_of(in_order([logged(at + 0.5, kind) for at, kind in entries]))
+    made = [logged(at + 0.5, kind) for at, kind in entries]
+    early = [one for place, one in enumerate(made) if place % 2]
+    records = [*announced(early), *records_of(in_order([one for place, one in enumerate(made) if not place % 2]))]
     whole, _, state = run(maintain, records, size=len(records))
     cut, pieces, rest = random.Random(seed), [], records
     state_of_pieces = empty_state(1, maintain.layouts())

@@ -77,7 +77,8 @@ Work *work_new(const Prepared *prepared, size_t row_bytes); /* NULL: out of memo
 void work_free(Work *work);
 
 /* windows.c */
-int mark_window(const Row *row, double time, int is_end, int64_t tag, uint64_t event_id); /* OLD, NEWS, FULL */
+/* OLD, NEWS, FULL */
+int mark_window(const Row *row, double time, int is_end, int64_t tag, uint64_t event_id, double arrived);
 int is_in_window(const Row *row, double time);
 int is_excused(const Row *row, double since, double time); /* a window was open after `since`, up to `time` */
 enum { WINDOW_IS_END = 0x8000, WINDOW_HAS_CODE = 0x4000 }; /* bits of `window_tag` */
@@ -88,7 +89,7 @@ int was_set_back(const Row *row, double time, double arrived);
 /* log_memory.c */
 int is_repeated(const Row *row, uint64_t event_id, int is_late); /* remembers the id of a reading otherwise */
 /* Returns OLD, NEWS or FULL. The id may be 0: none is known. */
-int write_log(const Row *row, double time, int kind, int code, uint64_t event_id, int is_planned);
+int write_log(const Row *row, double time, int kind, int code, uint64_t event_id, double arrived, int is_planned);
 /* Out of service at the time of a reading; an asset that was replaced as a whole since then is in service again. */
 int is_out(const Row *row, double time);
 /* Fills `last` and `counts` of the work by what was before `time`; returns when the asset as a whole was renewed. */

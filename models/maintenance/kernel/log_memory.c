@@ -105,10 +105,11 @@ int is_out(const Row *row, double time) {
   return 1;
 }
 
-/* `is_planned`: it is yet to happen, so a replacement does not bring the asset into service yet: see is_out. */
-int write_log(const Row *row, double time, int kind, int code, uint64_t event_id, int is_planned) {
+/* `arrived`: the record's time, NaN: not known. `is_planned`: it is yet to happen, so a replacement does not bring the asset into service yet: see is_out. */
+int write_log(const Row *row, double time, int kind, int code, uint64_t event_id, double arrived, int is_planned) {
   const int whole = row->sizes->codes - 1, service = service_after(kind);
-  if (kind == WINDOW_START || kind == WINDOW_END) return mark_window(row, time, kind == WINDOW_END, code, event_id);
+  if (kind == WINDOW_START || kind == WINDOW_END)
+    return mark_window(row, time, kind == WINDOW_END, code, event_id, arrived);
   if (kind == ALERT_CLOSED) return is_repeated_entry(row, event_id, 1) ? OLD : NEWS;
   if (service >= 0) return !is_repeated_entry(row, event_id, 1) && serve(row, time, service) ? NEWS : OLD;
   if (code < 0 || code > whole || kind == MAINTENANCE) return is_repeated_entry(row, event_id, 0) ? OLD : NEWS;

@@ -195,7 +195,7 @@ static void observe_entry(const Pass *pass, int64_t i, const Row *row, uint8_t *
     return;
   }
   const int is_plan = is_planned(row, time, arrived);
-  const int found = write_log(row, time, kind, events->code[i], events->event_id[i], is_plan);
+  const int found = write_log(row, time, kind, events->code[i], events->event_id[i], arrived, is_plan);
   *row->duplicates += found == OLD;
   pass->seen->status[i] = found == OLD ? DUPLICATE : found == NEWS ? LOGGED : CROWDED;
   if (found == NEWS && is_plan) memset(hold, PLANNED, targets);

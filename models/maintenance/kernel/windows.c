@@ -83,10 +83,10 @@ static int open_at(const Row *row, int64_t time, int64_t *free_since) {
   return count;
 }
 
-/* Forget what is over; returns whether anything was. */
-static int make_room(const Row *row) {
+/* Forget what is over at a time; returns whether anything was. */
+static int make_room(const Row *row, double now) {
   int64_t past;
-  open_at(row, integer_of(*row->newest), &past);
+  open_at(row, integer_of(now), &past);
   if (past == 0) return 0;
   for (int place = 0; place < row->sizes->marks; place++)
     if (row->window_time[place] > 0 && row->window_time[place] <= past) drop(row, place);
@@ -147,9 +147,9 @@ static int put_mark(const Row *row, int64_t at, int mark) {
   return 0;
 }
 
-/* `tag`: 14 bits of the code, 0: none; then the id tells windows apart. FULL: a window that lies furthest ahead,
- * perhaps this one, is not kept. */
-int mark_window(const Row *row, double time, int is_end, int64_t tag, uint64_t event_id) {
+/* `tag`: 14 bits of the code, 0: none; then the id tells windows apart. `arrived`: the record's time, NaN: not known.
+ * FULL: a window that lies furthest ahead, perhaps this one, is not kept. */
+int mark_window(const Row *row, double time, int is_end, int64_t tag, uint64_t event_id, double arrived) {
   const int64_t at = integer_of(is_end ? ceil(time) : floor(time));
   if (at <= *row->window_past) return OLD;
   const int64_t identity = tag > 0 ? CODED + tag : (int64_t)(event_id & (CODED - 1));
@@ -157,7 +157,8 @@ int mark_window(const Row *row, double time, int is_end, int64_t tag, uint64_t e
   for (int place = 0; place < row->sizes->marks; place++)
     if (row->window_time[place] == at && row->window_tag[place] == mark) return OLD;
   if (put_mark(row, at, mark)) return NEWS;
-  if (make_room(row)) {
+  /* of an asset that paused, what is over before this mark was over before its next reading */
+  if (make_room(row, arrived >= time ? max_of(*row->newest, floor(time)) : *row->newest)) {
     put_mark(row, at, mark);
     return NEWS;
   }
