@@ -43,7 +43,7 @@ def broken(fleet: Fleet, sensors: Ints, quality: int) -> Fleet:
 
 
 def factor(value: Floats, residual: Floats, low: Floats, high: Floats) -> float:
-    """How many times as far ends must lie so that the usual share of the readings has its truth between them; at least 1.
+    """How many times as far ends must lie so that the truth of the usual share of readings lies between; at least 1.
 
     Args:
         residual: (n,) true minus value; of as few readings as make no factor known, none is learned.
