@@ -22,7 +22,7 @@ from storage.tables import AssetRow
 
 IN_SERVICE, OUT_OF_SERVICE, DECOMMISSIONED = get_args(InService)
 AssetKey = tuple[str, str]  # asset_class, asset_id
-MOST_MARKS = 500  # of windows that are looked at, the newest
+MOST_MARKS = 1000  # of windows that are looked at, the nearest that were and as many that are ahead
 
 
 class Mark(NamedTuple):
@@ -31,6 +31,7 @@ class Mark(NamedTuple):
     at: datetime
     is_end: bool
     code: str | None
+    event: bytes | None = None  # tells windows without a code apart
 
 
 def is_in(services: Sequence[InService]) -> ColumnElement[bool]:
@@ -66,34 +67,35 @@ def decommissioned_by_class(connection: Connection) -> dict[str, int]:
 def windows_of(connection: Connection, asset: AssetKey) -> list[WindowBody]:
     """The maintenance windows of an asset that are open now or lie ahead, the first first."""
     is_of_asset = (LogRow.asset_class == asset[0], LogRow.asset_id == asset[1])
-    columns = (LogRow.event_time, LogRow.kind, LogRow.code)
+    columns = (LogRow.event_time, LogRow.kind, LogRow.code, LogRow.event_hash)
     statement = select(*columns).where(*is_of_asset, LogRow.kind.in_(("window_start", "window_end")))
-    rows = connection.execute(statement.order_by(LogRow.event_time.desc()).limit(MOST_MARKS))
-    marks = [Mark(at, kind == "window_end", code) for at, kind, code in rows]
     now = datetime.now(UTC)
-    return [one for one in paired(marks) if one.end is None or one.end > now]
+    past = statement.where(LogRow.event_time <= now).order_by(LogRow.event_time.desc())
+    ahead = statement.where(LogRow.event_time > now).order_by(LogRow.event_time)
+    rows = [row for nearest in (past, ahead) for row in connection.execute(nearest.limit(MOST_MARKS))]
+    marks = [Mark(at, kind == "window_end", code, None if code else event) for at, kind, code, event in rows]
+    return [one for one in paired(marks) if one.end is None or one.end > max(now, one.start)]
 
 
 def paired(marks: Iterable[Mark]) -> list[WindowBody]:
     """Windows by their begin. An end closes those of its code; one that fits none the latest, without a code first."""
-    windows, open_ones = list[WindowBody](), list[WindowBody]()
+    begins, open_ones, ends = list[Mark](), list[Mark](), dict[Mark, datetime]()
     for mark in sorted(set(marks), key=lambda mark: (mark.at, mark.is_end)):
         if not mark.is_end:
-            window = WindowBody(start=mark.at, code=mark.code)
-            open_ones.append(window)
-            windows.append(window)
+            begins.append(mark)
+            open_ones.append(mark)
             continue
-        for window in _closed_by(mark, open_ones):
-            open_ones.remove(window)
-            windows[windows.index(window)] = window.model_copy(update={"end": mark.at})
-    return windows
+        for begin in _closed_by(mark, open_ones):
+            open_ones.remove(begin)
+            ends[begin] = mark.at
+    return [WindowBody(start=one.at, code=one.code, end=ends.get(one)) for one in begins]
 
 
-def _closed_by(mark: Mark, open_ones: Sequence[WindowBody]) -> list[WindowBody]:
-    if mark.code is not None and (own := [one for one in open_ones if one.code == mark.code]):
+def _closed_by(end: Mark, open_ones: Sequence[Mark]) -> list[Mark]:
+    if end.code is not None and (own := [one for one in open_ones if one.code == end.code]):
         return own
-    meant = [one for one in open_ones if one.code is None or mark.code is None]
-    return sorted(meant, key=lambda one: (one.code is None, one.start))[-1:]
+    meant = [one for one in open_ones if one.code is None or end.code is None]
+    return sorted(meant, key=lambda one: (one.code is None, one.at))[-1:]
 
 
 def _newest(column: str) -> ColumnElement[Any]:
