@@ -107,3 +107,18 @@ def test_of_too_many_windows_the_present_one_is_kept_and_the_rest_is_told(
     for at in between:
         made = asset.take([reading("a", at, pump_readings(np.random.default_rng(at), 1.0))])
         assert not made.is_held[0], "no begin is left without its end"
+
+
+@APART
+@given(st.integers(1, 30), st.booleans(), st.permutations(range(30)))
+def test_however_many_windows_open_before_any_end_is_told_they_end(
+    pump: AssetModel, count: int, has_codes: bool, order: list[int]
+) -> None:
+    """A row without room for an end would hold alerts back for good."""
+    asset, events = Asset(pump), life(100)
+    marks = windows_of([(10 + at, 60 + at % 3, "job" if has_codes else "") for at in range(count)])
+    begins, ends = marks[::2], [marks[2 * at + 1] for at in order if at < count]
+    asset.take([*events[:5], *begins])
+    assert asset.take(events[45:59]).is_held.all()
+    asset.take([*ends, *begins, *ends])
+    assert not asset.take(events[95:]).is_held.any()
