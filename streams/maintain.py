@@ -136,9 +136,9 @@ class Maintain:
         arrived = self._read(records, state.origins)
         outcome.dead = arrived.dead
         for asset_class, events in arrived.events.items():
-            for some in self._fleet(asset_class, state).stretches(
-                in_their_time(events, state, self.name), outcome.outputs
-            ):
+            whole = self.served.models[asset_class].whole
+            now = in_their_time(events, state, whole, self.name)
+            for some in self._fleet(asset_class, state).stretches(now, outcome.outputs):
                 self._decide(asset_class, some, state, outcome.outputs)
         for asset_class, others in arrived.others.items():
             outcome.outputs += self._no_model.skip(asset_class, others, self.served.models)

@@ -1,7 +1,7 @@
 """Plans: entries of the log about times to come wait for their time, and are then entries like all others.
 
-maintenance window, out of service ... ahead of its record ─► a row, any number an asset ─► just before the first event
-of the asset that is not older
+maintenance window, out of service, replacement of the whole asset ... ahead of its record ─► a row, any number an asset
+─► just before the first event of the asset that is not older
 
 The row of an asset has room for a few windows; and service is one state, not a calendar. So what lies ahead is kept
 here, and what a plan changes is changed when the asset gets there. An asset gets there by its events, so a replay comes
@@ -12,13 +12,14 @@ from __future__ import annotations
 
 from bisect import insort
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import structlog
 
-from models.maintenance import AHEAD, CLOCKS_S, KINDS, LATEST_S, READING, SILENT
+from models.maintenance import AHEAD, CLOCKS_S, KINDS, LATEST_S, READING, REPLACEMENT, SILENT, EventBatch
 from schemas import Maintenance
 from streams.agent import Layout, PartitionState, Rows
 from streams.asset_events import AssetEvents
@@ -30,16 +31,33 @@ NOT_KEPT = "plan_not_kept"  # why an entry is skipped
 WINDOWS = tuple(map(KINDS.index, ("window_start", "window_end")))
 WAITING = (*WINDOWS, *map(KINDS.index, ("out_of_service", "in_service", "decommissioned")))
 ARRIVING = (READING, SILENT, AHEAD)  # kinds of events that say what time it is for the asset
-PLAN = np.dtype([("time_us", "i8"), ("event_id", "u8"), ("code", "i2"), ("kind", "i1")], align=True)
+PLAN_1 = np.dtype([("time_us", "i8"), ("event_id", "u8"), ("code", "i2"), ("kind", "i1")], align=True)  # frozen
+PLAN = np.dtype([("time_us", "i8"), ("event_id", "u8"), ("code", "i2"), ("kind", "i1"), ("turn", "u4")], align=True)
 _BOUNDS = {"time_us": (0.0, LATEST_S * 1e6), "kind": (0.0, len(KINDS) - 1.0)}
-PLANS_LAYOUT = Layout(PLAN, 1, _BOUNDS)
+
+
+@dataclass(frozen=True)
+class _Earlier:
+    """Plans that do not tell their turn: it is the first."""
+
+    dtype: np.dtype[np.void] = PLAN_1
+
+    def __call__(self, rows: npt.NDArray[np.void]) -> npt.NDArray[np.void]:
+        found = np.zeros(len(rows), PLAN)
+        for name in PLAN_1.names or ():
+            found[name] = rows[name]
+        return found
+
+
+PLANS_LAYOUT = Layout(PLAN, 2, _BOUNDS, {1: _Earlier()})
 
 
 class _Plan(NamedTuple):
-    """Ordered by when it is due."""
+    """Ordered by when it is due; of one time the one that was announced last has the last word."""
 
     due_s: float
     time_us: int
+    turn: int
     kind: int
     event_id: int
     code: int
@@ -54,16 +72,19 @@ def plans_table(name: str) -> str:
     return f"{name}~plans"
 
 
-def in_their_time(events: AssetEvents, state: PartitionState, agent: str) -> AssetEvents:
+def in_their_time(events: AssetEvents, state: PartitionState, whole: int, agent: str) -> AssetEvents:
     """The events without those that lie ahead of their records, and with those of before that are due.
 
     What is due carries the record of the event that it comes before. An entry whose record has no time is no plan.
+
+    Args:
+        whole: code of the asset as a whole in entries of its log.
     """
     table, batch = plans_table(events.asset_class), events.batch
     rows = state.tables[table]
     if not len(rows) and not events.is_of_log.any():
         return events
-    is_plan = np.isin(batch.kind, WAITING) & (batch.time_s > batch.arrived_s + CLOCKS_S)
+    is_plan = _waits(batch, whole) & (batch.time_s > batch.arrived_s + CLOCKS_S)
     if not len(rows) and not is_plan.any():
         return events
     now_s = np.where(batch.kind == AHEAD, batch.arrived_s, batch.time_s)
@@ -81,21 +102,29 @@ def in_their_time(events: AssetEvents, state: PartitionState, agent: str) -> Ass
     return _rearranged(events, is_plan, due) if due or is_plan.any() else events
 
 
+def _waits(batch: EventBatch, whole: int) -> npt.NDArray[np.bool_]:
+    """A replaced part takes effect with the readings after it by itself; the whole asset may be gone until then."""
+    is_whole: npt.NDArray[np.bool_] = (batch.kind == REPLACEMENT) & (batch.code == whole)
+    return is_whole | np.isin(batch.kind, WAITING)
+
+
 def _waiting_in(rows: Rows) -> _Waiting:
     found: _Waiting = {}
     for key in rows.keys():  # noqa: SIM118 - not a mapping
         row: Any = rows.array[rows.find(key)]
-        plan = _plan(int(row["time_us"]), int(row["kind"]), int(row["event_id"]), int(row["code"]), key)
+        what = int(row["time_us"]), int(row["kind"]), int(row["event_id"])
+        plan = _plan(what, int(row["code"]), int(row["turn"]), key)
         found.setdefault(key.rpartition(b"\0")[0], []).append(plan)
     for mine in found.values():
         mine.sort()
     return found
 
 
-def _plan(time_us: int, kind: int, event_id: int, code: int, key: bytes) -> _Plan:
+def _plan(what: tuple[int, int, int], code: int, turn: int, key: bytes) -> _Plan:
     """A window is open from the whole second in which it begins; all else is so for what comes after it."""
+    time_us, kind, event_id = what
     due_s = float(time_us // 1_000_000) if kind in WINDOWS else float(np.nextafter(time_us / 1e6, np.inf))
-    return _Plan(due_s, time_us, kind, event_id, code, key)
+    return _Plan(due_s, time_us, turn, kind, event_id, code, key)
 
 
 def _keep(events: AssetEvents, place: int, rows: Rows, waiting: _Waiting) -> bool:
@@ -108,9 +137,9 @@ def _keep(events: AssetEvents, place: int, rows: Rows, waiting: _Waiting) -> boo
     mine = waiting.setdefault(asset, [])
     if len(mine) >= MOST:
         return False
-    plan = _plan(*what, int(batch.code[place]), key)
+    plan = _plan(what, int(batch.code[place]), 1 + max((one.turn for one in mine), default=0), key)
     row: Any = rows.slots([key])[0]
-    rows.array[row] = (plan.time_us, plan.event_id, plan.code, plan.kind)
+    rows.array[row] = (plan.time_us, plan.event_id, plan.code, plan.kind, plan.turn)
     rows.touch(row)
     insort(mine, plan)
     return True

@@ -16,7 +16,7 @@ from schemas import ALERTS, SCORES, TELEMETRY, Alert, Maintenance, Score
 from streams.agent import empty_state
 from streams.kafka import ConsumerRecord
 from streams.maintain import Maintain
-from streams.plans import MOST, NOT_KEPT, plans_table
+from streams.plans import MOST, NOT_KEPT, PLAN, PLAN_1, PLANS_LAYOUT, plans_table
 from tests.streams.pages import checked, records_of, run
 from tests.streams.test_maintain import skipped
 from tests.support.world import START, plant_events, topic_of
@@ -171,3 +171,27 @@ def test_more_plans_than_are_kept_are_told(maintain: Maintain) -> None:
     assert not dead
     assert len(state.tables[plans_table("pump")]) == MOST
     assert skipped(NOT_KEPT) - before == 3
+
+
+@pytest.mark.parametrize("last", ["out_of_service", "in_service"])
+def test_of_plans_for_one_time_the_last_one_counts(maintain: Maintain, last: str) -> None:
+    first = {"out_of_service": "in_service", "in_service": "out_of_service"}[last]
+    alone = [one for one in lives() if one.asset_id == PUMP]
+    plans = [logged(100.5, first), logged(100.5, last)]
+    state = empty_state(1, maintain.layouts())
+    for records in (announced(plans[:1]), announced(plans[1:])):
+        run(maintain, records, size=1, state=state)
+        state.memo.clear()  # as after a restart
+    outputs, _, _ = run(maintain, records_of(alone), size=40, state=state)
+    is_scored = any(one.event_time.timestamp() > START + 101 for one in checked(outputs, SCORES))
+    assert is_scored == (last == "in_service")
+
+
+def test_plans_of_the_layout_before_are_taken_over() -> None:
+    before = np.array([(1, 2**63, -1, 7), (2, 3, 4, 8)], PLAN_1)
+    [earlier] = PLANS_LAYOUT.earlier.values()
+    assert earlier.dtype == PLAN_1
+    after = earlier(before)
+    assert after.dtype == PLAN
+    assert after[list(PLAN_1.names or ())].tolist() == before.tolist()
+    assert not after["turn"].any()

@@ -10,8 +10,8 @@
  *
  * A row has room for 12 marks (6 windows), for a class with errors or components 8. When it is full, windows that are
  * over are forgotten, and what is marked up to their end is taken as known from then on; if none is over, the one
- * furthest ahead is not kept: it can be announced again when it is nearer, and the caller is told. An end for which there
- * is no room ends its window at once.
+ * furthest ahead is not kept: it can be announced again when it is nearer, and the caller is told.
+ * An end for which there is no room ends its window at once.
  */
 #include <string.h>
 
