@@ -1,6 +1,6 @@
 """Service: whether an asset is in service, by its log, and which maintenance windows it has.
 
-asset_log ─► the newest entry about service that is not ahead of now ─► in service, out of it, decommissioned
+asset_log ─► the newest entry about service that is not ahead of now ─► in service, out of it, decommissioned until back
           ─► begins and ends of windows ─► those that are open or ahead
 
 The worker decides by the same rules (models/maintenance/kernel/log_memory.c and windows.c); this is what people see.
@@ -8,11 +8,11 @@ The worker decides by the same rules (models/maintenance/kernel/log_memory.c and
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, get_args
 
-from sqlalchemy import ColumnElement, Connection, and_, false, func, literal, literal_column, or_, select
+from sqlalchemy import ColumnElement, Connection, and_, case, false, func, literal, literal_column, or_, select
 from sqlalchemy.orm import aliased
 
 from schemas import InService, WindowBody
@@ -36,7 +36,7 @@ class Mark(NamedTuple):
 
 def is_in(services: Sequence[InService]) -> ColumnElement[bool]:
     """Whether the asset of a row of `assets` is one of these now."""
-    kind = func.coalesce(_newest("kind"), literal(IN_SERVICE))
+    kind = func.coalesce(_service("kind"), literal(IN_SERVICE))
     is_back = or_(kind == IN_SERVICE, kind == "replacement")
     return or_(false(), *(is_back if one == IN_SERVICE else kind == one for one in services))
 
@@ -45,7 +45,7 @@ def services_of(connection: Connection, keys: Sequence[AssetKey]) -> dict[AssetK
     """Of the assets whose log says something of it: what they are, and since when."""
     if not keys:
         return {}
-    statement = select(AssetRow.asset_class, AssetRow.asset_id, _newest("kind"), _newest("event_time"))
+    statement = select(AssetRow.asset_class, AssetRow.asset_id, _service("kind"), _service("event_time"))
     found = connection.execute(statement.where(any_of(AssetRow.asset_class, AssetRow.asset_id, keys)))
     return {
         (of_class, of_id): (IN_SERVICE if kind == "replacement" else kind, since)
@@ -98,11 +98,20 @@ def _closed_by(end: Mark, open_ones: Sequence[Mark]) -> list[Mark]:
     return sorted(meant, key=lambda one: (one.code is None, one.at))[-1:]
 
 
-def _newest(column: str) -> ColumnElement[Any]:
+def _service(column: str) -> ColumnElement[Any]:
+    """Of the entry that says it of the asset of a row of `assets`.
+
+    What is decommissioned stays so until it is back: that it is out of service says nothing new then.
+    """
+    is_gone = _newest("kind", {OUT_OF_SERVICE}) == DECOMMISSIONED
+    return case((is_gone, _newest(column, {OUT_OF_SERVICE})), else_=_newest(column))
+
+
+def _newest(column: str, without: Set[str] = frozenset()) -> ColumnElement[Any]:
     """Of the entries about the service of the asset of a row of `assets`, the newest that is not ahead of now."""
     entry = aliased(LogRow, name="entry")
     # word by word as in the index: the databases take it only then
-    is_about = entry.kind.in_([literal_column(f"'{kind}'") for kind in ABOUT_SERVICE])
+    is_about = and_(entry.kind.in_([literal_column(f"'{kind}'") for kind in ABOUT_SERVICE]), entry.kind.not_in(without))
     is_whole = or_(entry.kind != "replacement", entry.component.is_(None))
     of_asset = and_(entry.asset_class == AssetRow.asset_class, entry.asset_id == AssetRow.asset_id)
     statement = select(getattr(entry, column)).where(

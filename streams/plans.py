@@ -30,7 +30,7 @@ MOST = 1000  # plans of an asset
 NOT_KEPT = "plan_not_kept"  # why an entry is skipped
 WINDOWS = tuple(map(KINDS.index, ("window_start", "window_end")))
 WAITING = (*WINDOWS, *map(KINDS.index, ("out_of_service", "in_service", "decommissioned")))
-ARRIVING = (READING, SILENT, AHEAD)  # kinds of events that say what time it is for the asset
+ARRIVING = (READING, SILENT, AHEAD)  # kinds of events that say what time it is, whatever their record says
 PLAN_1 = np.dtype([("time_us", "i8"), ("event_id", "u8"), ("code", "i2"), ("kind", "i1")], align=True)  # frozen
 PLAN = np.dtype([("time_us", "i8"), ("event_id", "u8"), ("code", "i2"), ("kind", "i1"), ("turn", "u4")], align=True)
 _BOUNDS = {"time_us": (0.0, LATEST_S * 1e6), "kind": (0.0, len(KINDS) - 1.0)}
@@ -87,8 +87,7 @@ def in_their_time(events: AssetEvents, state: PartitionState, whole: int, agent:
     is_plan = _waits(batch, whole) & (batch.time_s > batch.arrived_s + CLOCKS_S)
     if not len(rows) and not is_plan.any():
         return events
-    now_s = np.where(batch.kind == AHEAD, batch.arrived_s, batch.time_s)
-    now_s = np.where(np.isin(batch.kind, ARRIVING), now_s, -np.inf)
+    now_s = _now_s(batch)
     waiting: _Waiting | None = state.memo.get(table)
     if waiting is None:
         waiting = state.memo[table] = _waiting_in(rows)
@@ -100,6 +99,16 @@ def in_their_time(events: AssetEvents, state: PartitionState, whole: int, agent:
         elif mine := waiting.get(key):
             due += [(place, plan) for plan in _taken(mine, float(now_s[place]), rows)]
     return _rearranged(events, is_plan, due) if due or is_plan.any() else events
+
+
+def _now_s(batch: EventBatch) -> npt.NDArray[np.float64]:
+    """(n,) s: what time it is for the asset, by each event; -inf: it does not say. An entry of the log comes after what
+    was announced for its time."""
+    after = np.nextafter(batch.time_s, np.inf)
+    by_log = np.where(batch.time_s <= batch.arrived_s + CLOCKS_S, after, -np.inf)
+    by_reading = np.where(batch.kind == AHEAD, batch.arrived_s, batch.time_s)
+    found: npt.NDArray[np.float64] = np.where(np.isin(batch.kind, ARRIVING), by_reading, by_log)
+    return found
 
 
 def _waits(batch: EventBatch, whole: int) -> npt.NDArray[np.bool_]:

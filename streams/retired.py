@@ -78,6 +78,8 @@ class Fleet:
                 is_kept[place] = self._brings_back(events, place, since)
                 if is_kept[place]:
                     self._begin_anew(key, since)
+                elif events.batch.kind[place] == DECOMMISSIONED and events.batch.time_s[place] > since:
+                    self._gone.array["since"][self._gone.slots([key])[0]] = events.batch.time_s[place]
         if is_kept.all():
             return events
         away = np.flatnonzero(~is_kept)
@@ -90,8 +92,8 @@ class Fleet:
     def _brings_back(self, events: AssetEvents, place: int, since: float) -> bool:
         batch = events.batch
         kind, time_s = batch.kind[place], batch.time_s[place]
-        is_replaced = kind == REPLACEMENT and batch.code[place] == self._whole and time_s > since
-        return bool(is_replaced or (kind == IN_SERVICE and time_s >= since))
+        is_replaced = kind == REPLACEMENT and batch.code[place] == self._whole
+        return bool((is_replaced or kind == IN_SERVICE) and time_s >= since)
 
     def _begin_anew(self, key: bytes, since: float) -> None:
         """A new asset, of which it is known that entries up to then do not count."""
