@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence, Set
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, get_args
 
-from sqlalchemy import ColumnElement, Connection, and_, case, false, func, literal, literal_column, or_, select
+from sqlalchemy import ColumnElement, Connection, and_, false, func, literal, literal_column, not_, or_, select
 from sqlalchemy.orm import aliased
 
 from schemas import InService, WindowBody
@@ -36,22 +36,37 @@ class Mark(NamedTuple):
 
 def is_in(services: Sequence[InService]) -> ColumnElement[bool]:
     """Whether the asset of a row of `assets` is one of these now."""
-    kind = func.coalesce(_service("kind"), literal(IN_SERVICE))
-    is_back = or_(kind == IN_SERVICE, kind == "replacement")
-    return or_(false(), *(is_back if one == IN_SERVICE else kind == one for one in services))
+    kind = func.coalesce(_newest("kind"), literal(IN_SERVICE))
+    is_gone = func.coalesce(_newest("kind", {OUT_OF_SERVICE}), literal(IN_SERVICE)) == DECOMMISSIONED
+    found = {
+        IN_SERVICE: kind.in_((IN_SERVICE, "replacement")),
+        OUT_OF_SERVICE: and_(kind == OUT_OF_SERVICE, not_(is_gone)),  # is_gone: asked of few
+        DECOMMISSIONED: or_(kind == DECOMMISSIONED, and_(kind == OUT_OF_SERVICE, is_gone)),
+    }
+    return or_(false(), *(found[one] for one in services))
 
 
 def services_of(connection: Connection, keys: Sequence[AssetKey]) -> dict[AssetKey, tuple[InService, datetime]]:
-    """Of the assets whose log says something of it: what they are, and since when."""
+    """Of the assets whose log says something of it: what they are, and since when.
+
+    What is decommissioned stays so until it is back: that it is out of service says nothing new then.
+    """
+    found = _said_of(connection, keys, frozenset())
+    before = _said_of(connection, [key for key, (kind, _) in found.items() if kind == OUT_OF_SERVICE], {OUT_OF_SERVICE})
+    found |= {key: said for key, said in before.items() if said[0] == DECOMMISSIONED}
+    return {key: (IN_SERVICE if kind == "replacement" else kind, since) for key, (kind, since) in found.items()}
+
+
+def _said_of(
+    connection: Connection, keys: Sequence[AssetKey], without: Set[str]
+) -> dict[AssetKey, tuple[Any, datetime]]:
+    """Kind and time of the newest entry."""
     if not keys:
         return {}
-    statement = select(AssetRow.asset_class, AssetRow.asset_id, _service("kind"), _service("event_time"))
-    found = connection.execute(statement.where(any_of(AssetRow.asset_class, AssetRow.asset_id, keys)))
-    return {
-        (of_class, of_id): (IN_SERVICE if kind == "replacement" else kind, since)
-        for of_class, of_id, kind, since in found
-        if kind is not None
-    }
+    said = (_newest("kind", without), _newest("event_time", without))
+    statement = select(AssetRow.asset_class, AssetRow.asset_id, *said)
+    rows = connection.execute(statement.where(any_of(AssetRow.asset_class, AssetRow.asset_id, keys)))
+    return {(of_class, of_id): (kind, since) for of_class, of_id, kind, since in rows if kind is not None}
 
 
 def decommissioned_by_class(connection: Connection) -> dict[str, int]:
@@ -96,15 +111,6 @@ def _closed_by(end: Mark, open_ones: Sequence[Mark]) -> list[Mark]:
         return own
     meant = [one for one in open_ones if one.code is None or end.code is None]
     return sorted(meant, key=lambda one: (one.code is None, one.at))[-1:]
-
-
-def _service(column: str) -> ColumnElement[Any]:
-    """Of the entry that says it of the asset of a row of `assets`.
-
-    What is decommissioned stays so until it is back: that it is out of service says nothing new then.
-    """
-    is_gone = _newest("kind", {OUT_OF_SERVICE}) == DECOMMISSIONED
-    return case((is_gone, _newest(column, {OUT_OF_SERVICE})), else_=_newest(column))
 
 
 def _newest(column: str, without: Set[str] = frozenset()) -> ColumnElement[Any]:

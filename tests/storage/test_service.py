@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from datetime import UTC, datetime, timedelta
 from itertools import count
-from typing import Any
+from typing import Any, get_args
 
 from schemas import InService, Maintenance
 from storage import AssetFilter, Placed, Store
@@ -45,10 +45,16 @@ def test_the_newest_entry_that_has_come_says_whether_an_asset_is_in_service(stor
         ("decommissioned", at(40), {}, ("decommissioned", at(40))),
         ("in_service", at(40), {}, ("in_service", at(40))),  # of one time the later one
         ("failure", at(90), {}, ("in_service", at(40))),
+        ("decommissioned", at(91), {}, ("decommissioned", at(91))),
+        ("out_of_service", at(92), {}, ("decommissioned", at(91))),  # it stays so until it is back
+        ("in_service", at(93), {}, ("in_service", at(93))),
     ]
     for kind, when, more, expected in entries:
         store.write([logged(kind, when, **more)], [])
         assert service_of(store) == expected, kind
+        with store.reading() as reader:
+            shown = [one for one in get_args(InService) if reader.assets(AssetFilter(services=(one,)), None, 9)]
+        assert shown == [expected[0]], "the filter says the same"
     store.write([logged("out_of_service", NOW - HOUR, "q1"), score(9, "q1")], [])
     assert service_of(store)[0] == "in_service", "another asset's log says nothing of it"
 
