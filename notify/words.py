@@ -95,7 +95,17 @@ def _title(group: Group, news: Sequence[Item], sites: Sequence[SiteCount], worst
         return f"{head}: {item.asset_id}, {len(news)} alerts ({_where(item)})"
     if len(sites) == 1:
         return f"{head}: {_site_words(sites[0])}"
-    return f"{head}: {len(sites)} sites, {sum(one.assets for one in sites):,} assets with open alerts"
+    open_ones = [one for one in sites if one.assets]
+    still = f"{_number(sum(one.assets for one in open_ones), 'asset')} with open alerts"
+    if is_open:
+        return f"{head}: {_number(len(open_ones), 'site')}, {still}"
+    cleared = [one.cleared for one in sites if one.cleared]
+    over = f"{head}: {_number(sum(cleared), 'alert')} of {_number(len(cleared), 'site')}"
+    return f"{over}, {still} are left" if open_ones else over
+
+
+def _number(count: int, what: str) -> str:
+    return f"{count:,} {what if count == 1 else what + 's'}"
 
 
 def _where(item: Item) -> str:
@@ -123,9 +133,8 @@ def _text(group: Group, news: Sequence[Item], sites: Sequence[SiteCount], consol
 def _site_words(one: SiteCount) -> str:
     name = f"site {one.site}" if one.site else "without a site"
     counts = [f"{count:,} {name}" for name in SEVERITIES if (count := getattr(one, name))]
-    assets = f"{one.assets:,} {'asset' if one.assets == 1 else 'assets'}"
-    open_ = f"{assets}, {', '.join(counts)}" if counts else ""
-    over = f"{one.cleared:,} {'alert' if one.cleared == 1 else 'alerts'} cleared" if one.cleared else ""
+    open_ = f"{_number(one.assets, 'asset')}, {', '.join(counts)}" if counts else ""
+    over = f"{_number(one.cleared, 'alert')} cleared" if one.cleared else ""
     return f"{name}: {'; '.join(part for part in (open_, over) if part)}"
 
 

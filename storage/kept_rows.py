@@ -170,7 +170,8 @@ def hash_of(text: str) -> bytes:
 
 def _entry(partition: int, offset: int, entry: Maintenance) -> Row:
     names = ("asset_class", "asset_id", "event_time", "kind", "code", "component")
-    return {"partition": partition, "offset": offset, **{name: getattr(entry, name) for name in names}}
+    event_hash = hash_of(entry.event_id)
+    return {"partition": partition, "offset": offset, **{n: getattr(entry, n) for n in names}, "event_hash": event_hash}
 
 
 def _add_reading(rows: dict[tuple[str, str, datetime], Row], reading: Telemetry, every_s: float) -> None:

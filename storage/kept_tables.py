@@ -89,7 +89,10 @@ ABOUT_SERVICE = ("out_of_service", "in_service", "decommissioned", "replacement"
 
 
 class LogRow(Table):
-    """The maintenance log of an asset."""
+    """The maintenance log of an asset.
+
+    `event_hash` is of the event id, by which an entry that is sent again is known; none: written before 0012.
+    """
 
     __tablename__ = "asset_log"
     __table_args__ = (
@@ -105,6 +108,7 @@ class LogRow(Table):
     kind: Mapped[str]
     code: Mapped[str | None]
     component: Mapped[str | None]
+    event_hash: Mapped[bytes | None] = mapped_column(LargeBinary())
 
 
 class DeadLetterRow(Table):

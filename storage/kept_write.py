@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, func, select, text
@@ -20,6 +21,7 @@ from storage.tables import Table
 
 IN_AT_ONCE = 500  # keys of one statement
 ITEM, ASSET = "item", "asset"
+LOGGED = ("asset_class", "asset_id", "event_time", "kind", "code", "component")  # what an entry of a log says
 Key = tuple[str, str]  # part, key; see WordRow
 _OLDEST = (
     'delete from clicks where user_id = :user_id and {which} and (event_time, "partition", "offset") <= '
@@ -44,7 +46,7 @@ def write_kept(connection: Connection, rows: KeptRows, clicks_per_user: int) -> 
         for oldest in _OLDEST_KEPT:
             connection.execute(oldest, [{"user_id": user, "most": clicks_per_user} for user in users])
     changed += _put_readings(connection, rows.readings)
-    changed += put(connection, LogRow, rows.log)
+    changed += put(connection, LogRow, _not_logged(connection, rows.log))
     changed += put(connection, DeadLetterRow, rows.dead_letters, renewed=True)
     mark_noted(connection, rows.dead_letters)
     return changed + _put_figures(connection, rows.figures)
@@ -73,6 +75,32 @@ def _not_known(connection: Connection, clicks: Sequence[Row]) -> list[Row]:
     first = {row["event_hash"]: row for row in reversed(clicks)}
     known = {found for (found,) in _rows_of(connection, (ClickRow.event_hash,), first)}
     return [row for row in clicks if first[row["event_hash"]] is row and row["event_hash"] not in known]
+
+
+def _not_logged(connection: Connection, entries: Sequence[Row]) -> list[Row]:
+    """Those that were not sent before: of one event the first stands, as for the worker.
+
+    A row of before 0012 does not tell its event: what says the same at its time is it.
+    """
+    known, found = _logged_at(connection, entries), []
+    for row in sorted(entries, key=itemgetter("partition", "offset")):
+        said = tuple(row[name] for name in LOGGED)
+        if known.isdisjoint(((*said, row["event_hash"]), (*said, None))):
+            known.add((*said, row["event_hash"]))
+            found.append(row)
+    return found
+
+
+def _logged_at(connection: Connection, entries: Sequence[Row]) -> set[tuple[Any, ...]]:
+    """What the logs of these assets say already at the times of the entries."""
+    columns = [*(getattr(LogRow, name) for name in LOGGED), LogRow.event_hash]
+    found = set[tuple[Any, ...]]()
+    for start in range(0, len(entries), IN_AT_ONCE):
+        some = entries[start : start + IN_AT_ONCE]
+        of_assets = any_of(LogRow.asset_class, LogRow.asset_id, {(row["asset_class"], row["asset_id"]) for row in some})
+        at_times = LogRow.event_time.in_({row["event_time"] for row in some})
+        found |= {tuple(row) for row in connection.execute(select(*columns).where(of_assets, at_times))}
+    return found
 
 
 def _not_of_before(connection: Connection, clicks: Sequence[Row]) -> list[Row]:

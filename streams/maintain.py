@@ -156,7 +156,7 @@ class Maintain:
         model, names = self.served.models[asset_class], (asset_class, challenger_table(asset_class))
         rows = [state.tables[name] for name in names if name in state.tables]
         fleet = Fleet(asset_class, state, rows, state.tables.get(watch_table(asset_class)), model.whole, self.name)
-        return fleet.stretches(in_their_time(events, state, model.encode, self.name), outputs)
+        return fleet.stretches(in_their_time(events, state, model.whole, self.name), outputs)
 
     def _decide(self, asset_class: str, events: AssetEvents, state: PartitionState, outputs: Outputs) -> None:
         enter("state")

@@ -1,7 +1,7 @@
 """Plans: entries of the log about times to come wait for their time, and are then entries like all others.
 
-maintenance window, out of service, replacement ... ahead of its record ─► a row each ─► just before the first event of
-the asset that says that its time has come: a reading, or word that there is none
+maintenance window, out of service, replacement of the whole asset ... ahead of its record ─► a row each ─► just before
+the first event of the asset that is not older: a reading, an entry of its log, or word that it is silent
 
 The row of an asset has room for a few windows; and service is one state, not a calendar. So what lies ahead is kept
 here, and what a plan changes is changed when the asset gets there. An asset gets there by its events, so a replay comes
@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 import structlog
 
-from models.maintenance import AHEAD, CLOCKS_S, KINDS, LATEST_S, READING, SILENT, Encoder
+from models.maintenance import AHEAD, CLOCKS_S, KINDS, LATEST_S, READING, REPLACEMENT, SILENT, EventBatch
 from schemas import Maintenance
 from streams.agent import Layout, PartitionState, Rows
 from streams.asset_events import AssetEvents
@@ -28,19 +28,22 @@ log = structlog.get_logger(__name__)
 MOST = 500  # of an asset that begin something, and as many that end it: each begin has room for its end
 NOT_KEPT = "plan_not_kept"  # why an entry is skipped
 WINDOWS = tuple(map(KINDS.index, ("window_start", "window_end")))
-ENDS = tuple(map(KINDS.index, ("window_end", "in_service", "replacement")))
-WAITING = (*ENDS, *map(KINDS.index, ("window_start", "out_of_service", "decommissioned")))
-ARRIVING = (READING, SILENT, AHEAD)  # kinds of events that say what time it is for the asset
-PLAN = np.dtype([("time_us", "i8"), ("event_id", "u8"), ("code", "i2"), ("kind", "i1")], align=True)
+ENDS = (*map(KINDS.index, ("window_end", "in_service")), REPLACEMENT)
+WAITING = tuple(map(KINDS.index, ("window_start", "window_end", "out_of_service", "in_service", "decommissioned")))
+ARRIVING = (READING, SILENT, AHEAD)  # kinds of events that say what time it is, whatever their record says
+PLAN = np.dtype([("time_us", "i8"), ("event_id", "u8"), ("code", "i2"), ("kind", "i1"), ("turn", "u4")], align=True)
 _BOUNDS = {"time_us": (0.0, LATEST_S * 1e6), "kind": (0.0, len(KINDS) - 1.0)}
+
+
 PLANS_LAYOUT = Layout(PLAN, 1, _BOUNDS)
 
 
 class _Plan(NamedTuple):
-    """Ordered by when it is due."""
+    """Ordered by when it is due; of one time the one that was announced last has the last word."""
 
     due_s: float
     time_us: int
+    turn: int
     kind: int
     event_id: int
     code: int
@@ -55,19 +58,21 @@ def plans_table(name: str) -> str:
     return f"{name}~plans"
 
 
-def in_their_time(events: AssetEvents, state: PartitionState, encode: Encoder, agent: str) -> AssetEvents:
+def in_their_time(events: AssetEvents, state: PartitionState, whole: int, agent: str) -> AssetEvents:
     """The events without those that lie ahead of their records, and with those of before that are due.
 
     What is due carries the record of the event that it comes before. An entry whose record has no time waits for the
     next event: whether it is ahead is not known.
+
+    Args:
+        whole: code of the asset as a whole in entries of its log.
     """
     table, batch = plans_table(events.asset_class), events.batch
     rows = state.tables[table]
-    is_plan = np.isin(batch.kind, WAITING) & ~(batch.time_s <= batch.arrived_s + CLOCKS_S)
+    is_plan = _waits(batch, whole) & ~(batch.time_s <= batch.arrived_s + CLOCKS_S)
     if not len(rows) and not is_plan.any():
         return events
-    now_s = np.where(batch.kind == AHEAD, batch.arrived_s, np.fmin(batch.time_s, batch.arrived_s + CLOCKS_S))
-    now_s = np.where(np.isin(batch.kind, ARRIVING), now_s, -np.inf)
+    now_s = _now_s(batch)
     waiting: _Waiting | None = state.memo.get(table)
     if waiting is None:
         waiting = state.memo[table] = _waiting_in(rows)
@@ -78,24 +83,42 @@ def in_their_time(events: AssetEvents, state: PartitionState, encode: Encoder, a
                 _tell(events, place, agent)
         elif mine := waiting.get(key):
             due += [(place, plan) for plan in _taken(mine, float(now_s[place]), rows)]
-    return _rearranged(events, is_plan, due, encode) if due or is_plan.any() else events
+    return _rearranged(events, is_plan, due) if due or is_plan.any() else events
+
+
+def _now_s(batch: EventBatch) -> npt.NDArray[np.float64]:
+    """(n,) s: what time it is for the asset, by each event; -inf: it does not say. An entry of the log comes after what
+    was announced for its time."""
+    after = np.nextafter(batch.time_s, np.inf)
+    by_log = np.where(batch.time_s <= batch.arrived_s + CLOCKS_S, after, -np.inf)
+    by_reading = np.where(batch.kind == AHEAD, batch.arrived_s, np.fmin(batch.time_s, batch.arrived_s + CLOCKS_S))
+    found: npt.NDArray[np.float64] = np.where(np.isin(batch.kind, ARRIVING), by_reading, by_log)
+    return found
+
+
+def _waits(batch: EventBatch, whole: int) -> npt.NDArray[np.bool_]:
+    """A replaced part takes effect with the readings after it by itself; the whole asset may be gone until then."""
+    is_whole: npt.NDArray[np.bool_] = (batch.kind == REPLACEMENT) & (batch.code == whole)
+    return is_whole | np.isin(batch.kind, WAITING)
 
 
 def _waiting_in(rows: Rows) -> _Waiting:
     found: _Waiting = {}
     for key in rows.keys():  # noqa: SIM118 - not a mapping
         row: Any = rows.array[rows.find(key)]
-        plan = _plan(int(row["time_us"]), int(row["kind"]), int(row["event_id"]), int(row["code"]), key)
+        what = int(row["time_us"]), int(row["kind"]), int(row["event_id"])
+        plan = _plan(what, int(row["code"]), int(row["turn"]), key)
         found.setdefault(key.rpartition(b"\0")[0], []).append(plan)
     for mine in found.values():
         mine.sort()
     return found
 
 
-def _plan(time_us: int, kind: int, event_id: int, code: int, key: bytes) -> _Plan:
+def _plan(what: tuple[int, int, int], code: int, turn: int, key: bytes) -> _Plan:
     """A window is open from the whole second in which it begins; all else is so for what comes after it."""
+    time_us, kind, event_id = what
     due_s = float(time_us // 1_000_000) if kind in WINDOWS else float(np.nextafter(time_us / 1e6, np.inf))
-    return _Plan(due_s, time_us, kind, event_id, code, key)
+    return _Plan(due_s, time_us, turn, kind, event_id, code, key)
 
 
 def _keep(events: AssetEvents, place: int, rows: Rows, waiting: _Waiting) -> bool:
@@ -106,11 +129,11 @@ def _keep(events: AssetEvents, place: int, rows: Rows, waiting: _Waiting) -> boo
     if key in rows:
         return True
     mine = waiting.setdefault(asset, [])
-    plan = _plan(*what, int(batch.code[place]), key)
+    plan = _plan(what, int(batch.code[place]), 1 + max((one.turn for one in mine), default=0), key)
     if sum((one.kind in ENDS) == (plan.kind in ENDS) for one in mine) >= MOST:
         return False
     row: Any = rows.slots([key])[0]
-    rows.array[row] = (plan.time_us, plan.event_id, plan.code, plan.kind)
+    rows.array[row] = (plan.time_us, plan.event_id, plan.code, plan.kind, plan.turn)
     rows.touch(row)
     insort(mine, plan)
     return True
@@ -125,20 +148,18 @@ def _taken(mine: list[_Plan], now_s: float, rows: Rows) -> list[_Plan]:
     return taken
 
 
-def _rearranged(
-    events: AssetEvents, is_plan: npt.NDArray[np.bool_], due: Sequence[tuple[int, _Plan]], encode: Encoder
-) -> AssetEvents:
+def _rearranged(events: AssetEvents, is_plan: npt.NDArray[np.bool_], due: Sequence[tuple[int, _Plan]]) -> AssetEvents:
     """Without the plans, and with what is due before the events at the given places."""
     kept = np.flatnonzero(~is_plan)
     before = np.searchsorted(kept, [place for place, _ in due])
     found = events.at(np.insert(kept, before, [place for place, _ in due]))
     is_due = np.insert(np.zeros(len(kept), np.bool_), before, [True] * len(due))
     if due:
-        _put_in(found, np.flatnonzero(is_due), [plan for _, plan in due], encode)
+        _put_in(found, np.flatnonzero(is_due), [plan for _, plan in due])
     return found
 
 
-def _put_in(events: AssetEvents, places: npt.NDArray[np.int64], plans: Sequence[_Plan], encode: Encoder) -> None:
+def _put_in(events: AssetEvents, places: npt.NDArray[np.int64], plans: Sequence[_Plan]) -> None:
     """In place of the events there, of which the records and ids stay."""
     batch = events.batch
     events.time_us[places] = [plan.time_us for plan in plans]
@@ -148,10 +169,10 @@ def _put_in(events: AssetEvents, places: npt.NDArray[np.int64], plans: Sequence[
     for column in (batch.readings, batch.variables, batch.constants):
         column[places] = np.nan
     for place in places.tolist():
-        events.made[place] = _entry(events, place, encode)
+        events.made[place] = _entry(events, place)
 
 
-def _entry(events: AssetEvents, place: int, encode: Encoder) -> Maintenance:
+def _entry(events: AssetEvents, place: int) -> Maintenance:
     """What became of it, under the id of the event that it comes before."""
     fields: dict[str, Any] = {
         "event_id": events.ids[place].decode(),
@@ -159,7 +180,6 @@ def _entry(events: AssetEvents, place: int, encode: Encoder) -> Maintenance:
         "asset_id": events.records[place].key.decode(),
         "asset_class": events.asset_class,
         "kind": KINDS[events.batch.kind[place]],
-        "component": encode.component_of(int(events.batch.code[place])),
     }
     return Maintenance.model_construct(**fields)
 

@@ -94,8 +94,8 @@ class Fleet:
     def _brings_back(self, events: AssetEvents, place: int, since: float) -> bool:
         batch = events.batch
         kind, time_s = batch.kind[place], batch.time_s[place]
-        is_replaced = kind == REPLACEMENT and batch.code[place] == self._whole and time_s > since
-        return bool(is_replaced or (kind == IN_SERVICE and time_s >= since))
+        is_replaced = kind == REPLACEMENT and batch.code[place] == self._whole
+        return bool((is_replaced or kind == IN_SERVICE) and time_s >= since)
 
     def _note(self, key: bytes, events: AssetEvents, place: int) -> None:
         """It was decommissioned once more; the newest entry counts."""

@@ -110,10 +110,6 @@ class Encoder:
         ids = np.ascontiguousarray(event_id)
         return EventBatch(time_s, kind, code, ids, readings, variables, constants, arrived_s)
 
-    def component_of(self, code: int) -> str | None:
-        """Of an entry's code; none: the asset as a whole, or no component of the class."""
-        return next((name for name, known in self._component_code.items() if known == code), None)
-
     def _table(self, events: Sequence[AssetEvent]) -> npt.NDArray[np.float64]:
         """Values (n, names) of the readings the class names, NaN where there is none; notes what else there was."""
         values = np.full((len(events), len(self.names)), np.nan)

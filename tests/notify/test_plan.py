@@ -255,3 +255,21 @@ def test_a_night_is_as_long_as_its_clocks_say() -> None:
         noon = datetime.fromisoformat(f"{day}T12:00:00").replace(tzinfo=ZoneInfo("Europe/Berlin")).astimezone(UTC)
         minutes = sum(is_within(window, noon + timedelta(minutes=minute)) for minute in range(24 * 60))
         assert minutes == hours * 60
+
+
+def test_a_title_of_several_sites_says_what_is_over_and_what_is_left() -> None:
+    person = Person(rules_of(group_by=[]))
+    for number in range(4):
+        person.raised(number, f"site-{number % 3}")
+    titles = []
+    for over in ([], [0, 1], [2, 3]):
+        for number in over:
+            person.cleared(number, f"site-{number % 3}")
+        titles += [
+            notification_of(person.channel, one, person.now, "x", None).title for one in person.after(300).groups
+        ]
+    assert titles == [
+        "Warning: 3 sites, 4 assets with open alerts",
+        "Cleared: 2 alerts of 2 sites, 2 assets with open alerts are left",
+        "Cleared: 2 alerts of 2 sites",
+    ]

@@ -12,9 +12,10 @@ import sqlalchemy as sa
 from alembic import command
 from sqlalchemy import Connection, text
 
-from schemas import Click
-from storage import ActionRequest, AlertFilter, AssetFilter, Placed, Span, Store, metadata, upgrade
+from schemas import Click, Maintenance
+from storage import ActionRequest, AlertFilter, AssetFilter, Keeping, Placed, Span, Store, metadata, upgrade
 from storage.database import build_engine, transaction
+from storage.kept_rows import kept_of
 from storage.rows import rows_of
 from storage.schema import _config
 from tests.support.decisions import alert, at, catalogue_entry, recommendation, score
@@ -232,4 +233,20 @@ def test_logs_of_before_say_which_assets_are_in_service(empty_url: str) -> None:
     with store.reading() as reader:
         found = {one.asset_id: (one.service, one.service_since) for one in reader.assets(None, None, 9)}
     assert found == {"pump-1": ("in_service", None), "pump-2": ("decommissioned", at(3))}
+    store.close()
+
+
+def test_an_entry_of_a_log_of_before_is_known_when_it_is_sent_again(empty_url: str) -> None:
+    said = {"event_id": "m-1", "event_time": at(3), "asset_id": "pump-1", "asset_class": "pump"}
+    entry = Maintenance.model_validate({**said, "kind": "failure"})
+    with at_revision(empty_url, "0011") as connection:
+        [row] = kept_of([Placed(0, 1, entry)], Keeping()).log
+        del row["event_hash"]
+        _insert(connection, "asset_log", [row])
+    assert upgrade(empty_url) >= "0012"
+    store = Store(empty_url)
+    store.write([score(1), Placed(0, 2, entry), Placed(0, 3, entry.model_copy(update={"kind": "replacement"}))], [])
+    with store.reading() as reader:
+        found = [one.kind for _, one in reader.log(("pump", "pump-1"), None, None, None, 9)]
+    assert found == ["replacement", "failure"]
     store.close()

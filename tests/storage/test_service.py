@@ -5,10 +5,11 @@ from __future__ import annotations
 import random
 from datetime import UTC, datetime, timedelta
 from itertools import count
-from typing import Any
+from typing import Any, get_args
 
 from schemas import InService, Maintenance
 from storage import AssetFilter, Placed, Store
+from storage.service import MOST_MARKS
 from tests.support.decisions import alert, at, score
 
 NUMBERS = count()
@@ -44,10 +45,16 @@ def test_the_newest_entry_that_has_come_says_whether_an_asset_is_in_service(stor
         ("decommissioned", at(40), {}, ("decommissioned", at(40))),
         ("in_service", at(40), {}, ("in_service", at(40))),  # of one time the later one
         ("failure", at(90), {}, ("in_service", at(40))),
+        ("decommissioned", at(91), {}, ("decommissioned", at(91))),
+        ("out_of_service", at(92), {}, ("decommissioned", at(91))),  # it stays so until it is back
+        ("in_service", at(93), {}, ("in_service", at(93))),
     ]
     for kind, when, more, expected in entries:
         store.write([logged(kind, when, **more)], [])
         assert service_of(store) == expected, kind
+        with store.reading() as reader:
+            shown = [one for one in get_args(InService) if reader.assets(AssetFilter(services=(one,)), None, 9)]
+        assert shown == [expected[0]], "the filter says the same"
     store.write([logged("out_of_service", NOW - HOUR, "q1"), score(9, "q1")], [])
     assert service_of(store)[0] == "in_service", "another asset's log says nothing of it"
 
@@ -95,13 +102,39 @@ def test_windows_that_are_open_or_ahead_are_told(store: Store) -> None:
     ]  # fmt: skip
 
 
-def test_the_open_window_is_told_however_many_are_ahead(store: Store) -> None:
-    hours = [(-1, 2), *((100 + 3 * n, 101 + 3 * n) for n in range(300))]
-    marks = [
-        (kind, NOW + at * HOUR) for pair in hours for kind, at in zip(("window_start", "window_end"), pair, strict=True)
-    ]
-    store.write([score(1, "p1"), *(logged(kind, when) for kind, when in marks)], [])
+def windows_told(store: Store) -> list[tuple[timedelta, timedelta | None]]:
     with store.reading() as reader:
         detail = reader.asset("p1", "pump")
     assert detail is not None
-    assert [(one.start - NOW) / HOUR for one in detail.windows[:3]] == [-1, 100, 103]
+    return [(one.start - NOW, one.end and one.end - NOW) for one in detail.windows]
+
+
+def test_an_entry_that_is_sent_again_is_one_and_others_of_its_time_are_not(store: Store) -> None:
+    """As for the worker: two windows without a code that begin together are over when both are."""
+    store.write([score(1, "p1")], [])
+    marks = [("window_start", -1), ("window_start", -1), ("window_end", 1), ("window_end", 2), ("failure", -3),
+             ("out_of_service", -4), ("in_service", -4)]  # fmt: skip
+    entries = [logged(kind, NOW + hours * HOUR) for kind, hours in marks]
+    again = [one._replace(offset=next(NUMBERS)) for one in entries[:-1]]
+    store.write([*entries, *again[:3]], [])
+    store.write([*again[3:], *(one._replace(offset=next(NUMBERS)) for one in again[:-1])], [])
+    assert sorted(windows_told(store)) == [(-HOUR, HOUR), (-HOUR, 2 * HOUR)]
+    assert service_of(store)[0] == "in_service", "what ended it came after"
+    with store.reading() as reader:
+        assert len(reader.log(("pump", "p1"), None, None, None, 50)) == len(entries)
+        performance = reader.performance(NOW - 9 * HOUR, NOW + HOUR, None)
+    assert performance.failures.failures == 1
+
+
+def test_of_many_windows_ahead_the_nearest_are_told_and_none_that_was_called_off(store: Store) -> None:
+    store.write([score(1, "p1")], [])
+    marks = [
+        (kind, hours + more) for hours in range(1, 800) for kind, more in (("window_start", 0), ("window_end", 0.5))
+    ]
+    called_off = [("window_start", 1.2), ("window_end", 1.2)]
+    old = [(kind, hours - 2000.0) for kind, hours in marks]
+    store.write([logged(kind, NOW + hours * HOUR) for kind, hours in [*old, *marks, *called_off]], [])
+    told = windows_told(store)
+    assert told[:2] == [(HOUR, 1.5 * HOUR), (2 * HOUR, 2.5 * HOUR)]
+    assert len(told) == MOST_MARKS // 2 - 1
+    assert told[-1][1] is not None

@@ -210,3 +210,17 @@ def test_after_a_pause_the_window_that_is_open_counts(maintain: Maintain) -> Non
     outputs, _, _ = run(maintain, [*announced([*short, *open_one]), *records_of(with_pause)], size=50)
     found: list[Alert] = checked(outputs, ALERTS)
     assert not [one for one in found if one.state == "raised" and one.event_time.timestamp() - START < raised_s + 14]
+
+
+@pytest.mark.parametrize("last", ["out_of_service", "in_service"])
+def test_of_plans_for_one_time_the_last_one_counts(maintain: Maintain, last: str) -> None:
+    first = {"out_of_service": "in_service", "in_service": "out_of_service"}[last]
+    alone = [one for one in lives() if one.asset_id == PUMP]
+    plans = [logged(100.5, first), logged(100.5, last)]
+    state = empty_state(1, maintain.layouts())
+    for records in (announced(plans[:1]), announced(plans[1:])):
+        run(maintain, records, size=1, state=state)
+        state.memo.clear()  # as after a restart
+    outputs, _, _ = run(maintain, records_of(alone), size=40, state=state)
+    is_scored = any(one.event_time.timestamp() > START + 101 for one in checked(outputs, SCORES))
+    assert is_scored == (last == "in_service")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -112,3 +113,17 @@ def test_how_batches_are_cut_changes_nothing(maintain: Maintain, entries: list[t
             key: other.array[other.find(key)].tobytes()
             for key in other.keys()  # noqa: SIM118
         }, name
+
+
+@pytest.mark.parametrize("order", ["replaced first", "gone first", "gone twice"])
+def test_an_asset_that_is_to_be_replaced_is_back_when_it_was_said_to(maintain: Maintain, order: str) -> None:
+    """In whatever order it was told that it is gone from one time on, and replaced at a later one."""
+    gone, back = records_of([logged(60.5, "decommissioned"), logged(140.5, "replacement")])
+    back.timestamp = gone.timestamp - 600_000  # ahead of it
+    told_of = {"replaced first": [back, gone], "gone first": [gone, back], "gone twice": [gone, back, gone]}[order]
+    readings = records_of(in_order([]))
+    place = next(at for at, one in enumerate(readings) if one.timestamp > gone.timestamp)
+    outputs, _, _ = run(maintain, [*readings[:place], *told_of, *readings[place:]], size=7)
+    times = [one.event_time.timestamp() - START for one in checked(outputs, SCORES) if one.asset_id == PUMP]
+    assert any(at > 140.5 for at in times)
+    assert not any(60.5 < at <= 140.5 for at in times)

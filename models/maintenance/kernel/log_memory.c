@@ -96,13 +96,27 @@ static int service_after(int kind) {
   return kind == OUT_OF_SERVICE ? 1 : kind == IN_SERVICE ? 0 : kind == DECOMMISSIONED ? 2 : -1;
 }
 
-int is_out(const Row *row, double time) {
-  if (*row->service == 0 || time <= *row->service_at) return 0;
+/* In service by a replacement of the whole asset after what its service is by now, and before a time; returns whether
+ * there is one. */
+static int is_back(const Row *row, double time) {
+  double latest = 0;
   for (int place = 0; place < row->sizes->log; place++) {
     const double at = row->log_time[place];
-    if (log_code_at(row, place) == row->sizes->codes && *row->service_at < at && at < time) return !serve(row, at, 0);
+    if (log_code_at(row, place) == row->sizes->codes && at < time) latest = max_of(latest, at);
   }
-  return 1;
+  return latest > *row->service_at && serve(row, latest, 0);
+}
+
+int is_out(const Row *row, double time) {
+  if (*row->service == 0 || time <= *row->service_at) return 0;
+  return !is_back(row, time);
+}
+
+/* An entry about service. The state of what is decommissioned is freed at once: whether it is back is looked up now. */
+static int write_service(const Row *row, double time, int service, uint64_t event_id) {
+  if (is_repeated_entry(row, event_id, 1) || !serve(row, time, service)) return OLD;
+  if (service == 2) is_back(row, INFINITY);
+  return NEWS;
 }
 
 /* `arrived`: the record's time, NaN: not known. `is_planned`: it is yet to happen, so a replacement does not bring the asset into service yet: see is_out. */
@@ -111,7 +125,7 @@ int write_log(const Row *row, double time, int kind, int code, uint64_t event_id
   if (kind == WINDOW_START || kind == WINDOW_END)
     return mark_window(row, time, kind == WINDOW_END, code, event_id, arrived);
   if (kind == ALERT_CLOSED) return is_repeated_entry(row, event_id, 1) ? OLD : NEWS;
-  if (service >= 0) return !is_repeated_entry(row, event_id, 1) && serve(row, time, service) ? NEWS : OLD;
+  if (service >= 0) return write_service(row, time, service, event_id);
   if (code < 0 || code > whole || kind == MAINTENANCE) return is_repeated_entry(row, event_id, 0) ? OLD : NEWS;
   const int is_news = remember(row, time, code, (uint8_t)(event_id >> 32));
   if (is_news && kind == REPLACEMENT && code == whole && *row->service != 0 && !is_planned) serve(row, time, 0);

@@ -11,7 +11,10 @@
  * A row has room for 12 marks (6 windows), for a class with errors or components 8. When it is full, windows that are
  * over are forgotten, and what is marked up to their end is taken as known from then on; if none is over, the one
  * furthest ahead is not kept: it can be announced again when it is nearer, and the caller is told.
+ * An end for which there is no room ends its window at once.
  */
+#include <string.h>
+
 #include "asset.h"
 #include "numbers.h"
 
@@ -63,10 +66,10 @@ static int close_windows(const Row *row, int tag, uint8_t *is_open) {
   return count;
 }
 
-/* How many windows are open at a time; the last time at which none was. */
-static int open_at(const Row *row, int64_t time, int64_t *free_since) {
-  uint8_t is_open[MOST_WINDOW_MARKS] = {0};
+/* How many windows are open at a time, and which begins are theirs; the last time at which none was. */
+static int open_at(const Row *row, int64_t time, uint8_t *is_open, int64_t *free_since) {
   int count = 0;
+  memset(is_open, 0, MOST_WINDOW_MARKS);
   *free_since = 0;
   for (int place = next_mark(row, 0); place >= 0; place = next_mark(row, order_of(row, place))) {
     const int64_t at = row->window_time[place];
@@ -85,8 +88,9 @@ static int open_at(const Row *row, int64_t time, int64_t *free_since) {
 
 /* Forget what is over at a time; returns whether anything was. */
 static int make_room(const Row *row, double now) {
+  uint8_t is_open[MOST_WINDOW_MARKS];
   int64_t past;
-  open_at(row, integer_of(now), &past);
+  open_at(row, integer_of(now), is_open, &past);
   if (past == 0) return 0;
   for (int place = 0; place < row->sizes->marks; place++)
     if (row->window_time[place] > 0 && row->window_time[place] <= past) drop(row, place);
@@ -121,6 +125,24 @@ static int forget_furthest(const Row *row, int64_t after) {
   drop(row, begin);
   if (end >= 0) drop(row, end);
   return 1;
+}
+
+/* Forget the windows that an end closes for which there is no room, if they have begun and their ends are not known:
+ * they would stay open for good. Returns how many. */
+static int end_at_once(const Row *row, int64_t at, int mark) {
+  uint8_t is_open[MOST_WINDOW_MARKS], stays_open[MOST_WINDOW_MARKS];
+  int64_t free_since;
+  const double begun = min_of(*row->newest, (double)at);
+  open_at(row, INT64_MAX, is_open, &free_since);
+  for (int place = 0; place < row->sizes->marks; place++) is_open[place] &= row->window_time[place] <= begun;
+  memcpy(stays_open, is_open, sizeof is_open);
+  const int count = close_windows(row, mark - END, stays_open);
+  for (int place = 0; place < row->sizes->marks; place++) {
+    if (is_open[place] == stays_open[place]) continue;
+    *row->window_past = max_of(*row->window_past, (double)row->window_time[place]); /* its begin may come again */
+    drop(row, place);
+  }
+  return count;
 }
 
 /* Forget the begin ahead that belongs to an end for which there is no room: its window would stay open. */
@@ -163,6 +185,7 @@ int mark_window(const Row *row, double time, int is_end, int64_t tag, uint64_t e
     return NEWS;
   }
   if (forget_furthest(row, at)) put_mark(row, at, mark);
+  else if (is_end && end_at_once(row, at, mark)) return NEWS;
   else if (is_end) forget_begin(row, mark);
   return FULL;
 }
@@ -175,8 +198,9 @@ int is_excused(const Row *row, double since, double time) {
 }
 
 int is_in_window(const Row *row, double time) {
+  uint8_t is_open[MOST_WINDOW_MARKS];
   int64_t free_since;
   for (int place = 0; place < row->sizes->marks; place++)
-    if (row->window_time[place] > 0) return open_at(row, integer_of(floor(time)), &free_since) > 0;
+    if (row->window_time[place] > 0) return open_at(row, integer_of(floor(time)), is_open, &free_since) > 0;
   return 0;
 }
