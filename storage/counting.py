@@ -21,6 +21,7 @@ from storage.tables import AssetRow
 Counts = dict[tuple[str, int], int]  # asset_class or site, severity
 QUICK_S = 0.002  # what takes less is counted each time: some thousand assets
 KEPT_FOR = 100  # times as long as it took, so that counting takes a hundredth of the time
+MOST_KEPT_S = 10.0  # however long it took: it may have waited for the database
 OLDEST_S = 60.0  # then whoever asks waits for the new counts
 
 
@@ -60,8 +61,8 @@ class AssetCounts:
     def get(self, connection: Connection) -> Counts:
         """Those of now, where that is quick; else of the last seconds."""
         with self._guard:
-            age_s, kept_s = time.monotonic() - self._counted_at, KEPT_FOR * self._took_s
-            is_known = self._took_s > QUICK_S and age_s < max(OLDEST_S, kept_s)
+            age_s, kept_s = time.monotonic() - self._counted_at, min(KEPT_FOR * self._took_s, MOST_KEPT_S)
+            is_known = self._took_s > QUICK_S and age_s < OLDEST_S
             if is_known and age_s > kept_s and self._counting is None:
                 self._counting = threading.Thread(target=self._count_anew, name="counts-assets", daemon=True)
                 self._counting.start()

@@ -104,6 +104,11 @@ def test_counts_of_a_large_fleet_are_taken_anew_beside_those_who_ask(store: Stor
         assert counts.get(connection) == {("pump", 0): 2 + int(counts._took_s <= 0.002)}
         counts._took_s, counts._counted_at = 0.5, counts._counted_at - 61
         before = counted[0]
+        counts._took_s, counts._counted_at = 30.0, counts._counted_at + 50  # ten seconds ago, and it waited long
+        counts.get(connection)
+        counts.close()
+        assert counted[0] == before + 1, "counted anew, however long it took"
+        counts._took_s, counts._counted_at, before = 0.5, counts._counted_at - 61, counted[0]
         assert counts.get(connection) == {("pump", 0): before + 1}, "nobody has asked for long: counted now"
 
 

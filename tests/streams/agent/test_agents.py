@@ -244,7 +244,7 @@ async def test_an_outage_of_the_broker_is_waited_for(tmp_path: Path) -> None:
             impatient, worker = trial.start(), trial.start()
             await trial.until(lambda: progressed(trial, 500))
             broker.kill()
-            await trial.until(lambda: told(trial, "Failed"))
+            await trial.until(lambda: told(trial, "Failed", "Unable connect"))  # by what was under way just then
             assert trial.stop(impatient) < 10
             broker.start()
             await trial.produce("trivial.v1", events(1000, 20_000))
@@ -255,8 +255,9 @@ async def test_an_outage_of_the_broker_is_waited_for(tmp_path: Path) -> None:
             trial.end()
 
 
-async def told(trial: Trial, words: str) -> bool:
-    return words in trial.logs()
+async def told(trial: Trial, *words: str) -> bool:
+    """Whether the logs have one of these."""
+    return any(one in trial.logs() for one in words)
 
 
 async def test_unequal_partition_counts_are_refused(trial_of: Callable[..., Any]) -> None:
