@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,7 @@ def read_models(folder: Path, workers: Sequence[WorkerStatus] = ()) -> list[Mode
     versions: dict[str, list[VersionBody]] = {name: [] for name in _named_by(workers)}
     for path in sorted(folder.glob("*/*/manifest.json")):
         try:
-            manifest = Manifest.model_validate_json(path.read_bytes())
+            manifest = _manifest(path, path.stat().st_mtime_ns)
         except (OSError, ValidationError) as error:
             log.warning("a model cannot be listed", manifest=str(path), error=text_of(error))
             continue
@@ -59,6 +60,12 @@ def read_models(folder: Path, workers: Sequence[WorkerStatus] = ()) -> list[Mode
         )
         for name, found in sorted(versions.items())
     ]
+
+
+@lru_cache(maxsize=1000)
+def _manifest(path: Path, _changed_ns: int) -> Manifest:
+    """Read once for each change: pages ask for all of them."""
+    return Manifest.model_validate_json(path.read_bytes())
 
 
 def _named_by(workers: Iterable[WorkerStatus]) -> set[str]:

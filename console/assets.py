@@ -37,7 +37,7 @@ DAY = timedelta(days=1)
 RANGES = {"15min": timedelta(minutes=15), "1h": timedelta(hours=1), "6h": timedelta(hours=6), "1d": DAY,
           "7d": 7 * DAY, "30d": 30 * DAY, "all": None}  # fmt: skip
 MOST_SENSORS, MOST_MARKED, MOST_ENTRIES = 24, 30, 200
-WATCHED: tuple[InService, ...] = ("in_service", "out_of_service")  # what is decommissioned is shown to whoever asks
+SHOWN: tuple[InService, ...] = ("in_service", "out_of_service")  # what is decommissioned is shown to whoever asks
 Sort = Literal["worst", "last_seen", "id"]
 AssetId = Annotated[Id, Path()]
 
@@ -73,7 +73,7 @@ def list_assets(
     words = parse_words(asked.query)
     kind: Any = "assets" if sort == "id" else f"assets/{sort}"
     with store.reading() as reader:
-        services = WATCHED if asked.service is None else (asked.service,)
+        services = SHOWN if asked.service is None else (asked.service,)
         which = AssetFilter(asked.asset_class, asked.severity, words, place, services)
         key = from_cursor(kind, after)
         found = reader.assets(which, key, PAGE + 1, sort) if words or not asked.query.strip() else []

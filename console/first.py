@@ -47,7 +47,8 @@ def _far(reader: Reader, asset: AssetBody, sensors: dict[str, float], home: Path
             is_above = float(part["value"]) > (low + high) / 2
             value = high + OUTSIDE * (high - low) if is_above else low - OUTSIDE * (high - low)
             return str(part["feature"]), _short(value)
-    versions = [version for model in read_models(home / "models") for version in model.versions]
+    models = [model for model in read_models(home / "models") if model.name == asset.asset_class]
+    versions = [version for model in models for version in model.versions]
     how_run = {name for version in versions for regime in version.regimes for name in regime}
     return next(((name, _short(1.5 * value)) for name, value in sensors.items() if name not in how_run), None)
 

@@ -51,7 +51,7 @@ from streams.kafka import ConsumerRecord
 from streams.metrics import BESIDE, SKIPPED, begin_class, begin_reasons
 from streams.no_model import REASON, NoModel
 from streams.plans import NOT_KEPT, PLANS_LAYOUT, WINDOWS, in_their_time, plans_table
-from streams.retired import GONE_LAYOUT, Fleet, gone_table
+from streams.retired import GONE_LAYOUT, Retired, gone_table
 from streams.scores import Scores
 
 log = structlog.get_logger(__name__)
@@ -155,8 +155,8 @@ class Maintain:
             return [events]
         model, names = self.served.models[asset_class], (asset_class, challenger_table(asset_class))
         rows = [state.tables[name] for name in names if name in state.tables]
-        fleet = Fleet(asset_class, state, rows, state.tables.get(watch_table(asset_class)), model.whole, self.name)
-        return fleet.stretches(in_their_time(events, state, model.whole, self.name), outputs)
+        retired = Retired(asset_class, state, rows, state.tables.get(watch_table(asset_class)), model.whole, self.name)
+        return retired.stretches(in_their_time(events, state, model.whole, self.name), outputs)
 
     def _decide(self, asset_class: str, events: AssetEvents, state: PartitionState, outputs: Outputs) -> None:
         enter("state")

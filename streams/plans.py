@@ -32,10 +32,7 @@ ENDS = (*map(KINDS.index, ("window_end", "in_service")), REPLACEMENT)
 WAITING = tuple(map(KINDS.index, ("window_start", "window_end", "out_of_service", "in_service", "decommissioned")))
 ARRIVING = (READING, SILENT, AHEAD)  # kinds of events that say what time it is, whatever their record says
 PLAN = np.dtype([("time_us", "i8"), ("event_id", "u8"), ("code", "i2"), ("kind", "i1"), ("turn", "u4")], align=True)
-_BOUNDS = {"time_us": (0.0, LATEST_S * 1e6), "kind": (0.0, len(KINDS) - 1.0)}
-
-
-PLANS_LAYOUT = Layout(PLAN, 1, _BOUNDS)
+PLANS_LAYOUT = Layout(PLAN, 1, {"time_us": (0.0, LATEST_S * 1e6), "kind": (0.0, len(KINDS) - 1.0)})
 
 
 class _Plan(NamedTuple):

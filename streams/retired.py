@@ -30,8 +30,8 @@ def gone_table(name: str) -> str:
     return f"{name}~gone"
 
 
-class Fleet:
-    """The assets of one class in one partition.
+class Retired:
+    """Which assets of one class in one partition are gone.
 
     Args:
         rows: of the class, then those of others that keep something of its assets.

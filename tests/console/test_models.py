@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -80,6 +81,20 @@ def test_a_broken_line_hides_no_other(store: ModelStore) -> None:
     store.rollback("pump", by="<b>bo</b>")
     assert [one.by for one in read_changes(file)][:2] == ["<b>bo</b>", "jo"]
     assert read_changes(store.folder / "none.jsonl") == []
+
+
+def test_a_manifest_that_changes_is_read_anew(store: ModelStore) -> None:
+    def metrics() -> dict[str, float]:
+        return {key: value for one in read_models(store.folder) for key, value in one.versions[0].metrics.items()}
+
+    assert metrics() == metrics() != {}
+    for file in store.folder.glob("*/*/manifest.json"):
+        changed = json.loads(file.read_text()) | {"metrics": {"other": 1.5}}
+        file.write_text(json.dumps(changed))
+    assert metrics() == {"other": 1.5}
+    for file in store.folder.glob("*/*/manifest.json"):
+        file.write_text("{")
+    assert metrics() == {}, "what is no manifest is left out"
 
 
 def test_a_smaller_version_is_compared_with_its_origin_on_the_same_rows() -> None:

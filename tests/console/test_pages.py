@@ -434,8 +434,18 @@ def test_with_keys_people_sign_in(sqlite_url: str, store: Store, tmp_path: Path)
         assert seen.acknowledgement.by == "a-operate", "the name of the key, not of a form"
         client.post("/sign-out", headers=origin)
         assert client.get("/alerts?state=cleared").headers["location"] == "/sign-in?next=%2Falerts%3Fstate%3Dcleared"
+
+
+def test_a_key_that_ended_leads_back_to_the_page_and_ends_its_stream(
+    sqlite_url: str, store: Store, tmp_path: Path
+) -> None:
+    fill(store)
+    make_key(tmp_path / "keys", "a-operate", "operate")
+    own = Settings(home=tmp_path, database_url=sqlite_url, api_port=0, api_keys_file=tmp_path / "keys")
+    with serving(own, extend=install) as client:
+        origin = {"Origin": str(client.base_url).rstrip("/")}
         page = {"Referer": f"{client.base_url}/alerts?severity=critical"} | origin
-        sent = client.post("/alerts/act", data=form, headers=page)
+        sent = client.post("/alerts/act", data={"alert": "a-1", "kind": "acknowledged", "note": "x"}, headers=page)
         assert sent.headers["location"] == "/sign-in?next=%2Falerts%3Fseverity%3Dcritical"
         stream = client.get("/live/stream", headers={"Accept": "text/event-stream"})
         assert stream.status_code == 401, "a stream ends, instead of reading a page"

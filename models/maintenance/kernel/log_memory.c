@@ -119,7 +119,8 @@ static int write_service(const Row *row, double time, int service, uint64_t even
   return NEWS;
 }
 
-/* `arrived`: the record's time, NaN: not known. `is_planned`: it is yet to happen, so a replacement does not bring the asset into service yet: see is_out. */
+/* `arrived`: the record's time, NaN: not known. `is_planned`: it is yet to happen, so a replacement does not bring the
+ * asset into service yet: see is_out. */
 int write_log(const Row *row, double time, int kind, int code, uint64_t event_id, double arrived, int is_planned) {
   const int whole = row->sizes->codes - 1, service = service_after(kind);
   if (kind == WINDOW_START || kind == WINDOW_END)
