@@ -41,6 +41,9 @@ HISTORY_SHOP_S = 1800.0  # about 18,000 clicks
 WARM_UP_CLICKS = 3000
 HISTORY_PLANT_CYCLES = 500
 HISTORY_PUMPS, HISTORY_PRESSES = 24, 20  # of which a fifth is held out
+PUMPS_RAN_S = (
+    75.0  # before the first start: a life is 120 cycles of a second at least, and people wait a minute for an alert
+)
 OWN_FOLDERS = ("kafka", "models", "demo", "snapshots", "replay", "faust", "logs")
 Push = Callable[[Event], Awaitable[object]]
 Found = TypeVar("Found")
@@ -166,8 +169,8 @@ class Demo:
                 await push(event)
             await producer.flush()
             self.tell("The shop and the plant are live: about 10 clicks and 10 readings a second")
-            pumps = Plant(seed=int(time.time()), pumps=8, presses=0)
-            work = [self._paced(shop, push), self._paced(lives(pumps), push), self._presses(push), self._narrate()]
+            pumps = lives(Plant(seed=int(time.time()), pumps=8, presses=0), PUMPS_RAN_S if past else 0.0)
+            work = [self._paced(shop, push), self._paced(pumps, push), self._presses(push), self._narrate()]
             await run_all([*work, supervisor.watch()])
 
     async def _presses(self, push: Push) -> None:
@@ -252,10 +255,10 @@ async def run_all(work: list[Coroutine[Any, Any, None]]) -> None:
             raise result
 
 
-def lives(plant: Plant) -> Iterator[Event]:
-    """Where its assets stand, then what they tell from now on."""
-    now = time.time()
-    return chain(plant.places(now), plant.events(now))
+def lives(plant: Plant, ran_s: float = 0.0) -> Iterator[Event]:
+    """Where its assets stand, then what they tell, from so many seconds ago on."""
+    began = time.time() - ran_s
+    return chain(plant.places(began), plant.events(began))
 
 
 def warm_up(past: list[Event]) -> Iterable[Event]:

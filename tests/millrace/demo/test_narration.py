@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
+from itertools import takewhile
 
 from fastapi.sse import format_sse_event
 from hypothesis import given
 from hypothesis import strategies as st
 
+from millrace.demo.demo import PUMPS_RAN_S, lives
 from millrace.demo.narration import events_of, told
-from schemas import Action, Evidence
+from millrace.demo.simulate import Plant
+from schemas import TELEMETRY, Action, Evidence
 from tests.support.decisions import alert
 
 ACTION = Action.model_validate(Action.EXAMPLE)
@@ -56,3 +60,14 @@ def test_events_of_a_stream() -> None:
         return [event async for event in events_of(lines())]
 
     assert asyncio.run(read()) == [("action", ACTION.model_dump_json()), ("message", "two\nlines")]
+
+
+def test_machines_that_ran_before_tell_of_it_first() -> None:
+    """So that the first alert does not let a newcomer wait."""
+    began = time.time() - PUMPS_RAN_S
+    events = takewhile(lambda event: event.time < began + PUMPS_RAN_S, lives(Plant(seed=3, pumps=8), PUMPS_RAN_S))
+    readings = [event.time for event in events if event.topic == TELEMETRY and event.key == "pump-01"]
+    assert readings[0] - began < 2
+    assert len(readings) > PUMPS_RAN_S - 3
+    alone = next(event for event in lives(Plant(seed=3, pumps=8)) if event.topic == TELEMETRY)
+    assert alone.time > began + PUMPS_RAN_S - 1
