@@ -108,9 +108,20 @@ class GroupConsumer:
             await asyncio.sleep(AGAIN_S)
 
     async def fetch(self, partitions: Sequence[TopicPartition] = ()) -> Records:
-        """What is there of these partitions, or of all; within a `turn`."""
+        """What is there of these partitions, or of all; within a `turn`.
+
+        At most `max_batch_records`, or as many of each partition that is named: aiokafka empties what it has fetched
+        in its order, so a long backlog that comes first would fill every answer, and the others wait for its end.
+        """
         most = self._settings.max_batch_records
         fetched: Records = await self.consumer.getmany(*partitions, timeout_ms=POLL_MS, max_records=most)
+        more = fetched
+        while sum(map(len, more.values())) >= most and (others := [tp for tp in partitions if tp not in fetched]):
+            try:
+                more = await self.consumer.getmany(*others, timeout_ms=0, max_records=most)
+            except KafkaError:  # the next fetch says it again; what is here must not be lost
+                break
+            fetched |= more
         return fetched
 
     def measure_lag(self, positions: Mapping[TopicPartition, int]) -> int | None:
