@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import orjson
 from fastapi import Depends, Header, Path, Query, Request
@@ -15,7 +15,7 @@ from fastapi.responses import StreamingResponse
 
 from api import live
 from api.access import StillAllowed
-from api.cursors import from_cursor, page_of, to_cursor
+from api.cursors import List, from_cursor, page_of, to_cursor
 from api.live import Live
 from api.problems import ProblemError, responses
 from api.shared import After, Database, From, InPlace, Limit, SearchText, To, build_router, shown
@@ -33,7 +33,7 @@ from schemas import (
     Severity,
     SiteAlertsBody,
 )
-from storage import AlertFilter, parse_words
+from storage import AlertFilter, parse_words, place_of_alert
 
 _STREAM_EXAMPLE = f"event: alert\ndata: {orjson.dumps(Alert.EXAMPLE).decode()}\nid: 17\n\n"
 LONGEST_PERFORMANCE = timedelta(days=366)
@@ -123,17 +123,22 @@ async def _filter(
 def list_alerts(
     store: Database,
     which: Annotated[AlertFilter | None, Depends(_filter)],
+    sort: Annotated[
+        Literal["raised_at", "worst"],
+        Query(description="the last raised first; or the worst first, and of those alike the last raised"),
+    ] = "raised_at",
     after: After = None,
     limit: Limit = 50,
 ) -> Page[AlertBody]:
-    """Alerts, the last raised first. `from` and `to` are about when they were raised; `query` looks
-    for words of the id and class of their asset; `failure_mode` asks for one."""
-    key = from_cursor("alerts", after)
+    """Alerts. `from` and `to` are about when they were raised; `query` looks for words of the id and class of their
+    asset; `failure_mode` asks for one."""
+    name: List = "alerts/worst" if sort == "worst" else "alerts"
+    key = from_cursor(name, after)
     if which is None:
         return Page(items=[])
     with store.reading() as reader:
-        alerts = reader.alerts(which, key, limit + 1)
-    return page_of(alerts, limit, lambda alert: to_cursor("alerts", alert.raised_at, alert.alert_id))
+        alerts = reader.alerts(which, key, limit + 1, sort)
+    return page_of(alerts, limit, lambda alert: to_cursor(name, *place_of_alert(alert, sort)))
 
 
 @router.get("/alerts/sites", responses=shown("Page[SiteAlertsBody]"))

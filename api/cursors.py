@@ -9,17 +9,18 @@ import base64
 import binascii
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
 import orjson
 from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
 
 from api.problems import ProblemError
-from schemas import FieldError, Id, Name, Page
+from schemas import FieldError, Id, Name, Page, Severity
 
 Entry = TypeVar("Entry")
 List = Literal[
-    "scores", "alerts", "assets", "assets/worst", "assets/last_seen", "items", "log", "dead-letters", "notifications"
+    "scores", "alerts", "alerts/worst", "assets", "assets/worst", "assets/last_seen", "items", "log", "dead-letters",
+    "notifications",
 ]  # fmt: skip
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _Time = Annotated[
@@ -28,10 +29,12 @@ _Time = Annotated[
     AfterValidator(lambda microseconds: EPOCH + timedelta(microseconds=microseconds)),
 ]
 _Count = Annotated[int, Field(ge=0, lt=2**63, strict=True)]
+_Severity = Annotated[int, Field(ge=0, lt=len(get_args(Severity)), strict=True)]
 _Share = Annotated[float, Field(ge=0, le=1)]
 _KEYS: dict[List, TypeAdapter[Any]] = {
     "scores": TypeAdapter(tuple[_Time, Id]),
     "alerts": TypeAdapter(tuple[_Time, Id]),
+    "alerts/worst": TypeAdapter(tuple[_Severity, _Time, Id]),
     "assets": TypeAdapter(tuple[Name, Id]),
     "assets/worst": TypeAdapter(tuple[_Count, _Share, Name, Id]),
     "assets/last_seen": TypeAdapter(tuple[_Time, Name, Id]),

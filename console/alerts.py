@@ -18,13 +18,14 @@ from console.alert_actions import SHELVED_H
 from console.charts import chart_of, marks_of
 from console.page import build_pages, link, number, show
 from schemas import Action, ActionKind, Alert, AlertBody, AlertDetail, AlertKind, AlertState, Id, Name, Severity
-from storage import SEVERITIES, AlertFilter, PlaceFilter, Reader, parse_words
+from storage import AlertFilter, PlaceFilter, Reader, parse_words, place_of_alert
 
 router = build_pages()
 PAGE = 50
 NO_NULL = r"^[^\x00]*$"
 SPANS = {"hour": timedelta(hours=1), "day": timedelta(days=1), "week": timedelta(weeks=1)}
 LEAST_AROUND = timedelta(minutes=10)
+Sort = Literal["worst", "raised_at"]
 MOST_BARS = 12
 MOST_CHARTS = 4  # of sensors
 DONE: dict[ActionKind, str] = {
@@ -50,6 +51,12 @@ class Chosen(NamedTuple):
     label: list[str]
     raised: Literal["hour", "day", "week"] | None
     suppressed: bool | None
+    sort: Sort | None
+
+    @property
+    def order(self) -> Sort:
+        """The worst first of what is open, unless another one is asked for."""
+        return self.sort or ("worst" if self.state == "raised" else "raised_at")
 
     def filter(self) -> AlertFilter | None:
         """None: a text without a word, so nothing is found."""
@@ -87,17 +94,31 @@ async def _of(
     return _Of(asset_class, failure_mode, about, query, place.site, place.line, list(place.labels))
 
 
-async def _chosen(
-    of: Annotated[_Of, Depends(_of)],
-    state: Annotated[AlertState | Literal["all"], Query()] = "raised",
-    severity: Annotated[Severity | None, Query()] = None,
+class _Handling(NamedTuple):
+    acknowledged: bool | None
+    shelved: bool | None
+    assignee: str | None
+
+
+async def _handling(
     acknowledged: Annotated[bool | None, Query()] = None,
     shelved: Annotated[bool | None, Query()] = None,
     assignee: Annotated[Id | None, Query()] = None,
+) -> _Handling:
+    return _Handling(acknowledged, shelved, assignee)
+
+
+async def _chosen(
+    handling: Annotated[_Handling, Depends(_handling)],
+    of: Annotated[_Of, Depends(_of)],
+    state: Annotated[AlertState | Literal["all"], Query()] = "raised",
+    severity: Annotated[Severity | None, Query()] = None,
     raised: Annotated[Literal["hour", "day", "week"] | None, Query(description="within the last")] = None,
     suppressed: Annotated[bool | None, Query(description="by its site, where so many are in trouble")] = None,
+    sort: Annotated[Sort | None, Query()] = None,
 ) -> Chosen:
-    return Chosen(state, severity, acknowledged, shelved, assignee, *of, raised, suppressed)
+    acknowledged, shelved, assignee = handling
+    return Chosen(state, severity, acknowledged, shelved, assignee, *of, raised, suppressed, sort)
 
 
 async def _said(
@@ -124,21 +145,22 @@ def list_alerts(
     after: Annotated[str | None, Query(max_length=500)] = None,
 ) -> Response:
     """Open ones first; each filter is a link, so a view can be kept as a bookmark."""
-    key, wanted, chosen = from_cursor("alerts", after), which.filter(), which._asdict()
+    order, wanted, chosen = which.order, which.filter(), which._asdict()
+    name: Literal["alerts", "alerts/worst"] = "alerts/worst" if order == "worst" else "alerts"
+    key = from_cursor(name, after)
     with store.reading() as reader:
-        found = reader.alerts(wanted, key, PAGE + 1) if wanted else []
+        found = reader.alerts(wanted, key, PAGE + 1, order) if wanted else []
         counts, classes, sites = reader.count_open_alerts(), reader.class_names(), reader.site_names()
         sentences = reader.sentences([one.alert_id for one in found[:PAGE]])
         parents = [one for one in reader.sites_in_trouble() if one.suppresses] if sites else []
     shown: list[AlertBody] = found[:PAGE]
-    next_after = to_cursor("alerts", shown[-1].raised_at, shown[-1].alert_id) if len(found) > PAGE else None
-    if which.state == "raised":  # the worst of a page first
-        shown.sort(key=lambda one: -SEVERITIES.index(one.severity))
+    next_after = to_cursor(name, *place_of_alert(shown[-1], order)) if len(found) > PAGE else None
     values: dict[str, Any] = {
         "alerts": shown,
         "sentences": sentences,
         "counts": counts,
         "chosen": chosen,
+        "order": order,
         "classes": classes,
         "sites": sites,
         "parents": parents,

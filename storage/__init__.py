@@ -9,9 +9,10 @@ from storage.forget import Ages
 from storage.handling import ActionRequest, KeyReusedError, NotOpenError
 from storage.notification_store import Claimed, Decision, JournalPart, NotificationStore
 from storage.read import Reader
-from storage.read_alerts import AlertFilter, Told, Unreadable
-from storage.read_assets import SEVERITIES, AssetFilter, place_of
+from storage.read_alerts import AlertFilter, place_of_alert
+from storage.read_assets import AssetFilter, place_of
 from storage.read_items import ItemFilter
+from storage.read_journal import Told, Unreadable
 from storage.read_trend import TREND_LOOKED_AT
 from storage.read_words import parse_words
 from storage.records import Keeping, Placed, Quarantined, Record, Removal
@@ -25,7 +26,6 @@ from storage.write import PositionError, Span, Written
 metadata = Table.metadata
 
 __all__ = [
-    "SEVERITIES",
     "TREND_LOOKED_AT",
     "ActionRequest",
     "Ages",
@@ -58,5 +58,6 @@ __all__ = [
     "metadata",
     "parse_words",
     "place_of",
+    "place_of_alert",
     "upgrade",
 ]

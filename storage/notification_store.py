@@ -24,7 +24,8 @@ from storage.notification_tables import (
     NotificationPositionRow,
     NotificationRow,
 )
-from storage.read_alerts import AlertReading, Unreadable
+from storage.read_alerts import AlertReading
+from storage.read_journal import Unreadable
 from storage.schema import check_revision
 from storage.sites import Place
 from storage.tables import ShelvingRow

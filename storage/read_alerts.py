@@ -8,10 +8,9 @@ from __future__ import annotations
 import itertools
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
-from pydantic import ValidationError
-from sqlalchemy import ColumnElement, Connection, Row, Select, and_, bindparam, func, literal, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, bindparam, literal, select, tuple_
 from sqlalchemy.orm import InstrumentedAttribute
 
 from schemas import (
@@ -25,15 +24,16 @@ from schemas import (
     AlertState,
     Severity,
     Shelving,
-    text_of,
 )
 from storage.kept_tables import SiteRow
 from storage.kept_write import ASSET
+from storage.read_journal import JournalReading, entry_of
 from storage.read_words import beginning_with, with_words
-from storage.sites import ANYWHERE, PlaceFilter, SiteReading
-from storage.tables import AcknowledgementRow, ActionRow, AlertRow, ShelvingRow, TransitionRow
+from storage.sites import ANYWHERE, SEVERITIES, PlaceFilter, SiteReading
+from storage.tables import AcknowledgementRow, AlertRow, ShelvingRow, TransitionRow
 
 After = tuple[datetime, str]
+AlertOrder = Literal["raised_at", "worst"]
 STANDING = (AlertRow.state, AlertRow.severity, AlertRow.is_acknowledged)
 
 
@@ -63,28 +63,33 @@ class AlertFilter(NamedTuple):
         return (self.severity,) if isinstance(self.severity, str) else self.severity or ()
 
 
-class Told(NamedTuple):
-    """An action, its place among those of its alert, and when the alert last changed."""
-
-    action: Action
-    sequence: int
-    updated_at: datetime
+def place_of_alert(alert: AlertBody, order: AlertOrder) -> tuple[Any, ...]:
+    """Where an alert stands in that order: what `Reader.alerts` goes on after."""
+    first = (SEVERITIES.index(alert.severity),) if order == "worst" else ()
+    return (*first, alert.raised_at, alert.alert_id)
 
 
-class Unreadable(NamedTuple):
-    """An entry of the journal that this version does not understand: it stands for itself, and hides no other."""
-
-    reason: str
-
-
-Entry = Alert | Action | Unreadable
-
-
-class AlertReading(SiteReading):
+class AlertReading(JournalReading, SiteReading):
     _connection: Connection
 
-    def alerts(self, which: AlertFilter, after: After | None, limit: int) -> list[AlertBody]:
-        """The last raised first; `after` is (raised_at, alert_id)."""
+    def alerts(self, which: AlertFilter, after: Any, limit: int, order: AlertOrder = "raised_at") -> list[AlertBody]:
+        """The last raised first, or the worst first and of those alike the last raised; `after` is the place of the one
+        before, see `place_of_alert`."""
+        rows = self._worst_alerts(which, after, limit) if order == "worst" else self._alerts(which, after, limit)
+        return [AlertBody(**values) for values in self._bodies(rows)]
+
+    def _worst_alerts(self, which: AlertFilter, after: Any, limit: int) -> list[Row[Any]]:
+        """Severity by severity, each in the order of time."""
+        first, *key = after or (len(SEVERITIES) - 1,)
+        rows: list[Row[Any]] = []
+        for place in range(first, -1, -1):
+            severity = SEVERITIES[place]
+            if len(rows) < limit and severity in (which.severities or SEVERITIES):
+                goes_on = (key[0], key[1]) if key and place == first else None
+                rows += self._alerts(which._replace(severity=severity), goes_on, limit - len(rows))
+        return rows
+
+    def _alerts(self, which: AlertFilter, after: After | None, limit: int) -> list[Row[Any]]:
         statement = self._statement(which, after, limit)
         conditions = _conditions(which)
         if conditions is not None:
@@ -93,7 +98,7 @@ class AlertReading(SiteReading):
             each = statement.where(*(column == bindparam(column.key) for column in STANDING))
             rows = [row for standing in _standings(which) for row in self._connection.execute(each, standing)]
             rows.sort(key=lambda row: (row.raised_at, row.alert_id), reverse=True)
-        return [AlertBody(**values) for values in self._bodies(rows[:limit])]
+        return rows[:limit]
 
     def _bodies(self, rows: Sequence[Row[Any]]) -> list[dict[str, Any]]:
         told = self.sites_of((row.asset_class, row.asset_id) for row in rows)
@@ -145,7 +150,7 @@ class AlertReading(SiteReading):
             return None
         of_alert = select(TransitionRow.sequence, TransitionRow.event).where(TransitionRow.alert_id == alert_id)
         found = self._connection.execute(of_alert.order_by(TransitionRow.sequence))
-        entries = [_entry(sequence, event) for sequence, event in found]
+        entries = [entry_of(sequence, event) for sequence, event in found]
         return AlertDetail(
             **self._bodies([row])[0],
             transitions=[entry for entry in entries if isinstance(entry, Alert)],
@@ -160,45 +165,8 @@ class AlertReading(SiteReading):
         rows = self._connection.execute(statement.where(AlertRow.alert_id.in_(alert_ids)))
         return {alert_id: said for alert_id, said in rows if said}
 
-    def last_transition_id(self) -> int:
-        return self._connection.scalar(select(func.max(TransitionRow.id))) or 0
-
-    def transitions(self, after: int, limit: int) -> list[tuple[int, Entry]]:
-        """Transitions of alerts, and what people did about them, in the order in which they were committed."""
-        statement = (
-            select(TransitionRow.id, TransitionRow.sequence, TransitionRow.event)
-            .where(TransitionRow.id > after)
-            .order_by(TransitionRow.id)
-            .limit(limit)
-        )
-        return [(number, _entry(sequence, event)) for number, sequence, event in self._connection.execute(statement)]
-
-    def untold_actions(self, limit: int) -> list[Told]:
-        """Actions that are not on actions.v1 yet; of each alert in their order."""
-        statement = (
-            select(ActionRow.sequence, TransitionRow.event, AlertRow.updated_at)
-            .join(TransitionRow, _is_event_of_action())
-            .join(AlertRow, AlertRow.alert_id == ActionRow.alert_id)
-            .where(ActionRow.is_told.is_(False))
-            .order_by(ActionRow.alert_id, ActionRow.sequence.desc())
-            .limit(limit)
-        )
-        rows = self._connection.execute(statement)
-        return [Told(Action.model_validate(event), sequence, updated_at) for sequence, event, updated_at in rows]
-
     def has_ended_shelvings(self, now: datetime) -> bool:
         return self._connection.scalar(select(ShelvingRow.until).where(ShelvingRow.until <= now).limit(1)) is not None
-
-
-def _entry(sequence: int, event: dict[str, Any]) -> Entry:
-    try:
-        return Action.model_validate(event) if sequence < 0 else Alert.model_validate(event)
-    except ValidationError as error:
-        return Unreadable(text_of(error))
-
-
-def _is_event_of_action() -> ColumnElement[bool]:
-    return and_(TransitionRow.alert_id == ActionRow.alert_id, TransitionRow.sequence == ActionRow.sequence)
 
 
 def _conditions(which: AlertFilter) -> list[ColumnElement[bool]] | None:

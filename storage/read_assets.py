@@ -29,12 +29,12 @@ from storage.read_alerts import AlertFilter, AlertReading, precedes
 from storage.read_pushed import PushedReading
 from storage.read_words import beginning_with, with_words
 from storage.service import is_in, services_of, windows_of
-from storage.sites import ANYWHERE, PlaceFilter
+from storage.sites import ANYWHERE, SEVERITIES, PlaceFilter
 from storage.tables import AssetRow, LatestScoreRow, ScoreRow
 
 OPEN_ALERTS_SHOWN = 100
 MOST_CLASSES = 50  # that are counted by name
-SEVERITIES = (None, "advisory", "warning", "critical")
+RANKS = (None, *SEVERITIES)  # numbers of the column `severity`
 After = tuple[datetime, str]
 AssetKey = tuple[str, str]  # asset_class, asset_id
 Order = Literal["id", "worst", "last_seen"]
@@ -58,7 +58,7 @@ ANY_ASSET = AssetFilter()
 def place_of(asset: AssetBody, order: Order) -> tuple[Any, ...]:
     """Where an asset stands in that order: what `Reader.assets` goes on after."""
     first: dict[Order, tuple[Any, ...]] = {
-        "worst": (SEVERITIES.index(asset.severity), 1.0 if asset.health is None else asset.health),
+        "worst": (RANKS.index(asset.severity), 1.0 if asset.health is None else asset.health),
         "last_seen": (asset.last_seen,),
     }
     return (*first.get(order, ()), asset.asset_class, asset.asset_id)
@@ -107,10 +107,10 @@ class AssetReading(PushedReading, AlertReading):
 
     def _worst(self, wanted: AssetFilter, after: Any, limit: int) -> list[Any]:
         """Severity by severity: each of them is a range of the index in the order of health."""
-        first, *place = after or (len(SEVERITIES) - 1,)  # severity, health, asset_class, asset_id
+        first, *place = after or (len(RANKS) - 1,)  # severity, health, asset_class, asset_id
         rows: list[Any] = []
         for severity in range(first, -1, -1):
-            if len(rows) < limit and wanted.severity in (None, SEVERITIES[severity]):
+            if len(rows) < limit and wanted.severity in (None, RANKS[severity]):
                 key = tuple(place) if place and severity == first else None
                 is_so = AssetRow.severity == severity
                 rows += self._assets(wanted, key, limit - len(rows), "worst", is_so)
@@ -133,7 +133,7 @@ class AssetReading(PushedReading, AlertReading):
         if wanted.severity is not None:
             # of an index of those with an open alert, which is only taken where the statement says so
             has_alert = AssetRow.severity > literal_column("0")
-            statement = statement.where(AssetRow.severity == SEVERITIES.index(wanted.severity), has_alert)
+            statement = statement.where(AssetRow.severity == RANKS.index(wanted.severity), has_alert)
         if wanted.services:
             statement = statement.where(is_in(wanted.services))
         sought = [*beginning_with(ASSET, wanted.words), *wanted.place.sought]
@@ -151,10 +151,10 @@ class AssetReading(PushedReading, AlertReading):
         for (asset_class, severity), count in self._asset_counts.get(self._connection).items():
             if which.asset_class in (None, asset_class):
                 total += count
-                of_severity[SEVERITIES[severity] or ""] += count
-            if which.severity in (None, SEVERITIES[severity]):
+                of_severity[RANKS[severity] or ""] += count
+            if which.severity in (None, RANKS[severity]):
                 of_class[asset_class] += count
-        named = {str(name): of_severity[str(name)] for name in SEVERITIES[1:]}
+        named = {str(name): of_severity[str(name)] for name in SEVERITIES}
         classes = dict(of_class.most_common(MOST_CLASSES))
         without = {name: count for name, count in classes.items() if not self.is_scored(name)}
         return AssetCountsBody(total=total, **named, classes=classes, without_model=without)
@@ -269,7 +269,7 @@ def within(
 
 
 def _asset(row: Any, scores: list[Score], told: dict[str, Any]) -> AssetBody:
-    standing = {"severity": SEVERITIES[row["severity"]], "latest_scores": scores}
+    standing = {"severity": RANKS[row["severity"]], "latest_scores": scores}
     return AssetBody(**dict(row) | standing | ({} if scores else {"health": None}), **told)
 
 

@@ -21,8 +21,8 @@ from storage.handling import ActionRequest, act, end_shelving
 from storage.letters import ALL_LETTERS, mark_letters
 from storage.notification_tables import NotificationRow
 from storage.read import Reader
-from storage.read_alerts import Told
 from storage.read_assets import AssetKey
+from storage.read_journal import Told
 from storage.records import Keeping, Record
 from storage.rows import DEFAULT_KEEPING, rows_of
 from storage.schema import check_revision

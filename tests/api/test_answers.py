@@ -142,6 +142,25 @@ def test_assets_worst_first_page_by_page(client: httpx2.Client, store: Store) ->
     assert client.get("/v1/assets", params={"after": cursor}).status_code == 422, "of another order"
 
 
+def test_alerts_worst_first_page_by_page(client: httpx2.Client, store: Store) -> None:
+    severities = ["advisory", "critical", "warning", "critical", "advisory"]
+    store.write([alert(f"a{n}", 0, n, asset_id=f"p{n}", severity=s) for n, s in enumerate(severities)], [])
+    for given, expected in (
+        ({"sort": "worst"}, ["a3", "a1", "a2", "a4", "a0"]),
+        ({"sort": "worst", "severity": ["advisory", "warning"]}, ["a2", "a4", "a0"]),
+        ({"sort": "raised_at"}, ["a4", "a3", "a2", "a1", "a0"]),
+    ):
+        seen, after = [], None
+        while not seen or after:
+            page = client.get("/v1/alerts", params={**given, "limit": 2} | ({"after": after} if after else {})).json()
+            seen += [one["alert_id"] for one in page["items"]]
+            after = page["next"]
+        assert seen == expected
+    cursor = client.get("/v1/alerts?sort=worst&limit=1").json()["next"]
+    assert client.get("/v1/alerts", params={"after": cursor}).status_code == 422, "of another order"
+    assert client.get("/v1/alerts?sort=loudest").status_code == 422
+
+
 def test_scores_readings_and_log_of_a_time(client: httpx2.Client, store: Store) -> None:
     store.write([score(n, "p1", value=float(n)) for n in range(100)] + [reading(10 * n, n) for n in range(100)], [])
     store.write([entry(n) for n in range(4)], [])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from datetime import UTC, datetime, timedelta
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -104,6 +105,23 @@ def test_what_pages_say(console: httpx2.Client) -> None:
     assert "1 of 1 clicks" in item_page
     assert "Counted are the newest 1 clicks" in Reader(item_page).words
     assert console.get("/alerts?query=pump-2").text.count('type="checkbox" name="alert"') == 1
+
+
+def test_open_alerts_have_the_worst_first_whatever_page_it_would_be_on(console: httpx2.Client, store: Store) -> None:
+    """The oldest of more than a page."""
+    store.write([alert(f"n-{n:02}", 0, 100 + n, asset_id=f"new-{n}", severity="advisory") for n in range(60)], [])
+    store.write([alert("old", 0, 1, asset_id="old-1", severity="critical")], [])
+    first = console.get("/alerts").text
+    rows = re.findall(r'type="checkbox" name="alert" value="([^"]+)"', first)
+    assert rows.index("old") <= 1  # beside the critical one of the fixture
+    [more] = [unescape(found) for found in re.findall(r'href="([^"]+)">More<', first)]
+    rest = re.findall(r'type="checkbox" name="alert" value="([^"]+)"', console.get(more).text)
+    assert len(rows) == 50
+    assert not set(rows) & set(rest)
+    assert {f"n-{n:02}" for n in range(60)} <= {*rows, *rest}
+    newest = console.get("/alerts?sort=raised_at").text
+    assert re.findall(r'type="checkbox" name="alert" value="([^"]+)"', newest)[0] == "n-59"
+    assert "Older ones" in Reader(newest).words
 
 
 def test_a_list_without_alerts_says_why(console: httpx2.Client, store: Store) -> None:

@@ -12,16 +12,17 @@ from typing import Any
 from sqlalchemy import Connection
 
 from schemas import AssetBody, Evidence
-from storage import SEVERITIES, AlertFilter, AssetFilter, Store, place_of
+from storage import AlertFilter, AssetFilter, Store, place_of
 from storage.counting import AssetCounts, Counts
 from storage.database import transaction
 from storage.read_assets import Order
 from tests.storage.test_kept import entry, reading
 from tests.support.decisions import alert, at, score
 
+RANKS = (None, "advisory", "warning", "critical")
 ORDERS: dict[Order, Callable[[AssetBody], Any]] = {
     "id": lambda a: (a.asset_class, a.asset_id),
-    "worst": lambda a: (-SEVERITIES.index(a.severity), a.health, a.asset_class, a.asset_id),
+    "worst": lambda a: (-RANKS.index(a.severity), a.health, a.asset_class, a.asset_id),
     "last_seen": lambda a: (-a.last_seen.timestamp(), -int(a.asset_class == "pump"), -int(a.asset_id[1:])),
 }
 

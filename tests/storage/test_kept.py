@@ -25,7 +25,6 @@ from schemas import (
     reason_kind,
 )
 from storage import (
-    ActionRequest,
     Ages,
     AlertFilter,
     AssetFilter,
@@ -381,47 +380,6 @@ def test_assets_know_their_worst_open_alert(store: Store) -> None:
         assert reader.count_open_alerts().model_dump() == {
             "critical": 0, "warning": 2, "advisory": 1, "unacknowledged": 3, "shelved": 0,
         }  # fmt: skip
-
-
-def test_alerts_by_any_combination_of_filters(store: Store) -> None:
-    chance, alerts = random.Random(3), []
-    for n in range(120):
-        fields: dict[str, Any] = {
-            "severity": chance.choice(["advisory", "warning", "critical"]), "asset_id": f"p{chance.randrange(4)}",
-            "asset_class": chance.choice(["pump", "fan"]), "failure_mode": chance.choice(["wear", "heat"]),
-            "state": chance.choice(["raised", "cleared"]),
-        }  # fmt: skip
-        alerts.append(alert(f"a{n:03}", 0, n // 2, **fields))
-    store.write(alerts, [])
-    seen = {f"a{n:03}" for n in range(0, 120, 3)}
-    for alert_id in seen:
-        store.act(alert_id, ActionRequest("acknowledged", "jo", None))
-    for _ in range(60):
-        which = AlertFilter(
-            state=chance.choice([None, "raised", "cleared"]),
-            severity=chance.choice([None, "critical", ("warning", "critical"), ("advisory",)]),
-            asset_id=chance.choice([None, None, "p1"]),
-            asset_class=chance.choice([None, "pump"]),
-            acknowledged=chance.choice([None, True, False]),
-            start=chance.choice([None, at(10)]),
-            end=chance.choice([None, at(50)]),
-            words=chance.choice([(), ("p1",), ("fan",)]),
-            failure_mode=chance.choice([None, None, "heat"]),
-        )
-        expected = [
-            a.alert_id
-            for a in sorted(alerts, key=lambda a: (a.event_time, a.alert_id), reverse=True)
-            if which.state in (None, a.state) and (not which.severities or a.severity in which.severities)
-            if which.asset_id in (None, a.asset_id) and which.asset_class in (None, a.asset_class)
-            if which.acknowledged in (None, a.alert_id in seen) and which.failure_mode in (None, a.failure_mode)
-            if (which.start is None or a.event_time >= which.start) and (which.end is None or a.event_time < which.end)
-            if all(word in (a.asset_id, a.asset_class) for word in which.words)
-        ]
-        with store.reading() as reader:
-            first = reader.alerts(which, None, 7)
-            last = (first[-1].raised_at, first[-1].alert_id) if first else None
-            rest = reader.alerts(which, last, 200) if first else []
-        assert [a.alert_id for a in first + rest] == expected, which
 
 
 def test_what_is_old_is_forgotten(store: Store) -> None:

@@ -59,6 +59,8 @@ QUESTIONS: dict[str, Callable[[Reader], Any]] = {
     "alerts": lambda r: r.alerts(AlertFilter(), (at(9), "x"), 50),
     "alerts of a time": lambda r: r.alerts(AlertFilter(start=at(1), end=at(9)), None, 50),
     "open alerts": lambda r: r.alerts(AlertFilter("raised"), (at(9), "x"), 50),
+    "worst alerts": lambda r: r.alerts(AlertFilter("raised"), (1, at(9), "x"), 50, "worst"),
+    "worst alerts not shelved": lambda r: r.alerts(AlertFilter("raised", shelved=False), None, 50, "worst"),
     "alerts by severity": lambda r: r.alerts(AlertFilter(severity=("warning", "critical")), (at(9), "x"), 50),
     "alerts not seen": lambda r: r.alerts(AlertFilter(acknowledged=False), None, 50),
     "alerts of a class": lambda r: r.alerts(AlertFilter(asset_class="pump", severity="critical"), (at(9), "x"), 50),
