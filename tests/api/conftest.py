@@ -5,17 +5,21 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from unittest.mock import patch
 
 import httpx2
 import pytest
 from fastapi import FastAPI
 
-from api import ApiServer, ModelKeeper, Publisher
+from api import ApiServer, ModelKeeper, Publisher, middleware
 from schemas import Settings
 from storage import Store
 from tests.support.databases import database_url, migrated_sqlite, postgres, postgres_url, sqlite_url, store
 
 __all__ = ["database_url", "migrated_sqlite", "postgres", "postgres_url", "sqlite_url", "store"]
+
+
+PATIENCE_S = 60.0  # the machine of the tests may be busy; how late an answer may be is a test of its own
 
 
 @contextmanager
@@ -37,8 +41,10 @@ def serving(
     thread = threading.Thread(target=server.run, kwargs={"sockets": [server.listener]})
     thread.start()
     try:
-        assert is_ready.wait(10)
-        with httpx2.Client(base_url=f"http://127.0.0.1:{ports[0]}", timeout=10) as client:
+        assert is_ready.wait(PATIENCE_S)
+        url = f"http://127.0.0.1:{ports[0]}"
+        patient = patch.object(middleware, "ANSWER_TIMEOUT_S", PATIENCE_S)
+        with patient, httpx2.Client(base_url=url, timeout=PATIENCE_S) as client:
             yield client
     finally:
         server.should_exit = True
