@@ -59,7 +59,7 @@ class Rows:
     """
 
     def __init__(self, dtype: np.dtype, layout: int, bounds: Bounds | None = None) -> None:
-        self.array: np.ndarray = np.zeros(FIRST_CAPACITY, dtype)
+        self.array = np.zeros(FIRST_CAPACITY, dtype)
         self.layout = layout
         self.bounds: Bounds = bounds or {}
         self._slot_of: dict[bytes, int] = {}
@@ -67,9 +67,18 @@ class Rows:
         self._free: list[int] = []
         self._touched = np.zeros(FIRST_CAPACITY, np.bool_)
         self._removed: set[bytes] = set()
-        self._before: list[tuple[np.ndarray, np.ndarray]] | None = None  # since the mark: slots, and rows as they were
+        self._before: list[tuple[np.ndarray, np.ndarray]] | None = None  # since the mark: slots, and bytes of rows as they were
         self._added: dict[bytes, None] = {}  # since the mark
         self._taken: dict[bytes, int] = {}  # slots of keys that were there at the mark, and are removed
+
+    @property
+    def array(self) -> np.ndarray:
+        return self._array
+
+    @array.setter
+    def array(self, array: np.ndarray) -> None:
+        # the same memory as plain bytes: NumPy copies rows of many fields one field at a time, 80 times as long
+        self._array, self._bytes = array, array.view(np.dtype((np.void, array.itemsize)))
 
     def __len__(self) -> int:
         return len(self._slot_of)
@@ -96,7 +105,7 @@ class Rows:
             if slots[i] < 0:
                 slots[i] = self._add(keys[i])
         if self._before is not None:
-            self._before.append((slots, self.array[slots]))
+            self._before.append((slots, self._bytes[slots]))
         return slots
 
     def mark(self) -> None:
@@ -106,7 +115,7 @@ class Rows:
     def undo(self) -> None:
         """Rows and keys as they were at the mark."""
         for slots, rows in reversed(self._before or []):
-            self.array[slots] = rows
+            self._bytes[slots] = rows
         for key in self._added:
             self.remove(key)
         for key, slot in self._taken.items():
@@ -134,7 +143,7 @@ class Rows:
         if slot is not None:
             if self._before is not None and key not in self._added and key not in self._taken:
                 self._taken[key] = slot
-                self._before.append((np.array([slot]), self.array[[slot]]))  # another key may take the slot
+                self._before.append((np.array([slot]), self._bytes[[slot]]))  # another key may take the slot
             self._keys[slot] = None
             self._touched[slot] = False
             self._free.append(slot)
@@ -155,7 +164,7 @@ class Rows:
         self._touched[slots] = False
         keys = [key for key in map(self._keys.__getitem__, slots.tolist()) if key is not None]
         removed, self._removed = self._removed, set()
-        return Changes(keys, self.array[slots], list(removed))
+        return Changes(keys, self._bytes[slots].view(self.array.dtype), list(removed))
 
     def _add(self, key: bytes) -> int:
         if self._free:
