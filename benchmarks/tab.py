@@ -1,4 +1,4 @@
-"""What an open tab costs its browser: python -m benchmarks.tab URL [MINUTES]
+"""What an open tab costs its browser: python -m benchmarks.tab URL [--minutes 10]
 
 Opens the page Live of a running console in a headless Chromium for ten minutes and tells each minute, over the protocol
 of the developer tools: the memory of JavaScript after a collection, nodes and listeners, repaints a second, CPU time of
@@ -8,6 +8,7 @@ from minute to minute is a leak. Put load on the service beside it: `millrace re
 
 from __future__ import annotations
 
+import argparse
 import json
 import shutil
 import statistics
@@ -26,7 +27,11 @@ COLUMNS = "minute  heap MB  nodes  listeners  repaints/s  most in 1 s  script ms
 
 
 def main() -> int:
-    url, minutes = sys.argv[1].rstrip("/"), int(sys.argv[2]) if len(sys.argv) > 2 else 10
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("url", help="of the console, as http://127.0.0.1:8000")
+    parser.add_argument("--minutes", type=int, default=10)
+    options = parser.parse_args()
+    url, minutes = options.url.rstrip("/"), options.minutes
     program = next((found for name in BROWSERS if (found := shutil.which(name))), None)
     if program is None:
         print("there is no Chromium on this machine", file=sys.stderr)

@@ -178,8 +178,9 @@ class Recommend:
         steps = advance(users.array, slots, clicks.moves, self.served.recommender.profile.session_silence_s)
         users.touch(slots)
         accepted = np.flatnonzero(steps.is_accepted)
-        SKIPPED.labels(self.name, "duplicate").inc(len(decoded) - len(accepted))
         known = [decoded[place][0] for place in np.flatnonzero(~steps.is_accepted).tolist()]
+        if known:
+            SKIPPED.labels(self.name, "duplicate").inc(len(known))
         yield [self._tell_clicks(decoded, clicks, steps, feed_source(state, CLICKS))]
         yield [undecided(record, CLICKS, "duplicate") for record in known if asks_why(record)]
         if len(accepted):
