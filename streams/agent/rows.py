@@ -67,9 +67,7 @@ class Rows:
         self._free: list[int] = []
         self._touched = np.zeros(FIRST_CAPACITY, np.bool_)
         self._removed: set[bytes] = set()
-        self._before: list[tuple[np.ndarray, np.ndarray]] | None = (
-            None  # since the mark: slots, and their rows
-        )
+        self._before: list[tuple[np.ndarray, np.ndarray]] | None = None  # since the mark: slots, and their rows
         self._added: dict[bytes, None] = {}  # since the mark
         self._taken: dict[bytes, int] = {}  # slots of keys that were there at the mark, and are removed
 
