@@ -103,6 +103,26 @@ def test_filters_of_one_kind_are_a_group_with_a_name(page: Page) -> None:
     assert len(set(tops)) == 1, "at the width of a laptop no line ends inside a group"
 
 
+@pytest.mark.parametrize(("path", "always", "spare"), [
+    ("/alerts?about=data", ("State", "Severity", "About"), "Order"),
+    ("/assets", ("Worst open alert",), "Service"),
+])  # fmt: skip
+def test_on_a_phone_most_filters_wait_until_they_are_asked_for(
+    page: Page, path: str, always: tuple[str, ...], spare: str
+) -> None:
+    """All but the first ones, and those that are chosen; on a wide screen none waits."""
+    page.goto(path)
+    box = page.get_by_label("All filters")
+    expect(box).to_be_hidden()
+    expect(page.get_by_role("group", name=spare)).to_be_visible()
+    page.set_viewport_size({"width": 390, "height": 844})
+    for name in always:
+        expect(page.get_by_role("group", name=name)).to_be_visible()
+    expect(page.get_by_role("group", name=spare)).to_be_hidden()
+    box.check()
+    expect(page.get_by_role("group", name=spare)).to_be_visible()
+
+
 def test_paper_is_white_where_the_screen_is_dark(page: Page) -> None:
     page.goto("/alerts")
     page.emulate_media(media="print", color_scheme="dark")
