@@ -30,7 +30,7 @@ class FeedReader(TopicFollower):
     """Keeps `view` up to date; `caught_up` is awaited before the recommend agent takes partitions."""
 
     def __init__(self, settings: Settings, profile: RecommenderProfile) -> None:
-        super().__init__(settings, FEED, fetch_wait_ms=20)
+        super().__init__(settings, FEED)
         self._profile = profile
         self._snapshot = settings.home / "snapshots" / "catalogue.npz"
         self._is_caught_up = asyncio.Event()

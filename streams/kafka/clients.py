@@ -30,7 +30,7 @@ REQUEST_TIMEOUT_MS = 20_000
 OPEN_TIMEOUT_MS = 10_000  # a partition that is not there is waited for as long
 ASK_S = 2.0
 CLOSE_S = 1.0
-FETCH_WAIT_MS = 50  # a fetch returns at once when there is something; without it a new partition waits this long
+FETCH_WAIT_MS = 100  # a fetch returns at once when there is something; without it a new partition waits this long
 
 
 def client_options(settings: Settings) -> dict[str, Any]:
@@ -92,7 +92,7 @@ async def started(client: Any) -> Any:
     return client
 
 
-async def open_partition(settings: Settings, tp: TopicPartition, fetch_wait_ms: int) -> tuple[Any, int, int]:
+async def open_partition(settings: Settings, tp: TopicPartition) -> tuple[Any, int, int]:
     """A started consumer of one partition, in no group, with the partition's first and next offset.
 
     Raises:
@@ -103,7 +103,7 @@ async def open_partition(settings: Settings, tp: TopicPartition, fetch_wait_ms: 
         **client_options(settings),
         auto_offset_reset="none",
         enable_auto_commit=False,
-        fetch_max_wait_ms=fetch_wait_ms,
+        fetch_max_wait_ms=FETCH_WAIT_MS,
         request_timeout_ms=OPEN_TIMEOUT_MS,
     )
     try:

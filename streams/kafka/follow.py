@@ -34,12 +34,11 @@ class TopicFollower(Service):
 
     Args:
         topic: in the contract.
-        fetch_wait_ms: how long the broker may keep a fetch for which there is nothing.
     """
 
-    def __init__(self, settings: Settings, topic: str, fetch_wait_ms: int) -> None:
+    def __init__(self, settings: Settings, topic: str) -> None:
         super().__init__()
-        self._settings, self._topic, self._fetch_wait_ms = settings, topic, fetch_wait_ms
+        self._settings, self._topic = settings, topic
         self._tp = TopicPartition(topic_name(settings, topic), 0)
         self._topic_id = ""  # of the topic that is read
         self._must_open = False
@@ -103,7 +102,7 @@ class TopicFollower(Service):
                 if self.should_stop:
                     return None
                 self._topic_id = (await topic_ids(self._settings, [self._tp.topic]))[self._tp.topic]
-                self._consumer, first, end = await open_partition(self._settings, self._tp, self._fetch_wait_ms)
+                self._consumer, first, end = await open_partition(self._settings, self._tp)
                 self._consumer.seek(self._tp, self.begin_at(first, end, self._topic_id))
                 return end
         return None

@@ -40,7 +40,7 @@ async def answers_of_workers(
     with answering(settings, "`millrace models show` says what they run."):
         if not await topic_ids(settings, [tp.topic]):
             return []  # nothing has ever told there
-        consumer, first, end = await open_partition(settings, tp, fetch_wait_ms=50)
+        consumer, first, end = await open_partition(settings, tp)
         try:
             consumer.seek(tp, first)
             return await _listen(consumer, tp, end, record, time.monotonic() + patience_s)

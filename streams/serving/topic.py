@@ -67,7 +67,7 @@ class ModelReader(TopicFollower):
     """Reads the topic from its beginning at every start: it is compacted, and known versions are only compared."""
 
     def __init__(self, settings: Settings, serving: Serving, agents: Agents) -> None:
-        super().__init__(settings, MODELS, fetch_wait_ms=100)
+        super().__init__(settings, MODELS)
         self._serving, self._agents = serving, agents
         self._assembler = Assembler()
         self._pointed: dict[AliasKey, AliasRecord] = {}  # of aliases that changed, the newest record that is admitted

@@ -22,7 +22,7 @@ class Follower(TopicFollower):
     """Keeps the values; fails once for each value that begins with `bad`."""
 
     def __init__(self, settings: Settings) -> None:
-        super().__init__(settings, WORKERS, fetch_wait_ms=20)
+        super().__init__(settings, WORKERS)
         self.values: list[bytes] = []
         self.ids: list[str] = []
         self.failed: set[bytes] = set()
