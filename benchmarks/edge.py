@@ -1,4 +1,5 @@
-"""What an edge worker needs: memory, and time from its start to the first answers, also after kill -9.
+"""What an edge worker needs: memory, CPU while nothing comes, and time from its start to the first answers, also after
+kill -9.
 
 assets and users with a history ─► edge worker ─► resident memory ─► stopped, or killed ─► an event ─► started ─► answer
 
@@ -32,6 +33,7 @@ from schemas import CLICKS, RECOMMENDATIONS, SCORES, TELEMETRY, Settings
 from streams.kafka import EventProducer, apply_topics
 
 READY_S, ANSWER_S = 300.0, 60.0
+SETTLED_S, IDLE_S = 5.0, 30.0
 GROUP = Path("/sys/fs/cgroup/memory/millrace-edge")
 
 
@@ -74,6 +76,14 @@ class Worker:
             if time.monotonic() > deadline or self._process.poll() is not None:
                 raise SystemExit(f"{seen} of {counts}; see {self._log.name}")
             await asyncio.sleep(0.2)
+
+    async def idle_share(self) -> float:
+        """CPU time against time while nothing comes."""
+        await asyncio.sleep(SETTLED_S)
+        (before,), began = metrics(self.url, "process_cpu_seconds_total"), time.perf_counter()
+        await asyncio.sleep(IDLE_S)
+        (after,) = metrics(self.url, "process_cpu_seconds_total")
+        return (after - before) / (time.perf_counter() - began)
 
     def end(self, how: signal.Signals = signal.SIGTERM) -> None:
         self._process.send_signal(how)
@@ -125,6 +135,7 @@ async def run(options: argparse.Namespace, settings: Settings) -> list[str]:
     worker = Worker(settings, limits)
     await worker.has_decided({"maintain": 2 * options.assets, "recommend": options.users})
     now, most = worker.resident_mb()
+    idle = await worker.idle_share()
     worker.end()
     warm, killed = [], []
     for number in range(options.starts):
@@ -139,6 +150,7 @@ async def run(options: argparse.Namespace, settings: Settings) -> list[str]:
         worker.end()
     return [
         f"memory with {options.assets:,} assets and {options.users:,} users: {now:.0f} MB, at most {most:.0f} MB",
+        f"CPU while nothing comes: {idle:.1%} of a core",
         f"start to the first answers, warm: {statistics.median(warm):.1f} s (of {len(warm)}; most {max(warm):.1f})",
         f"after kill -9: {statistics.median(killed):.1f} s (most {max(killed):.1f}), of which the session timeout is "
         f"{settings.session_timeout_s:g} s",
