@@ -44,6 +44,7 @@ MOST_RUN, WELL_KNOWN = 30, 300  # readings of a run; runs
 STILL_SHARE = 0.1  # of the usual change of a reading: counts as none
 RARE_LIVES, RAISES = 0.02, 4  # share of past lives of which a drift may be told; how often a limit is raised for it
 SETTLED, FIRST = 40, 5  # readings of a life: own offsets are found; residuals are judged
+ALONE = 0.7  # share of what is shown of a mode
 BY_NOISE = 4.0  # sd that noise alone reaches in a life
 Given = tuple[np.ndarray, Floats, Ints, Floats]  # first of a life, step, regime, readings
 
@@ -62,13 +63,25 @@ def learn_sensors(life: Ints, step: Floats, readings: Floats, regime: Ints, mean
     one = np.ones((count, sensors))
     by_sensor = np.full((9, sensors), NEVER)
     by_sensor[[BORN, STILL, SAME]], by_sensor[SMALL] = 1.0, 0.0
-    load = found.load * _leaps(lives, found, z, regime)
+    load = found.load * np.where(is_shared(found), _leaps(lives, found, z, regime), 0.0)
     learned = Checked(np.stack([mean, sd, found.offset, found.noise, one, one], 1), by_sensor, load)
     given = np.diff(life, prepend=life[0] - 1) != 0, step, regime, np.ascontiguousarray(readings)
     _learn_spreads(learned, given)
     _learn_stillness(learned, given)
     _learn_limits(learned, given)
     return learned
+
+
+def is_shared(found: Structure) -> np.ndarray:
+    """(M,) whether several sensors show a mode; the first, of wear, counts in any case.
+
+    Of a mode that one sensor nearly alone shows, nobody tells once that sensor is broken: what stands in for it would
+    stay where its drift has led. What it does alone is followed by its own offset, and held there.
+    """
+    shown = ((found.load / found.noise[:, :, None]) ** 2).mean(0)
+    is_shared = shown.max(0) <= ALONE * shown.sum(0)
+    is_shared[0] = True
+    return np.asarray(is_shared)
 
 
 def _leaps(lives: Lives, found: Structure, z: Floats, regime: Ints) -> Floats:

@@ -6,8 +6,8 @@ import numpy as np
 
 from models.maintenance import FAULTS
 from models.maintenance.sensors import DOUBT_CUSUM, LIMIT, SAME
-from models.maintenance.training.indexes import Lives
-from models.maintenance.training.sensors import leap, nats_of_runs
+from models.maintenance.training.indexes import Lives, Structure
+from models.maintenance.training.sensors import is_shared, leap, nats_of_runs
 from tests.models.maintenance.test_sensors import AT, LIVES, WHILE, Fleet
 
 
@@ -60,6 +60,17 @@ def test_a_sensor_is_in_doubt_at_one_in_a_thousand_readings_of_past_lives() -> N
     assert (cusum > doubt).mean(0)[is_learned].max() < 2e-3  # doubt feeds on itself a little
     assert (doubt >= 2).all()
     assert (doubt <= 0.35 * learned.sensor[LIMIT]).all()
+
+
+def test_a_mode_that_one_sensor_shows_nearly_alone_is_none_but_for_the_first() -> None:
+    load = np.array([[[5, 0.1, 2.0], [0.5, 3.0, 2.0], [0.5, 0.2, 0.1]]] * 2)  # (R, S, M)
+    one, none = np.ones((2, 3)), np.zeros((2, 3))
+    solve, information = load.transpose(0, 2, 1), np.ones((2, 3))
+    found = Structure(none, load, solve, information, one)
+    assert is_shared(found).tolist() == [True, False, True]
+    quiet = np.tile([0.05, 1.0, 1.0], (2, 1))  # what counts is how clearly it is shown
+    assert is_shared(Structure(none, load, solve, information, quiet)).tolist() == [True, True, False]
+    assert (np.abs(Fleet.simulated(1).learned().load).max((0, 1)) > 0).all()
 
 
 def test_a_coarse_sensor_is_told_to_be_stuck_within_ten_readings_and_seldom_where_it_is_not() -> None:
