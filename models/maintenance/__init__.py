@@ -47,6 +47,8 @@ from models.maintenance.rows import LATEST_S, row_dtype
 from models.maintenance.sensors import (
     BORN,
     CHECKED,
+    DOUBT_CUSUM,
+    DOUBT_RUN,
     FAULTS,
     LIMIT,
     LUCK,
@@ -87,6 +89,8 @@ __all__ = [
     "DECOMMISSIONED",
     "DEGRADED",
     "DIRECTIONS",
+    "DOUBT_CUSUM",
+    "DOUBT_RUN",
     "EDGES",
     "FAILURE",
     "FAULTS",

@@ -13,7 +13,7 @@ import numpy as np
 from models.arrays import Floats, Ints
 from models.maintenance import kernel
 from models.maintenance.regimes import Regimes
-from models.maintenance.sensors import Checked
+from models.maintenance.sensors import DOUBT_RUN, Checked, with_doubt_of_before
 
 DIRECTIONS = 3  # health indexes of wear; two more aim at the remaining life
 NORMAL_SD = 1.64  # either side, where a model of before does not say what is normal
@@ -58,7 +58,7 @@ class Preparation:
         """Plain numbers; floats survive JSON bit for bit. An infinite limit is null."""
         found = {k: v.tolist() if isinstance(v, np.ndarray) else v for k, v in asdict(self).items()}
         found["fall_limit"] = self.fall_limit if np.isfinite(self.fall_limit) else None
-        found["check"] = {name: part.tolist() for name, part in self.check._asdict().items()} if self.check else None
+        found["check"] = _plain(self.check) if self.check else None
         for name in ("check", "normal", "reach"):
             if found[name] is None:
                 del found[name]  # as the version before wrote it: rows are known by what was learned
@@ -78,7 +78,7 @@ class Preparation:
         values["centroids"] = values["centroids"].reshape(regimes, -1)
         limit, check = values["fall_limit"], given.get("check")
         if check is not None:
-            values["check"] = Checked(*(np.array(check[name], np.float64) for name in Checked._fields))
+            values["check"] = _check_of(check)
         found = cls(**values | {"fall_limit": np.inf if limit is None else float(limit)})
         assert found.weights.shape[2] == sensors
         return found
@@ -94,6 +94,17 @@ class Preparation:
         sd = self.sd[regimes]
         z = (readings[:, self.sensors] - self.mean[regimes]) / np.maximum(sd, 1e-9)
         return np.asarray(np.clip(np.where(sd < 1e-9, 0.0, z), -CLIP, CLIP))
+
+
+def _plain(check: Checked) -> dict[str, Any]:
+    """Of a model of before, as it was written: its doubt was not learned, and an infinite one is no JSON."""
+    learned = check.sensor if np.isfinite(check.sensor[DOUBT_RUN]).all() else check.sensor[:DOUBT_RUN]
+    return {name: part.tolist() for name, part in check._replace(sensor=learned)._asdict().items()}
+
+
+def _check_of(given: dict[str, Any]) -> Checked:
+    found = Checked(*(np.array(given[name], np.float64) for name in Checked._fields))
+    return found._replace(sensor=with_doubt_of_before(found.sensor)) if len(found.sensor) == DOUBT_RUN else found
 
 
 def fall_course(is_first: np.ndarray, value: Floats, trust: Floats, limit: float = np.inf) -> Floats:

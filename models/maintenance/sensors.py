@@ -9,13 +9,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from models.arrays import Floats
 from models.maintenance import kernel
 
 CHECKED = 64  # sensors of a class at most; of a class that keeps more none is checked
 MODES = 5  # at most
 # places of what a class learned: in each regime, and at all times
 MEAN, SD, OFFSET, NOISE, SPREAD, SPREAD_PAST = range(6)
-BORN, SMALL, STILL, SAME, LUCK, LIMIT, SPIKE = range(7)
+BORN, SMALL, STILL, SAME, LUCK, LIMIT, SPIKE, DOUBT_RUN, DOUBT_CUSUM = range(9)
 NUMBERS, COUNTS = 5, 7  # of what a row keeps of a sensor: float32, and counts of one byte
 OK, MISSING, STUCK, FLAT, SPIKING, DRIFTING, OUT_OF_RANGE, CHANGED_UNIT = range(8)
 FAULTS = ("ok", "missing", "stuck", "flat", "spiking", "drifting", "out_of_range", "changed_unit")
@@ -28,17 +29,22 @@ class Checked(NamedTuple):
     against the others and against the past as multiples of what the structure says. At all times: sd of the own
     offsets of new assets, change of a reading that counts as none, greatest chance of a reading that did not move and
     of an exact repeat, nats from which a run of them is no luck, limit of the cusum, residual of one reading that is
-    told.
+    told; nats of a run, and cusum, from which a sensor is in doubt.
     """
 
     regime: Any  # (R, 6, S)
-    sensor: Any  # (7, S)
+    sensor: Any  # (9, S)
     load: Any  # (R, S, M)
 
 
 def unchecked() -> Checked:
     """Of a class whose sensors are not checked."""
-    return Checked(np.zeros((1, 6, 0)), np.zeros((7, 0)), np.zeros((1, 0, 0)))
+    return Checked(np.zeros((1, 6, 0)), np.zeros((9, 0)), np.zeros((1, 0, 0)))
+
+
+def with_doubt_of_before(sensor: Floats) -> Floats:
+    """(9, S) from the (7, S) of a model that did not learn when a sensor is in doubt: as such a model was served."""
+    return np.vstack([sensor, np.full_like(sensor[LIMIT], np.inf), 0.35 * sensor[LIMIT]])
 
 
 class Course(NamedTuple):

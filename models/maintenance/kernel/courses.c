@@ -119,7 +119,7 @@ static const Column COURSE_COLUMNS[] = {
     COURSE(0, residual, 'f', 8), COURSE(1, apart, 'f', 8), COURSE(2, past, 'f', 8),  COURSE(3, cusum, 'f', 8),
     COURSE(4, run, 'f', 8),      COURSE(5, own, 'f', 8),   COURSE(6, fault, 'u', 1), COURSE(7, z, 'f', 8)};
 
-/* What was learned: (R, 6, S), (7, S), (R, S, M) */
+/* What was learned: (R, 6, S), (9, S), (R, S, M) */
 static int take_check(PyObject *arrays, Columns *columns, Check *check, int64_t *regimes) {
   static const ArraySpec specs[] = {
       {"regime", 'f', 8, 3, 0}, {"sensor", 'f', 8, 2, 0}, {"load", 'f', 8, 3, 0}};

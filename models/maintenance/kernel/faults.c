@@ -22,7 +22,6 @@ enum { MISSED = 3, AGREED = 3, WELL = 5 }; /* readings that tell: missing, anoth
 /* sd of what is expected: within which a converted reading agrees, and by how much it must be off as it is */
 static const double UNIT_SD = 2.5, UNIT_CLEAR = 8.0;
 enum { MOST_AGREED = 7, A_UNIT = MOST_AGREED + 1 }; /* are counted; `converted` is a unit and a count */
-enum { NAT = 16 };                                  /* steps of one */
 static const double MOST_NATS = 4.0;                /* of one reading */
 static const double MOST_SAID = 1e38;
 
@@ -34,10 +33,6 @@ static const double UNITS[][2] = {
     {1.341022, 0.0}, {1 / 1.341022, 0.0}, {4.448222, 0.0}, {1 / 4.448222, 0.0},
 };
 enum { UNIT_COUNT = sizeof UNITS / sizeof *UNITS };
-
-static double cusum_of(int s, const Memory *memory) {
-  return memory->down[s] > memory->up[s] ? memory->down[s] : memory->up[s];
-}
 
 /* Readings of late that agree with what the others say, once they are taken for ones in the same other unit.
  *
@@ -65,7 +60,7 @@ static int converted(int s, double reading, const Known *known, const Memory *me
     }
   }
   if (count > 1) return was - 1;
-  const int is_abrupt = cusum_of(s, memory) <= DOUBT_SHARE * known->limit[s];
+  const int is_abrupt = cusum_of(s, memory) <= known->doubt_cusum[s];
   return best >= 0 && is_abrupt ? best * A_UNIT + 1 : 0;
 }
 
@@ -150,7 +145,7 @@ static int take_values(int64_t seen, int is_changed, const Known *known, const M
       of->z[s] = 0.0;
       continue;
     }
-    const int is_suspected = cusum_of(s, memory) > DOUBT_SHARE * known->limit[s] || fabs(of->residual[s]) > DOUBT;
+    const int is_suspected = is_in_doubt(s, known, memory) || fabs(of->residual[s]) > DOUBT;
     const int doubt = !is_changed && is_suspected;
     is_doubtful |= doubt && memory->fault[s] == OK;
     if (of->is_out[s] || doubt || memory->fault[s] != OK) {
@@ -195,7 +190,7 @@ static void note_course(int64_t at, int sensors, const Memory *memory, const Che
     course->apart[place] = of->apart[s];
     course->past[place] = of->past[s];
     course->cusum[place] = cusum_of(s, memory);
-    course->run[place] = (double)max_count(memory->run_same[s], memory->run_still[s]) / NAT;
+    course->run[place] = (double)run_of_either(s, memory) / NAT;
     course->own[place] = memory->own[s];
     course->fault[place] = memory->fault[s];
     course->z[place] = of->z[s];

@@ -27,6 +27,7 @@ Known known_in(const Check *check, int regime) {
       .spread = in + SPREAD * n, .spread_past = in + SPREAD_PAST * n,
       .born = of + BORN * n, .small = of + SMALL * n, .still = of + STILL * n, .same = of + SAME * n,
       .luck = of + LUCK * n, .limit = of + LIMIT * n, .spike = of + SPIKE * n,
+      .doubt_run = of + DOUBT_RUN * n, .doubt_cusum = of + DOUBT_CUSUM * n,
       .load = check->load + (int64_t)regime * n * check->modes,
   };
 }
@@ -40,10 +41,6 @@ Memory memory_at(float *modes, float *sensors, uint8_t *counts, int stride) {
       .absent = counts + ABSENT * stride, .strange = counts + STRANGE * stride,
       .converted = counts + CONVERTED * stride, .calm = counts + CALM * stride, .fault = counts + FAULT * stride,
   };
-}
-
-static int is_in_doubt(int s, const Known *known, const Memory *memory) {
-  return (memory->down[s] > memory->up[s] ? memory->down[s] : memory->up[s]) > DOUBT_SHARE * known->limit[s];
 }
 
 void begin_check(const Said *said, const Known *known, const Memory *memory, Checking *of) {

@@ -13,12 +13,11 @@ static const double CLIP = 8.0;         /* sd; a wilder reading counts as this m
 static const double BELIEVABLE = 12.0;
 /* residual of one reading, in sd, from which it is not believed, though no fault is told yet */
 static const double DOUBT = 3.5;
-static const double DOUBT_SHARE = 0.35; /* of the limit of its cusum, from where a sensor is not believed */
 static const double NO_SD = 1e-9;       /* less: the sensor tells nothing in this regime */
 
 /* Columns of what a class learned: in each regime, and at all times; see `Checked` in models/maintenance/sensors.py */
 enum { MEAN, SD, OFFSET, NOISE, SPREAD, SPREAD_PAST, REGIME_COLUMNS };
-enum { BORN, SMALL, STILL, SAME, LUCK, LIMIT, SPIKE, SENSOR_COLUMNS };
+enum { BORN, SMALL, STILL, SAME, LUCK, LIMIT, SPIKE, DOUBT_RUN, DOUBT_CUSUM, SENSOR_COLUMNS };
 /* Of what a row keeps: float, and counts of one byte */
 enum { OWN, OWN_SLOW, LAST_SAID, UP, DOWN };
 enum { RUN_STILL, RUN_SAME, ABSENT, STRANGE, CONVERTED, CALM, FAULT };
@@ -37,6 +36,7 @@ typedef struct {
   int sensors, modes;
   const double *mean, *sd, *offset, *noise, *spread, *spread_past;         /* (S,) */
   const double *born, *small, *still, *same, *luck, *limit, *spike;        /* (S,) */
+  const double *doubt_run, *doubt_cusum;                                   /* (S,) */
   const double *load;                                                      /* (S, M) */
 } Known;
 
@@ -72,6 +72,18 @@ Known known_in(const Check *check, int regime);
 Memory memory_at(float *modes, float *sensors, uint8_t *counts, int stride);
 static inline Memory memory_of(const Row *row) {
   return memory_at(row->modes, row->sensors, row->sensor_counts, row->sizes->checked);
+}
+
+enum { NAT = 16 }; /* steps of one, in which runs are counted */
+static inline double cusum_of(int s, const Memory *memory) {
+  return memory->down[s] > memory->up[s] ? memory->down[s] : memory->up[s];
+}
+static inline int run_of_either(int s, const Memory *memory) {
+  return memory->run_same[s] > memory->run_still[s] ? memory->run_same[s] : memory->run_still[s];
+}
+/* It is not believed, though no fault is told yet. */
+static inline int is_in_doubt(int s, const Known *known, const Memory *memory) {
+  return cusum_of(s, memory) > known->doubt_cusum[s] || run_of_either(s, memory) >= NAT * known->doubt_run[s];
 }
 
 /* Whom to ask: who said something believable, and is neither at fault nor in doubt. */

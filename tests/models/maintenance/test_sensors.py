@@ -12,7 +12,7 @@ from models.maintenance.alerts import CLEARED, RAISED
 from models.maintenance.codes import QUALITIES
 from models.maintenance.rows import is_within
 from models.maintenance.rows_before import dtype_2
-from models.maintenance.sensors import LIMIT
+from models.maintenance.sensors import DOUBT_CUSUM, DOUBT_RUN, LIMIT
 from models.maintenance.training.sensors import course, learn_sensors
 from models.registry import ModelStore
 from tests.support.fleets import AssetEvent, entry, pump_readings, reading
@@ -31,7 +31,7 @@ class Fleet:
     is_first: np.ndarray
 
     @classmethod
-    def simulated(cls, seed: int, lives: int = LIVES) -> Fleet:
+    def simulated(cls, seed: int, lives: int = LIVES, regimes: int = 2) -> Fleet:
         random = np.random.default_rng(seed)
         load = np.array([[3, 2, -2, 2.5, 1, -1, 0, 0], [0, 1, 1, -1, 2, 2, 0, 0], [0, 0, 0, 0, 0, 0, 4, 4.0]])
         parts = []
@@ -40,13 +40,13 @@ class Fleet:
             modes = wear * random.normal([1, 0, 0], [0.3, 0.7, 1], 3)
             own, noise = random.normal(0, 0.2, SENSORS), random.normal(0, 0.3, (LENGTH, SENSORS))
             parts.append(modes @ load + own + noise)
-        regime = random.integers(0, 2, lives * LENGTH)
+        regime = random.integers(0, regimes, lives * LENGTH)
         z = np.vstack(parts) + regime[:, None] * np.arange(SENSORS) * 5
         return cls(50 + 2 * z, regime, np.arange(len(z)) % LENGTH == 0)
 
     def learned(self) -> Checked:
         life = np.cumsum(self.is_first)
-        parts = [self.readings[self.regime == one] for one in (0, 1)]
+        parts = [self.readings[self.regime == one] for one in range(self.regime.max() + 1)]
         mean, sd = np.stack([part.mean(0) for part in parts]), np.stack([part.std(0) for part in parts])
         return learn_sensors(life, np.ones(len(life)), self.readings, self.regime, mean, sd)
 
@@ -202,6 +202,18 @@ def test_a_model_of_the_version_before_has_no_check_and_serves_as_it_did(trained
     assert (made.quality[70:] == QUALITIES.index("degraded")).all()
     assert (made.transitions["state"] == RAISED).any()
     assert not (made.transitions["state"] == CLEARED).any()
+
+
+def test_a_model_that_did_not_learn_when_a_sensor_is_in_doubt_keeps_the_doubt_it_was_served_with(
+    trained_fleets: ModelStore,
+) -> None:
+    given = trained_fleets.load("pump").manifest.learned["preparation"]
+    old = given | {"check": given["check"] | {"sensor": given["check"]["sensor"][:7]}}
+    found = Preparation.from_json(old)
+    assert found.check is not None
+    np.testing.assert_array_equal(found.check.sensor[DOUBT_CUSUM], 0.35 * found.check.sensor[LIMIT])
+    assert np.isinf(found.check.sensor[DOUBT_RUN]).all()
+    assert found.to_json() == old
 
 
 def test_what_was_learned_of_the_sensors_survives_the_manifest(trained_fleets: ModelStore) -> None:

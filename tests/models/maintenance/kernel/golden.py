@@ -17,7 +17,7 @@ from models.maintenance.policy import Policy, life_levels, life_policy, probabil
 from models.maintenance.preparation import Preparation
 from models.maintenance.recursions import FEATURES, STATIONARY
 from models.maintenance.rows import RowShape
-from models.maintenance.sensors import Checked
+from models.maintenance.sensors import Checked, with_doubt_of_before
 from models.maintenance.watch import Input, watch
 from models.maintenance.watch_rows import WATCH, Patience
 
@@ -49,7 +49,7 @@ def made_up(random: np.random.RandomState, shape: RowShape, regimes: int, sensor
     if shape.checked:
         columns = [random.uniform(40, 60, of), sd, random.normal(0, 0.3, of), noise, np.ones(of), np.ones(of)]
         by_sensor = np.array([[0.2], [0.01], [0.02], [0.01], [12.5], [8.0], [6.0]]) * np.ones((7, kept))
-        check = Checked(np.stack(columns, 1), by_sensor, random.normal(0, 1, (regimes, kept, 2)))
+        check = Checked(np.stack(columns, 1), with_doubt_of_before(by_sensor), random.normal(0, 1, (regimes, kept, 2)))
     return Preparation(
         centre=np.full(shape.variables, 150.0), scale=np.full(shape.variables, 100.0),
         centroids=random.uniform(-1, 1, (regimes, shape.variables)), sensors=random.permutation(sensors)[:kept],

@@ -173,8 +173,8 @@ def test_a_watch_of_other_columns_is_refused(given: golden.Given) -> None:
         ({"fall_channel": 3}, "fall_channel"),
         ({"bias": np.zeros((2, 4))}, "bias has another shape"),
         ({"weights": np.zeros((2, 3, 6))}, "weights has another shape"),
-        ({"check": sensors.Checked(np.zeros((2, 6, 7)), np.zeros((7, 7)), np.zeros((2, 7, 6)))}, "modes"),
-        ({"check": sensors.Checked(np.zeros((2, 6, 3)), np.zeros((7, 3)), np.zeros((2, 3, 2)))}, "check"),
+        ({"check": sensors.Checked(np.zeros((2, 6, 7)), np.zeros((9, 7)), np.zeros((2, 7, 6)))}, "modes"),
+        ({"check": sensors.Checked(np.zeros((2, 6, 3)), np.zeros((9, 3)), np.zeros((2, 3, 2)))}, "check"),
     ],
 )
 def test_what_was_learned_of_another_class_is_refused(change: dict[str, Any], what: str) -> None:
