@@ -5,6 +5,7 @@ JSON or JSON Lines ─► events with their topics ─► Publisher ─► where
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 from typing import Annotated, Any
@@ -105,7 +106,10 @@ def _parsed(body: bytes, content_type: str, topic: str | None) -> tuple[list[Out
         try:
             one = part if isinstance(part, Raw) else whole(part.decode())
             events.append(_outgoing(index, one, topic))
-        except ValueError as error:  # that of a text which is no JSON is one
+        except json.JSONDecodeError as error:
+            said = f"is no JSON object: {error.msg.lower()} at character {error.pos + 1} of {error.doc[:60]!r}"
+            refused.append(SentEvent(index=index, topic=topic, error=said))
+        except ValueError as error:
             refused.append(SentEvent(index=index, topic=topic, error=str(error)))
     if not events and not refused:
         raise _invalid("body", "has no event")

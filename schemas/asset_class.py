@@ -6,16 +6,17 @@ import itertools
 import tomllib
 from collections.abc import Iterator
 from pathlib import PurePath
-from typing import Annotated, Literal, Self, get_args
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import Field, ValidationError, model_validator
 
-from schemas.base import Frozen, Name, SensorName
+from schemas.base import ErrorCode, Frozen, Name, SensorName
 from schemas.errors import SettingsError, text_of
 from schemas.outputs import Severity
 
 YEAR_S = 365.25 * 86_400
 LONGEST_S = 100 * YEAR_S
+UNIT_S = {"second": 1.0, "minute": 60.0, "hour": 3600.0, "day": 86_400.0, "week": 604_800.0}
 
 
 class RulTarget(Frozen):
@@ -71,9 +72,13 @@ class AssetClass(Frozen):
     constants: list[SensorName] = Field(
         default_factory=list, max_length=16, description="readings used as they are, such as a type"
     )
-    errors: list[Name] = Field(default_factory=list, max_length=32, description="error codes in the maintenance log")
+    errors: list[ErrorCode] = Field(
+        default_factory=list, max_length=32, description="error codes in the maintenance log"
+    )
     unit: str = Field("hour", description="unit of time of this class, such as `cycle` or `hour`")
-    unit_seconds: float = Field(3600.0, gt=0, description="length of that unit in event time")
+    unit_seconds: float = Field(
+        3600.0, gt=0, description="length of that unit in event time; a file need not say that of a day, hour, minute"
+    )
     target: Annotated[RulTarget | FailureTarget, Field(discriminator="kind")]
     costs: AlertCosts = Field(default_factory=AlertCosts, description="for a target `failure_probability`")
     labels: dict[SensorName, SensorLabel] = Field(
@@ -130,7 +135,7 @@ def parse_asset_class(text: str, source: PurePath | str = "asset class") -> Asse
             of before may have such a class, and serves.
     """
     try:
-        asset_class = AssetClass.model_validate(tomllib.loads(text))
+        asset_class = AssetClass.model_validate(_with_length(tomllib.loads(text)))
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(
             f"{source} is not TOML: {error}.", "Correct the file; docs/train.md has an example."
@@ -139,9 +144,23 @@ def parse_asset_class(text: str, source: PurePath | str = "asset class") -> Asse
         raise SettingsError(
             f"{source}: {text_of(error)}.", "Correct the file; docs/train.md has an example."
         ) from error
+    if "unit_seconds" not in asset_class.model_fields_set and asset_class.unit not in UNIT_S:
+        raise SettingsError(
+            f"{source}: unit: it is not known how long a {asset_class.unit} is; known are {', '.join(UNIT_S)}.",
+            f"Give the length of a {asset_class.unit} in event time, such as `unit_seconds = 3600`; or choose a "
+            "unit of time, as for cycles that come at any time.",
+        )
     if vain := [*_vain_values(asset_class), *_vain_levels(asset_class)]:
         raise SettingsError(f"{source}: {'; '.join(vain)}.", "Correct the file; docs/train.md has an example.")
     return asset_class
+
+
+def _with_length(file: dict[str, Any]) -> dict[str, Any]:
+    """With the length of a unit that is a time. A manifest always has one, and is taken at its word."""
+    unit = file.get("unit")
+    if "unit_seconds" in file or not isinstance(unit, str) or unit not in UNIT_S:
+        return file
+    return file | {"unit_seconds": UNIT_S[unit]}
 
 
 def _vain_values(of: AssetClass) -> Iterator[str]:

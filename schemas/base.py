@@ -50,8 +50,9 @@ def _printable(value: str) -> str:
     return value
 
 
-# of a reading, as a plant has it: `Temp Lager A [°C]`
+# of a reading and of an error, as a plant has them: `Temp Lager A [°C]`, `E20/Lüfter`
 SensorName = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_printable)]
+ErrorCode = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_printable)]
 EventTime = Annotated[
     AwareDatetime,
     AfterValidator(_utc),

@@ -12,7 +12,7 @@ from typing import Any
 from schemas.base import NAME, NO_CONTROL
 
 ALPHABETS = {
-    NAME: "may hold letters, digits, _ . and - only, and begins with a letter, a digit or _",
+    NAME: "may hold letters of ASCII, digits, _ . and - only, and begins with a letter, a digit or _",
     r"^[^\x00]*$": "may not hold null characters",
     NO_CONTROL: "may not hold control characters, such as line ends or tabs",
 }
@@ -78,7 +78,7 @@ def sentence_of(error: Mapping[str, Any]) -> str:
     if kind.startswith("datetime"):
         return TIME
     if kind == "string_pattern_mismatch":
-        return ALPHABETS.get(context["pattern"], "has characters that may not stand here")
+        return ALPHABETS.get(context["pattern"], "has characters that may not stand here") + _found(error.get("input"))
     if kind in BOUNDS and str(error.get("input")).strip().lower().lstrip("+-") == "nan":
         kind = "finite_number"
     if kind in ("string_too_short", "too_short"):
@@ -95,6 +95,10 @@ def _but(kind: str, found: Any) -> str:
         return f": {found[:60]!r} is none" if isinstance(found, str) else ""
     name = KINDS.get(type(found), "")
     return f", not {name}" if name and not (kind == "int_type" and isinstance(found, float)) else ""
+
+
+def _found(text: Any) -> str:
+    return f": {text[:60]!r}" if isinstance(text, str) else ""
 
 
 def _too_short(kind: str, context: Mapping[str, Any]) -> str:

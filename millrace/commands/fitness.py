@@ -5,7 +5,7 @@ metrics of a manifest ─► said_of (for people) ─► complaints_of: below th
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from schemas import Manifest
@@ -44,7 +44,8 @@ def said_of(manifest: Manifest) -> str:
 
 
 def _of_lives(metrics: Mapping[str, float], unit: str) -> str:
-    parts = [f"remaining life wrong by {metrics['cv_rmse']:.3g} {unit} (root mean square)"]
+    blind = f"; a guess without readings: {metrics['cv_rmse_blind']:.3g}" if "cv_rmse_blind" in metrics else ""
+    parts = [f"remaining life wrong by {metrics['cv_rmse']:.3g} {unit} (root mean square{blind})"]
     if "cv_coverage" in metrics:
         parts.append(f"{metrics['cv_coverage']:.0%} of the truth within the 90 % band")
     if "cv_lives_alerted" in metrics:
@@ -79,12 +80,22 @@ def complaints_of(manifest: Manifest) -> list[str]:
     """Why it is too poor to serve without a word; none where it is good enough, or was not judged."""
     if _raised_none(manifest.metrics):
         return ["no alert was raised, so none of the failures was found; 50% is the least"]
-    found = []
+    found = list(_blind(manifest))
     for limit in LIMITS.get(manifest.kind, ()):
         value = manifest.metrics.get(limit.metric)
         if value is not None and (value < limit.least if limit.least >= 0 else value > -limit.least):
             found.append(limit.what.format(value=value, limit=abs(limit.least)))
     return found
+
+
+def _blind(manifest: Manifest) -> Iterator[str]:
+    """Whether the mean of other lives, said of each reading, would have been as near as what the readings told."""
+    error, blind = (manifest.metrics.get(name) for name in ("cv_rmse", "cv_rmse_blind"))
+    if error is not None and blind is not None and error >= blind:
+        yield (
+            f"the remaining life is wrong by {error:.3g}, and a guess that looks at no reading by {blind:.3g}; "
+            "a smaller `cap` may help, as wear is often seen only near the end"
+        )
 
 
 def _raised_none(metrics: Mapping[str, float]) -> bool:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from millrace.commands.common import connected_settings, tell
+from millrace.commands.common import connected_settings, tell, tell_error_line
 from millrace.commands.fitness import complaints_of, said_of
 from millrace.commands.models import publish_and_promote, where_kafka_is
 from millrace.commands.progress import Stages
@@ -122,8 +122,12 @@ def check_failures(asset_class: AssetClass, events: Iterable[Any]) -> None:
     """Whether failures are of what the class asks for, before minutes go by with the readings.
 
     Raises:
-        HistoryError: most failures name a component, but whole assets are asked for; or none names one that is.
+        HistoryError: most failures name a component, but whole assets are asked for; or none names one that is; or
+            the assets that failed are not those that sent readings.
     """
+    events = list(events)
+    if asset_class.sensors:
+        _check_assets(asset_class, events)
     counts = Counter(event.component or "" for event in events if getattr(event, "kind", "") == "failure")
     parts = {name: count for name, count in counts.most_common() if name}
     named = ", ".join(f"{name!r} {count:,}" for name, count in list(parts.items())[:MOST_SHOWN])
@@ -143,6 +147,24 @@ def check_failures(asset_class: AssetClass, events: Iterable[Any]) -> None:
             "Correct the target's components, or say which column and words they are: --map "
             f'"component=Column,component.{target.components[0]}=Word".',
         )
+
+
+def _check_assets(asset_class: AssetClass, events: Sequence[Any]) -> None:
+    """Whether log and readings name the assets alike: a failure of an asset without readings teaches nothing."""
+    read = {event.asset_id for event in events if hasattr(event, "readings")}
+    failed = {event.asset_id for event in events if getattr(event, "kind", "") == "failure"}
+    strange = sorted(failed - read)
+    if not strange or not read:
+        return
+    told = ", ".join(repr(name) for name in strange[:MOST_SHOWN])
+    said = f"{len(strange):,} of {len(failed):,} assets of class {asset_class.name} that failed sent no reading: {told}"
+    if len(strange) < len(failed):
+        tell_error_line(f"{said}. Their failures teach nothing")
+        return
+    raise HistoryError(
+        f"{said}; readings are of {', '.join(repr(name) for name in sorted(read)[:MOST_SHOWN])}. Nothing was trained.",
+        "Give the log the ids that the readings have, letter by letter: a spreadsheet makes 7 of 007.",
+    )
 
 
 @dataclass(frozen=True)

@@ -264,7 +264,7 @@ def _failure_lines(one: AssetFacts) -> Iterator[str]:
     whole = one.failures.get("", 0)
     parts = {name: count for name, count in one.failures.items() if name}
     if whole:
-        yield f"  {whole:,} failures of whole assets: remaining lives can be learned from ten on (target `rul`)"
+        yield f"  {whole:,} failures of whole assets: learned from three on, better from ten (target `rul`)"
     if parts:
         told = ", ".join(f"{name} {count:,}" for name, count in parts.items())
         yield f"  failures of components: {told}; learned from three of each on (target `failure_probability`)"

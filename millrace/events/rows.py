@@ -109,7 +109,9 @@ def _parsed(text: bytes, *, is_strict: bool) -> dict[str, Any]:
         found = from_json(text)  # as the topics read it: with NaN, and integers of any size
     except ValueError as error:
         if is_strict:
-            raise ValueError(f"is no JSON: {str(error).replace(' at line 1 column', ' at character')}") from error
+            said = str(error).replace(" at line 1 column", " at character")
+            table = "" if text.lstrip()[:1] in (b"{", b"[") else "; of a table the file's name ends in .csv or .tsv"
+            raise ValueError(f"is no JSON: {said}{table}") from error
         return {}
     if isinstance(found, dict):
         return found

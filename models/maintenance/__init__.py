@@ -39,7 +39,7 @@ from models.maintenance.learned import (
 from models.maintenance.model import AssetModel, Decisions
 from models.maintenance.moments import Moment, due_now, every_s, has_moments, moment_after, with_moments
 from models.maintenance.observe import EventBatch, Seen
-from models.maintenance.policy import SEVERITIES, life_levels
+from models.maintenance.policy import LIFE_LEVELS_CAP, SEVERITIES, life_levels
 from models.maintenance.preparation import CLIP, DIRECTIONS, Preparation, fall_course, unprepared
 from models.maintenance.quality import inputs_told
 from models.maintenance.regimes import Regimes, nearest
@@ -98,6 +98,7 @@ __all__ = [
     "KINDS",
     "LATE",
     "LATEST_S",
+    "LIFE_LEVELS_CAP",
     "LIMIT",
     "LOGGED",
     "LUCK",

@@ -54,7 +54,7 @@ class Decider:
     def __init__(self, dtype: np.dtype[np.void], policy: Policy) -> None:
         self.dtype, of = dtype, policy
         self._native = kernel.Decider(
-            fields_of(dtype), dtype.itemsize, (of.sign, of.pull, of.steady_pull, of.ceiling, of.high),
+            fields_of(dtype), dtype.itemsize, (of.sign, of.pull, of.steady_pull, of.pull_units, of.ceiling, of.high),
             (of.errors, of.parts), (of.on, of.clear, of.on_delay, of.off_delay),
         )  # fmt: skip
 

@@ -42,6 +42,7 @@ class Learned:
     pull: float
     steady_pull: float
     interval: Interval | None = None
+    pull_units: float = 1.0  # units of time within which a reading pulls as much as that; models of before: one
     without: dict[str, int] = field(default_factory=dict)  # components too seldom failed to have a forest; how often
 
     def to_json(self) -> dict[str, Any]:
@@ -50,6 +51,7 @@ class Learned:
             "levels": [[level.model_dump() for level in levels] for levels in self.levels],
             "pull": self.pull,
             "steady_pull": self.steady_pull,
+            "pull_units": self.pull_units,
             "interval": self.interval.to_json() if self.interval else None,
             "without": self.without,
         }
@@ -63,6 +65,7 @@ class Learned:
             float(given["pull"]),
             float(given["steady_pull"]),
             Interval.from_json(interval) if interval else None,
+            float(given.get("pull_units", 1.0)),
             {str(name): int(count) for name, count in given.get("without", {}).items()},
         )
 
@@ -120,7 +123,7 @@ def feature_names_of(asset_class: AssetClass, preparation: Preparation) -> list[
 
 
 def policy_of(asset_class: AssetClass, learned: Learned) -> Policy:
-    pulls, errors = (learned.pull, learned.steady_pull), len(asset_class.errors)
+    pulls, errors = (learned.pull, learned.steady_pull, learned.pull_units), len(asset_class.errors)
     if isinstance(asset_class.target, RulTarget):
         return life_policy(learned.levels[0], asset_class.target.cap, pulls, errors)
     return probability_policy(learned.levels, pulls, errors)

@@ -18,6 +18,7 @@ SEVERITIES = ("", "advisory", "warning", "critical")
 # a median lead of 29, none above 60
 LIFE_LEVELS = (("advisory", 45.0, 70.0, 3, 10), ("warning", 31.0, 55.0, 2, 10), ("critical", 12.0, 25.0, 2, 10))
 LIFE_LEVELS_CAP = 125.0
+Pulls = tuple[float, float, float]  # told, steady, and within how many units of time; see Policy
 
 
 class Policy(NamedTuple):
@@ -28,8 +29,9 @@ class Policy(NamedTuple):
     clear: Any  # (T, 3) f8
     on_delay: Any  # (T, 3) i8
     off_delay: Any  # (T, 3) i8
-    pull: float  # of a reading on the published value, within one unit of time
+    pull: float  # of a reading on the published value, within `pull_units`
     steady_pull: float  # the same on the value that is compared with the levels
+    pull_units: float  # units of time
     ceiling: float  # below it a remaining life falls by 1 per unit of time; -inf: never
     high: float  # scores lie between 0 and this
     errors: int  # codes of log entries that come before those of the parts
@@ -53,7 +55,7 @@ def _table(levels: Sequence[Sequence[PolicyLevel]], field: str, absent: float, s
     return table
 
 
-def life_policy(levels: Sequence[PolicyLevel], cap: float, pulls: tuple[float, float], errors: int) -> Policy:
+def life_policy(levels: Sequence[PolicyLevel], cap: float, pulls: Pulls, errors: int) -> Policy:
     """Policy of a remaining life between 0 and `cap`.
 
     Args:
@@ -63,7 +65,7 @@ def life_policy(levels: Sequence[PolicyLevel], cap: float, pulls: tuple[float, f
     return _build([levels], -1.0, pulls, (0.96 * cap, cap), (errors, 0))
 
 
-def probability_policy(levels: Sequence[Sequence[PolicyLevel]], pulls: tuple[float, float], errors: int) -> Policy:
+def probability_policy(levels: Sequence[Sequence[PolicyLevel]], pulls: Pulls, errors: int) -> Policy:
     """Policy of the failure probabilities of T components, with the levels of each."""
     return _build(levels, 1.0, pulls, (-np.inf, 1.0), (errors, len(levels)))
 
@@ -71,7 +73,7 @@ def probability_policy(levels: Sequence[Sequence[PolicyLevel]], pulls: tuple[flo
 def _build(
     levels: Sequence[Sequence[PolicyLevel]],
     sign: float,
-    pulls: tuple[float, float],
+    pulls: Pulls,
     bounds: tuple[float, float],
     codes: tuple[int, int],
 ) -> Policy:

@@ -100,6 +100,8 @@ async def test_what_is_bad_is_told_and_the_rest_is_sent(settings: Settings, push
     assert refused.json()["errors"][0]["field"] == "body.0"
     mistaken = pushing.post("/v1/events", json={"topic": CLICKS, "event": CLICK})
     assert "has `event` beside `topic`: send `{topic, value}`" in mistaken.json()["detail"]
+    table = pushing.post(f"/v1/events?topic={CLICKS}", content=b"user,item\nann,a\n", headers=NDJSON).json()
+    assert table["errors"][0]["message"] == "is no JSON object: expecting value at character 1 of 'user,item'"
 
 
 @given(st.one_of(st.floats(allow_nan=False, allow_infinity=False), st.integers(-(2**63), 2**63 - 1), st.booleans()))

@@ -52,6 +52,25 @@ def test_what_would_not_do_what_it_says_is_refused_in_a_file_and_taken_from_a_ma
     assert AssetClass.model_validate(tomllib.loads(text)).name == "pump"
 
 
+def test_a_unit_has_a_length_or_is_refused() -> None:
+    units = {"hour": 3600, "day": 86_400, "minute": 60}
+    assert {unit: parse_asset_class(rul(f'unit = "{unit}"')).unit_seconds for unit in units} == units
+    assert parse_asset_class(rul()).unit_seconds == 3600
+    assert parse_asset_class(rul('unit = "day"\nunit_seconds = 60')).unit_seconds == 60
+    with pytest.raises(SettingsError, match="not known how long a cycle is; known are second, minute") as error:
+        parse_asset_class(rul('unit = "cycle"'))
+    assert "unit_seconds = 3600" in error.value.advice
+    before = tomllib.loads(rul('unit = "day"'))
+    assert AssetClass.model_validate(before).unit_seconds == 3600, "a manifest of before is taken as it was"
+
+
+def test_codes_are_as_a_plant_has_them_and_components_name_files() -> None:
+    codes = ["E20/Lüfter", "Störung 17", "0x1F"]
+    assert parse_asset_class(rul(f"errors = {codes}")).errors == codes
+    with pytest.raises(SettingsError, match=r"components\.0: may hold letters of ASCII.*: 'Lüfter'"):
+        parse_asset_class(failure().replace('"seal"', '"Lüfter"'))
+
+
 @pytest.mark.parametrize(
     "text",
     [

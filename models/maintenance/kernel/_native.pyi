@@ -30,7 +30,7 @@ class Decider:
         cls,
         fields: np.ndarray,
         row_bytes: int,
-        numbers: tuple[float, float, float, float, float],
+        numbers: tuple[float, float, float, float, float, float],
         codes: tuple[int, int],
         levels: Arrays,
         /,

@@ -180,7 +180,7 @@ void interval_ends(int64_t count, const Ends *ends, const Bins *bins, double cap
 
 /* The alert policy of a class; see Policy in models/maintenance/policy.py */
 typedef struct {
-  double sign, pull, steady_pull, ceiling, high;
+  double sign, pull, steady_pull, pull_units, ceiling, high;
   int errors, parts;
   const double *on, *clear;            /* (T, LEVELS) */
   const int64_t *on_delay, *off_delay; /* (T, LEVELS) */

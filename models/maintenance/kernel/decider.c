@@ -15,8 +15,8 @@ static PyObject *decider_new(PyTypeObject *type, PyObject *args, PyObject *keywo
   Policy of = {0};
   PyObject *fields, *arrays;
   Py_ssize_t row_bytes;
-  if (!PyArg_ParseTuple(args, "On(ddddd)(ii)O!", &fields, &row_bytes, &of.sign, &of.pull, &of.steady_pull, &of.ceiling,
-                        &of.high, &of.errors, &of.parts, &PyTuple_Type, &arrays) ||
+  if (!PyArg_ParseTuple(args, "On(dddddd)(ii)O!", &fields, &row_bytes, &of.sign, &of.pull, &of.steady_pull,
+                        &of.pull_units, &of.ceiling, &of.high, &of.errors, &of.parts, &PyTuple_Type, &arrays) ||
       take_layout(fields, row_bytes, &layout))
     return NULL;
   const int64_t targets = layout.sizes.targets;

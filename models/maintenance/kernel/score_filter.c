@@ -5,9 +5,10 @@
 #include "asset.h"
 #include "numbers.h"
 
-/* What is known to fall by one per unit of time, pulled towards the forest's word; event time sets the pull. */
+/* What is known to fall by one per unit of time, pulled towards the forest's word; event time sets the pull. How fast
+ * goes by `pull_units`, not by the unit of the class, of which a whole life may be three. */
 static double filtered(double before, double raw, double step, double pull, const Policy *policy) {
-  const double drift = before < policy->ceiling ? step : 0.0, kept = power(1 - pull, step);
+  const double drift = before < policy->ceiling ? step : 0.0, kept = power(1 - pull, step / policy->pull_units);
   return kept * max_of(before - drift, 0.0) + (1 - kept) * raw;
 }
 

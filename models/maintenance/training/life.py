@@ -15,6 +15,7 @@ import numpy.typing as npt
 from models.arrays import Floats
 from models.held_out import LABEL, HeldOut
 from models.maintenance import (
+    LIFE_LEVELS_CAP,
     RAISED,
     Decided,
     Learned,
@@ -36,7 +37,7 @@ from models.maintenance.training.log import AssetLog
 from models.maintenance.training.recipe import BEYOND_CAP_WEIGHT, OutOfFold, cross_validate, error_of, examples, prepare
 from models.progress import ShareProgress
 
-PULL, STEADY_PULL = 0.5, 0.25
+LIFE_PULLS = (0.5, 0.25)  # of a cycle of the engines whose levels are the default: the 125th of a cap
 
 
 def train_rul(logs: Sequence[AssetLog], progress: ShareProgress, holds_out: bool = False) -> Trained:
@@ -92,7 +93,7 @@ def _held_out(fleets: Sequence[Fleet], replays: Sequence[Seen], decided: Sequenc
 
 def _learned(fleet: Fleet, preparation: Preparation) -> Learned:
     levels = fleet.log.asset_class.policy or life_levels(fleet.cap)
-    return Learned(preparation, [list(levels)], PULL, STEADY_PULL)
+    return Learned(preparation, [list(levels)], *LIFE_PULLS, pull_units=fleet.cap / LIFE_LEVELS_CAP)
 
 
 def _decide(learned: Learned, found: OutOfFold) -> Decided:
@@ -131,7 +132,10 @@ def _residuals_of_broken(learned: Learned, worse: Sequence[OutOfFold]) -> dict[i
 
 
 def _metrics(fleet: Fleet, decided: Decided, bounds: tuple[Floats, Floats]) -> dict[str, float]:
-    """Cross-validated: error and interval over the last part of the lives, each life weighing the same; alerts."""
+    """Cross-validated: error and interval over the last part of the lives, each life weighing the same; alerts.
+
+    `cv_rmse_blind` is the error of a guess that looks at no reading: always the mean of the other lives.
+    """
     used, judged = fleet.is_labelled, fleet.is_judged()
     inside = judged[used]
     left = np.minimum(fleet.log.remaining[judged], fleet.cap)
@@ -139,9 +143,12 @@ def _metrics(fleet: Fleet, decided: Decided, bounds: tuple[Floats, Floats]) -> d
     low, high = bounds[0][inside], bounds[1][inside]
     _, member, size = np.unique(fleet.log.life[judged], return_inverse=True, return_counts=True)
     weight = 1 / size[member]
+    mean = np.bincount(member, left) / size
+    blind = ((mean.sum() - mean) / (len(mean) - 1))[member]
     is_covered = (low - 1e-9 <= left) & (left <= high + 1e-9)
     return {
         "cv_rmse": float(np.sqrt(np.average((value - left) ** 2, weights=weight))),
+        "cv_rmse_blind": float(np.sqrt(np.average((blind - left) ** 2, weights=weight))),
         "cv_coverage": float(np.average(is_covered, weights=weight)),
         "cv_interval_width": float(np.average(high - low, weights=weight)),
         **_alert_metrics(fleet, decided),

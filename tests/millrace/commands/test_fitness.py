@@ -38,7 +38,8 @@ def test_what_was_found_is_said_with_units(press: Manifest, pump: Manifest) -> N
     )
     said = said_of(pump)
     assert said.startswith("Of 24 lives, each judged by a model that had not seen it: remaining life wrong by ")
-    assert " cycles (root mean square), " in said
+    assert f" cycles (root mean square; a guess without readings: {pump.metrics['cv_rmse_blind']:.3g}), " in said
+    assert pump.metrics["cv_rmse"] < pump.metrics["cv_rmse_blind"]
     assert said_of(measured(pump)) == ""
 
 
@@ -56,6 +57,11 @@ def test_each_limit_is_a_complaint_of_its_own(press: Manifest, pump: Manifest) -
     assert complaints_of(measured(press, **none)) == [
         "no alert was raised, so none of the failures was found; 50% is the least"
     ]
+    blind = measured(pump, cv_rmse=0.491, cv_rmse_blind=0.406)
+    assert [text.split(";")[0] for text in complaints_of(blind)] == [
+        "the remaining life is wrong by 0.491, and a guess that looks at no reading by 0.406"
+    ]
+    assert complaints_of(measured(pump, cv_rmse=0.13, cv_rmse_blind=0.406)) == []
     poor = measured(pump, cv_lives_alerted=0.2, cv_coverage=0.5, cv_alerts_per_life=7.0)
     assert len(complaints_of(poor)) == 3
     assert complaints_of(measured(pump)) == [], "what was not judged is not called poor"

@@ -13,7 +13,7 @@ from millrace.cli import run
 from millrace.commands import train
 from millrace.commands.train import HistoryError, check_failures
 from models.maintenance.training import fleet
-from schemas import AssetClass, Maintenance
+from schemas import AssetClass, Maintenance, Telemetry
 
 HEAD = "Timestamp;Machine;Type;Temp [°C];Note"
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -200,6 +200,28 @@ def test_failures_of_components_are_told_before_anything_is_learned(
     for entry in ("component=", "component=''"):
         _, found = validated(capsys, "log.csv", "--map", f"kind=Was,asset_class=Typ,{entry}")
         assert found["asset_classes"]["pump"]["failures"] == {"": 12}
+
+
+def test_assets_that_failed_are_held_against_those_that_sent_readings(capsys: pytest.CaptureFixture[str]) -> None:
+    pump = AssetClass.model_validate({"name": "pump", "sensors": ["t"], "target": {"kind": "rul", "cap": 50}})
+    head = {"event_time": START, "asset_class": "pump"}
+    readings = [
+        Telemetry.model_validate(head | {"event_id": a, "asset_id": a, "readings": {"t": 1}}) for a in ("7", "8")
+    ]
+
+    def failure(asset: str) -> Maintenance:
+        return Maintenance.model_validate(head | {"event_id": f"f{asset}", "asset_id": asset, "kind": "failure"})
+
+    check_failures(pump, [*readings, failure("7")])
+    assert not capsys.readouterr().err
+    check_failures(pump, [*readings, failure("7"), failure("008")])
+    assert "1 of 2 assets of class pump that failed sent no reading: '008'" in capsys.readouterr().err
+    with pytest.raises(
+        HistoryError, match=r"2 of 2 .* sent no reading: '007', '008'; readings are of '7', '8'"
+    ) as caught:
+        check_failures(pump, [*readings, failure("007"), failure("008")])
+    assert "007" in caught.value.advice
+    check_failures(pump, [failure("007")])  # that there are no readings is said by training itself
 
 
 def test_failures_are_held_against_the_target() -> None:

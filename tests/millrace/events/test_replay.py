@@ -86,6 +86,7 @@ def test_a_map_column_of_parquet_is_an_object(tmp_path: Path) -> None:
     ("line", "reason"),
     [
         ("{not json", "is no JSON: key must be a string at character 2"),
+        ("time;asset;heat", "; of a table the file's name ends in .csv or .tsv"),
         ('{"event_id": "c"}', "event_time: is missing; user_id: is missing"),
         ("[1]", "is not a JSON object"),
         (json.dumps(click(1) | {"event_time": "yesterday"}), "event_time: is no time: RFC 3339"),

@@ -43,7 +43,7 @@ def level(severity: str, on: float, clear: float, on_delay: int = 1, off_delay: 
 
 def unfiltered(*levels: PolicyLevel) -> Policy:
     """A policy of a remaining life up to 125 that takes every score at its word."""
-    return life_policy(list(levels), 125.0, (1.0, 1.0), 0)
+    return life_policy(list(levels), 125.0, (1.0, 1.0, 1.0), 0)
 
 
 class Asset:
@@ -131,7 +131,7 @@ def test_the_next_alert_has_the_next_number_and_begins_its_own_sequence() -> Non
 
 
 def test_the_filter_follows_event_time() -> None:
-    policy = life_policy([], 125.0, (0.5, 0.25), 0)
+    policy = life_policy([], 125.0, (0.5, 0.25, 1.0), 0)
     _, value = Asset(policy).score(100, 60)
     assert value[:, 0].tolist() == [100, 0.5 * 99 + 0.5 * 60]
     _, slow = Asset(policy).score(100, 60, step=0.5)
@@ -147,6 +147,13 @@ def test_default_levels_scale_with_the_cap() -> None:
     assert [level.clear for level in life_levels(250.0)] == [140, 110, 50]
 
 
+def test_what_is_told_does_not_depend_on_the_unit_of_the_class() -> None:
+    """A cap of 125 cycles, and the same class in units 125 times as long."""
+    _, cycles = Asset(life_policy([], 125.0, (0.5, 0.25, 1.0), 0)).score(125, 60, 40)
+    _, long = Asset(life_policy([], 1.0, (0.5, 0.25, 1 / 125), 0)).score(1, 60 / 125, 40 / 125, step=1 / 125)
+    np.testing.assert_allclose(long * 125, cycles, rtol=1e-5)
+
+
 def test_a_new_life_clears_the_alert_and_starts_the_delays_anew() -> None:
     asset = Asset(unfiltered(level("warning", 30, 50, on_delay=2)))
     made, _ = asset.score(20, 20, 20, 20, renewed=[2])
@@ -156,7 +163,7 @@ def test_a_new_life_clears_the_alert_and_starts_the_delays_anew() -> None:
 
 def test_a_replaced_component_clears_its_own_alert_only() -> None:
     shape = RowShape(channels=2, errors=2, components=2, targets=2)
-    policy = probability_policy([[level("warning", 0.5, 0.25)]] * 2, (1.0, 1.0), errors=2)
+    policy = probability_policy([[level("warning", 0.5, 0.25)]] * 2, (1.0, 1.0, 1.0), errors=2)
     asset = Asset(policy, shape)
     assert len(asset.score(0.4)[0]) == 0
     assert asset.score(0.6)[0]["target"].tolist() == [0, 1]
@@ -168,7 +175,7 @@ def test_a_replaced_component_clears_its_own_alert_only() -> None:
 
 def test_a_person_closes_the_alert_of_one_component_and_its_delay_begins_anew() -> None:
     shape = RowShape(channels=2, errors=2, components=2, targets=2)
-    policy = probability_policy([[level("warning", 0.5, 0.25, on_delay=2)]] * 2, (1.0, 1.0), errors=2)
+    policy = probability_policy([[level("warning", 0.5, 0.25, on_delay=2)]] * 2, (1.0, 1.0, 1.0), errors=2)
     asset = Asset(policy, shape)
     assert asset.score(0.6, 0.6)[0]["target"].tolist() == [0, 1]
     closed = asset.log(ALERT_CLOSED, 3)

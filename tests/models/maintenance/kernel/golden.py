@@ -105,7 +105,7 @@ def life(seed: int = 1) -> Given:
     preparation = made_up(random, LIFE, 2, 8, 7)
     observer = Observer(preparation, LIFE, UNIT_S, FEATURES, True, (8, 2, 0))
     raw = np.clip(90 - 90 * (np.arange(EVENTS) / EVENTS) + random.normal(0, 15, EVENTS), 0, 125)[:, None]
-    policy = life_policy(life_levels(125.0), 125.0, (0.5, 0.25), 0)
+    policy = life_policy(life_levels(125.0), 125.0, (0.5, 0.25, 1.0), 0)
     return Given(LIFE, observer, policy, np.arange(EVENTS) % ASSETS, happened(random, LIFE, (8, 2, 0)), raw.copy())
 
 
@@ -116,7 +116,7 @@ def parts(seed: int = 2) -> Given:
     observer = Observer(preparation, PARTS, UNIT_S, STATIONARY, False, (6, 1, 2))
     raw = random.uniform(0, 1, (EVENTS, 3)) ** np.array([1.0, 3.0, 6.0])
     levels = [life_levels(125.0)[1].model_copy(update={"on": 0.5, "clear": 0.2, "on_delay": 2, "off_delay": 3})] * 3
-    policy = probability_policy([[level] for level in levels], (0.6, 0.3), 2)
+    policy = probability_policy([[level] for level in levels], (0.6, 0.3, 1.0), 2)
     return Given(PARTS, observer, policy, np.arange(EVENTS) % ASSETS, happened(random, PARTS, (6, 1, 2)), raw)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.maintenance import AssetModel
+from models.maintenance import AssetModel, Learned
 from models.maintenance.training.log import read_log
 from models.maintenance.training.preparation import TrainingError
 from models.maintenance.training.train import train
@@ -56,6 +56,22 @@ def test_sister_classes_share_a_forest_and_keep_their_own_preparation(tmp_path: 
     shares = [share for _, share in told]
     assert shares == sorted(shares)
     assert shares[-1] == 1.0
+
+
+def test_a_life_is_told_as_well_in_a_unit_of_which_it_lasts_few(tmp_path: Path) -> None:
+    """Cycles of a minute, and the same lives in hours: the score follows the readings, not a clock of the unit."""
+    errors = []
+    for unit_s in (60, 3600):
+        text = PUMP.replace("unit_seconds = 60", f"unit_seconds = {unit_s}")
+        asset_class = parse_asset_class(text.replace("cap = 60", f"cap = {3600 / unit_s}"))
+        [manifest] = train([(asset_class, batches(pump_history(3, assets=10)))], ModelStore(tmp_path / str(unit_s)))
+        errors.append(manifest.metrics["cv_rmse"] * unit_s)
+        assert manifest.metrics["cv_rmse"] < 0.5 * manifest.metrics["cv_rmse_blind"]
+        assert manifest.metrics["cv_lives_alerted"] > 0.8
+    assert errors[1] < 1.8 * errors[0]
+    assert Learned.from_json(manifest.learned).pull_units == 1 / 125
+    del manifest.learned["pull_units"]
+    assert Learned.from_json(manifest.learned).pull_units == 1, "a model of before is smoothed as it was"
 
 
 def test_preparation_finds_regimes_and_leaves_out_what_says_nothing(tmp_path: Path) -> None:
