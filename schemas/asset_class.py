@@ -144,12 +144,6 @@ def parse_asset_class(text: str, source: PurePath | str = "asset class") -> Asse
         raise SettingsError(
             f"{source}: {text_of(error)}.", "Correct the file; docs/train.md has an example."
         ) from error
-    if "unit_seconds" not in asset_class.model_fields_set and asset_class.unit not in UNIT_S:
-        raise SettingsError(
-            f"{source}: unit: it is not known how long a {asset_class.unit} is; known are {', '.join(UNIT_S)}.",
-            f"Give the length of a {asset_class.unit} in event time, such as `unit_seconds = 3600`; or choose a "
-            "unit of time, as for cycles that come at any time.",
-        )
     if vain := [*_vain_values(asset_class), *_vain_levels(asset_class)]:
         raise SettingsError(f"{source}: {'; '.join(vain)}.", "Correct the file; docs/train.md has an example.")
     return asset_class
@@ -157,7 +151,7 @@ def parse_asset_class(text: str, source: PurePath | str = "asset class") -> Asse
 
 def _with_length(file: dict[str, Any]) -> dict[str, Any]:
     """With the length of a unit that is a time. A manifest always has one, and is taken at its word."""
-    unit = file.get("unit")
+    unit = file.get("unit", "hour")
     if "unit_seconds" in file or not isinstance(unit, str) or unit not in UNIT_S:
         return file
     return file | {"unit_seconds": UNIT_S[unit]}

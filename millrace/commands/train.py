@@ -97,6 +97,12 @@ def maintenance(
     from models.maintenance.training import train
 
     asset_classes = [parse_asset_class(_text(path), path) for path in classes]
+    for asset_class in asset_classes:
+        if "unit_seconds" not in asset_class.model_fields_set:
+            tell_error_line(
+                f"{asset_class.name}: an hour of event time counts as one {asset_class.unit}, as the file does not say "
+                "how long one is; `unit_seconds = 3600` says so, or another length"
+            )
     by_class: dict[str, list[Any]] = {asset_class.name: [] for asset_class in asset_classes}
     sources = [described(file, None, said, zone, time_format) for file in events or []]
     tell_layouts(sources)

@@ -10,6 +10,7 @@ import numpy as np
 from models.arrays import Floats, Ints
 from models.maintenance import (
     BORN,
+    CLIP,
     DOUBT_CUSUM,
     DOUBT_RUN,
     LIMIT,
@@ -63,7 +64,9 @@ def learn_sensors(life: Ints, step: Floats, readings: Floats, regime: Ints, mean
     one = np.ones((count, sensors))
     by_sensor = np.full((9, sensors), NEVER)
     by_sensor[[BORN, STILL, SAME]], by_sensor[SMALL] = 1.0, 0.0
-    load = found.load * np.where(is_shared(found), _leaps(lives, found, z, regime), 0.0)
+    load = found.load * np.where(
+        is_shared(found, np.bincount(regime, minlength=count)), _leaps(lives, found, z, regime), 0.0
+    )
     learned = Checked(np.stack([mean, sd, found.offset, found.noise, one, one], 1), by_sensor, load)
     given = np.diff(life, prepend=life[0] - 1) != 0, step, regime, np.ascontiguousarray(readings)
     _learn_spreads(learned, given)
@@ -72,13 +75,13 @@ def learn_sensors(life: Ints, step: Floats, readings: Floats, regime: Ints, mean
     return learned
 
 
-def is_shared(found: Structure) -> np.ndarray:
-    """(M,) whether several sensors show a mode; the first, of wear, counts in any case.
+def is_shared(found: Structure, readings: Ints) -> np.ndarray:
+    """(M,) whether several sensors show a mode; the first, of wear, counts in any case. `readings` (R,) of each regime.
 
     Of a mode that one sensor nearly alone shows, nobody tells once that sensor is broken: what stands in for it would
     stay where its drift has led. What it does alone is followed by its own offset, and held there.
     """
-    shown = ((found.load / found.noise[:, :, None]) ** 2).mean(0)
+    shown = np.average((found.load / found.noise[:, :, None]) ** 2, axis=0, weights=readings)
     is_shared = shown.max(0) <= ALONE * shown.sum(0)
     is_shared[0] = True
     return np.asarray(is_shared)
@@ -90,7 +93,7 @@ def _leaps(lives: Lives, found: Structure, z: Floats, regime: Ints) -> Floats:
     Wear moves a mode slowly in every life. Another may leap to and fro, in few lives: sensors that leap together are
     then believed.
     """
-    away = z - found.offset[regime]
+    away = np.clip(z, -CLIP, CLIP) - found.offset[regime]  # of few lives one wild reading would be the farthest leap
     return np.array([leap(lives, found.solve[regime, mode] * away) for mode in range(found.solve.shape[1])])
 
 
@@ -142,7 +145,9 @@ def _learn_stillness(learned: Checked, given: Given) -> None:
     is_coarse = same > COARSE
     # of a coarse sensor the chance within a run is known, and not only of all readings, as the check takes it
     learned.sensor[[STILL, SAME]] = np.where(is_coarse, np.sqrt(0.5), 1.0) * [still, same]
-    coarse, fine = COARSE_SHARE / max(is_coarse.sum(), 1), (1 - COARSE_SHARE) / max((~is_coarse).sum(), 1)
+    # of those that are never told none is taken
+    coarse = COARSE_SHARE / max((is_coarse & (same <= STEADY)).sum(), 1)
+    fine = (1 - COARSE_SHARE) / max((~is_coarse).sum(), 1)
     run, rare = course(learned, given).run, RARE * np.where(is_coarse, coarse, fine)
     learned.sensor[LUCK] = np.where(same > STEADY, NEVER, np.minimum(nats_of_runs(run, rare), MOST_NATS))
     learned.sensor[DOUBT_RUN] = np.where(same > STEADY, NEVER, nats_of_runs(run, np.full(len(same), DOUBTED)))

@@ -202,6 +202,18 @@ def test_failures_of_components_are_told_before_anything_is_learned(
         assert found["asset_classes"]["pump"]["failures"] == {"": 12}
 
 
+@pytest.mark.parametrize(("unit", "is_told"), [('unit = "cycle"', True), ('unit = "day"', False), ("", False)])
+def test_a_unit_whose_length_nobody_said_is_told(
+    capsys: pytest.CaptureFixture[str], folder: Path, unit: str, is_told: bool
+) -> None:
+    Path("log.csv").write_text(log_rows(["failure"] * 12))
+    (folder / "pump.toml").write_text(
+        f'name = "pump"\n{unit}\nsensors = ["Temp [°C]"]\n[target]\nkind = "rul"\ncap = 50\n'
+    )
+    run(["train", "maintenance", "pump.toml", "--events", "log.csv"])
+    assert ("an hour of event time counts as one cycle" in capsys.readouterr().err) == is_told
+
+
 def test_assets_that_failed_are_held_against_those_that_sent_readings(capsys: pytest.CaptureFixture[str]) -> None:
     pump = AssetClass.model_validate({"name": "pump", "sensors": ["t"], "target": {"kind": "rul", "cap": 50}})
     head = {"event_time": START, "asset_class": "pump"}

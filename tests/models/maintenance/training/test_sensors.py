@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
+import pytest
 
 from models.maintenance import FAULTS
-from models.maintenance.sensors import DOUBT_CUSUM, LIMIT, SAME
+from models.maintenance.sensors import DOUBT_CUSUM, LIMIT, LUCK, SAME
 from models.maintenance.training.indexes import Lives, Structure
-from models.maintenance.training.sensors import is_shared, leap, nats_of_runs
-from tests.models.maintenance.test_sensors import AT, LIVES, WHILE, Fleet
+from models.maintenance.training.preparation import normalise
+from models.maintenance.training.sensors import is_shared, leap, learn_sensors, nats_of_runs
+from tests.models.maintenance.test_sensors import AT, LENGTH, LIVES, WHILE, Fleet
 
 
 def leaping(seed: int, lives: int) -> Fleet:
@@ -51,6 +55,28 @@ def test_a_leap_is_what_sensors_show_together_in_few_lives_beyond_noise() -> Non
     assert leap(lives, together) > 3
 
 
+@pytest.mark.parametrize("wild", [1000.0, 0.0, 3.4e38])
+def test_one_wild_reading_in_few_lives_is_no_leap(wild: float) -> None:
+    fleet = Fleet.simulated(1, 20)
+    readings = fleet.readings.copy()
+    readings[3 * LENGTH + 50] = wild
+    life = np.cumsum(fleet.is_first)
+    mean, sd, _ = normalise(readings, fleet.regime, 2, np.arange(readings.shape[1]))
+    learned = learn_sensors(life, np.ones(len(life)), readings, fleet.regime, mean, sd)
+    assert np.abs(learned.load).max() < 2  # sd; noise is .3
+    assert learned.sensor[LIMIT].max() == 8
+
+
+def test_sensors_that_are_never_told_take_no_share_of_false_alarms() -> None:
+    fleet = coarse(3, 45)
+    wear = np.tile(np.linspace(0, 1, LENGTH), 45)
+    random = np.random.default_rng(0)
+    steady = np.round(2 * wear[:, None] + random.normal(0, 0.02, (len(wear), 3)))
+    beside = replace(fleet, readings=np.c_[fleet.readings, steady]).learned()
+    assert (beside.sensor[LUCK, 8:] == 1e9).all()
+    assert beside.sensor[LUCK, 0] == pytest.approx(fleet.learned().sensor[LUCK, 0], abs=0.2)
+
+
 def test_a_sensor_is_in_doubt_at_one_in_a_thousand_readings_of_past_lives() -> None:
     fleet = Fleet.simulated(1, 200)
     learned = fleet.learned()
@@ -66,10 +92,16 @@ def test_a_mode_that_one_sensor_shows_nearly_alone_is_none_but_for_the_first() -
     load = np.array([[[5, 0.1, 2.0], [0.5, 3.0, 2.0], [0.5, 0.2, 0.1]]] * 2)  # (R, S, M)
     one, none = np.ones((2, 3)), np.zeros((2, 3))
     solve, information = load.transpose(0, 2, 1), np.ones((2, 3))
-    found = Structure(none, load, solve, information, one)
-    assert is_shared(found).tolist() == [True, False, True]
+    found, alike = Structure(none, load, solve, information, one), np.array([100, 100])
+    assert is_shared(found, alike).tolist() == [True, False, True]
     quiet = np.tile([0.05, 1.0, 1.0], (2, 1))  # what counts is how clearly it is shown
-    assert is_shared(Structure(none, load, solve, information, quiet)).tolist() == [True, True, False]
+    assert is_shared(Structure(none, load, solve, information, quiet), alike).tolist() == [True, True, False]
+    few, many = [1000, 1], [1, 1000]  # readings of each regime: where there are few, noise is hardly known
+    noise = np.stack([np.ones(3), np.full(3, 0.05)])
+    at = np.stack([load[0], load[0][:, [0, 2, 1]]])
+    mixed = Structure(none, at, solve, information, noise)
+    assert is_shared(mixed, np.array(few)).tolist() == is_shared(found, alike).tolist()
+    assert is_shared(mixed, np.array(many)).tolist() == [True, True, False]
     assert (np.abs(Fleet.simulated(1).learned().load).max((0, 1)) > 0).all()
 
 
