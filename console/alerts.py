@@ -26,6 +26,7 @@ NO_NULL = r"^[^\x00]*$"
 SPANS = {"hour": timedelta(hours=1), "day": timedelta(days=1), "week": timedelta(weeks=1)}
 LEAST_AROUND = timedelta(minutes=10)
 Sort = Literal["worst", "raised_at"]
+LISTS: dict[Sort, Literal["alerts", "alerts/worst"]] = {"worst": "alerts/worst", "raised_at": "alerts"}
 MOST_BARS = 12
 MOST_CHARTS = 4  # of sensors
 DONE: dict[ActionKind, str] = {
@@ -146,15 +147,14 @@ def list_alerts(
 ) -> Response:
     """Open ones first; each filter is a link, so a view can be kept as a bookmark."""
     order, wanted, chosen = which.order, which.filter(), which._asdict()
-    name: Literal["alerts", "alerts/worst"] = "alerts/worst" if order == "worst" else "alerts"
-    key = from_cursor(name, after)
+    key = _place(after, order)
     with store.reading() as reader:
         found = reader.alerts(wanted, key, PAGE + 1, order) if wanted else []
         counts, classes, sites = reader.count_open_alerts(), reader.class_names(), reader.site_names()
         sentences = reader.sentences([one.alert_id for one in found[:PAGE]])
         parents = [one for one in reader.sites_in_trouble() if one.suppresses] if sites else []
     shown: list[AlertBody] = found[:PAGE]
-    next_after = to_cursor(name, *place_of_alert(shown[-1], order)) if len(found) > PAGE else None
+    next_after = to_cursor(LISTS[order], *place_of_alert(shown[-1], order)) if len(found) > PAGE else None
     values: dict[str, Any] = {
         "alerts": shown,
         "sentences": sentences,
@@ -171,6 +171,19 @@ def list_alerts(
         "next": link("/alerts", **chosen, after=next_after) if next_after else None,
     }
     return show(request, "alerts.html", **values)
+
+
+def _place(after: str | None, order: Sort) -> Any:
+    """Where the list goes on. A bookmark of a place in the other order, as there was one before, is its beginning.
+
+    Raises:
+        ProblemError: it is no place in a list of alerts.
+    """
+    try:
+        return from_cursor(LISTS[order], after)
+    except ProblemError:
+        from_cursor(LISTS["worst" if order == "raised_at" else "raised_at"], after)
+        return None
 
 
 @router.get("/alerts/{alert_id:id}")

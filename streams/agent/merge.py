@@ -59,6 +59,10 @@ class Lane:
         """Is there room for more records of this topic?"""
         return len(self._queues[topic].records) < limit
 
+    def fetched(self, topic: str) -> int:
+        """The next offset to fetch."""
+        return self._queues[topic].fetched
+
     def add(self, topic: str, records: Sequence[ConsumerRecord], fetched: int) -> None:
         """`fetched` is the next offset to fetch, beyond gaps."""
         self._queues[topic].records.extend(records)

@@ -234,7 +234,8 @@ class Source(Service, ConsumerRebalanceListener):
     async def _fetch(self, wanted: list[TopicPartition]) -> None:
         lanes = dict(self._ready_lanes())
         try:
-            fetched = await self._group.fetch(wanted)
+            at = {tp: lanes[tp.partition].fetched(tp.topic) for tp in wanted}
+            fetched = await self._group.fetch(at, of_each=True)
         except OffsetOutOfRangeError as error:
             for tp, offset in error.args[0].items():
                 await self._go_on_from_earliest(tp, offset)

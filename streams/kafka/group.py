@@ -16,10 +16,12 @@ from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.errors import (
     ConsumerStoppedError,
+    CorruptRecordException,
     IllegalStateError,
     KafkaError,
     NoOffsetForPartitionError,
     OffsetOutOfRangeError,
+    UnsupportedCodecError,
 )
 
 from schemas import Settings
@@ -45,6 +47,9 @@ LEAVE_S = 2.0  # leaving the group waits for the broker
 HELD_AFTER_S = 10.0  # transactions of checkpoints take a tenth of a second
 # What the agent answers itself, as it depends on what it has in memory
 ITS_OWN = (ConsumerStoppedError, IllegalStateError, NoOffsetForPartitionError, OffsetOutOfRangeError)
+# Bytes of a batch that are not as they were written, or packed in a way that this machine cannot undo
+UNREADABLE = (CorruptRecordException, UnsupportedCodecError)
+APART = 100  # records of a partition at once, while another one cannot be read
 Records = Mapping[TopicPartition, Sequence[ConsumerRecord]]
 
 
@@ -59,6 +64,7 @@ class GroupConsumer:
     def __init__(self, settings: Settings, agent: str, topics: Sequence[str]) -> None:
         self._settings, self._agent, self._topics = settings, agent, list(topics)
         self._lag = LagMeter(agent)
+        self._unreadable: dict[TopicPartition, int] = {}  # offsets that were told
         self.consumer: Any = None
 
     async def join(self, listener: ConsumerRebalanceListener) -> None:
@@ -107,22 +113,61 @@ class GroupConsumer:
             log.warning("fetching failed; it is tried again", agent=self._agent, error=repr(error))
             await asyncio.sleep(AGAIN_S)
 
-    async def fetch(self, partitions: Sequence[TopicPartition] = ()) -> Records:
-        """What is there of these partitions, or of all; within a `turn`.
+    async def fetch(self, at: Mapping[TopicPartition, int], *, of_each: bool = False) -> Records:
+        """What is there of these partitions, `max_batch_records` at most; within a `turn`.
 
-        At most `max_batch_records`, or as many of each partition that is named: aiokafka empties what it has fetched
-        in its order, so a long backlog that comes first would fill every answer, and the others wait for its end.
+        Args:
+            at: partitions and the offsets at which they are.
+            of_each: so many of each partition. aiokafka empties what it has fetched in its order, so a long backlog
+                that comes first would fill every answer, and the others wait for its end.
         """
+        try:
+            return await self._fetch(list(at), of_each=of_each)
+        except UNREADABLE:  # what aiokafka took of other partitions before is in nobody's hands
+            for tp, offset in at.items():
+                self.consumer.seek(tp, offset)
+            return await self._fetch_apart(at)
+
+    async def _fetch(self, partitions: Sequence[TopicPartition], *, of_each: bool) -> Records:
         most = self._settings.max_batch_records
         fetched: Records = await self.consumer.getmany(*partitions, timeout_ms=POLL_MS, max_records=most)
         more = fetched
-        while sum(map(len, more.values())) >= most and (others := [tp for tp in partitions if tp not in fetched]):
+        while of_each and sum(map(len, more.values())) >= most:
+            others = [tp for tp in partitions if tp not in fetched]
+            if not others:
+                break
             try:
                 more = await self.consumer.getmany(*others, timeout_ms=0, max_records=most)
+            except UNREADABLE:
+                raise
             except KafkaError:  # the next fetch says it again; what is here must not be lost
                 break
             fetched |= more
         return fetched
+
+    async def _fetch_apart(self, at: Mapping[TopicPartition, int]) -> Records:
+        """Each by itself, so that one that cannot be read holds no other up. It is tried again, turn by turn."""
+        fetched: Records = {}
+        for tp, offset in at.items():
+            try:
+                found = await self.consumer.getmany(tp, timeout_ms=POLL_MS, max_records=APART)
+            except UNREADABLE as error:
+                self.consumer.seek(tp, offset)
+                self._tell_unreadable(tp, offset, error)
+            else:
+                fetched |= found
+        if not fetched:
+            await asyncio.sleep(AGAIN_S)
+        return fetched
+
+    def _tell_unreadable(self, tp: TopicPartition, offset: int, error: KafkaError) -> None:
+        if self._unreadable.get(tp) != offset:
+            self._unreadable[tp] = offset
+            log.error(
+                "records cannot be read, from this offset on; they are tried again and again, and what is behind them "
+                "waits. If the broker has no sound replica, delete the records up to the next batch",
+                agent=self._agent, topic=tp.topic, partition=tp.partition, offset=offset, error=repr(error),
+            )  # fmt: skip
 
     def measure_lag(self, positions: Mapping[TopicPartition, int]) -> int | None:
         """Tell it, and return the sum. None: of some nothing is known.

@@ -212,7 +212,7 @@ class SinkSource(Service, ConsumerRebalanceListener):
                     await asyncio.sleep(PAUSE_S)
                     return
                 epoch = self._epoch
-                fetched = await self._group.fetch()
+                fetched = await self._group.fetch(self._next)
                 if fetched:
                     await self._deliver(epoch, fetched)
         except OffsetOutOfRangeError:
