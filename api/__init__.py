@@ -7,7 +7,7 @@ May import: storage, schemas.
 from api.access import Caller, StillAllowed, is_own_origin, needs
 from api.addresses import id_part
 from api.alert_actions import Acting, act_on
-from api.alerts import AlertId
+from api.alerts import AlertId, InHandling
 from api.app import build_api
 from api.cursors import from_cursor, to_cursor
 from api.dead_letters import MOST_REASONS, replay_dead_letters
@@ -38,6 +38,7 @@ __all__ = [
     "Caller",
     "Choice",
     "Database",
+    "InHandling",
     "InPlace",
     "Keeper",
     "KeyFile",

@@ -52,7 +52,7 @@ async def _live(request: Request) -> Live:
     return shared
 
 
-class _Handling(NamedTuple):
+class Handling(NamedTuple):
     acknowledged: bool | None
     shelved: bool | None
     assignee: str | None
@@ -83,8 +83,8 @@ async def _handling(
     acknowledged: Annotated[bool | None, Query(description="whether somebody has seen it")] = None,
     shelved: Annotated[bool | None, Query(description="whether its failure mode is shelved at this moment")] = None,
     assignee: Annotated[Id | None, Query(description="who looks after it")] = None,
-) -> _Handling:
-    return _Handling(acknowledged, shelved, assignee)
+) -> Handling:
+    return Handling(acknowledged, shelved, assignee)
 
 
 async def _standing(
@@ -96,8 +96,11 @@ async def _standing(
     return _Standing(state, suppressed)
 
 
+InHandling = Annotated[Handling, Depends(_handling)]
+
+
 async def _filter(
-    handling: Annotated[_Handling, Depends(_handling)],
+    handling: InHandling,
     of: Annotated[_Of, Depends(_of)],
     place: InPlace,
     standing: Annotated[_Standing, Depends(_standing)],

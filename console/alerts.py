@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 from fastapi import Depends, Query, Request
 from fastapi.responses import Response
 
-from api import AlertId, Database, InPlace, ProblemError, from_cursor, to_cursor
+from api import AlertId, Database, InHandling, InPlace, ProblemError, from_cursor, to_cursor
 from console.alert_actions import SHELVED_H
 from console.charts import chart_of, marks_of
 from console.page import build_pages, link, number, show
@@ -95,22 +95,8 @@ async def _of(
     return _Of(asset_class, failure_mode, about, query, place.site, place.line, list(place.labels))
 
 
-class _Handling(NamedTuple):
-    acknowledged: bool | None
-    shelved: bool | None
-    assignee: str | None
-
-
-async def _handling(
-    acknowledged: Annotated[bool | None, Query()] = None,
-    shelved: Annotated[bool | None, Query()] = None,
-    assignee: Annotated[Id | None, Query()] = None,
-) -> _Handling:
-    return _Handling(acknowledged, shelved, assignee)
-
-
 async def _chosen(
-    handling: Annotated[_Handling, Depends(_handling)],
+    handling: InHandling,
     of: Annotated[_Of, Depends(_of)],
     state: Annotated[AlertState | Literal["all"], Query()] = "raised",
     severity: Annotated[Severity | None, Query()] = None,

@@ -124,14 +124,13 @@ class HistoryError(MillraceError):
     title = "There is too little to learn from"
 
 
-def check_failures(asset_class: AssetClass, events: Iterable[Any]) -> None:
+def check_failures(asset_class: AssetClass, events: Sequence[Any]) -> None:
     """Whether failures are of what the class asks for, before minutes go by with the readings.
 
     Raises:
         HistoryError: most failures name a component, but whole assets are asked for; or none names one that is; or
             the assets that failed are not those that sent readings.
     """
-    events = list(events)
     if asset_class.sensors:
         _check_assets(asset_class, events)
     counts = Counter(event.component or "" for event in events if getattr(event, "kind", "") == "failure")

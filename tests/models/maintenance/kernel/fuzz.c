@@ -156,8 +156,8 @@ static Seen nothing_seen(int count, const Prepared *of) {
 
 static int64_t decide_any(const Layout *layout, uint8_t *rows, const Events *events, const Seen *seen) {
   const int targets = layout->sizes.targets, count = (int)events->count;
-  const Policy policy = {.sign = below(2) ? 1 : -1, .pull = any_number(), .steady_pull = 0.5, .pull_units = any_number(), .ceiling = any_number(),
-                         .high = 125.0, .errors = below(4), .parts = below(4), .on = numbers(targets * LEVELS),
+  const Policy policy = {.sign = below(2) ? 1 : -1, .pull = any_number(), .steady_pull = 0.5,
+                         .pull_units = any_number(), .ceiling = any_number(), .high = 125.0, .errors = below(4), .parts = below(4), .on = numbers(targets * LEVELS),
                          .clear = numbers(targets * LEVELS), .on_delay = places(targets * LEVELS, 5),
                          .off_delay = places(targets * LEVELS, 5)};
   Journal journal = {numbers(count * targets), block((size_t)count),
